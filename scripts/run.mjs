@@ -1,0 +1,14 @@
+/**
+ * Starts a script of the project under the project's own Node, after setting up what is missing.
+ *   node scripts/run.mjs FILE [ARG …]
+ */
+import { spawn } from 'node:child_process'
+import { NODE, ROOT, setup } from './setup.mjs'
+
+setup()
+const env = { ...process.env, PATH: `${ROOT}node_modules/.bin:${process.env.PATH}` }
+const child = spawn(NODE, process.argv.slice(2), { stdio: 'inherit', env })
+// A terminal's Ctrl-C reaches the child as well; this process only has to outlive it, and to pass on what reached it alone.
+process.on('SIGINT', () => {})
+process.on('SIGTERM', () => child.kill('SIGTERM'))
+child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 143)))

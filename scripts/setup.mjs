@@ -1,0 +1,44 @@
+/**
+ * Brings a fresh clone to the point where it can run: dependencies as locked, and the project's own Node.
+ * Runs on whatever Node the machine has (20 or newer) and needs nothing installed; does nothing when there is nothing to do.
+ */
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+export const ROOT = fileURLToPath(new URL('..', import.meta.url))
+export const NODE = `${ROOT}node_modules/node/bin/node`
+const STAMP = `${ROOT}node_modules/.headrace-setup`
+
+function run(command, args, cwd = ROOT) {
+  const { status, error } = spawnSync(command, args, { cwd, stdio: ['ignore', 2, 2] })
+  if (error || status !== 0) {
+    process.stderr.write(
+      `setup: "${command} ${args.join(' ')}" failed${error ? `: ${error.message}` : ` with exit code ${status}`}\n`,
+    )
+    process.exit(1)
+  }
+}
+
+function wanted() {
+  const hash = createHash('sha256').update(process.arch)
+  for (const file of ['package.json', 'package-lock.json']) hash.update(readFileSync(ROOT + file))
+  return hash.digest('hex')
+}
+
+export function setup() {
+  const [major = 0] = process.versions.node.split('.').map(Number)
+  if (major < 20) {
+    process.stderr.write(`setup: Node ${process.versions.node} is too old to install with; bring Node 20 or newer\n`)
+    process.exit(1)
+  }
+  const stamp = wanted()
+  if (existsSync(NODE) && existsSync(STAMP) && readFileSync(STAMP, 'utf8') === stamp) return
+  process.stderr.write('setup: installing dependencies and the project’s own Node (once)…\n')
+  // Every native module ships its prebuilds, so no install script has to run: only the one that brings Node itself.
+  run('npm', ['ci', '--ignore-scripts', '--loglevel=error'])
+  run(process.execPath, ['installArchSpecificPackage.js'], `${ROOT}node_modules/node`)
+  run('npm', ['rebuild', '--ignore-scripts', '--loglevel=error', 'node'])
+  writeFileSync(STAMP, stamp)
+}

@@ -1,0 +1,123 @@
+import { z } from 'zod'
+
+/** Version of the opening protocol, docs/protocol.md. */
+export const PROTOCOL_VERSION = 1
+
+export const ADDRESS = {
+  /** Openings go here, with a dynamic reply-to. */
+  open: 'headrace/open',
+  /** Multicast: sessions that are taken over are announced here. */
+  control: 'headrace/ctl',
+  /** Data of one gateway in one session: the session in the address is the takeover. */
+  data: (gateway: string, session: number) => `headrace/in/${gateway}/${session}`,
+} as const
+
+const DATA_ADDRESS = /^headrace\/in\/([a-z0-9][a-z0-9-]{0,62})\/(\d{1,16})$/
+
+export function parseDataAddress(address: string): { gateway: string; session: number } | undefined {
+  const match = DATA_ADDRESS.exec(address)
+  return match ? { gateway: match[1] as string, session: Number(match[2]) } : undefined
+}
+
+/** A 64-bit number in JSON: decimal text, since other languages' parsers lose digits of a number. */
+const int64Text = z
+  .string()
+  .regex(/^-?\d{1,16}$/)
+  .transform(Number)
+  .refine(Number.isSafeInteger)
+
+const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/)
+
+/** A gateway may have this many sources in one opening. */
+export const SOURCES_IN_OPENING_MAX = 10_000
+
+export const openRequestSchema = z.object({
+  version: z.literal(PROTOCOL_VERSION),
+  gateway: name,
+  instance: z.string().min(8).max(64),
+  session: int64Text,
+  sources: z.array(z.object({ source: name, topic: z.string().min(1).max(249) })).max(SOURCES_IN_OPENING_MAX),
+  /** Sources for which an operator asked for a new epoch (`source resume`). */
+  resume: z.array(name).max(SOURCES_IN_OPENING_MAX).optional(),
+})
+export type OpenRequest = z.output<typeof openRequestSchema>
+
+const lastBatchSchema = z.object({ sequence: int64Text, count: z.int().min(1), crc: z.int().min(0).max(0xffffffff) })
+
+export const openedSourceSchema = z.union([
+  z.object({ source: name, error: z.object({ code: z.string(), message: z.string(), advice: z.string() }) }),
+  z.object({
+    source: name,
+    topic: z.string(),
+    partition: z.int().min(0),
+    producerId: int64Text,
+    epoch: z.int().min(0).max(32_767),
+    epochStart: int64Text,
+    end: int64Text,
+    last: lastBatchSchema.nullable(),
+    /** Identity of the topic: another one than last time is another log. */
+    topicId: z.string(),
+  }),
+])
+export type OpenedSource = z.output<typeof openedSourceSchema>
+
+export const openReplySchema = z.union([
+  z.object({
+    version: z.literal(PROTOCOL_VERSION),
+    session: int64Text,
+    error: z.object({ code: z.string(), message: z.string(), advice: z.string() }),
+  }),
+  z.object({
+    version: z.literal(PROTOCOL_VERSION),
+    session: int64Text,
+    log: z.string(),
+    sources: z.array(openedSourceSchema),
+  }),
+])
+export type OpenReply = z.output<typeof openReplySchema>
+
+/** Codes of an opening's errors; docs/protocol.md says what a gateway does on each. */
+export const OPEN_ERROR = {
+  /** The session is not above the newest known, which the reply's `session` names: go one above it. */
+  sessionNotNew: 'session_not_new',
+  /** Another instance writes as this gateway: an operator has to say which is real. */
+  otherInstance: 'other_instance',
+  malformed: 'malformed',
+  notYours: 'not_yours',
+  topicRefused: 'topic_refused',
+  version: 'version',
+} as const
+
+/** Application properties of a data message. */
+export const PROPERTY = {
+  gateway: 'gateway',
+  session: 'session',
+  source: 'source',
+  sequence: 'sequence',
+  count: 'count',
+} as const
+
+/** JSON with 64-bit numbers as text, the way the schemas above read it. */
+export function encodeOpenRequest(request: OpenRequest): Buffer {
+  return Buffer.from(JSON.stringify({ ...request, session: String(request.session) }))
+}
+
+export function encodeOpenReply(reply: OpenReply): Buffer {
+  const sources =
+    'sources' in reply
+      ? {
+          sources: reply.sources.map(entry =>
+            'error' in entry
+              ? entry
+              : {
+                  ...entry,
+                  producerId: String(entry.producerId),
+                  epochStart: String(entry.epochStart),
+                  end: String(entry.end),
+                  last: entry.last && { ...entry.last, sequence: String(entry.last.sequence) },
+                },
+          ),
+        }
+      : {}
+  return Buffer.from(JSON.stringify({ ...reply, ...sources, session: String(reply.session) }))
+}

@@ -1,0 +1,106 @@
+import type { EncodedBatch, RecordHeader } from '../record/record.ts'
+
+/** What to do with a record for which there is no room. */
+export type WhenFull = 'block' | 'drop_oldest' | 'drop_newest'
+
+/** Where a source's batches go and as whom: told by the core at the opening, kept on the gateway's disk. */
+export interface Assignment {
+  readonly log: string
+  readonly topic: string
+  readonly partition: number
+  readonly producerId: number
+  readonly epoch: number
+  readonly epochStart: number
+}
+
+/** Why a source's batches are not sent; the source goes on being read and buffered. Ended by `headrace source resume` only. */
+export interface Freeze {
+  readonly code: string
+  readonly message: string
+  readonly advice: string
+}
+
+export interface BufferedCounts {
+  readonly records: number
+  readonly bytes: number
+  /** Event time of the oldest buffered record, ms; absent where there is none. */
+  readonly oldestMs?: number
+}
+
+/** The side of a buffer that a source writes to. */
+export interface Inlet {
+  readonly source: string
+  /**
+   * Takes a record: `bytes[from, to)` are copied at once. Stored after the next commit, see {@link stored}.
+   * `full`: nothing was taken, because the source's policy is `block` and there is no room: stop reading until {@link onRoom}.
+   */
+  append(timeMs: number, bytes: Buffer, from: number, to: number, headers?: readonly RecordHeader[]): 'taken' | 'dropped' | 'full'
+  /** Resolves when all that was taken before this call is on disk (COMMIT has returned). */
+  stored(): Promise<void>
+  /** Calls once, when there is room again after `full`. */
+  onRoom(call: () => void): void
+  counts(): { taken: number; dropped: number }
+}
+
+/** The side of a buffer that the link reads from: per source, cut batches in sequence order. */
+export interface Outlet {
+  readonly source: string
+  readonly topic: string
+  readonly assignment: Assignment | undefined
+  readonly frozen: Freeze | undefined
+  /** All numbers below this are known to be in the log. */
+  readonly settled: number
+  /** All numbers below this are cut; the next batch begins here. */
+  readonly next: number
+  /** Where the link stands: the next {@link take} gives the batch that begins here. Between settled and next. */
+  readonly position: number
+
+  /** The next cut batch, or undefined where none is ready in memory yet; then `onReady` of the buffer calls when one is. */
+  take(): CutBatch | undefined
+  /** All numbers below `sequence` are in the log: they may be forgotten when room is needed. */
+  settle(sequence: number): void
+  /**
+   * Sets settled and position to `sequence`: what is kept from there on is given again, byte for byte. What is no longer kept is given
+   * as placeholders of the same numbers.
+   */
+  rewind(sequence: number): Promise<void>
+  /** First number, count and CRC of the cut batch that ends just before `end`, if the buffer still knows it. */
+  batchEndingAt(end: number): Promise<{ sequence: number; count: number; crc: number } | undefined>
+  /** Fills numbers [from, to) with placeholders: they were given away before the database was lost. */
+  fill(from: number, to: number): Promise<void>
+  /** Keeps what the opening said; must be on disk before anything is cut with it. */
+  assign(assignment: Assignment): Promise<void>
+  freeze(why: Freeze): Promise<void>
+  /** After a new epoch: next = settled = position = `end`; old cut batches that were never settled go back as a declared gap. */
+  resume(assignment: Assignment, end: number): Promise<void>
+  buffered(): BufferedCounts
+}
+
+export interface CutBatch extends EncodedBatch {
+  readonly source: string
+  readonly epoch: number
+  readonly crc: number
+}
+
+export interface DiskCounts {
+  readonly quotaBytes: number
+  readonly usedBytes: number
+  /** Bytes written to the database's files since the process started. */
+  readonly writtenBytes: number
+}
+
+/** The gateway's buffer: a log on disk with a size bound, which the link reads. */
+export interface EdgeBuffer {
+  inlet(source: string): Inlet
+  outlets(): readonly Outlet[]
+  outlet(source: string): Outlet | undefined
+  /** While a link is attached, batches are cut ahead of it; without one, records stay uncut, so that they can merge or give way. */
+  attachLink(onReady: (source: string) => void): void
+  detachLink(): void
+  /** The session counter, one up, on disk when it resolves. Never at or below `above`. */
+  nextSession(above?: number): Promise<number>
+  readonly instance: string
+  disk(): DiskCounts
+  /** Stops taking records, commits what was taken, closes. */
+  close(): Promise<void>
+}

@@ -1,0 +1,30 @@
+import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { HeadraceError } from '../runtime/errors.ts'
+import { CODEC, type CodecName } from './record.ts'
+
+/** Level 1 of both: telemetry shrinks nearly as far as at 3, at half the time. */
+const ZSTD_OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
+const GZIP_OPTIONS = { level: 1 }
+
+export function compress(codec: CodecName, bytes: Buffer): Buffer {
+  if (codec === 'none') return bytes
+  return codec === 'zstd' ? zstdCompressSync(bytes, ZSTD_OPTIONS) : gzipSync(bytes, GZIP_OPTIONS)
+}
+
+/** Decompresses at most `maxBytes`: what wants to become more is refused before it has grown. */
+export function decompress(codec: number, bytes: Buffer, maxBytes: number): Buffer {
+  try {
+    if (codec === CODEC.none) {
+      if (bytes.length > maxBytes) throw new RangeError(`${bytes.length} bytes`)
+      return bytes
+    }
+    if (codec === CODEC.zstd) return zstdDecompressSync(bytes, { maxOutputLength: maxBytes })
+    if (codec === CODEC.gzip) return gunzipSync(bytes, { maxOutputLength: maxBytes })
+  } catch (cause) {
+    if (cause instanceof RangeError) {
+      throw new HeadraceError('batch_too_large', `the batch's records take more than ${maxBytes} bytes decompressed`, { cause })
+    }
+    throw new HeadraceError('batch_malformed', "the batch's records cannot be decompressed", { cause })
+  }
+  throw new HeadraceError('batch_unsupported', `the batch is compressed with codec ${codec}; none, gzip and zstd are known`)
+}

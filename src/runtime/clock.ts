@@ -1,0 +1,40 @@
+/** A timer that was set; cancelling it twice, or after it has fired, does nothing. */
+export interface Timer {
+  cancel(): void
+}
+
+/** The only way in which time enters: handed in by constructor, so that a simulation can be the one who tells it. */
+export interface Clock {
+  /** Wall clock, ms since 1970. May jump either way: for event times and for people, never for a time-out. */
+  wallMs(): number
+  /** Monotonic clock, ms since some fixed point. For every duration and time-out. */
+  monotonicMs(): number
+  /** Calls once, no sooner than `delayMs` from now. Does not keep the process alive when `background` is given. */
+  after(delayMs: number, call: () => void, background?: 'background'): Timer
+}
+
+export const systemClock: Clock = {
+  wallMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  after(delayMs, call, background) {
+    const timer = setTimeout(call, delayMs)
+    if (background) timer.unref()
+    return { cancel: () => clearTimeout(timer) }
+  },
+}
+
+/** Resolves after `delayMs`, or rejects as soon as `signal` is aborted. */
+export function pause(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      timer.cancel()
+      reject(signal?.reason)
+    }
+    const timer = clock.after(delayMs, () => {
+      signal?.removeEventListener('abort', stop)
+      resolve()
+    })
+    if (signal?.aborted) stop()
+    else signal?.addEventListener('abort', stop, { once: true })
+  })
+}

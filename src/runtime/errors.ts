@@ -1,0 +1,54 @@
+/** Every error that Headrace itself raises has one of these codes; the list is closed, so that a reader can look each one up. */
+export const ERROR_CODES = [
+  'config_invalid', // what a person wrote in a file or on the command line is wrong
+  'config_unreadable',
+  'batch_truncated',
+  'batch_malformed',
+  'batch_crc',
+  'batch_too_large',
+  'batch_unsupported',
+  'limit_exceeded', // a bound with a name was reached
+  'buffer_corrupt',
+  'buffer_full',
+  'disk_full',
+  'state_locked', // another process uses this state directory
+  'log_unavailable', // try again: the caller knows when
+  'topic_refused', // a topic of that name holds other data, or is set so that nothing can be promised
+  'claim_refused',
+  'offset_out_of_range',
+  'protocol_violation', // a peer does not speak the protocol of docs/protocol.md
+  'link_refused',
+  'link_lost',
+  'timeout',
+  'source_failed',
+  'command_failed', // a batch job's or an alert's command
+  'not_running',
+  'not_found',
+  'interrupted',
+  'internal', // an invariant does not hold: a defect of ours
+] as const
+
+export type ErrorCode = (typeof ERROR_CODES)[number]
+
+/** An error that talks to the person who can act: what and where in `message`, what to do in `advice`. */
+export class HeadraceError extends Error {
+  readonly code: ErrorCode
+  readonly advice: string | undefined
+
+  constructor(code: ErrorCode, message: string, options: { advice?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'HeadraceError'
+    this.code = code
+    this.advice = options.advice
+  }
+}
+
+/** Stops the process's work where an invariant is broken: going on could lose or repeat records. */
+export function assert(condition: unknown, claim: string): asserts condition {
+  if (!condition) throw new HeadraceError('internal', `invariant broken: ${claim}`)
+}
+
+/** The text of anything that was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}

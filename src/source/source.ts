@@ -1,0 +1,62 @@
+import type { z } from 'zod'
+import type { RecordHeader } from '../record/record.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { Logger } from '../runtime/logger.ts'
+import type { SourceId } from '../runtime/names.ts'
+
+/** What a source is doing now, as `status` shows it. */
+export type SourceState = 'starting' | 'waiting' | 'reading' | 'blocked' | 'stopped'
+
+/** What a source may use; it never sees the buffer, the link or the clock of the machine. */
+export interface SourceContext {
+  readonly source: SourceId
+  readonly clock: Clock
+  readonly log: Logger
+  readonly random: () => number
+  /**
+   * Hands on bytes as they came from a line or stream; they are framed and decoded as the pipeline file declares. `receivedMs` is the wall
+   * clock's time at which they were read. Returns false where the buffer is full and the source has to stop reading until `resume` is called.
+   */
+  bytes(chunk: Buffer, receivedMs: number): boolean
+  /** Hands on one whole message, which is decoded but not framed. Same answer as {@link bytes}. */
+  message(value: Buffer, timeMs: number, headers?: readonly RecordHeader[]): boolean
+  /** The stream broke off: what is half read is not to be joined with what comes after. */
+  interrupted(): void
+  /** Resolves when all that was handed on before is on disk: for devices that are told that their reading was taken. */
+  stored(): Promise<void>
+  state(state: SourceState, reason?: string): void
+  /** Counts something that went wrong but did not end the source (a garbled answer, an overrun). */
+  trouble(what: string): void
+}
+
+/** A running source. The constructor touches neither network nor bus nor file; `start` does, and never rejects for a device that is away. */
+export interface Source {
+  start(): Promise<void>
+  /** Ends reading; resolves when nothing more will be handed on. At most a few seconds. */
+  stop(): Promise<void>
+  /** There is no room: stop reading until {@link resume}. What cannot wait (serial) may go on and be dropped by the buffer's policy. */
+  pause(): void
+  resume(): void
+}
+
+/** One kind of source: schema, defaults, documentation and constructor in one place. */
+export interface SourceKind<Options = unknown> {
+  /** The key in a pipeline file: `serial: { … }`. */
+  readonly kind: string
+  readonly summary: string
+  readonly options: z.ZodType<Options>
+  /** `stream`: bytes that want framing. `messages`: whole messages. */
+  readonly gives: 'stream' | 'messages'
+  /** What the buffer does when it is full, unless the file says otherwise: what can wait blocks, what cannot drops its oldest. */
+  readonly whenFull: 'block' | 'drop_oldest'
+  /**
+   * What no two sources may open with different settings, or at all: a port's path. `shared` is equal for those that may use it together.
+   */
+  resource?(options: Options): { name: string; shared: string | undefined } | undefined
+  open(options: Options, context: SourceContext): Source
+}
+
+/** Keeps the options' type while kinds are listed together. */
+export function defineSource<Options>(kind: SourceKind<Options>): SourceKind<Options> {
+  return kind
+}
