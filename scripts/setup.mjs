@@ -37,8 +37,11 @@ export function setup() {
   if (existsSync(NODE) && existsSync(STAMP) && readFileSync(STAMP, 'utf8') === stamp) return
   process.stderr.write('setup: installing dependencies and the project’s own Node (once)…\n')
   // Every native module ships its prebuilds, so no install script has to run: only the one that brings Node itself.
-  run('npm', ['ci', '--ignore-scripts', '--loglevel=error'])
+  const omit = process.env.HEADRACE_OMIT ? [`--omit=${process.env.HEADRACE_OMIT}`] : []
+  run('npm', ['ci', '--ignore-scripts', '--loglevel=error', ...omit])
   run(process.execPath, ['installArchSpecificPackage.js'], `${ROOT}node_modules/node`)
   run('npm', ['rebuild', '--ignore-scripts', '--loglevel=error', 'node'])
   writeFileSync(STAMP, stamp)
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) setup()

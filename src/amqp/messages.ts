@@ -39,6 +39,8 @@ export const openRequestSchema = z.object({
   sources: z.array(z.object({ source: name, topic: z.string().min(1).max(249) })).max(SOURCES_IN_OPENING_MAX),
   /** Sources for which an operator asked for a new epoch (`source resume`). */
   resume: z.array(name).max(SOURCES_IN_OPENING_MAX).optional(),
+  /** Asks for the ends of these sources within the session named, which stays as it is; only its holder answers. */
+  ask: z.literal('ends').optional(),
 })
 export type OpenRequest = z.output<typeof openRequestSchema>
 
@@ -86,6 +88,24 @@ export const OPEN_ERROR = {
   notYours: 'not_yours',
   topicRefused: 'topic_refused',
   version: 'version',
+  /** Of one source: its partition cannot be asked now. Ask for it again later. */
+  unavailable: 'unavailable',
+  /** Of one source: something went wrong in its partition that only `headrace source resume` ends. */
+  frozen: 'frozen',
+} as const
+
+/** Conditions of the errors with which data links and data messages are refused. Every rejected message freezes its source. */
+export const REFUSAL = {
+  /** The link's session is not the newest of its gateway: open again. */
+  sessionNotNewest: 'headrace:session-not-newest',
+  /** The peer may not write as this gateway. */
+  notYours: 'headrace:not-yours',
+  /** The message is not what was opened: another gateway or session, a source that was not opened, a batch of another producer. */
+  notOpened: 'headrace:not-opened',
+  /** The batch breaks a rule of docs/protocol.md. */
+  badBatch: 'headrace:bad-batch',
+  /** The log says what cannot be: somebody else writes to this partition, or its numbers and offsets went apart. */
+  freeze: 'headrace:freeze',
 } as const
 
 /** Application properties of a data message. */

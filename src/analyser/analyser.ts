@@ -33,9 +33,17 @@ export interface Analyser {
   restore(snapshot: unknown): void
 }
 
-export interface AnalyserKind<Options = unknown> {
+/** One kind of analyser: schema, defaults, documentation and constructor in one place. */
+export interface AnalyserKind<Schema extends z.ZodObject = z.ZodObject> {
   readonly kind: string
+  /** The key whose presence in a pipeline file says that this kind is meant. */
+  readonly marker: string
   readonly summary: string
-  readonly options: z.ZodType<Options>
-  open(name: string, options: Options): Analyser
+  readonly options: Schema
+  open(name: string, options: z.output<Schema>): Analyser
+}
+
+/** Keeps the options' type while kinds are listed together. */
+export function defineAnalyser<Schema extends z.ZodObject>(kind: AnalyserKind<Schema>): AnalyserKind<Schema> {
+  return kind
 }

@@ -74,6 +74,9 @@ export function visitRecords(
 ): BatchHeader {
   const header = readBatchHeader(bytes)
   if (limits.checkCrc !== false) checkBatchCrc(bytes, header)
+  if (header.count < 0 || header.lastOffsetDelta !== header.count - 1) {
+    throw malformed(`it has ${header.count} records and a last offset delta of ${header.lastOffsetDelta}`)
+  }
   const records = decompress(
     header.attributes & ATTRIBUTE.codecMask,
     bytes.subarray(BATCH_HEADER_BYTES, header.sizeBytes),
@@ -93,25 +96,34 @@ export function visitRecords(
   }
   const cursor = new Cursor(records)
   for (let index = 0; index < header.count; index++) {
-    readRecord(cursor, header, view)
+    readRecord(cursor, header, index, view)
     visit(view)
   }
   if (cursor.at !== records.length) throw malformed(`${records.length - cursor.at} bytes follow the last record`)
   return header
 }
 
-function readRecord(cursor: Cursor, header: BatchHeader, view: RecordView): void {
+/** Length of a key or value; −1 where there is none. What runs past its record is refused. */
+function partLength(cursor: Cursor, to: number, what: string): number {
+  const length = cursor.varint()
+  if (length < -1 || cursor.at + length > to) throw malformed(`a ${what} gives itself ${length} bytes`)
+  return length
+}
+
+function readRecord(cursor: Cursor, header: BatchHeader, index: number, view: RecordView): void {
   const length = cursor.varint()
   const to = cursor.at + length
   if (length < 6 || to > cursor.bytes.length) throw malformed(`a record gives itself ${length} bytes`)
   cursor.at += 1
   view.timeMs = header.baseTimestampMs + cursor.varint()
-  view.sequence = header.baseOffset + cursor.varint()
-  const keyBytes = cursor.varint()
+  const offsetDelta = cursor.varint()
+  if (offsetDelta !== index) throw malformed(`record ${index} says that it is ${offsetDelta}`)
+  view.sequence = header.baseOffset + offsetDelta
+  const keyBytes = partLength(cursor, to, 'key')
   view.keyFrom = keyBytes < 0 ? -1 : cursor.at
   view.keyTo = keyBytes < 0 ? -1 : cursor.at + keyBytes
   if (keyBytes > 0) cursor.at += keyBytes
-  const valueBytes = cursor.varint()
+  const valueBytes = partLength(cursor, to, 'value')
   view.valueFrom = valueBytes < 0 ? -1 : cursor.at
   view.valueTo = valueBytes < 0 ? -1 : cursor.at + valueBytes
   if (valueBytes > 0) cursor.at += valueBytes

@@ -17,7 +17,7 @@ export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, call, background) {
-    const timer = setTimeout(call, delayMs)
+    const timer = setTimeout(call, Math.max(0, delayMs))
     if (background) timer.unref()
     return { cancel: () => clearTimeout(timer) }
   },

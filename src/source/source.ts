@@ -3,6 +3,7 @@ import type { RecordHeader } from '../record/record.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { SourceId } from '../runtime/names.ts'
+import type { SharedParts } from './shared-parts.ts'
 
 /** What a source is doing now, as `status` shows it. */
 export type SourceState = 'starting' | 'waiting' | 'reading' | 'blocked' | 'stopped'
@@ -27,6 +28,12 @@ export interface SourceContext {
   state(state: SourceState, reason?: string): void
   /** Counts something that went wrong but did not end the source (a garbled answer, an overrun). */
   trouble(what: string): void
+  /** How many records of this source were ever stored on this gateway: where a source that can give its records again goes on. */
+  recordsStored(): number
+  /** Records that are buffered and not yet in the log. */
+  recordsBuffered(): number
+  /** Parts that sources of one process use together, such as a bus. */
+  readonly shared: SharedParts
 }
 
 /** A running source. The constructor touches neither network nor bus nor file; `start` does, and never rejects for a device that is away. */

@@ -1,0 +1,101 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import type { Clock } from '../runtime/clock.ts'
+import { HeadraceError } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import type { Connection } from './amqp.ts'
+import { FrameGuard } from './frame-guard.ts'
+import { IDLE_TIMEOUT_MS, MAX_FRAME_BYTES, OPEN_LIMIT_MS, type TlsMaterial } from './limits.ts'
+import { createContainer, guardInput, mendSession } from './rhea-internals.ts'
+import { SafeConnection } from './safe-connection.ts'
+import { peerError } from './sender.ts'
+
+export interface DialOptions {
+  /** `amqp://host:port` or `amqps://host:port`; the port is 5672 or 5671 unless given. */
+  readonly url: string
+  readonly containerId: string
+  readonly tls?: TlsMaterial
+  /** SASL PLAIN, for a broker. */
+  readonly user?: { readonly name: string; readonly password: string }
+  readonly openLimitMs?: number
+  readonly idleTimeoutMs?: number
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/**
+ * Opens one connection. Resolves when the peer has opened too. Rejects with `timeout`, `link_refused` (TLS, SASL, or the peer closed) or `link_lost`.
+ */
+export function dial(options: DialOptions): Promise<Connection> {
+  const url = new URL(options.url)
+  const tls = url.protocol === 'amqps:'
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const port = Number(url.port) || (tls ? 5671 : 5672)
+  const limitMs = options.openLimitMs ?? OPEN_LIMIT_MS
+  const container = createContainer(options.containerId)
+  return new Promise((resolve, reject) => {
+    let opened: SafeConnection | undefined
+    let socket: Socket | undefined
+    const fail = (code: 'timeout' | 'link_refused' | 'link_lost', what: string, cause?: unknown) => {
+      limit.cancel()
+      socket?.destroy()
+      reject(new HeadraceError(code, `${options.url}: ${what}`, { cause }))
+    }
+    const limit = options.clock.after(limitMs, () => fail('timeout', `not open after ${limitMs} ms`))
+    const open = (_port: number, _host: string, _ignored: object, connected: () => void): Socket => {
+      socket = tls
+        ? connectTls({ host, port, ...(isIP(host) ? {} : { servername: host }), ...options.tls }, connected)
+        : connectTcp({ host, port }, connected)
+      socket.setNoDelay(true)
+      socket.once('error', error => !opened && fail('link_lost', error.message, error))
+      socket.once('close', () => !opened && fail('link_lost', 'closed before it was open'))
+      return socket
+    }
+    const connection = container.create_connection({
+      connection_details: () => ({ host, port, options: {}, connect: open }),
+      host,
+      port,
+      reconnect: false,
+      idle_time_out: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
+      max_frame_size: MAX_FRAME_BYTES,
+      channel_max: 255,
+      tcp_no_delay: true,
+      ...(tls && options.tls?.cert && { enable_sasl_external: true, cert: options.tls.cert }),
+      ...(options.user && { username: options.user.name, password: options.user.password }),
+    } as Parameters<typeof container.create_connection>[0])
+    const guard = new FrameGuard(MAX_FRAME_BYTES)
+    guardInput(
+      connection,
+      bytes => guard.check(bytes),
+      reason =>
+        opened
+          ? opened.refuse({ condition: 'amqp:connection:framing-error', description: reason })
+          : fail('link_refused', reason),
+    )
+    // Without listeners a stranger's bytes end the process.
+    container.on('error', () => {})
+    const refusedEarly = () =>
+      !opened && fail('link_refused', peerError(connection.error)?.description || 'the peer closed the connection')
+    connection.on('connection_close', refusedEarly)
+    connection.on(
+      'connection_error',
+      context => !opened && fail('link_refused', peerError(context.error)?.description ?? 'refused', context.error),
+    )
+    connection.on('disconnected', context => !opened && fail('link_lost', context.error ? String(context.error) : 'disconnected'))
+    for (const event of ['error', 'protocol_error'] as const)
+      connection.on(event, error => !opened && fail('link_refused', String(error), error))
+    connection.on('session_open', context => context.session && !opened && mendSession(context.session))
+    connection.once('connection_open', () => {
+      limit.cancel()
+      connection.removeListener('connection_close', refusedEarly)
+      opened = new SafeConnection(
+        connection,
+        { method: tls ? 'certificate' : 'anonymous', name: undefined },
+        options.clock,
+        options.log,
+      )
+      resolve(opened)
+    })
+    connection.connect()
+  })
+}

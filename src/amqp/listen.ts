@@ -1,0 +1,199 @@
+import { createServer as createTcpServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import type { Connection as RheaConnection, Receiver as RheaReceiver, Sender as RheaSender } from 'rhea'
+import type { Clock } from '../runtime/clock.ts'
+import { HeadraceError } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import type { Listener, ListenHandlers, PeerError, PeerIdentity } from './amqp.ts'
+import { FrameGuard } from './frame-guard.ts'
+import { BYTES_BEFORE_OPEN_MAX, IDLE_TIMEOUT_MS, MAX_FRAME_BYTES, OPEN_LIMIT_MS, type TlsMaterial } from './limits.ts'
+import { acceptSocket, createContainer, guardInput, mendSession } from './rhea-internals.ts'
+import { SafeConnection } from './safe-connection.ts'
+
+/** Connections at once; more are closed as they come. */
+const CONNECTIONS_MAX = 4_000
+/** Links of one connection; a gateway has three. */
+const LINKS_PER_CONNECTION_MAX = 32
+const CLOSE_LIMIT_MS = 2_000
+
+export interface ListenOptions {
+  /** `amqp://host:port` or `amqps://host:port`; port 0 takes a free one. */
+  readonly url: string
+  readonly containerId: string
+  /** With `ca`, a peer has to show a certificate which that has signed. */
+  readonly tls?: TlsMaterial
+  readonly openLimitMs?: number
+  readonly idleTimeoutMs?: number
+  readonly connectionsMax?: number
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** Listens. Rejects with `config_invalid` where the address cannot be had. */
+export async function listen(options: ListenOptions, handlers: ListenHandlers): Promise<Listener> {
+  const url = new URL(options.url)
+  const tls = url.protocol === 'amqps:'
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const port = url.port === '' ? (tls ? 5671 : 5672) : Number(url.port)
+  const peers = new Set<Socket>()
+  const take = (socket: Socket) => {
+    if (peers.size >= (options.connectionsMax ?? CONNECTIONS_MAX)) {
+      socket.destroy()
+      return
+    }
+    peers.add(socket)
+    socket.once('close', () => peers.delete(socket))
+    new Peer(socket, options, handlers)
+  }
+  const server: Server = tls
+    ? createTlsServer(
+        { ...options.tls, requestCert: options.tls?.ca !== undefined, rejectUnauthorized: options.tls?.ca !== undefined },
+        take,
+      )
+    : createTcpServer(take)
+  server.on('tlsClientError', error => options.log.warn({}, `a TLS handshake failed: ${(error as Error).message}`))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', cause =>
+      reject(
+        new HeadraceError('config_invalid', `cannot listen on ${options.url}: ${cause.message}`, {
+          advice: 'Choose a free port of this machine.',
+          cause,
+        }),
+      ),
+    )
+    server.listen(port, host, resolve)
+  })
+  server.on('error', error => options.log.error({}, `the listener failed: ${error.message}`))
+  const address = server.address()
+  const taken = typeof address === 'object' && address !== null ? address.port : port
+  return {
+    url: `${url.protocol}//${url.hostname}:${taken}`,
+    close: async () => {
+      const closed = new Promise<void>(resolve => server.close(() => resolve()))
+      const limit = options.clock.after(CLOSE_LIMIT_MS, () => {
+        for (const socket of peers) socket.destroy()
+      })
+      for (const socket of peers) socket.end()
+      await closed
+      limit.cancel()
+    },
+  }
+}
+
+/**
+ * A peer that has connected.
+ *
+ *   CONNECTED ──open, within the limit──► OPEN ──► its links are offered to the handlers, one by one
+ */
+class Peer {
+  readonly #options: ListenOptions
+  readonly #handlers: ListenHandlers
+  readonly #connection: RheaConnection
+  readonly #socket: Socket
+  #opened: SafeConnection | undefined
+  #dynamic = 0
+
+  constructor(socket: Socket, options: ListenOptions, handlers: ListenHandlers) {
+    this.#options = options
+    this.#handlers = handlers
+    this.#socket = socket
+    socket.setNoDelay(true)
+    socket.on('error', () => socket.destroy())
+    const container = createContainer(options.containerId)
+    container.on('error', () => {})
+    this.#connection = container.create_connection({
+      idle_time_out: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
+      max_frame_size: MAX_FRAME_BYTES,
+      channel_max: 255,
+      tcp_no_delay: true,
+      reconnect: false,
+      enable_sasl_external: true,
+      receiver_options: { autoaccept: false, credit_window: 0 },
+      sender_options: { autosettle: true, treat_modified_as_released: false },
+    } as unknown as Parameters<typeof container.create_connection>[0])
+    this.#watch()
+    acceptSocket(this.#connection, socket)
+  }
+
+  #watch(): void {
+    const { clock, log, openLimitMs } = this.#options
+    const remote = `${this.#socket.remoteAddress}:${this.#socket.remotePort}`
+    const refuse = (reason: string) => {
+      log.warn({ remote }, `a connection was refused: ${reason}`)
+      if (this.#opened) this.#opened.refuse({ condition: 'amqp:connection:framing-error', description: reason })
+      else this.#socket.destroy()
+    }
+    const guard = new FrameGuard(MAX_FRAME_BYTES)
+    guardInput(
+      this.#connection,
+      bytes =>
+        guard.check(bytes) ??
+        (!this.#opened && guard.passedBytes > BYTES_BEFORE_OPEN_MAX ? 'too much was said before it was open' : undefined),
+      refuse,
+    )
+    const limit = clock.after(openLimitMs ?? OPEN_LIMIT_MS, () => !this.#opened && refuse('it was not open in time'))
+    this.#socket.once('close', () => limit.cancel())
+    const connection = this.#connection
+    for (const event of ['error', 'protocol_error'] as const)
+      connection.on(event, error => !this.#opened && refuse(String(error)))
+    connection.on('connection_error', () => {})
+    connection.on('session_error', () => {})
+    connection.on('disconnected', () => {})
+    connection.on('session_open', context => context.session && mendSession(context.session))
+    connection.once('connection_open', () => {
+      limit.cancel()
+      this.#opened = new SafeConnection(connection, this.#identity(), clock, log)
+      this.#handlers.onConnection(this.#opened)
+    })
+    connection.on('receiver_open', context => context.receiver && this.#senderAttached(context.receiver))
+    connection.on('sender_open', context => context.sender && this.#receiverAttached(context.sender))
+  }
+
+  #identity(): PeerIdentity {
+    const socket = this.#socket as Partial<TLSSocket>
+    if (!socket.authorized) return { method: 'anonymous', name: undefined }
+    const name = socket.getPeerCertificate?.().subject?.CN
+    return { method: 'certificate', name: Array.isArray(name) ? name[0] : name }
+  }
+
+  /** The peer sends: the link is a receiver here. */
+  #senderAttached(link: RheaReceiver): void {
+    const connection = this.#opened
+    if (!connection) return
+    const address = link.target?.address ?? null
+    const answer = this.#tooMany(connection) ?? this.#handlers.onSenderAttach({ connection, address })
+    if ('refuse' in answer) {
+      link.close(answer.refuse)
+      return
+    }
+    link.set_source(link.source ?? {})
+    link.set_target({ address: address ?? '' })
+    answer.onReceiver(connection.adoptReceiver(link, address ?? '', answer.onDelivery))
+  }
+
+  /** The peer receives: the link is a sender here. */
+  #receiverAttached(link: RheaSender): void {
+    const connection = this.#opened
+    if (!connection) return
+    const asked = link.source?.dynamic ? null : (link.source?.address ?? null)
+    const answer = this.#tooMany(connection) ?? this.#handlers.onReceiverAttach({ connection, address: asked })
+    if ('refuse' in answer) {
+      link.close(answer.refuse)
+      return
+    }
+    const address = asked ?? `headrace/reply/${connection.remote}/${this.#dynamic++}`
+    link.set_source({ address, ...(asked === null && { dynamic: true }) })
+    link.set_target(link.target ?? {})
+    answer.onSender(connection.adoptSender(link, address, link.session, false))
+  }
+
+  #tooMany(connection: SafeConnection): { refuse: PeerError } | undefined {
+    if (connection.linkCount < LINKS_PER_CONNECTION_MAX) return undefined
+    return {
+      refuse: {
+        condition: 'amqp:resource-limit-exceeded',
+        description: `a connection may have ${LINKS_PER_CONNECTION_MAX} links`,
+      },
+    }
+  }
+}

@@ -1,0 +1,140 @@
+import rhea, {
+  type Delivery as RheaDelivery,
+  type Message as RheaMessage,
+  type Sender as RheaSender,
+  type Session as RheaSession,
+} from 'rhea'
+import { assert } from '../runtime/errors.ts'
+import type { Message, Outcome, PeerError, Sender } from './amqp.ts'
+import { PROPERTY } from './messages.ts'
+import { creditOf, placesLeft, socketOf, untransferred } from './rhea-internals.ts'
+
+/** Deliveries of a sender that are unsettled at once; rhea's session throws past 2,048. */
+export const UNSETTLED_MAX = 1_500
+/** Bytes handed to the socket and not yet taken by the system, past which nothing more is sent: rhea has no back-pressure of its own. */
+const UNWRITTEN_BYTES_MAX = 4 * 2 ** 20
+
+type Settled = (outcome: Outcome, error?: PeerError) => void
+
+/** A sending link on rhea: keeps its own account of what is unsettled, since rhea forgets it without a word when the connection goes. */
+export class SafeSender implements Sender {
+  readonly address: string
+  readonly closed: Promise<PeerError | undefined>
+  readonly #link: RheaSender
+  readonly #session: RheaSession
+  readonly #ownsSession: boolean
+  readonly #unsettled = new Map<RheaDelivery, Settled>()
+  readonly #roomCalls: (() => void)[] = []
+  readonly #resolveClosed: (error: PeerError | undefined) => void
+  #ended = false
+  #wasFull = true
+  #awaitsDrain = false
+
+  constructor(link: RheaSender, address: string, session: RheaSession, ownsSession: boolean) {
+    this.address = address
+    this.#link = link
+    this.#session = session
+    this.#ownsSession = ownsSession
+    const { promise, resolve } = Promise.withResolvers<PeerError | undefined>()
+    this.closed = promise
+    this.#resolveClosed = resolve
+    for (const outcome of ['accepted', 'released', 'modified'] as const)
+      link.on(outcome, context => this.#settle(context.delivery, outcome))
+    link.on('rejected', context => this.#settle(context.delivery, 'rejected', peerError(context.delivery?.remote_state?.error)))
+    // A peer that settles without an outcome has not said that it took the message.
+    link.on('settled', context => this.#settle(context.delivery, 'modified'))
+    link.on('sendable', () => this.#roomChanged())
+    link.on('sender_error', () => this.end(peerError(link.error)))
+    link.on('sender_close', () => this.end(peerError(link.error)))
+  }
+
+  get room(): number {
+    if (this.#ended || !this.#link.is_open()) return 0
+    const socket = socketOf(this.#link.connection)
+    if (!socket || socket.destroyed) return 0
+    if (socket.writableLength > UNWRITTEN_BYTES_MAX) {
+      this.#lookAfterDrain(socket)
+      return 0
+    }
+    const room = Math.min(
+      creditOf(this.#link) - untransferred(this.#session),
+      placesLeft(this.#session),
+      UNSETTLED_MAX - this.#unsettled.size,
+    )
+    if (room <= 0) this.#wasFull = true
+    return Math.max(0, room)
+  }
+
+  send(message: Message, settled: Settled): void {
+    assert(this.room > 0, 'a message is sent only where there is room')
+    const delivery = this.#link.send(encode(message))
+    this.#unsettled.set(delivery, settled)
+  }
+
+  onRoom(call: () => void): void {
+    this.#roomCalls.push(call)
+  }
+
+  close(): void {
+    if (this.#ended) return
+    this.#link.close()
+    if (this.#ownsSession) this.#session.close()
+    this.end(undefined)
+  }
+
+  /** The link is gone, whoever ended it: nobody will ever say what became of what is unsettled. */
+  end(error: PeerError | undefined): void {
+    if (this.#ended) return
+    this.#ended = true
+    const lost = [...this.#unsettled.values()]
+    this.#unsettled.clear()
+    for (const settled of lost) settled('lost')
+    this.#resolveClosed(error)
+  }
+
+  #settle(delivery: RheaDelivery | undefined, outcome: Outcome, error?: PeerError): void {
+    const settled = delivery && this.#unsettled.get(delivery)
+    if (!settled) return
+    this.#unsettled.delete(delivery)
+    settled(outcome, error)
+    this.#roomChanged()
+  }
+
+  #roomChanged(): void {
+    if (!this.#wasFull || this.room <= 0) return
+    this.#wasFull = false
+    for (const call of this.#roomCalls) call()
+  }
+
+  #lookAfterDrain(socket: NonNullable<ReturnType<typeof socketOf>>): void {
+    this.#wasFull = true
+    if (this.#awaitsDrain) return
+    this.#awaitsDrain = true
+    socket.once('drain', () => {
+      this.#awaitsDrain = false
+      this.#roomChanged()
+    })
+  }
+}
+
+export function peerError(error: unknown): PeerError | undefined {
+  if (typeof error !== 'object' || error === null) return undefined
+  const { condition, description } = error as { condition?: unknown; description?: unknown }
+  return { condition: String(condition ?? 'unknown'), description: String(description ?? '') }
+}
+
+function encode(message: Message): RheaMessage {
+  const properties: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(message.properties)) {
+    if (typeof value === 'string') properties[name] = value
+    else properties[name] = name === PROPERTY.count ? rhea.types.wrap_uint(value) : rhea.types.wrap_ulong(value)
+  }
+  return {
+    body: rhea.message.data_section(message.body),
+    application_properties: properties,
+    ...(message.to !== undefined && { to: message.to }),
+    ...(message.replyTo !== undefined && { reply_to: message.replyTo }),
+    ...(message.correlationId !== undefined && { correlation_id: message.correlationId }),
+    ...(message.durable && { durable: true }),
+  }
+}

@@ -1,0 +1,83 @@
+import { existsSync, mkdirSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Alarms } from '../runtime/alarms.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import type { EdgeBuffer } from './buffer.ts'
+import { SqliteEdgeBuffer } from './edge-buffer.ts'
+import { readInstance, readMarks } from './marks.ts'
+import type { SourceSettings } from './source-buffer.ts'
+import { StateLock } from './state-lock.ts'
+import { type AsyncStore, openInlineStore, openStoreThread, type StoreOptions } from './store-thread.ts'
+
+export interface EdgeBufferOptions {
+  /** `<state>/edge`; made where it is missing. */
+  readonly stateDir: string
+  readonly gateway: string
+  readonly quotaBytes: number
+  readonly rewindBytes: number
+  readonly sources: readonly SourceSettings[]
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Logger
+  readonly alarms: Alarms
+  /** Where the database is worked on; `thread` unless set. */
+  readonly worker?: 'thread' | 'inline'
+}
+
+const DATABASE_FILES = ['buffer.db', 'buffer.db-wal', 'buffer.db-shm']
+
+/**
+ * Opens the buffer of a gateway. A damaged database is moved aside whole, and a new one goes on at the marks. Rejects with `state_locked` where
+ * another process uses the directory, `buffer_corrupt` where the marks cannot be read, `config_invalid` where a newer version wrote it.
+ */
+export async function openEdgeBuffer(options: EdgeBufferOptions): Promise<EdgeBuffer> {
+  mkdirSync(options.stateDir, { recursive: true, mode: 0o750 })
+  const lock = StateLock.take(options.stateDir)
+  try {
+    const marksPath = join(options.stateDir, 'marks.json')
+    const marks = readMarks(marksPath)
+    const instance = readInstance(join(options.stateDir, 'identity.json'))
+    const store = await openStore(options, {
+      path: join(options.stateDir, 'buffer.db'),
+      marksPath,
+      quotaBytes: options.quotaBytes,
+    })
+    const closing: AsyncStore = {
+      ...store,
+      close: async () => {
+        await store.close()
+        lock.release()
+      },
+    }
+    return new SqliteEdgeBuffer(closing, options.sources, marks, instance, options)
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+async function openStore(options: EdgeBufferOptions, store: StoreOptions): Promise<AsyncStore> {
+  const open = () => (options.worker === 'inline' ? Promise.resolve().then(() => openInlineStore(store)) : openStoreThread(store))
+  try {
+    return await open()
+  } catch (error) {
+    if (!isDamaged(error)) throw error
+    const aside = join(options.stateDir, `damaged-${new Date(options.clock.wallMs()).toISOString().replaceAll(':', '')}`)
+    mkdirSync(aside, { recursive: true })
+    for (const file of DATABASE_FILES) {
+      if (existsSync(join(options.stateDir, file))) renameSync(join(options.stateDir, file), join(aside, file))
+    }
+    options.log.error({}, `the buffer's database is damaged and was moved to ${aside}: ${messageOf(error)}`)
+    options.alarms.raise('buffer_damaged', {
+      message: `The buffer's database was damaged (${messageOf(error)}) and was moved to ${aside}.`,
+      advice: 'Look at the disk. What was buffered and not yet sent is declared as a gap; the damaged file may still hold it.',
+    })
+    return open()
+  }
+}
+
+function isDamaged(error: unknown): boolean {
+  return error instanceof HeadraceError && error.code === 'buffer_corrupt'
+}

@@ -1,0 +1,17 @@
+/** Kept in the file's `user_version`; a file of a newer one is refused. */
+export const SCHEMA_VERSION = 1
+
+/**
+ * block: in the order of writing, without a second index: each index costs about half again of the flash. `first` is NULL while the block is uncut
+ * (its data is a block of block-codec.ts); in a cut one it is the sequence of its first record, and the data is a RecordBatch. `time_ms` is
+ * the event time of the last record.
+ *
+ * source: what cannot be told from the blocks. `next` and `settled` are brought up to date when blocks go, and now and then.
+ */
+export const SCHEMA = `
+  CREATE TABLE block (id INTEGER PRIMARY KEY, source INTEGER NOT NULL, first INTEGER, count INTEGER NOT NULL, time_ms INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
+  CREATE TABLE source (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, topic TEXT NOT NULL, next INTEGER NOT NULL, settled INTEGER NOT NULL,
+    assignment TEXT, frozen TEXT, head_gap TEXT, tail_gap TEXT
+  ) STRICT;
+`

@@ -1,0 +1,254 @@
+import { gapHeader, joinGaps, parseGap } from '../record/gap.ts'
+import { type Gap, type GapReason, HEADER, type RecordHeader } from '../record/record.ts'
+import { assert } from '../runtime/errors.ts'
+import { BlockBuilder, visitPlain } from './block-codec.ts'
+import type { Assignment, BufferedCounts, CutBatch, Freeze, Inlet, WhenFull } from './buffer.ts'
+import type { BlockRow, SourceRow } from './store.ts'
+
+/** A block is closed at either: large enough to compress well, small enough for one AMQP frame once it is compressed. */
+export const BLOCK_RECORDS_MAX = 2_000
+export const BLOCK_BYTES_MAX = 128 * 1024
+/** Records of one source that wait for a commit; past that the device has to wait, or gives way. */
+export const PENDING_BYTES_PER_SOURCE_MAX = 2 * 2 ** 20
+/** What fits into one batch whatever the broker's default, with room for key and headers. */
+export const VALUE_BYTES_MAX = 900_000
+/** Uncut blocks of a source that the index holds; the rest is found by looking through the database again. */
+export const UNCUT_WINDOW_MAX = 256
+
+/** How a source's records are kept; from its pipeline file. */
+export interface SourceSettings {
+  readonly source: string
+  readonly topic: string
+  readonly whenFull: WhenFull
+  readonly priority: number
+  readonly ttlMs?: number
+  readonly durabilityMs: number
+}
+
+export interface PendingBlock {
+  readonly plain: Buffer
+  readonly count: number
+  readonly baseTimeMs: number
+  readonly lastTimeMs: number
+}
+
+export interface CutRow {
+  readonly id: number
+  readonly first: number
+  readonly count: number
+  readonly bytes: number
+  readonly timeMs: number
+}
+
+/**
+ * All that is known of one source without asking the disk.
+ *
+ *   append → builder → pending ──commit──► uncut blocks ──cut──► batches ──taken by the link──► settled ──room needed──► gone
+ *                                └──────────cut at once───────────┘
+ *
+ * Numbers: forgotten ≤ settled ≤ position ≤ next ≤ mark.
+ */
+export class SourceBuffer implements Inlet {
+  readonly id: number
+  readonly source: string
+  settings: SourceSettings
+  next = 0
+  settled = 0
+  position = 0
+  mark = 0
+  /** Numbers below this were given away by a database that is lost. */
+  lostBelow = 0
+  assignment: Assignment | undefined
+  frozen: Freeze | undefined
+  /** Missing before the oldest uncut record. */
+  headGap: Gap | undefined
+  /** Missing after the newest record; the next one carries it. */
+  tailGap: Gap | undefined
+  gapSinceMs: number | undefined
+  /** The database's row of this source is older than what is here. */
+  dirty = false
+  readonly cut: CutRow[] = []
+  readonly uncut: BlockRow[] = []
+  uncutBlocks = 0
+  uncutRecords = 0
+  uncutBytes = 0
+  /** Every uncut block up to this id is in the window, or gone. */
+  loadedThrough = 0
+  readonly ready: CutBatch[] = []
+  readonly pending: PendingBlock[] = []
+  pendingBytes = 0
+  #builder = new BlockBuilder()
+  #taken = 0
+  #dropped = 0
+  readonly #roomCalls: (() => void)[] = []
+  readonly #onPending: (source: SourceBuffer) => void
+  readonly #overTotal: () => boolean
+  readonly #storedPromise: () => Promise<void>
+
+  constructor(
+    id: number,
+    settings: SourceSettings,
+    hooks: { onPending: (source: SourceBuffer) => void; overTotal: () => boolean; stored: () => Promise<void> },
+  ) {
+    this.id = id
+    this.source = settings.source
+    this.settings = settings
+    this.#onPending = hooks.onPending
+    this.#overTotal = hooks.overTotal
+    this.#storedPromise = hooks.stored
+  }
+
+  append(
+    timeMs: number,
+    bytes: Buffer,
+    from: number,
+    to: number,
+    headers?: readonly RecordHeader[],
+  ): 'taken' | 'dropped' | 'full' {
+    if (to - from > VALUE_BYTES_MAX) return this.#give(timeMs, 'buffer_full')
+    if (this.pendingBytes + this.#builder.sizeBytes > PENDING_BYTES_PER_SOURCE_MAX || this.#overTotal()) {
+      if (this.settings.whenFull === 'block') return 'full'
+      return this.#give(timeMs, 'buffer_full')
+    }
+    if (this.tailGap) {
+      headers = [...(headers ?? []), gapHeader(this.tailGap)]
+      this.tailGap = undefined
+      this.dirty = true
+      if (!this.headGap) this.gapSinceMs = undefined
+    }
+    const builder = this.#builder
+    builder.append(timeMs, bytes, from, to, headers)
+    this.#taken += 1
+    if (builder.count === 1) this.#onPending(this)
+    if (builder.count >= BLOCK_RECORDS_MAX || builder.sizeBytes >= BLOCK_BYTES_MAX) this.flush()
+    return 'taken'
+  }
+
+  stored(): Promise<void> {
+    return this.#storedPromise()
+  }
+
+  onRoom(call: () => void): void {
+    this.#roomCalls.push(call)
+  }
+
+  counts(): { taken: number; dropped: number } {
+    return { taken: this.#taken, dropped: this.#dropped }
+  }
+
+  get hasPending(): boolean {
+    return this.pending.length > 0 || this.#builder.count > 0
+  }
+
+  /** Closes the block that is being filled. */
+  flush(): void {
+    const builder = this.#builder
+    if (builder.count === 0) return
+    const { count, baseTimeMs, lastTimeMs } = builder
+    const plain = builder.take()
+    this.pending.push({ plain, count, baseTimeMs, lastTimeMs })
+    this.pendingBytes += plain.length
+    this.#builder = new BlockBuilder()
+  }
+
+  /** The first `blocks` of what was pending are on disk, or were given up. */
+  unpend(blocks: number): void {
+    for (const { plain } of this.pending.splice(0, blocks)) this.pendingBytes -= plain.length
+    if (this.#roomCalls.length === 0 || this.pendingBytes > PENDING_BYTES_PER_SOURCE_MAX / 2) return
+    for (const call of this.#roomCalls.splice(0)) call()
+  }
+
+  /** Gives up all that is pending; what it held is said by the record that comes next. */
+  dropPending(reason: GapReason, nowMs: number): void {
+    for (const block of this.pending) {
+      let declared: Gap | undefined
+      visitPlain(block.plain, block.baseTimeMs, (_timeMs, _bytes, _from, _to, headers) => {
+        for (const { key, value } of headers) if (key === HEADER.gap) declared = joinGaps(declared, parseGap(value))
+      })
+      const own = span(block.count, block.baseTimeMs, block.lastTimeMs, reason)
+      this.tailGap = joinGaps(this.tailGap, joinGaps(declared, own))
+      this.#dropped += block.count
+    }
+    this.gapSinceMs ??= nowMs
+    this.dirty = true
+    this.unpend(this.pending.length)
+  }
+
+  /** Counts records that were given up on disk. */
+  countDropped(records: number): void {
+    this.#dropped += records
+  }
+
+  /** Where the last batch in memory ends: the next to be loaded begins there. */
+  get readyEnd(): number {
+    const last = this.ready.at(-1)
+    return last ? last.sequence + last.count : this.position
+  }
+
+  take(): CutBatch | undefined {
+    const batch = this.ready.shift()
+    if (!batch) return undefined
+    assert(batch.sequence === this.position, 'batches are handed out in order, without a hole')
+    this.position = batch.sequence + batch.count
+    return batch
+  }
+
+  /** Forgets what is in memory of batches below `sequence`. */
+  dropReadyBelow(sequence: number): void {
+    while (this.ready[0] && this.ready[0].sequence < sequence) this.ready.shift()
+  }
+
+  addCut(row: CutRow): void {
+    const last = this.cut.at(-1)
+    this.cut.push(row)
+    if (last && last.first > row.first) this.cut.sort((a, b) => a.first - b.first)
+    this.next = Math.max(this.next, row.first + row.count)
+  }
+
+  buffered(): BufferedCounts {
+    let bytes = this.uncutBytes + this.pendingBytes
+    let oldest: number | undefined
+    for (let at = this.cut.length - 1; at >= 0; at--) {
+      const row = this.cut[at]
+      if (!row || row.first < this.settled) break
+      bytes += row.bytes
+      oldest = row.timeMs
+    }
+    oldest ??= this.uncut[0]?.timeMs ?? this.pending[0]?.baseTimeMs
+    const pending = this.pending.reduce((sum, block) => sum + block.count, this.#builder.count)
+    const records = this.next - this.settled + this.uncutRecords + pending
+    return { records, bytes, ...(oldest !== undefined && records > 0 && { oldestMs: oldest }) }
+  }
+
+  toRow(): SourceRow {
+    const { id, source: name, next, settled } = this
+    return {
+      id,
+      name,
+      topic: this.settings.topic,
+      next,
+      settled,
+      assignment: json(this.assignment),
+      frozen: json(this.frozen),
+      head_gap: json(this.headGap),
+      tail_gap: json(this.tailGap),
+    }
+  }
+
+  #give(timeMs: number, reason: GapReason): 'dropped' {
+    this.#dropped += 1
+    this.tailGap = joinGaps(this.tailGap, span(1, timeMs, timeMs, reason))
+    this.gapSinceMs ??= timeMs
+    this.dirty = true
+    this.#onPending(this)
+    return 'dropped'
+  }
+}
+
+function span(records: number, fromMs: number, toMs: number, reason: GapReason): Gap {
+  return { records, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), reason }
+}
+
+function json(value: unknown): string | null {
+  return value === undefined ? null : JSON.stringify(value)
+}

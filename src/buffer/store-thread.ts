@@ -1,0 +1,177 @@
+import { parentPort, Worker, workerData } from 'node:worker_threads'
+import { ERROR_CODES, type ErrorCode, HeadraceError } from '../runtime/errors.ts'
+import { type BlockRow, type Commit, type CommitResult, type Opened, type ReadBatch, Store } from './store.ts'
+
+/*
+  The store in a thread of its own: an fsync of 30 ms in the main thread would cost serial data. One request is under way at a time; requests
+  and replies are objects as store.ts has them, their bytes moved, not copied.
+*/
+
+type Request =
+  | { readonly call: 'commit'; readonly commit: Commit }
+  | { readonly call: 'read'; readonly ids: readonly number[] }
+  | { readonly call: 'scan'; readonly after: number; readonly limit: number }
+  | { readonly call: 'index' }
+  | { readonly call: 'close' }
+
+interface Failure {
+  readonly code: string
+  readonly message: string
+  readonly advice: string | undefined
+}
+
+type Reply = { readonly value: unknown } | { readonly failure: Failure }
+
+export interface StoreOptions {
+  readonly path: string
+  readonly marksPath: string
+  readonly quotaBytes: number
+}
+
+/** The store as the buffer sees it: the same calls, answered later. */
+export interface AsyncStore {
+  readonly opened: Opened
+  commit(commit: Commit): Promise<CommitResult>
+  read(ids: readonly number[]): Promise<ReadBatch[]>
+  scan(after: number, limit: number): Promise<BlockRow[]>
+  index(): Promise<Opened>
+  close(): Promise<void>
+}
+
+/** A store in the caller's own thread: for simulations, and where a second thread is not worth its memory. */
+export function openInlineStore(options: StoreOptions): AsyncStore {
+  const known = <T>(work: () => T): T => {
+    try {
+      return work()
+    } catch (error) {
+      throw toError(toFailure(error))
+    }
+  }
+  const store = known(() => new Store(options))
+  return {
+    opened: known(() => store.opened()),
+    commit: async commit => known(() => store.commit(commit)),
+    read: async ids => known(() => store.read(ids)),
+    scan: async (after, limit) => known(() => store.scan(after, limit)),
+    index: async () => known(() => store.opened()),
+    close: async () => store.close(),
+  }
+}
+
+/** Starts the thread; resolves when the database is open there. Rejects with the store's own error. */
+export async function openStoreThread(options: StoreOptions): Promise<AsyncStore> {
+  const worker = new Worker(new URL('./store-thread.ts', import.meta.url), {
+    workerData: { headraceStore: options },
+    name: 'buffer',
+  })
+  const waiting: { resolve: (value: unknown) => void; reject: (error: Error) => void }[] = []
+  const failAll = (error: Error) => {
+    for (const { reject } of waiting.splice(0)) reject(error)
+  }
+  worker.on('message', (reply: Reply) => {
+    const next = waiting.shift()
+    if ('failure' in reply) next?.reject(toError(reply.failure))
+    else next?.resolve(reply.value)
+  })
+  worker.on('error', failAll)
+  worker.on('exit', () => failAll(new HeadraceError('internal', 'the thread of the buffer has ended')))
+  // Copied on the way in: a commit that fails is tried again with the same bytes.
+  const ask = <T>(request: Request): Promise<T> =>
+    new Promise<T>((resolve, reject) => {
+      waiting.push({ resolve: resolve as (value: unknown) => void, reject })
+      worker.postMessage(request)
+    })
+  const opened = await new Promise<Opened>((resolve, reject) =>
+    waiting.push({ resolve: resolve as (value: unknown) => void, reject }),
+  ).catch(async error => {
+    await worker.terminate()
+    throw error
+  })
+  return {
+    opened,
+    async commit(commit) {
+      const result = await ask<CommitResult>({ call: 'commit', commit })
+      for (const each of result.results) if (each.kind === 'inserted' && each.batch) restore(each.batch)
+      return result
+    },
+    async read(ids) {
+      const batches = await ask<ReadBatch[]>({ call: 'read', ids })
+      for (const batch of batches) if ('bytes' in batch) restore(batch)
+      return batches
+    },
+    scan: (after, limit) => ask({ call: 'scan', after, limit }),
+    index: () => ask({ call: 'index' }),
+    async close() {
+      await ask({ call: 'close' })
+      await worker.terminate()
+    },
+  }
+}
+
+/** A Buffer arrives from another thread as a Uint8Array. */
+function restore(holder: { readonly bytes: Buffer }): void {
+  const { buffer, byteOffset, byteLength } = holder.bytes as Uint8Array
+  Object.assign(holder, { bytes: Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength) })
+}
+
+function toError({ code, message, advice }: Failure): HeadraceError {
+  const known = ERROR_CODES.find(each => each === code) as ErrorCode | undefined
+  return new HeadraceError(known ?? 'buffer_corrupt', message, advice === undefined ? {} : { advice })
+}
+
+function toFailure(error: unknown): Failure {
+  if (error instanceof HeadraceError) return { code: error.code, message: error.message, advice: error.advice }
+  const sqlite = error as { code?: string; message?: string }
+  const full = sqlite.code === 'SQLITE_FULL' || sqlite.code === 'SQLITE_IOERR_WRITE' || sqlite.code?.startsWith('SQLITE_IOERR')
+  return {
+    code: full ? 'disk_full' : 'buffer_corrupt',
+    message: `${sqlite.code ?? ''} ${sqlite.message ?? String(error)}`.trim(),
+    advice: undefined,
+  }
+}
+
+function serve(options: StoreOptions): void {
+  const port = parentPort
+  if (!port) return
+  const answer = (make: () => unknown, transferOf: (value: unknown) => readonly ArrayBuffer[] = () => []) => {
+    try {
+      const value = make()
+      port.postMessage({ value } satisfies Reply, transferOf(value))
+    } catch (error) {
+      port.postMessage({ failure: toFailure(error) } satisfies Reply)
+    }
+  }
+  let store: Store | undefined
+  answer(() => {
+    store = new Store(options)
+    return store.opened()
+  })
+  port.on('message', (request: Request) => {
+    const open = store
+    if (!open) return
+    switch (request.call) {
+      case 'commit':
+        return answer(() => open.commit(request.commit), batchBuffers)
+      case 'read':
+        return answer(() => open.read(request.ids))
+      case 'scan':
+        return answer(() => open.scan(request.after, request.limit))
+      case 'index':
+        return answer(() => open.opened())
+      case 'close':
+        return answer(() => open.close())
+    }
+  })
+}
+
+/** The encoded batches of a commit own their memory, so that it can be moved to the main thread. */
+function batchBuffers(value: unknown): ArrayBuffer[] {
+  return (value as CommitResult).results.flatMap(each => {
+    if (each.kind !== 'inserted' || !each.batch) return []
+    const { buffer, byteLength } = each.batch.bytes
+    return buffer.byteLength === byteLength ? [buffer as ArrayBuffer] : []
+  })
+}
+
+const own = workerData as { headraceStore?: StoreOptions } | null
+if (own?.headraceStore) serve(own.headraceStore)

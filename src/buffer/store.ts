@@ -1,0 +1,360 @@
+import Database from 'better-sqlite3'
+import { checkBatchCrc, readBatchHeader } from '../record/batch-header.ts'
+import { type BatchIdentity, BatchWriter } from '../record/batch-writer.ts'
+import { gapHeader, joinGaps, parseGap } from '../record/gap.ts'
+import { encodePlaceholder } from '../record/placeholder.ts'
+import { type EncodedBatch, type Gap, type GapReason, HEADER, type RecordHeader } from '../record/record.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { sealBlock, visitBlock, visitPlain } from './block-codec.ts'
+import { writeDurably } from './durable-file.ts'
+import { SCHEMA, SCHEMA_VERSION } from './schema.ts'
+import { WrittenBytes } from './written-bytes.ts'
+
+/** Pages of the write-ahead log after which it is brought into the database. */
+const CHECKPOINT_PAGES = 1_000
+const PAGE_BYTES = 4_096
+
+/** A source as the database keeps it. */
+export interface SourceRow {
+  readonly id: number
+  readonly name: string
+  readonly topic: string
+  readonly next: number
+  readonly settled: number
+  readonly assignment: string | null
+  readonly frozen: string | null
+  readonly head_gap: string | null
+  readonly tail_gap: string | null
+}
+
+/** A block as the index knows it; `first` is null while it is uncut. */
+export interface BlockRow {
+  readonly id: number
+  readonly source: number
+  readonly first: number | null
+  readonly count: number
+  readonly timeMs: number
+  readonly bytes: number
+}
+
+/** One step of a commit; all steps of one are on disk together, or none. */
+export type Step =
+  /** Records that were taken; `cut` makes them a batch at once. */
+  | {
+      readonly kind: 'insert'
+      readonly source: number
+      readonly plain: Uint8Array
+      readonly count: number
+      readonly baseTimeMs: number
+      readonly lastTimeMs: number
+      readonly cut?: BatchIdentity
+      readonly gap?: Gap
+    }
+  /** Uncut blocks become one batch. Records that cannot be read any more are said in its gap. */
+  | {
+      readonly kind: 'merge'
+      readonly source: number
+      readonly ids: readonly number[]
+      readonly cut: BatchIdentity
+      readonly gap?: Gap
+    }
+  | {
+      readonly kind: 'placeholder'
+      readonly source: number
+      readonly cut: BatchIdentity
+      readonly count: number
+      readonly timeMs: number
+      readonly gap: Gap
+      /** The damaged batch whose place it takes. */
+      readonly replaces?: number
+    }
+  /** Settled batches that are not kept any longer. */
+  | { readonly kind: 'forget'; readonly ids: readonly number[] }
+  /** Uncut blocks that give way; what they held is added to the source's head gap. */
+  | {
+      readonly kind: 'drop'
+      readonly source: number
+      readonly ids: readonly number[]
+      readonly reason: GapReason
+      readonly gap?: Gap
+    }
+  | { readonly kind: 'source'; readonly row: SourceRow }
+
+export interface Commit {
+  readonly steps: readonly Step[]
+  /** The marks file, written and synced before the database is. */
+  readonly marks?: string
+}
+
+/** What became of one step, in the same place. */
+export type StepResult =
+  | { readonly kind: 'inserted'; readonly row: BlockRow; readonly batch?: EncodedBatch; readonly damaged?: number }
+  | { readonly kind: 'dropped'; readonly gap: Gap }
+  | { readonly kind: 'done' }
+
+export interface CommitResult {
+  readonly results: readonly StepResult[]
+  readonly disk: StoreDisk
+}
+
+export interface StoreDisk {
+  readonly usedBytes: number
+  readonly writtenBytes: number
+}
+
+export interface Opened {
+  readonly sources: readonly SourceRow[]
+  readonly blocks: readonly BlockRow[]
+  readonly disk: StoreDisk
+}
+
+export type ReadBatch = { readonly id: number; readonly bytes: Buffer } | { readonly id: number; readonly damaged: string }
+
+/** What the buffer asks of its executor: a thread of its own, or the same thread. One call at a time. */
+export interface StoreCalls {
+  commit(commit: Commit): CommitResult
+  read(ids: readonly number[]): ReadBatch[]
+  /** Uncut blocks behind `after`, in order of writing. */
+  scan(after: number, limit: number): BlockRow[]
+  /** The whole index, as at the opening. */
+  opened(): Opened
+  close(): void
+}
+
+/** The database file and all that touches it; has no mind of its own. */
+export class Store implements StoreCalls {
+  readonly #db: Database.Database
+  readonly #marksPath: string
+  readonly #writer = new BatchWriter()
+  readonly #sql: ReturnType<typeof statements>
+  readonly #written = new WrittenBytes()
+
+  constructor(options: { path: string; marksPath: string; quotaBytes: number }) {
+    this.#marksPath = options.marksPath
+    this.#db = new Database(options.path)
+    this.#db.pragma('journal_mode = WAL')
+    // better-sqlite3 is compiled with NORMAL for WAL files, and a file does not remember: what was acknowledged could go with the power.
+    this.#db.pragma('synchronous = FULL')
+    this.#db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
+    const version = this.#db.pragma('user_version', { simple: true }) as number
+    if (version > SCHEMA_VERSION) {
+      this.#db.close()
+      throw new HeadraceError(
+        'config_invalid',
+        `${options.path} was written by a newer version (schema ${version}, this one knows ${SCHEMA_VERSION})`,
+        {
+          advice: 'Start the newer version again: what it has buffered is safe there.',
+        },
+      )
+    }
+    if (version === 0) {
+      this.#db.transaction(() => {
+        this.#db.exec(SCHEMA)
+        this.#db.pragma(`user_version = ${SCHEMA_VERSION}`)
+      })()
+    }
+    const found = this.#db.pragma('quick_check(1)', { simple: true })
+    if (found !== 'ok') {
+      this.#db.close()
+      throw new HeadraceError('buffer_corrupt', `${options.path} is damaged: ${found}`)
+    }
+    // SQLITE_FULL by quota leaves the file working; a file system that is full does not even let rows be deleted.
+    this.#db.pragma(`max_page_count = ${Math.ceil(options.quotaBytes / PAGE_BYTES)}`)
+    this.#sql = statements(this.#db)
+  }
+
+  /** Everything but the data: what the index in memory is made from. */
+  opened(): Opened {
+    return { sources: this.#sql.sources.all(), blocks: this.#sql.blocks.all(), disk: this.#disk() }
+  }
+
+  commit({ steps, marks }: Commit): CommitResult {
+    if (marks !== undefined) writeDurably(this.#marksPath, marks)
+    if (steps.length === 0) return { results: [], disk: this.#disk() }
+    const results: StepResult[] = []
+    this.#db.transaction(() => {
+      for (const step of steps) results.push(this.#apply(step))
+    })()
+    return { results, disk: this.#disk() }
+  }
+
+  read(ids: readonly number[]): ReadBatch[] {
+    return ids.map(id => {
+      const row = this.#sql.data.get(id)
+      if (!row) return { id, damaged: 'it is not there' }
+      try {
+        checkBatchCrc(row.data, readBatchHeader(row.data))
+        return { id, bytes: row.data }
+      } catch (error) {
+        return { id, damaged: messageOf(error) }
+      }
+    })
+  }
+
+  scan(after: number, limit: number): BlockRow[] {
+    return this.#sql.scan.all(after, limit)
+  }
+
+  close(): void {
+    this.#db.close()
+  }
+
+  #apply(step: Step): StepResult {
+    switch (step.kind) {
+      case 'insert':
+        return this.#insert(step)
+      case 'merge':
+        return this.#merge(step)
+      case 'placeholder': {
+        const batch = encodePlaceholder(this.#writer, step.cut, step)
+        if (step.replaces !== undefined) this.#sql.forget.run(step.replaces)
+        return this.#cut(step.source, batch, step.timeMs)
+      }
+      case 'forget':
+        for (const id of step.ids) this.#sql.forget.run(id)
+        return { kind: 'done' }
+      case 'drop':
+        return this.#drop(step)
+      case 'source':
+        this.#sql.source.run(step.row)
+        return { kind: 'done' }
+    }
+  }
+
+  #insert(step: Extract<Step, { kind: 'insert' }>): StepResult {
+    const plain = Buffer.from(step.plain.buffer, step.plain.byteOffset, step.plain.byteLength)
+    if (!step.cut) {
+      const data = sealBlock(plain, step.count, step.baseTimeMs)
+      return this.#row(step.source, null, step.count, step.lastTimeMs, data)
+    }
+    const add = this.#records(step.cut, step.gap)
+    visitPlain(plain, step.baseTimeMs, add)
+    return this.#cut(step.source, this.#writer.finish('zstd'), step.lastTimeMs)
+  }
+
+  #merge(step: Extract<Step, { kind: 'merge' }>): StepResult {
+    let gap = step.gap
+    let damaged = 0
+    let timeMs = 0
+    const readable: Buffer[] = []
+    for (const id of step.ids) {
+      const row = this.#sql.data.get(id)
+      if (!row) throw new HeadraceError('internal', `block ${id} is not there`)
+      try {
+        // Read through before anything is written: half a block must not get numbers.
+        visitBlock(row.data, () => {})
+        readable.push(row.data)
+      } catch {
+        const at = new Date(row.time_ms).toISOString()
+        gap = joinGaps(gap, { records: row.count, from: at, to: at, reason: 'buffer_lost' })
+        damaged += row.count
+      }
+      timeMs = row.time_ms
+      this.#sql.forget.run(id)
+    }
+    let batch: EncodedBatch
+    if (readable.length === 0) {
+      const lost = gap ?? { records: 0, from: '', to: '', reason: 'buffer_lost' as const }
+      batch = encodePlaceholder(this.#writer, step.cut, { count: 1, timeMs, gap: lost })
+    } else {
+      const add = this.#records(step.cut, gap)
+      for (const data of readable) visitBlock(data, add)
+      batch = this.#writer.finish('zstd')
+    }
+    const result = this.#cut(step.source, batch, timeMs)
+    return damaged > 0 ? { ...result, damaged } : result
+  }
+
+  #drop(step: Extract<Step, { kind: 'drop' }>): StepResult {
+    let gap = step.gap
+    for (const id of step.ids) {
+      const row = this.#sql.data.get(id)
+      if (!row) continue
+      gap = joinGaps(gap, this.#lossOf(row, step.reason))
+      this.#sql.forget.run(id)
+    }
+    if (!gap) return { kind: 'done' }
+    this.#sql.headGap.run(JSON.stringify(gap), step.source)
+    return { kind: 'dropped', gap }
+  }
+
+  /** What is lost with a block: its records, and the gaps that they were to declare. */
+  #lossOf(row: { data: Buffer; count: number; time_ms: number }, reason: GapReason): Gap {
+    let declared: Gap | undefined
+    let fromMs = row.time_ms
+    let toMs = row.time_ms
+    try {
+      visitBlock(row.data, (timeMs, _bytes, _from, _to, headers) => {
+        fromMs = Math.min(fromMs, timeMs)
+        toMs = Math.max(toMs, timeMs)
+        for (const { key, value } of headers) if (key === HEADER.gap) declared = joinGaps(declared, parseGap(value))
+      })
+    } catch {
+      // Damaged as well as dropped: its count is known from the row.
+    }
+    const own = { records: row.count, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), reason }
+    return joinGaps(declared, own) ?? own
+  }
+
+  /** Begins a batch, and gives what adds records to it; the first carries the gap, joined with one of its own. */
+  #records(identity: BatchIdentity, gap: Gap | undefined) {
+    const writer = this.#writer
+    writer.begin(identity)
+    let before = gap
+    return (timeMs: number, bytes: Buffer, from: number, to: number, headers: readonly RecordHeader[]) => {
+      if (before === undefined) {
+        writer.append(timeMs, bytes, from, to, headers)
+        return
+      }
+      const own = headers.find(header => header.key === HEADER.gap)
+      const joined = joinGaps(before, own && parseGap(own.value)) ?? before
+      before = undefined
+      writer.append(timeMs, bytes, from, to, [...headers.filter(header => header.key !== HEADER.gap), gapHeader(joined)])
+    }
+  }
+
+  #cut(source: number, batch: EncodedBatch, timeMs: number): Extract<StepResult, { kind: 'inserted' }> {
+    const result = this.#row(source, batch.sequence, batch.count, timeMs, batch.bytes)
+    return { ...result, batch }
+  }
+
+  #row(
+    source: number,
+    first: number | null,
+    count: number,
+    timeMs: number,
+    data: Buffer,
+  ): Extract<StepResult, { kind: 'inserted' }> {
+    const { lastInsertRowid } = this.#sql.insert.run(source, first, count, timeMs, data)
+    return { kind: 'inserted', row: { id: Number(lastInsertRowid), source, first, count, timeMs, bytes: data.length } }
+  }
+
+  #disk(): StoreDisk {
+    const pages = this.#db.pragma('page_count', { simple: true }) as number
+    const free = this.#db.pragma('freelist_count', { simple: true }) as number
+    return { usedBytes: (pages - free) * PAGE_BYTES, writtenBytes: this.#written.total() }
+  }
+}
+
+function statements(db: Database.Database) {
+  return {
+    sources: db.prepare<[], SourceRow>('SELECT * FROM source ORDER BY id'),
+    blocks: db.prepare<[], BlockRow>(
+      'SELECT id, source, first, count, time_ms AS timeMs, length(data) AS bytes FROM block ORDER BY id',
+    ),
+    scan: db.prepare<[number, number], BlockRow>(
+      'SELECT id, source, first, count, time_ms AS timeMs, length(data) AS bytes FROM block WHERE id > ? AND first IS NULL ORDER BY id LIMIT ?',
+    ),
+    data: db.prepare<[number], { data: Buffer; count: number; time_ms: number }>(
+      'SELECT data, count, time_ms FROM block WHERE id = ?',
+    ),
+    insert: db.prepare('INSERT INTO block (source, first, count, time_ms, data) VALUES (?, ?, ?, ?, ?)'),
+    forget: db.prepare('DELETE FROM block WHERE id = ?'),
+    headGap: db.prepare('UPDATE source SET head_gap = ? WHERE id = ?'),
+    source: db.prepare(
+      `INSERT INTO source VALUES (@id, @name, @topic, @next, @settled, @assignment, @frozen, @head_gap, @tail_gap)
+       ON CONFLICT (id) DO UPDATE SET topic = @topic, next = @next, settled = @settled, assignment = @assignment, frozen = @frozen,
+         head_gap = @head_gap, tail_gap = @tail_gap`,
+    ),
+  }
+}

@@ -1,0 +1,115 @@
+import { existsSync } from 'node:fs'
+import { Command } from 'commander'
+import { control } from '../../console/control-client.ts'
+import { HeadraceError } from '../../runtime/errors.ts'
+import type { CoreProcess } from '../core-process.ts'
+import type { EdgeStatus } from '../edge-process.ts'
+import { print, printJson, table } from '../output.ts'
+import { controlPath, type Role } from '../state-paths.ts'
+import { stateOf, type WhereOptions } from '../where.ts'
+
+type CoreStatus = Awaited<ReturnType<CoreProcess['status']>>
+
+export function statusCommand(): Command {
+  return new Command('status')
+    .description('Shows what runs here: sources, buffer, link, partitions, jobs, alarms.')
+    .option('--config <file>', 'edge.yaml or core.yaml')
+    .option('--state <directory>', 'the state directory; ./.headrace unless set')
+    .option('--json', 'for programs')
+    .addHelpText('after', '\nExamples:\n  headrace status\n  headrace status --config /etc/headrace/edge.yaml --json')
+    .action(async (options: WhereOptions & { json?: true }) => {
+      const state = stateOf(options)
+      const edge = await ask<EdgeStatus>(state, 'edge')
+      const core = await ask<CoreStatus>(state, 'core')
+      if (options.json) printJson(jsonOf(edge, core))
+      else printHuman(state, edge, core)
+    })
+}
+
+/** One role's status alone where one runs, both under their names where both do. */
+function jsonOf(edge: EdgeStatus | undefined, core: CoreStatus | undefined): unknown {
+  if (edge && core) return { edge, core }
+  return edge ?? core ?? { running: false }
+}
+
+async function ask<Status>(state: string, role: Role): Promise<Status | undefined> {
+  const path = controlPath(state, role)
+  if (!existsSync(path)) return undefined
+  try {
+    return await control<Status>(path, 'status')
+  } catch (error) {
+    // Its socket outlived it.
+    if (error instanceof HeadraceError && error.code === 'not_running') return undefined
+    throw error
+  }
+}
+
+function printHuman(state: string, edge: EdgeStatus | undefined, core: CoreStatus | undefined): void {
+  if (!edge && !core) print(`Nothing is running with its state in ${state}.`)
+  if (edge) printEdge(edge)
+  if (edge && core) print('')
+  if (core) printCore(core)
+}
+
+function printEdge(edge: EdgeStatus): void {
+  const { link, disk } = edge
+  print(`gateway ${edge.gateway}: link ${link.state}${link.peer ? ` with ${link.peer}` : ''} since ${link.since}`)
+  print(
+    `buffer: ${mib(disk.used_bytes)} of ${mib(disk.quota_bytes)} MiB used, ${mib(disk.written_bytes)} MiB written since the start\n`,
+  )
+  const rows = edge.sources.map(source => [
+    source.source,
+    source.state,
+    source.read,
+    source.dropped,
+    source.decode_errors,
+    source.buffered.records,
+    source.settled,
+    source.partition === null ? '-' : `${source.topic}[${source.partition}]`,
+    source.reason ?? '',
+  ])
+  print(table(['source', 'state', 'read', 'dropped', 'undecoded', 'buffered', 'settled', 'partition', ''], rows))
+  printAlarms(edge.alarms)
+}
+
+function printCore(core: CoreStatus): void {
+  print(`core on ${core.log.engine} log ${core.log.identity}, ${core.gateways.length} gateway(s) connected\n`)
+  print(
+    table(
+      ['source', 'partition', 'first', 'next'],
+      core.sources.map(source => [
+        source.source,
+        `${source.topic}[${source.partition}]`,
+        source.first ?? '?',
+        source.next ?? '?',
+      ]),
+    ),
+  )
+  if (core.jobs.length > 0) {
+    const rows = core.jobs.map(job => [
+      job.job,
+      job.last_run?.state ?? 'never run',
+      job.last_run?.ended ?? '',
+      job.lag ?? '?',
+      job.next_run ?? 'by hand',
+    ])
+    print(`\n${table(['batch job', 'last run', 'ended', 'lag', 'next run'], rows)}`)
+  }
+  if (core.analysers.length > 0)
+    print(
+      `\n${table(
+        ['analyser', 'sources', 'lag'],
+        core.analysers.map(({ analyser, sources, lag }) => [analyser, sources, lag]),
+      )}`,
+    )
+  printAlarms(core.alarms)
+}
+
+function printAlarms(alarms: readonly unknown[]): void {
+  for (const alarm of alarms as readonly { since: string; message: string; advice: string }[])
+    print(`\n! ${alarm.message} (since ${alarm.since})\n  ${alarm.advice}`)
+}
+
+function mib(bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(1)
+}

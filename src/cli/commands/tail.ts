@@ -1,0 +1,62 @@
+import { Command } from 'commander'
+import { controlStream } from '../../console/control-client.ts'
+import { print } from '../output.ts'
+import { controlOf, type WhereOptions } from '../where.ts'
+
+interface TailItem {
+  readonly gateway: string
+  readonly source: string
+  readonly seq: number
+  readonly time_ms: number
+  readonly value_base64: string | null
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export function tailCommand(): Command {
+  return new Command('tail')
+    .description('Shows records as they arrive in the log.')
+    .argument('<source>', 'a source, or a glob; <gateway>/<source> where several gateways have it')
+    .option('-n, --last <records>', 'begin with so many that are there already', '10')
+    .option('--config <file>', 'core.yaml')
+    .option('--state <directory>', 'the state directory; ./.headrace unless set')
+    .option('--json', 'NDJSON, for programs')
+    .addHelpText('after', '\nExample:\n  headrace tail "compressor-*" -n 100 --json | jq .value')
+    .action(async (source: string, options: WhereOptions & { last: string; json?: true }) => {
+      const ended = new AbortController()
+      process.once('SIGINT', () => ended.abort())
+      process.once('SIGTERM', () => ended.abort())
+      // A reader such as `head` that has seen enough.
+      process.stdout.once('error', () => ended.abort())
+      const path = controlOf(options, 'core')
+      for await (const item of controlStream<TailItem>(path, 'tail', { source, last: Number(options.last) }, ended.signal)) {
+        if (ended.signal.aborted) return
+        print(options.json ? jsonLine(item) : humanLine(item))
+      }
+    })
+}
+
+function jsonLine({ value_base64, headers, ...rest }: TailItem): string {
+  const { seq: _own, ...others } = headers
+  return JSON.stringify({ ...rest, ...readableValue(value_base64), ...(Object.keys(others).length > 0 && { headers: others }) })
+}
+
+function readableValue(base64: string | null): object {
+  if (base64 === null) return { value: null }
+  const bytes = Buffer.from(base64, 'base64')
+  const text = bytes.toString('utf8')
+  if (!Buffer.from(text).equals(bytes)) return { value_base64: base64 }
+  try {
+    const value: unknown = JSON.parse(text)
+    return { value: typeof value === 'object' ? value : text }
+  } catch {
+    return { value: text }
+  }
+}
+
+function humanLine({ gateway, source, seq, time_ms, value_base64, headers }: TailItem): string {
+  const text =
+    value_base64 === null ? `(placeholder) ${headers['gap'] ?? ''}` : Buffer.from(value_base64, 'base64').toString('utf8')
+  // What a device sends is not for the terminal to obey.
+  const plain = [...text].map(letter => (letter < ' ' || letter === '\u007f' ? '·' : letter)).join('')
+  return `${new Date(time_ms).toISOString()} ${gateway}/${source} #${seq} ${plain}`
+}

@@ -1,0 +1,37 @@
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { Command } from 'commander'
+import { createLogger, type LogLevel } from '../../runtime/logger.ts'
+import { NAME_PATTERN } from '../../runtime/names.ts'
+import { print } from '../output.ts'
+import { runUntilSignal } from '../run-until-signal.ts'
+import { logLevelOption } from './log-level.ts'
+
+export function upCommand(): Command {
+  return new Command('up')
+    .description('Runs everything on this machine: sources, buffer, link, and a core on the embedded SQLite log.')
+    .argument('<pipeline...>', 'pipeline files')
+    .option('--state <directory>', 'where everything is kept', './.headrace')
+    .option('--gateway <name>', "name of the gateway; the host's name unless set")
+    .addOption(logLevelOption().default('warn'))
+    .addHelpText('after', '\nExample:\n  headrace up pipelines/cold-store.yaml')
+    .action(async (files: string[], options: { state: string; gateway?: string; logLevel: LogLevel }) => {
+      const { startAll } = await import('../all-in-one.ts')
+      const log = createLogger(options.logLevel)
+      const state = resolve(options.state)
+      const all = await startAll({ files, state, gateway: options.gateway ?? gatewayName(hostname()), log })
+      print(`headrace is up: gateway ${all.gateway}, ${all.sources} sources, core at ${all.url}, files in ${state}`)
+      print('See it with "headrace status" and "headrace tail"; Ctrl-C ends it.')
+      process.exitCode = await runUntilSignal(() => all.stop(), log)
+    })
+}
+
+/** The host's name made into a gateway's. */
+export function gatewayName(host: string): string {
+  const name = host
+    .toLowerCase()
+    .replace(/[^a-z0-9-]+/g, '-')
+    .replace(/^-+/, '')
+    .slice(0, 63)
+  return NAME_PATTERN.test(name) ? name : 'gateway'
+}

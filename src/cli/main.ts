@@ -1,0 +1,46 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander'
+import { batchCommand } from './commands/batch.ts'
+import { coreCommand } from './commands/core.ts'
+import { edgeCommand } from './commands/edge.ts'
+import { sourceCommand } from './commands/source.ts'
+import { statusCommand } from './commands/status.ts'
+import { tailCommand } from './commands/tail.ts'
+import { upCommand } from './commands/up.ts'
+import { validateCommand } from './commands/validate.ts'
+import { EXIT, report } from './output.ts'
+import { VERSION } from './version.ts'
+
+// kafkajs 2.2.4 sets a timer with a negative time (its issue 1751); a user can do nothing about that.
+process.removeAllListeners('warning')
+process.on('warning', warning => {
+  if (warning.name !== 'TimeoutNegativeWarning') process.stderr.write(`${warning.name}: ${warning.message}\n`)
+})
+
+const program = new Command('headrace')
+  .description('An edge-to-core data pipeline: from the device to the Kafka partition, in order, exactly once.')
+  .version(VERSION)
+  .showSuggestionAfterError()
+  .exitOverride()
+
+for (const command of [
+  upCommand,
+  edgeCommand,
+  coreCommand,
+  validateCommand,
+  statusCommand,
+  sourceCommand,
+  batchCommand,
+  tailCommand,
+]) {
+  program.addCommand(command().exitOverride())
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.wrongInput
+  else process.exitCode = report(error)
+}
+// What a command left running would keep the process from ending: it has said that it is done.
+process.stdout.write('', () => process.exit())

@@ -1,0 +1,34 @@
+import { messageOf } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { EXIT } from './output.ts'
+
+/** A stop that takes longer than this is given up: what is not settled is on disk. */
+const STOP_LIMIT_MS = 15_000
+
+/**
+ * Waits for SIGTERM or SIGINT, then stops in order and gives the exit code. A second signal ends at once. An error that nobody caught ends the
+ * process: everything that matters is on disk, and a supervisor starts it again.
+ */
+export async function runUntilSignal(stop: () => Promise<void>, log: Logger, ended?: Promise<void>): Promise<number> {
+  process.on('uncaughtException', error => {
+    log.error({ stack: error.stack }, `an error that nobody caught: ${messageOf(error)}`)
+    process.exit(EXIT.failed)
+  })
+  await Promise.race([signal(), ended ?? new Promise(() => {})])
+  process.once('SIGINT', () => process.exit(EXIT.failed))
+  process.once('SIGTERM', () => process.exit(EXIT.failed))
+  const limit = setTimeout(() => {
+    log.error({}, `not stopped after ${STOP_LIMIT_MS} ms: given up`)
+    process.exit(EXIT.failed)
+  }, STOP_LIMIT_MS)
+  await stop()
+  clearTimeout(limit)
+  return EXIT.done
+}
+
+function signal(): Promise<void> {
+  return new Promise(resolve => {
+    process.once('SIGTERM', () => resolve())
+    process.once('SIGINT', () => resolve())
+  })
+}

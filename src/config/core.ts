@@ -1,0 +1,27 @@
+import { z } from 'zod'
+import { ingressOptions } from '../ingress/options.ts'
+import { logOptions } from '../log/options.ts'
+import { name } from './pipeline.ts'
+
+/** core.yaml: ingress, batch jobs and analysers. */
+export const coreSchema = z.strictObject({
+  name: name
+    .default('core')
+    .describe('Name of this core, under which it writes alerts and dead letters. Cores that share a log have different names.'),
+  state: z.string().min(1).describe('Directory for all that it keeps.'),
+  log: logOptions.describe('Where records are laid down.'),
+  ingress: ingressOptions.optional().describe('Where gateways come in; without it, this core takes none.'),
+  console: z
+    .strictObject({
+      listen: z
+        .string()
+        .regex(/^[^\s]+:\d{1,5}$/, 'is not an address: write host:port')
+        .describe('Where status and health are served over HTTP.'),
+    })
+    .optional()
+    .describe('Status over HTTP.'),
+  batch: z.boolean().default(true).describe('Whether this core runs the batch jobs of its pipelines.'),
+  analysers: z.boolean().default(true).describe('Whether this core runs the analysers of its pipelines.'),
+  pipelines: z.array(z.string().min(1)).default([]).describe('Pipeline files, as paths or globs.'),
+})
+export type CoreConfig = z.output<typeof coreSchema>

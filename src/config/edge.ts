@@ -1,0 +1,14 @@
+import { z } from 'zod'
+import { edgeBufferOptions } from '../buffer/options.ts'
+import { uplinkOptions } from '../link/options.ts'
+import { name } from './pipeline.ts'
+
+/** edge.yaml: the agent on a gateway. */
+export const edgeSchema = z.strictObject({
+  gateway: name.describe('Name of this gateway; no two may have the same.'),
+  state: z.string().min(1).describe('Directory for all that it keeps.'),
+  uplink: uplinkOptions.describe('Where the core is.'),
+  buffer: edgeBufferOptions.prefault({}).describe('The buffer on disk.'),
+  pipelines: z.array(z.string().min(1)).min(1).describe('Pipeline files, as paths or globs.'),
+})
+export type EdgeConfig = z.output<typeof edgeSchema>

@@ -1,0 +1,137 @@
+import { z } from 'zod'
+import { nearest } from './nearest.ts'
+
+export interface Explained {
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+  /** Whether it is the key that is wrong, not its value. */
+  readonly atKey: boolean
+}
+
+/** Says what zod found in the words of the file: names of keys, nearest valid key, of a union only the branch that was meant. */
+export function explain(issues: readonly z.core.$ZodIssue[], schema: z.ZodType, value: unknown): Explained[] {
+  return issues.flatMap(issue => explainOne(issue, schema, value, []))
+}
+
+function explainOne(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown, above: readonly PropertyKey[]): Explained[] {
+  const path = [...above, ...issue.path]
+  if (issue.code === 'unrecognized_keys') {
+    const known = keysAt(schema, issue.path, value)
+    const where = path.length === 0 ? '' : ` in ${String(path.at(-1))}`
+    return issue.keys.map(key => {
+      const meant = nearest(key, known)
+      const hint =
+        meant === undefined ? (known.length > 0 ? `; known here: ${known.join(', ')}` : '') : `; did you mean "${meant}"?`
+      return { path: [...path, key], message: `unknown key "${key}"${where}${hint}`, atKey: true }
+    })
+  }
+  if (issue.code === 'invalid_union') {
+    const branch = likeliest(issue.errors)
+    if (branch)
+      return branch.flatMap(inner => explainOne(inner, branchOf(schema, issue, branch), valueAt(value, issue.path), path))
+  }
+  if (issue.code === 'invalid_key' || issue.code === 'invalid_element') {
+    return [
+      {
+        path,
+        message: `"${String(path.at(-1))}" is no name: lower-case letters, digits and -, at most 63, beginning with a letter or digit`,
+        atKey: true,
+      },
+    ]
+  }
+  const last = path.at(-1)
+  const missing = issue.code === 'invalid_type' && valueAt(value, issue.path) === undefined
+  if (missing) return [{ path: path.slice(0, -1), message: `"${String(last)}" is missing`, atKey: path.length > 1 }]
+  const name = typeof last === 'string' ? `${last} ` : ''
+  return [{ path, message: `${name}${sentence(issue, valueAt(value, issue.path))}`, atKey: false }]
+}
+
+function sentence(issue: z.core.$ZodIssue, value: unknown): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `has to be ${article(issue.expected)}, not ${JSON.stringify(value) ?? 'nothing'}`
+    case 'invalid_value': {
+      const allowed = issue.values.map(String)
+      const meant = typeof value === 'string' ? nearest(value, allowed) : undefined
+      return `has to be one of ${allowed.join(', ')}, not ${JSON.stringify(value)}${meant === undefined ? '' : `; did you mean "${meant}"?`}`
+    }
+    case 'too_small':
+      return `has to be at least ${issue.minimum}${issue.origin === 'array' ? ' long' : ''}`
+    case 'too_big':
+      return `may be at most ${issue.maximum}${issue.origin === 'array' || issue.origin === 'string' ? ' long' : ''}`
+    default:
+      return issue.message
+  }
+}
+
+function article(expected: string): string {
+  if (expected === 'record' || expected === 'object') return 'a mapping of keys to values'
+  if (expected === 'int') return 'a whole number'
+  return /^[aeiou]/.test(expected) ? `an ${expected}` : `a ${expected}`
+}
+
+/** The branch of a union with the fewest complaints, deepest first: what somebody wrote resembles what was meant. */
+function likeliest(branches: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] | undefined {
+  const badness = (branch: readonly z.core.$ZodIssue[]) =>
+    branch.reduce(
+      (sum, issue) => sum + (issue.code === 'unrecognized_keys' ? 2 * issue.keys.length : issue.path.length > 0 ? 1 : 3),
+      0,
+    )
+  return [...branches].sort((a, b) => badness(a) - badness(b))[0]
+}
+
+function branchOf(schema: z.ZodType, issue: Extract<z.core.$ZodIssue, { code: 'invalid_union' }>, branch: unknown): z.ZodType {
+  const union = schemaAt(schema, issue.path, undefined)
+  const index = (issue.errors as readonly unknown[]).indexOf(branch)
+  return union instanceof z.ZodUnion ? ((union.options[index] as z.ZodType | undefined) ?? schema) : schema
+}
+
+/** Keys that may stand at a path. */
+function keysAt(schema: z.ZodType, path: readonly PropertyKey[], value: unknown): string[] {
+  const found = schemaAt(schema, path, value)
+  return found instanceof z.ZodObject ? Object.keys(found.shape) : []
+}
+
+function schemaAt(schema: z.ZodType, path: readonly PropertyKey[], value: unknown): z.ZodType | undefined {
+  let at: z.ZodType | undefined = unwrap(schema)
+  let here = value
+  for (const key of path) {
+    if (at instanceof z.ZodUnion)
+      at = unwrap(at.options.find(option => accepts(option as z.ZodType, here)) as z.ZodType | undefined)
+    if (at instanceof z.ZodObject) at = unwrap(at.shape[String(key)] as z.ZodType | undefined)
+    else if (at instanceof z.ZodRecord) at = unwrap(at.valueType as z.ZodType)
+    else if (at instanceof z.ZodArray) at = unwrap(at.element as z.ZodType)
+    else return undefined
+    here = valueAt(here, [key])
+  }
+  return at
+}
+
+function accepts(option: z.ZodType, value: unknown): boolean {
+  const plain = unwrap(option)
+  return (
+    plain instanceof z.ZodObject &&
+    typeof value === 'object' &&
+    value !== null &&
+    Object.keys(value).some(key => key in plain.shape)
+  )
+}
+
+function unwrap(schema: z.ZodType | undefined): z.ZodType | undefined {
+  let at = schema
+  for (;;) {
+    if (at instanceof z.ZodOptional || at instanceof z.ZodDefault || at instanceof z.ZodPrefault || at instanceof z.ZodNullable)
+      at = at.unwrap() as z.ZodType
+    else if (at instanceof z.ZodPipe) at = at.in as z.ZodType
+    else return at
+  }
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let at = value
+  for (const key of path) {
+    if (typeof at !== 'object' || at === null) return undefined
+    at = (at as Record<PropertyKey, unknown>)[key]
+  }
+  return at
+}

@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import { sourceBufferOptions } from '../buffer/options.ts'
+import { batchJobOptions } from '../reader/batch/options.ts'
+import { analyserOptions } from '../reader/realtime/options.ts'
+import { NAME_PATTERN } from '../runtime/names.ts'
+import { duration } from '../runtime/units.ts'
+import { decodeOptions } from '../source/decode/options.ts'
+import { frameOptions } from '../source/framing/options.ts'
+import { SOURCE_KINDS } from '../source/kinds.ts'
+
+export const name = z
+  .string()
+  .regex(NAME_PATTERN, 'is no name: lower-case letters, digits and -, at most 63, beginning with a letter or digit')
+
+const kindNames = SOURCE_KINDS.map(kind => kind.kind)
+
+const sourceShape = Object.fromEntries(
+  SOURCE_KINDS.map(kind => [kind.kind, kind.options.optional().describe(kind.summary)]),
+) as Record<string, z.ZodOptional<z.ZodType>>
+
+const sourceSchema = z
+  .strictObject({
+    ...sourceShape,
+    frame: frameOptions.optional().describe('How the stream is cut into records; into lines, unless set.'),
+    decode: decodeOptions.optional().describe('How a record is read; left as it is, unless set.'),
+    buffer: sourceBufferOptions.prefault({}).describe('How the source is buffered.'),
+  })
+  .superRefine((source, context) => {
+    const given = kindNames.filter(kind => (source as Record<string, unknown>)[kind] !== undefined)
+    if (given.length === 1) return
+    const message =
+      given.length === 0
+        ? `needs to say what it reads: one of ${kindNames.join(', ')}`
+        : `reads one thing, not ${given.length}: ${given.join(', ')}`
+    context.addIssue({ code: 'custom', message })
+  })
+
+/** A pipeline file. */
+export const pipelineSchema = z.strictObject({
+  pipeline: name.describe('Its name.'),
+  topic: z
+    .string()
+    .regex(/^[a-zA-Z0-9._-]{1,249}$/, 'is no topic: letters, digits, . _ and -')
+    .optional()
+    .describe('The Kafka topic; the name of the pipeline, unless set.'),
+  durability: duration({ max: '60s' })
+    .default(50)
+    .describe(
+      'What a power cut may take: a record is on disk this long after it was read. 50ms is a good measure, 1s suits an SD card, 0 an SSD.',
+    ),
+  sources: z.record(name, sourceSchema).default({}).describe('What it reads, by name.'),
+  batch: z.record(name, batchJobOptions).default({}).describe('Batch jobs, by name.'),
+  analysers: z.record(name, analyserOptions).default({}).describe('Analysers, by name.'),
+})
+export type PipelineConfig = z.output<typeof pipelineSchema>
+export type SourceConfig = PipelineConfig['sources'][string]

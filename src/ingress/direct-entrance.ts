@@ -1,0 +1,164 @@
+import type { AttachRequest, Connection, Delivery, Listener, ListenHandlers, PeerError, Receiver, Sender } from '../amqp/amqp.ts'
+import { ADDRESS, parseDataAddress, REFUSAL } from '../amqp/messages.ts'
+import type { Logger } from '../runtime/logger.ts'
+import type { Entrance, EntranceHost } from './entrance.ts'
+import type { GatewaySession } from './gateway-session.ts'
+import type { IdentityRule } from './identity.ts'
+
+/** Openings that one connection may have under way. */
+const OPENINGS_PER_CONNECTION = 4
+/** Replies that wait for a peer's credit. A gateway that grants none gets none. */
+const REPLIES_WAITING_MAX = 8
+
+export interface DirectEntranceDeps {
+  readonly listen: (handlers: ListenHandlers) => Promise<Listener>
+  readonly mayWrite: IdentityRule
+  readonly logger: Logger
+}
+
+type SenderAttached = ReturnType<ListenHandlers['onSenderAttach']>
+type ReceiverAttached = ReturnType<ListenHandlers['onReceiverAttach']>
+
+/** Gateways connect to the ingress itself: it takes openings, and the data link of the session that it has just opened on the same connection. */
+export class DirectEntrance implements Entrance {
+  readonly #deps: DirectEntranceDeps
+  readonly #replies = new WeakMap<Connection, Map<string, ReplyBox>>()
+  readonly #connections = new Set<Connection>()
+  #listener: Listener | undefined
+  #taking = true
+
+  constructor(deps: DirectEntranceDeps) {
+    this.#deps = deps
+  }
+
+  get url(): string | undefined {
+    return this.#listener?.url
+  }
+
+  async start(host: EntranceHost): Promise<void> {
+    this.#listener = await this.#deps.listen({
+      onConnection: connection => this.#connected(connection),
+      onSenderAttach: request => (this.#taking ? this.#senderAttached(host, request) : stopping()),
+      onReceiverAttach: request => (this.#taking ? this.#receiverAttached(request) : stopping()),
+    })
+  }
+
+  stop(): void {
+    this.#taking = false
+  }
+
+  async close(): Promise<void> {
+    for (const connection of this.#connections) connection.close()
+    await this.#listener?.close()
+  }
+
+  #connected(connection: Connection): void {
+    this.#connections.add(connection)
+    void connection.closed.then(() => this.#connections.delete(connection))
+  }
+
+  #senderAttached(host: EntranceHost, { connection, address }: AttachRequest): SenderAttached {
+    if (address === ADDRESS.open) return this.#openingLink(host, connection)
+    const data = parseDataAddress(address ?? '')
+    if (!data) return refuse('amqp:not-found', `there is nothing to be sent to at ${address}`)
+    if (!this.#deps.mayWrite(connection.identity, data.gateway))
+      return refuse(REFUSAL.notYours, `this peer may not write as ${data.gateway}`)
+    const session = host.newest(data.gateway)
+    if (!isHeld(session, data.session, connection)) {
+      return refuse(
+        REFUSAL.sessionNotNewest,
+        `session ${data.session} of ${data.gateway} is not the one that was opened on this connection last`,
+      )
+    }
+    return { onDelivery: delivery => session.take(delivery), onReceiver: receiver => session.attach(receiver) }
+  }
+
+  #openingLink(host: EntranceHost, connection: Connection): SenderAttached {
+    let receiver: Receiver | undefined
+    const onDelivery = (delivery: Delivery) => host.opening(this.#openingOf(connection, delivery, () => receiver?.grant(1)))
+    const onReceiver = (attached: Receiver) => {
+      receiver = attached
+      attached.grant(OPENINGS_PER_CONNECTION)
+    }
+    return { onDelivery, onReceiver }
+  }
+
+  #openingOf(connection: Connection, delivery: Delivery, settled: () => void) {
+    const { body, replyTo, correlationId } = delivery.message
+    return {
+      body,
+      connection,
+      get alive() {
+        return delivery.alive
+      },
+      // The gateway attaches its link once it has the reply.
+      prepare: async () => {},
+      reply: (reply: Buffer) => {
+        const box = this.#replies.get(connection)?.get(replyTo ?? '')
+        if (box) {
+          box.put(reply, correlationId)
+          delivery.accept()
+        } else
+          delivery.reject({
+            condition: 'amqp:precondition-failed',
+            description: `nothing is attached at the reply-to ${replyTo}`,
+          })
+        settled()
+      },
+      release: () => {
+        delivery.release()
+        settled()
+      },
+    }
+  }
+
+  #receiverAttached({ connection, address }: AttachRequest): ReceiverAttached {
+    if (address !== null) return refuse('amqp:not-found', `there is nothing to be received at ${address}`)
+    const onSender = (sender: Sender) => {
+      const boxes = this.#replies.get(connection) ?? new Map<string, ReplyBox>()
+      this.#replies.set(connection, boxes)
+      boxes.set(sender.address, new ReplyBox(sender))
+      void sender.closed.then(() => boxes.delete(sender.address))
+    }
+    return { onSender }
+  }
+}
+
+/** Replies to one address, kept until the peer grants credit. */
+class ReplyBox {
+  readonly #sender: Sender
+  readonly #waiting: { body: Buffer; correlationId: string | undefined }[] = []
+
+  constructor(sender: Sender) {
+    this.#sender = sender
+    sender.onRoom(() => this.#send())
+  }
+
+  put(body: Buffer, correlationId: string | undefined): void {
+    if (this.#waiting.length >= REPLIES_WAITING_MAX) this.#waiting.shift()
+    this.#waiting.push({ body, correlationId })
+    this.#send()
+  }
+
+  #send(): void {
+    while (this.#sender.room > 0) {
+      const reply = this.#waiting.shift()
+      if (!reply) return
+      const { body, correlationId } = reply
+      // A reply that is lost is asked for again by the gateway.
+      this.#sender.send({ body, properties: {}, ...(correlationId === undefined ? {} : { correlationId }) }, () => {})
+    }
+  }
+}
+
+function isHeld(session: GatewaySession | undefined, number: number, connection: Connection): session is GatewaySession {
+  return session?.session === number && session.open && !session.attached && session.connection === connection
+}
+
+function refuse(condition: string, description: string): { refuse: PeerError } {
+  return { refuse: { condition, description } }
+}
+
+function stopping(): { refuse: PeerError } {
+  return refuse('amqp:connection:forced', 'the core is stopping')
+}

@@ -1,0 +1,20 @@
+import type { GatewaySession } from './gateway-session.ts'
+import type { OpeningRequest } from './openings.ts'
+
+/** What an entrance hands to the ingress, and asks of it. */
+export interface EntranceHost {
+  opening(request: OpeningRequest): void
+  /** The gateway's newest session that was opened here. */
+  newest(gateway: string): GatewaySession | undefined
+}
+
+/** Where gateways come in: a listener of our own; a router or a broker is another one. */
+export interface Entrance {
+  start(host: EntranceHost): Promise<void>
+  /** No opening and no data link is taken from here on. */
+  stop(): void
+  /** Ends every connection. */
+  close(): Promise<void>
+  /** Where it listens or is connected to. */
+  readonly url: string | undefined
+}

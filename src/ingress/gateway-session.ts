@@ -1,0 +1,202 @@
+import type { Connection, Delivery, PeerError, Receiver } from '../amqp/amqp.ts'
+import { PROPERTY, REFUSAL } from '../amqp/messages.ts'
+import type { Claim } from '../log/log.ts'
+import { checkBatchCrc, readBatchHeader } from '../record/batch-header.ts'
+import { checkIncomingBatch } from '../record/check-batch.ts'
+import type { EncodedBatch } from '../record/record.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { Credit, type CreditBounds } from './credit.ts'
+import type { Arrival, Gate } from './gate.ts'
+
+/** So often a batch may come with a wrong CRC before it counts as made wrong rather than hurt on its way. */
+const HURT_BATCHES_MAX = 3
+
+/** A source as it was opened in a session. */
+export interface OpenedGate {
+  readonly claim: Claim
+  readonly gate: Gate
+  /** The partition's end at the opening. */
+  readonly end: number
+}
+
+export interface GatewaySessionDeps {
+  readonly gateway: string
+  readonly instance: string
+  readonly session: number
+  /** The connection on which it was opened. */
+  readonly connection: Connection
+  readonly since: string
+  readonly credit: CreditBounds
+  readonly logger: Logger
+}
+
+/**
+ * One session of one gateway: checks what comes in it and hands it to the gates. Nothing that comes in a session is passed on once it is closed, not
+ * even what waits at a gate.
+ */
+export class GatewaySession {
+  readonly gateway: string
+  readonly instance: string
+  readonly session: number
+  readonly connection: Connection
+  readonly since: string
+  readonly sources = new Map<string, OpenedGate>()
+  readonly #logger: Logger
+  readonly #credit: Credit
+  #receiver: Receiver | undefined
+  #open = true
+  #granting = true
+  /** Where a wrong CRC was seen last: how often in a row. */
+  readonly #hurt = new Map<string, number>()
+
+  constructor(deps: GatewaySessionDeps) {
+    this.gateway = deps.gateway
+    this.instance = deps.instance
+    this.session = deps.session
+    this.connection = deps.connection
+    this.since = deps.since
+    this.#credit = new Credit(deps.credit)
+    this.#logger = deps.logger.child({ gateway: deps.gateway, session: deps.session })
+    void deps.connection.closed.then(() => this.close('its connection was closed'))
+  }
+
+  get open(): boolean {
+    return this.#open
+  }
+
+  /** Whether its data link is there. */
+  get attached(): boolean {
+    return this.#receiver !== undefined
+  }
+
+  /** The gateway attached its data link: from here on it may send. */
+  attach(receiver: Receiver): void {
+    if (!this.#open) {
+      receiver.close({ condition: REFUSAL.sessionNotNewest, description: 'the session is over' })
+      return
+    }
+    this.#receiver = receiver
+    void receiver.closed.then(() => this.close('its data link was closed'))
+    this.#grant()
+  }
+
+  rebound(credit: CreditBounds): void {
+    this.#credit.rebound(credit)
+    this.#grant()
+  }
+
+  /** Lets nothing more come than what was granted already. */
+  stopGranting(): void {
+    this.#granting = false
+  }
+
+  /** Nothing more is passed on, and no outcome is told. */
+  close(why: string): void {
+    if (!this.#open) return
+    this.#open = false
+    // Its connection keeps it in mind to its end; it needs not be large.
+    this.sources.clear()
+    this.#hurt.clear()
+    this.#logger.info({ why }, 'session closed')
+    this.#receiver?.close({ condition: REFUSAL.sessionNotNewest, description: why })
+  }
+
+  take(delivery: Delivery): void {
+    if (!this.#open) return
+    const { body, properties } = delivery.message
+    this.#credit.received(body.length)
+    const refusal = this.#mismatch(properties)
+    const opened = this.sources.get(String(properties[PROPERTY.source]))
+    if (refusal !== undefined || !opened) {
+      this.#reject(
+        delivery,
+        REFUSAL.notOpened,
+        refusal ?? `the source ${properties[PROPERTY.source]} was not opened in this session`,
+      )
+      return
+    }
+    const { producerId, epoch, epochStart } = opened.claim
+    const sequence = Number(properties[PROPERTY.sequence])
+    const count = Number(properties[PROPERTY.count])
+    const checked = checkIncomingBatch(body, { sequence, count, producerId, epoch, epochStart })
+    if (!checked.ok) {
+      this.#bad(delivery, opened.claim.source.source, checked.reason, checked.detail)
+      return
+    }
+    this.#hurt.delete(opened.claim.source.source)
+    opened.gate.offer(this.#arrival(delivery, { sequence, count, bytes: body }, checked.header.crc, opened.claim))
+  }
+
+  #mismatch(properties: Delivery['message']['properties']): string | undefined {
+    if (properties[PROPERTY.gateway] !== this.gateway)
+      return `the message names gateway ${properties[PROPERTY.gateway]}, the link is ${this.gateway}'s`
+    if (properties[PROPERTY.session] !== this.session)
+      return `the message names session ${properties[PROPERTY.session]}, the link is of ${this.session}`
+    return undefined
+  }
+
+  /** Bytes may be hurt on their way: those come again. What was made wrong would come wrong for ever. */
+  #bad(delivery: Delivery, source: string, reason: string, detail: string): void {
+    const times = (this.#hurt.get(source) ?? 0) + 1
+    this.#hurt.set(source, times)
+    if (reason === 'crc' && times < HURT_BATCHES_MAX) {
+      this.#logger.warn({ source, detail, times }, 'a batch came hurt; it is asked for again')
+      delivery.modify({ failed: true })
+      this.#settled(delivery)
+    } else this.#reject(delivery, REFUSAL.badBatch, `${source}: ${detail}`)
+  }
+
+  #reject(delivery: Delivery, condition: string, description: string): void {
+    this.#logger.error({ condition, description }, 'refuses a message')
+    delivery.reject({ condition, description })
+    this.#settled(delivery)
+  }
+
+  #arrival(delivery: Delivery, batch: EncodedBatch, crc: number, claim: Claim): Arrival {
+    const session = this
+    return {
+      batch,
+      crc,
+      producerId: claim.producerId,
+      epoch: claim.epoch,
+      epochStart: claim.epochStart,
+      get alive() {
+        return session.#open && delivery.alive
+      },
+      intact: () => isIntact(batch.bytes),
+      accept: () => {
+        delivery.accept()
+        this.#settled(delivery)
+      },
+      release: () => {
+        delivery.release()
+        this.#settled(delivery)
+      },
+      reject: (error: PeerError) => {
+        delivery.reject(error)
+        this.#settled(delivery)
+      },
+      drop: () => this.#settled(delivery),
+    }
+  }
+
+  #settled(delivery: Delivery): void {
+    this.#credit.settled(delivery.message.body.length)
+    this.#grant()
+  }
+
+  #grant(): void {
+    if (!this.#receiver || !this.#open || !this.#granting) return
+    const messages = this.#credit.grant()
+    if (messages > 0) this.#receiver.grant(messages)
+  }
+}
+
+function isIntact(bytes: Buffer): boolean {
+  try {
+    checkBatchCrc(bytes, readBatchHeader(bytes))
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,144 @@
+import type { Connection, Listener, ListenHandlers } from '../amqp/amqp.ts'
+import type { OpenRequest } from '../amqp/messages.ts'
+import type { Log } from '../log/log.ts'
+import type { Alarms } from '../runtime/alarms.ts'
+import { type Clock, pause } from '../runtime/clock.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { sourceKey } from '../runtime/names.ts'
+import { DeadLetters } from './dead-letters.ts'
+import { DirectEntrance } from './direct-entrance.ts'
+import type { Entrance } from './entrance.ts'
+import type { GateDeps } from './gate.ts'
+import { Gates } from './gates.ts'
+import { GatewaySession } from './gateway-session.ts'
+import type { IdentityRule } from './identity.ts'
+import { Openings } from './openings.ts'
+import { SessionTable } from './session-table.ts'
+
+/** Batches of one gateway granted or held at once; its own bound is the same. */
+const MESSAGES_PER_SESSION_MAX = 1_000
+/** Bytes held of all gateways together, and of one: the share of each is the same, within these. */
+const BYTES_HELD_MAX = 256 * 2 ** 20
+const BYTES_PER_SESSION = { min: 2 * 2 ** 20, max: 32 * 2 ** 20 }
+/** How long a stop waits for answers of the log, ms. */
+const STOP_SETTLE_MS = 3_000
+
+export interface IngressDeps {
+  /** Name of this core, for what it writes by itself. Two cores on one log have two names. */
+  readonly name: string
+  readonly log: Log
+  /** Direct mode: listens for gateways. */
+  readonly listen: (handlers: ListenHandlers) => Promise<Listener>
+  readonly mayWrite: IdentityRule
+  readonly clock: Clock
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly logger: Logger
+  readonly alarms: Alarms
+  /** The rule of the gates; another one only where a test breaks it on purpose. */
+  readonly standing?: GateDeps['standing']
+}
+
+export interface IngressStatus {
+  /** Where it listens; absent before it is started. */
+  readonly url: string | undefined
+  readonly gateways: readonly { readonly gateway: string; readonly session: number; readonly since: string }[]
+  /** `next`: the end of the partition as it was last seen. */
+  readonly sources: readonly {
+    readonly source: string
+    readonly topic: string
+    readonly partition: number
+    readonly next: number
+  }[]
+}
+
+/**
+ * The core's end of the interconnect: takes openings and batches from gateways and hands each batch to the gate of its partition. It remembers nothing
+ * that it could not read again from the log; any number of them may run beside it.
+ *
+ *   gateway ═► entrance ─► session (checks) ─► gate (what is next, on proof) ─► log
+ */
+export class Ingress {
+  readonly #deps: IngressDeps
+  readonly #logger: Logger
+  readonly #stopping = new AbortController()
+  readonly #sessions = new SessionTable()
+  readonly #gates: Gates
+  readonly #openings: Openings
+  readonly #entrance: Entrance
+
+  constructor(deps: IngressDeps) {
+    const { log, listen, mayWrite, clock, random, alarms } = deps
+    const logger = deps.logger.child({ part: 'ingress' })
+    const signal = this.#stopping.signal
+    this.#deps = deps
+    this.#logger = logger
+    const deadLetters = new DeadLetters({
+      log,
+      writer: { gateway: deps.name, source: 'headrace-dead' },
+      clock,
+      logger,
+      alarms,
+      signal,
+    })
+    const rule = deps.standing ? { standing: deps.standing } : {}
+    this.#gates = new Gates({ log, clock, random, logger, alarms, deadLetters, signal, ...rule })
+    const newSession = (request: OpenRequest, connection: Connection) => this.#newSession(request, connection)
+    this.#openings = new Openings({ log, gates: this.#gates, sessions: this.#sessions, mayWrite, newSession, logger })
+    this.#entrance = new DirectEntrance({ listen, mayWrite, logger })
+  }
+
+  /** Rejects where it cannot listen. */
+  async start(): Promise<void> {
+    await this.#entrance.start({
+      opening: request => this.#openings.take(request),
+      newest: gateway => this.#sessions.newest(gateway),
+    })
+    this.#logger.info({ url: this.#entrance.url }, 'takes gateways')
+  }
+
+  /** Takes nothing more, settles what the log answers within a few seconds, closes. */
+  async stop(): Promise<void> {
+    this.#entrance.stop()
+    this.#openings.end()
+    for (const session of this.#sessions.open()) session.stopGranting()
+    const limit = new AbortController()
+    await Promise.race([this.#gates.idle(), pause(this.#deps.clock, STOP_SETTLE_MS, limit.signal).catch(() => {})])
+    limit.abort()
+    this.#stopping.abort()
+    for (const session of this.#sessions.open()) session.close('the core is stopping')
+    this.#gates.end()
+    await this.#entrance.close()
+  }
+
+  status(): IngressStatus {
+    const open = this.#sessions.open()
+    return {
+      url: this.#entrance.url,
+      gateways: open.map(({ gateway, session, since }) => ({ gateway, session, since })),
+      sources: open.flatMap(session =>
+        [...session.sources.values()].map(({ claim, gate, end }) => ({
+          source: sourceKey(claim.source),
+          topic: claim.topic,
+          partition: claim.partition,
+          next: gate.next ?? end,
+        })),
+      ),
+    }
+  }
+
+  /** An operator says that another installation of this gateway is the real one: whichever opens next. */
+  forget(gateway: string): void {
+    this.#sessions.forget(gateway)
+  }
+
+  #newSession({ gateway, instance, session }: OpenRequest, connection: Connection): GatewaySession {
+    const since = new Date(this.#deps.clock.wallMs()).toISOString()
+    const open = this.#sessions.open()
+    const share = BYTES_HELD_MAX / (open.length + 1)
+    const bytesMax = Math.max(BYTES_PER_SESSION.min, Math.min(BYTES_PER_SESSION.max, share))
+    const credit = { messagesMax: MESSAGES_PER_SESSION_MAX, bytesMax }
+    for (const other of open) other.rebound(credit)
+    return new GatewaySession({ gateway, instance, session, connection, since, credit, logger: this.#logger })
+  }
+}

@@ -1,0 +1,180 @@
+import type { Connection } from '../amqp/amqp.ts'
+import {
+  encodeOpenReply,
+  OPEN_ERROR,
+  type OpenReply,
+  type OpenRequest,
+  openRequestSchema,
+  PROTOCOL_VERSION,
+} from '../amqp/messages.ts'
+import type { Log } from '../log/log.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import type { Gates } from './gates.ts'
+import type { GatewaySession } from './gateway-session.ts'
+import type { IdentityRule } from './identity.ts'
+import { openSources } from './opened-sources.ts'
+import type { SessionTable } from './session-table.ts'
+
+/** Openings worked on at once, and waiting: a fleet that comes back in one moment is let in a few at a time. */
+const AT_ONCE_MAX = 8
+const WAITING_MAX = 1_000
+
+/** An opening as an entrance hands it over. */
+export interface OpeningRequest {
+  readonly body: Buffer
+  readonly connection: Connection
+  /** False when the peer is gone. */
+  readonly alive: boolean
+  /** The data receiver of the session is to be ready before this resolves. */
+  prepare(session: GatewaySession): Promise<void>
+  /** Answers, and takes the request. */
+  reply(body: Buffer): void
+  /** Cannot be answered now: somebody else may, or this one later. */
+  release(): void
+}
+
+export interface OpeningsDeps {
+  readonly log: Log
+  readonly gates: Gates
+  readonly sessions: SessionTable
+  readonly mayWrite: IdentityRule
+  readonly newSession: (request: OpenRequest, connection: Connection) => GatewaySession
+  readonly logger: Logger
+}
+
+/** Answers openings (docs/protocol.md, "Opening"), and questions about ends within a session. */
+export class Openings {
+  readonly #deps: OpeningsDeps
+  readonly #waiting: OpeningRequest[] = []
+  #working = 0
+
+  constructor(deps: OpeningsDeps) {
+    this.#deps = deps
+  }
+
+  take(request: OpeningRequest): void {
+    if (this.#waiting.length >= WAITING_MAX) {
+      request.release()
+      return
+    }
+    this.#waiting.push(request)
+    this.#next()
+  }
+
+  /** Takes no more, and lets go of those that wait. */
+  end(): void {
+    for (const request of this.#waiting.splice(0)) request.release()
+  }
+
+  #next(): void {
+    while (this.#working < AT_ONCE_MAX) {
+      const request = this.#waiting.shift()
+      if (!request) return
+      if (!request.alive) continue
+      this.#working += 1
+      void this.#work(request).finally(() => {
+        this.#working -= 1
+        this.#next()
+      })
+    }
+  }
+
+  async #work(request: OpeningRequest): Promise<void> {
+    try {
+      const reply = await this.#answer(request)
+      if (reply) request.reply(encodeOpenReply(reply))
+      else request.release()
+    } catch (cause) {
+      const expected = cause instanceof HeadraceError && cause.code === 'log_unavailable'
+      this.#deps.logger[expected ? 'debug' : 'error']({ reason: messageOf(cause) }, 'an opening cannot be answered now')
+      request.release()
+    }
+  }
+
+  /** The reply, or undefined where it is somebody else's to give. */
+  async #answer(opening: OpeningRequest): Promise<OpenReply | undefined> {
+    const request = readRequest(opening.body)
+    if (typeof request === 'string') return refusal(0, OPEN_ERROR.malformed, request, 'Compare the versions of gateway and core.')
+    const { gateway, session } = request
+    if (!this.#deps.mayWrite(opening.connection.identity, gateway)) {
+      const who = opening.connection.identity.name ?? 'a peer without a certificate'
+      return refusal(
+        session,
+        OPEN_ERROR.notYours,
+        `${who} may not write as ${gateway}.`,
+        `Give this gateway a certificate whose name is ${gateway}.`,
+      )
+    }
+    return request.ask === 'ends' ? this.#answerEnds(request) : this.#open(request, opening)
+  }
+
+  async #open(request: OpenRequest, opening: OpeningRequest): Promise<OpenReply | undefined> {
+    const { sessions, log, gates, logger } = this.#deps
+    const refused = this.#judge(request)
+    if (refused) return refused
+    const session = this.#deps.newSession(request, opening.connection)
+    // The older one is closed first: what it still lets through would come after the ends were read.
+    sessions.enter(session)
+    const identity = await log.identity()
+    const sources = await openSources(log, gates, session, request)
+    if (!session.open) return undefined
+    await opening.prepare(session)
+    logger.info(
+      { gateway: session.gateway, session: session.session, sources: sources.length, peer: opening.connection.remote },
+      'session opened',
+    )
+    return { version: PROTOCOL_VERSION, session: session.session, log: `${identity.engine}:${identity.id}`, sources }
+  }
+
+  #judge({ gateway, instance, session }: OpenRequest): OpenReply | undefined {
+    const standing = this.#deps.sessions.judge({ gateway, instance, session })
+    switch (standing.kind) {
+      case 'newest':
+        return undefined
+      case 'not_new':
+        return refusal(
+          standing.newest,
+          OPEN_ERROR.sessionNotNew,
+          `Session ${session} is not above ${standing.newest}.`,
+          'Go one above it.',
+        )
+      case 'other_instance':
+        this.#deps.logger.error({ gateway, instance }, 'another instance writes as a gateway that is known')
+        return refusal(
+          standing.newest,
+          OPEN_ERROR.otherInstance,
+          `Another installation writes as ${gateway} (its session is ${standing.newest}).`,
+          `Find out which of the two is ${gateway}: rename the other one, or stop it and restart the core.`,
+        )
+      case 'too_many':
+        return refusal(session, OPEN_ERROR.unavailable, 'This core knows too many gateways.', 'Add another core.')
+    }
+  }
+
+  /** Only the holder of the session answers: others do not know whether it is the newest. */
+  async #answerEnds(request: OpenRequest): Promise<OpenReply | undefined> {
+    const { sessions, log, gates } = this.#deps
+    const held = sessions.newest(request.gateway)
+    if (!held?.open) return undefined
+    if (held.session !== request.session || held.instance !== request.instance) {
+      return refusal(held.session, OPEN_ERROR.sessionNotNew, `Session ${request.session} is over.`, 'Go one above the newest.')
+    }
+    const identity = await log.identity()
+    const sources = await openSources(log, gates, held, { ...request, resume: [] })
+    return { version: PROTOCOL_VERSION, session: held.session, log: `${identity.engine}:${identity.id}`, sources }
+  }
+}
+
+function readRequest(body: Buffer): OpenRequest | string {
+  try {
+    const read = openRequestSchema.safeParse(JSON.parse(body.toString('utf8')))
+    return read.success ? read.data : read.error.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`).join('; ')
+  } catch (cause) {
+    return messageOf(cause)
+  }
+}
+
+function refusal(session: number, code: string, message: string, advice: string): OpenReply {
+  return { version: PROTOCOL_VERSION, session, error: { code, message, advice } }
+}

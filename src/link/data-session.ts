@@ -1,0 +1,157 @@
+import type { Outcome, PeerError, Sender } from '../amqp/amqp.ts'
+import { PROPERTY } from '../amqp/messages.ts'
+import type { CutBatch, Freeze } from '../buffer/buffer.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { Lane } from './lane.ts'
+
+/** Batches on their way over all sources. rhea's session breaks at 2,048 unsettled deliveries. */
+export const BATCHES_IN_FLIGHT_MAX = 1_000
+/** Bytes on their way over all sources: there is no back-pressure below this, so that what is sent lies in memory until it is settled. */
+export const BYTES_IN_FLIGHT_MAX = 32 * 2 ** 20
+
+export interface DataSessionDeps {
+  readonly gateway: string
+  readonly session: number
+  readonly sender: Sender
+  readonly clock: Clock
+  /** Something was accepted. */
+  readonly onProgress: () => void
+  /** The buffer could not keep what became of a batch. */
+  readonly onFailure: (cause: unknown) => void
+}
+
+/**
+ * The sending half of one session: shares the connection out over the sources, one batch of each in turn, and hands outcomes to the lane they
+ * belong to. After {@link end} it is deaf: what the old session still says is about deliveries that were taken back.
+ */
+export class DataSession {
+  readonly #deps: DataSessionDeps
+  /** Lanes that may have something to send, in turn. */
+  readonly #turn: Lane[] = []
+  readonly #queued = new Set<Lane>()
+  /** Lanes that wait for their time to be sent again. */
+  readonly #resting = new Set<Lane>()
+  #batches = 0
+  #bytes = 0
+  #state: 'sending' | 'draining' | 'ended' = 'sending'
+  #pumping = false
+  #drained: (() => void) | undefined
+
+  constructor(deps: DataSessionDeps) {
+    this.#deps = deps
+    deps.sender.onRoom(() => this.#pump())
+  }
+
+  get batchesInFlight(): number {
+    return this.#batches
+  }
+
+  get ended(): boolean {
+    return this.#state === 'ended'
+  }
+
+  /** No credit, though nothing is on its way that could bring some. */
+  get starved(): boolean {
+    return this.#batches === 0 && this.#deps.sender.room <= 0
+  }
+
+  /** The lane may have something to send. */
+  wake(lane: Lane): void {
+    if (this.#state !== 'sending') return
+    if (!this.#queued.has(lane)) {
+      this.#queued.add(lane)
+      this.#turn.push(lane)
+    }
+    this.#pump()
+  }
+
+  /** Sends nothing more; resolves when it is known what became of all that is on its way. */
+  drain(): Promise<void> {
+    if (this.#state === 'sending') this.#state = 'draining'
+    if (this.#batches === 0) return Promise.resolve()
+    return new Promise(resolve => {
+      this.#drained = resolve
+    })
+  }
+
+  end(): void {
+    this.#state = 'ended'
+    this.#turn.length = 0
+    this.#queued.clear()
+    this.#deps.sender.close()
+  }
+
+  #pump(): void {
+    // A sender may report room, or an outcome, from within send().
+    if (this.#pumping || this.#state !== 'sending') return
+    this.#pumping = true
+    while (this.#hasRoom()) {
+      const lane = this.#turn.shift()
+      if (!lane) break
+      const batch = lane.nextToSend()
+      if (batch) {
+        this.#turn.push(lane)
+        this.#send(lane, batch)
+      } else {
+        this.#queued.delete(lane)
+        this.#wakeLater(lane)
+      }
+    }
+    this.#pumping = false
+  }
+
+  #hasRoom(): boolean {
+    return this.#deps.sender.room > 0 && this.#batches < BATCHES_IN_FLIGHT_MAX && this.#bytes < BYTES_IN_FLIGHT_MAX
+  }
+
+  #wakeLater(lane: Lane): void {
+    const inMs = lane.resendInMs
+    if (inMs <= 0 || this.#resting.has(lane)) return
+    this.#resting.add(lane)
+    const wake = () => {
+      this.#resting.delete(lane)
+      this.wake(lane)
+    }
+    this.#deps.clock.after(inMs, wake, 'background')
+  }
+
+  #send(lane: Lane, batch: CutBatch): void {
+    const { gateway, session, sender } = this.#deps
+    this.#batches += 1
+    this.#bytes += batch.bytes.length
+    lane.sent(batch)
+    const properties = {
+      [PROPERTY.gateway]: gateway,
+      [PROPERTY.session]: session,
+      [PROPERTY.source]: batch.source,
+      [PROPERTY.sequence]: batch.sequence,
+      [PROPERTY.count]: batch.count,
+    }
+    sender.send({ body: batch.bytes, properties, durable: true }, (outcome, error) => this.#settled(lane, batch, outcome, error))
+  }
+
+  #settled(lane: Lane, batch: CutBatch, outcome: Outcome, error: PeerError | undefined): void {
+    this.#batches -= 1
+    this.#bytes -= batch.bytes.length
+    if (this.#state === 'ended') return
+    if (outcome === 'accepted') {
+      lane.accepted(batch)
+      this.#deps.onProgress()
+    } else if (outcome === 'rejected') {
+      lane.rejected(batch, freezeOf(error)).catch(this.#deps.onFailure)
+    } else {
+      lane.returned(batch)
+    }
+    if (this.#batches === 0) this.#drained?.()
+    this.wake(lane)
+  }
+}
+
+function freezeOf(error: PeerError | undefined): Freeze {
+  return {
+    code: error?.condition ?? 'rejected',
+    message: error?.description ?? 'The core rejected a batch of this source without a reason.',
+    advice:
+      'Put right what the message names; then `headrace source resume <gateway>/<source>`, which says as a gap what cannot be sent.',
+  }
+}

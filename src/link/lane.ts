@@ -1,0 +1,301 @@
+import { OPEN_ERROR, type OpenedSource } from '../amqp/messages.ts'
+import type { Assignment, CutBatch, Freeze, Outlet } from '../buffer/buffer.ts'
+import type { Alarms } from '../runtime/alarms.ts'
+import { Backoff } from '../runtime/backoff.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { assert, messageOf } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import type { InFlight } from './flight.ts'
+import { type Decision, decideOpening, logName, type Told } from './opening.ts'
+
+/** How long a source that came back waits before it is sent again, ms: a partition that lost its leader has a new one within seconds. */
+const RESEND_AFTER = { firstMs: 100, maxMs: 5_000 }
+/** How long until a source that could not be opened is asked for again, ms. */
+const ASK_AGAIN_AFTER = { firstMs: 1_000, maxMs: 30_000 }
+/** Without a settlement for so long the source's end is asked for anew, ms. */
+export const ASK_END_AFTER_MS = 10_000
+/** Without a settlement for so long a person is told, ms. */
+export const STUCK_ALARM_AFTER_MS = 60_000
+
+export type LaneState = 'closed' | 'open' | 'frozen'
+
+export interface LaneDeps {
+  readonly outlet: Outlet
+  readonly flight: InFlight
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Logger
+  readonly alarms: Alarms
+}
+
+/** One source as the core told it. */
+export interface OpenedLane {
+  readonly entry: OpenedSource
+  /** Identity of the log in the reply. */
+  readonly log: string
+  /** A new epoch was asked for, so that whatever the core says is adopted. */
+  readonly resumed: boolean
+}
+
+/**
+ * One source in the link: its buffer's outlet, and what of it is in flight.
+ *
+ *   CLOSED ──opened──► OPEN ──session over──► CLOSED
+ *     │ ▲               │ rejected
+ *     │ └──resumed───┐  ▼
+ *     └──decided──► FROZEN (on disk; only `headrace source resume` leads out)
+ *
+ * Only in OPEN is anything of it sent.
+ */
+export class Lane {
+  readonly outlet: Outlet
+  readonly #flight: InFlight
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #alarms: Alarms
+  readonly #resendBackoff: Backoff
+  readonly #askBackoff: Backoff
+  #state: LaneState
+  #reason: string | undefined
+  #resendAtMs = 0
+  #progressAtMs: number
+  #askAtMs = 0
+  #settledWhenAsked = 0
+
+  constructor(deps: LaneDeps) {
+    this.outlet = deps.outlet
+    this.#flight = deps.flight
+    this.#clock = deps.clock
+    this.#log = deps.log.child({ source: deps.outlet.source })
+    this.#alarms = deps.alarms
+    this.#resendBackoff = new Backoff(RESEND_AFTER, deps.random)
+    this.#askBackoff = new Backoff(ASK_AGAIN_AFTER, deps.random)
+    this.#progressAtMs = this.#clock.monotonicMs()
+    this.#state = deps.outlet.frozen ? 'frozen' : 'closed'
+    if (deps.outlet.frozen) this.#raiseFrozen(deps.outlet.frozen)
+  }
+
+  get source(): string {
+    return this.outlet.source
+  }
+
+  get state(): LaneState {
+    return this.#state
+  }
+
+  /** Why it is not open; undefined where there is nothing to say. */
+  get reason(): string | undefined {
+    return this.outlet.frozen?.message ?? this.#reason
+  }
+
+  /** Batches on their way. */
+  get inFlight(): number {
+    return this.#flight.sent
+  }
+
+  /** Whether something of it waits for the log and may be sent. */
+  get pending(): boolean {
+    return this.#state === 'open' && (this.#flight.size > 0 || this.outlet.position < this.outlet.next)
+  }
+
+  /** How long until its next batch may be sent again, ms; 0 where nothing keeps it back. */
+  get resendInMs(): number {
+    return Math.max(0, this.#resendAtMs - this.#clock.monotonicMs())
+  }
+
+  /** The batch to send next; it stays next until {@link sent} is called. */
+  nextToSend(): CutBatch | undefined {
+    if (this.#state !== 'open' || this.#flight.holds || this.resendInMs > 0) return undefined
+    const waiting = this.#flight.waiting()
+    if (waiting) return waiting
+    if (this.#flight.size >= this.#window()) return undefined
+    const batch = this.outlet.take()
+    if (!batch) return undefined
+    assert(this.#flight.size > 0 || batch.sequence === this.outlet.settled, 'what is in flight begins where what is settled ends')
+    this.#flight.add(batch)
+    return batch
+  }
+
+  sent(batch: CutBatch): void {
+    this.#flight.markSent(batch)
+  }
+
+  accepted(batch: CutBatch): void {
+    if (!this.#flight.awaits(batch)) return
+    const settled = this.#flight.markAccepted(batch)
+    this.#progressed()
+    if (settled !== undefined) this.outlet.settle(settled)
+  }
+
+  /** Released, modified or lost: goes again after a while, once all of this source that is on its way is back. */
+  returned(batch: CutBatch): void {
+    if (!this.#flight.awaits(batch)) return
+    this.#flight.markReturned(batch)
+    this.#resendAtMs = this.#clock.monotonicMs() + this.#resendBackoff.nextMs()
+  }
+
+  /** The core will never take this batch. */
+  async rejected(batch: CutBatch, why: Freeze): Promise<void> {
+    if (this.#flight.awaits(batch)) await this.#freeze(why)
+  }
+
+  /** The session is over: everything on its way is taken back. */
+  close(): void {
+    this.#flight.takeBack()
+    this.#resendAtMs = 0
+    if (this.#state === 'open') this.#become('closed', undefined)
+  }
+
+  /** Takes in what the core said of this source at the opening. */
+  async open(opened: OpenedLane): Promise<void> {
+    const { entry } = opened
+    if (this.#state === 'frozen' && (!opened.resumed || 'error' in entry)) return
+    if ('error' in entry) return this.#refused(entry.error)
+    const told = toldOf(entry, opened.log)
+    if (opened.resumed) {
+      this.#flight.clear()
+      await this.outlet.resume(told.assignment, told.end)
+      this.#alarms.clear('source_frozen', this.source)
+      this.#log.info({ epoch: told.assignment.epoch, from: told.end }, 'goes on under a new epoch')
+    } else {
+      await this.#apply(await this.#decide(told), told.assignment)
+      if (this.#state === 'frozen') return
+    }
+    this.#become('open', undefined)
+    this.#alarms.clear('source_refused', this.source)
+    this.#askBackoff.reset()
+    this.#progressAtMs = this.#clock.monotonicMs()
+  }
+
+  /**
+   * Takes in an answer about the end within a standing session. Only what the log has more is taken in; false where anything else was said,
+   * which needs an opening.
+   */
+  async hear(opened: OpenedLane, stillStands: () => boolean): Promise<boolean> {
+    const { entry } = opened
+    if (this.#state === 'frozen') return true
+    if ('error' in entry) {
+      await this.#refused(entry.error)
+      return true
+    }
+    const told = toldOf(entry, opened.log)
+    if (told.end < this.#settledWhenAsked) return false
+    const decision = await this.#decide(told)
+    // More may have been settled since it was asked: then the answer is old, and says nothing.
+    if (!stillStands() || told.end < this.outlet.settled) return true
+    if (decision.kind !== 'settle' || this.#state !== 'open') return false
+    this.#settleTo(decision.end)
+    return true
+  }
+
+  /** Whether the source's end should be asked for now; asking counts as done. Raises and clears the alarm of a source that does not move. */
+  watch(): boolean {
+    const now = this.#clock.monotonicMs()
+    if (this.#state === 'frozen') return false
+    if (this.#state === 'closed') return this.#due(now, this.#askBackoff.nextMs.bind(this.#askBackoff))
+    if (!this.pending) {
+      this.#progressed()
+      return false
+    }
+    const stuckMs = now - this.#progressAtMs
+    if (stuckMs >= STUCK_ALARM_AFTER_MS) this.#raiseStuck(stuckMs)
+    return stuckMs >= ASK_END_AFTER_MS && this.#due(now, () => ASK_END_AFTER_MS)
+  }
+
+  #due(now: number, nextInMs: () => number): boolean {
+    if (now < this.#askAtMs) return false
+    this.#askAtMs = now + nextInMs()
+    this.#settledWhenAsked = this.outlet.settled
+    return true
+  }
+
+  /** The first batch of an epoch goes alone: until its answer is there nobody knows that the epoch really begins where it was said to. */
+  #window(): number {
+    const epochStart = this.outlet.assignment?.epochStart ?? 0
+    return this.outlet.settled > epochStart ? this.#flight.max : 1
+  }
+
+  async #decide(told: Told): Promise<Decision> {
+    const own = told.end > 0 ? await this.outlet.batchEndingAt(told.end) : undefined
+    return decideOpening(this.outlet, told, own)
+  }
+
+  async #apply(decision: Decision, assignment: Assignment): Promise<void> {
+    switch (decision.kind) {
+      case 'settle':
+        return this.#settleTo(decision.end)
+      case 'assign':
+        await this.outlet.assign(assignment)
+        if (decision.fillTo > decision.end) await this.outlet.fill(decision.end, decision.fillTo)
+        return
+      case 'rewind':
+        this.#log.warn({ settled: this.outlet.settled, end: decision.end }, 'the log lost what it had: sends it again')
+        return this.#rewind(decision.end)
+      case 'freeze':
+        return this.#freeze(decision.why)
+    }
+  }
+
+  async #rewind(end: number): Promise<void> {
+    this.#flight.clear()
+    try {
+      await this.outlet.rewind(end)
+    } catch (cause) {
+      const advice = 'Look who else writes to this partition; then `headrace source resume` goes on at its end under a new epoch.'
+      await this.#freeze({ code: 'log_differs', message: `It cannot be sent again from ${end} on: ${messageOf(cause)}`, advice })
+    }
+  }
+
+  #settleTo(end: number): void {
+    const whole = this.#flight.dropBelow(end)
+    assert(whole, 'the log ends where a batch ends')
+    if (end > this.outlet.settled) {
+      this.outlet.settle(end)
+      this.#progressed()
+    }
+  }
+
+  #progressed(): void {
+    this.#progressAtMs = this.#clock.monotonicMs()
+    this.#resendBackoff.reset()
+    this.#resendAtMs = 0
+    this.#alarms.clear('source_stuck', this.source)
+  }
+
+  async #refused(error: { code: string; message: string; advice: string }): Promise<void> {
+    if (error.code === OPEN_ERROR.frozen) return this.#freeze(error)
+    this.#become('closed', error.message)
+    if (error.code === OPEN_ERROR.unavailable) return
+    this.#alarms.raise('source_refused', { source: this.source, message: error.message, advice: error.advice })
+  }
+
+  async #freeze(why: Freeze): Promise<void> {
+    this.#flight.clear()
+    this.#become('frozen', why.message)
+    this.#raiseFrozen(why)
+    await this.outlet.freeze(why)
+  }
+
+  #raiseFrozen(why: Freeze): void {
+    this.#alarms.raise('source_frozen', { source: this.source, message: `${why.code}: ${why.message}`, advice: why.advice })
+  }
+
+  #raiseStuck(stuckMs: number): void {
+    this.#alarms.raise('source_stuck', {
+      source: this.source,
+      message: `Nothing of this source was settled for ${Math.round(stuckMs / 1000)} s, though it has something to send.`,
+      advice: 'Look at the core: its log may be without a leader for this partition, or refuse its batches.',
+    })
+  }
+
+  #become(state: LaneState, reason: string | undefined): void {
+    if (state !== this.#state) this.#log.debug({ from: this.#state, to: state, reason }, 'source state')
+    this.#state = state
+    this.#reason = reason
+  }
+}
+
+function toldOf(entry: Exclude<OpenedSource, { error: unknown }>, log: string): Told {
+  const { topic, partition, producerId, epoch, epochStart, end, last } = entry
+  return { assignment: { log: logName(log, entry.topicId), topic, partition, producerId, epoch, epochStart }, end, last }
+}

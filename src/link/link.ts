@@ -1,0 +1,360 @@
+import type { Connection, Sender } from '../amqp/amqp.ts'
+import { ADDRESS, OPEN_ERROR, type OpenReply, type OpenRequest, PROTOCOL_VERSION } from '../amqp/messages.ts'
+import type { EdgeBuffer } from '../buffer/buffer.ts'
+import type { Alarms } from '../runtime/alarms.ts'
+import { Backoff } from '../runtime/backoff.ts'
+import { type Clock, pause, type Timer } from '../runtime/clock.ts'
+import { assert, HeadraceError, messageOf } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { Flight, type InFlight } from './flight.ts'
+import type { LaneState } from './lane.ts'
+import { Lanes } from './lanes.ts'
+import { OpeningChannel } from './opening-channel.ts'
+import { Patience } from './patience.ts'
+import { type Resumed, ResumeRequests } from './resume-requests.ts'
+import { StandingSession } from './standing-session.ts'
+
+/** Between two attempts to connect, ms. */
+const DIAL_AGAIN_AFTER = { firstMs: 200, maxMs: 15_000 }
+/** Between two openings on one connection, ms. */
+const OPEN_AGAIN_AFTER = { firstMs: 200, maxMs: 10_000 }
+/** How long a link may take to attach, ms. */
+const ATTACH_TIMEOUT_MS = 5_000
+/** How long the core may take to answer an opening, ms: at first, and at the most. It makes topics for new sources meanwhile. */
+const REPLY_TIMEOUT_MS = { first: 3_000, max: 60_000 }
+/** After so many openings without an answer the connection itself is given up: its other end may be frozen. */
+const UNANSWERED_OPENINGS_MAX = 2
+/** A refusal that a person has to end is asked about again after so long, ms. */
+const REFUSED_AGAIN_AFTER_MS = 30_000
+/** How long a stop waits for outcomes, ms. */
+const STOP_SETTLE_MS = 3_000
+/** Without a session for so long a person is told, ms. */
+const DOWN_ALARM_AFTER_MS = 60_000
+
+export type LinkState = 'idle' | 'dialling' | 'opening' | 'sending' | 'refused' | 'waiting' | 'stopped'
+
+const ARROWS: Record<LinkState, readonly LinkState[]> = {
+  idle: ['dialling', 'stopped'],
+  dialling: ['opening', 'waiting', 'stopped'],
+  opening: ['sending', 'refused', 'waiting', 'stopped'],
+  sending: ['opening'],
+  refused: ['opening', 'waiting', 'stopped'],
+  waiting: ['dialling', 'stopped'],
+  stopped: [],
+}
+
+export interface LinkDeps {
+  readonly gateway: string
+  readonly buffer: EdgeBuffer
+  /** One open connection to the core; `attempt` counts from 0, so that several addresses can be tried in turn. Has a limit of its own. */
+  readonly connect: (attempt: number) => Promise<Connection>
+  readonly clock: Clock
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly log: Logger
+  readonly alarms: Alarms
+  /** What is in flight of one source; another one than {@link Flight} only where a test breaks a rule on purpose. */
+  readonly newFlight?: () => InFlight
+}
+
+export interface LinkStatus {
+  readonly state: LinkState
+  /** Address of the other end, while there is one. */
+  readonly peer: string | undefined
+  readonly session: number | undefined
+  /** ISO 8601, since when it is in this state. */
+  readonly since: string
+  readonly sources: readonly {
+    readonly source: string
+    readonly state: LaneState
+    readonly reason: string | undefined
+    readonly inFlight: number
+  }[]
+}
+
+/** What is to be done after an attempt to open, or after the session that followed it. */
+type Next = 'again' | 'at once' | 'refused' | 'lost'
+
+/**
+ * The gateway's end of the interconnect, direct or through routers.
+ *
+ *   IDLE ──start──► DIALLING ──connected──► OPENING ──answered, taken in──► SENDING
+ *                    ▲    │                 ▲ │  ▲                            │
+ *                    │    │ refused         │ │  └── stalled, starved, link closed, a source needs an opening
+ *                    │    ▼                 │ └──another instance, malformed…──► REFUSED
+ *                    └── WAITING ◄──connection closed (from OPENING, REFUSED)  │
+ *                                           └──────────── 30 s ────────────────┘
+ *   any but SENDING ──stop──► STOPPED
+ *
+ * SENDING is the only state in which a batch may be in flight. Leaving it is deaf to every delivery of its session and keeps every batch that the
+ * buffer holds: what became of them is told by nobody but the next opening.
+ */
+export class Link {
+  readonly #deps: LinkDeps
+  readonly #log: Logger
+  readonly #lanes: Lanes
+  readonly #stopping = new AbortController()
+  readonly #dialBackoff: Backoff
+  readonly #openBackoff: Backoff
+  readonly #patience = new Patience()
+  readonly #resumes: ResumeRequests
+  #state: LinkState = 'idle'
+  #since: string
+  #running: Promise<void> = Promise.resolve()
+  #connection: Connection | undefined
+  #session: number | undefined
+  #standing: StandingSession | undefined
+  /** The newest session that the core knows of this gateway, once it was not below ours. */
+  #above: number | undefined
+  #unanswered = 0
+  #dials = 0
+  #downTimer: Timer | undefined
+
+  constructor(deps: LinkDeps) {
+    const { buffer, clock, random, alarms } = deps
+    this.#deps = deps
+    this.#log = deps.log.child({ part: 'link' })
+    this.#lanes = new Lanes({ buffer, newFlight: deps.newFlight ?? (() => new Flight()), clock, random, log: this.#log, alarms })
+    this.#dialBackoff = new Backoff(DIAL_AGAIN_AFTER, random)
+    this.#openBackoff = new Backoff(OPEN_AGAIN_AFTER, random)
+    this.#resumes = new ResumeRequests(clock)
+    this.#since = this.#nowText()
+  }
+
+  start(): void {
+    assert(this.#state === 'idle', 'a link is started once')
+    this.#lanes.refresh()
+    this.#running = this.#run()
+  }
+
+  /** Sends nothing more, waits a few seconds at most for what is on its way, closes. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    if (this.#standing) this.#standing.over('stopping')
+    else this.#connection?.close()
+    await this.#running
+    this.#resumes.end()
+    this.#become('stopped')
+  }
+
+  status(): LinkStatus {
+    return {
+      state: this.#state,
+      peer: this.#connection?.remote,
+      session: this.#session,
+      since: this.#since,
+      sources: [...this.#lanes].map(({ source, state, reason, inFlight }) => ({ source, state, reason, inFlight })),
+    }
+  }
+
+  /**
+   * Asks the core for a new epoch of a frozen source and goes on at the end of the log. Resolves when that is on disk, or refused; within a limit.
+   * Rejects with `not_found` where there is no such source.
+   */
+  async resume(source: string): Promise<Resumed> {
+    const lane = this.#lanes.get(source)
+    if (!lane) throw new HeadraceError('not_found', `there is no source ${source} on this gateway`)
+    if (lane.state !== 'frozen') {
+      return { outcome: 'refused', message: `${source} is not frozen.`, advice: 'Nothing has to be done.' }
+    }
+    const resumed = this.#resumes.ask(source)
+    this.#standing?.over(`${source} is to be resumed`)
+    return resumed
+  }
+
+  async #run(): Promise<void> {
+    const stopping = this.#stopping.signal
+    while (!stopping.aborted) {
+      this.#become('dialling')
+      const connection = await this.#dial()
+      if (connection) await this.#converse(connection)
+      if (stopping.aborted) return
+      this.#become('waiting')
+      await this.#wait(this.#dialBackoff.nextMs(), stopping)
+    }
+  }
+
+  /** A connection, or undefined where there is none, or a stop came first. */
+  async #dial(): Promise<Connection | undefined> {
+    const stopping = this.#stopping.signal
+    const stop = Promise.withResolvers<undefined>()
+    const stopped = () => stop.resolve(undefined)
+    stopping.addEventListener('abort', stopped, { once: true })
+    const dialling = this.#deps.connect(this.#dials++)
+    try {
+      const connection = await Promise.race([dialling, stop.promise])
+      // It may still come, and nobody would close it.
+      if (!connection) void dialling.then(late => late.close()).catch(() => {})
+      return connection
+    } catch (cause) {
+      this.#log.warn({ reason: messageOf(cause) }, 'the core cannot be reached')
+      return undefined
+    } finally {
+      stopping.removeEventListener('abort', stopped)
+    }
+  }
+
+  /** One connection's life. */
+  async #converse(connection: Connection): Promise<void> {
+    const closed = new AbortController()
+    const over = AbortSignal.any([closed.signal, this.#stopping.signal])
+    void connection.closed.then(() => {
+      closed.abort()
+      this.#standing?.over('the connection was closed')
+    })
+    this.#connection = connection
+    try {
+      const channel = await OpeningChannel.attach(connection, this.#deps.clock, this.#log, ATTACH_TIMEOUT_MS)
+      while (!over.aborted) {
+        this.#become('opening')
+        const next = await this.#open(connection, channel, over)
+        if (next === 'lost') return
+        if (next === 'refused') this.#become('refused')
+        if (next !== 'at once') await this.#wait(next === 'refused' ? REFUSED_AGAIN_AFTER_MS : this.#openBackoff.nextMs(), over)
+      }
+    } catch (cause) {
+      this.#log.warn({ reason: messageOf(cause) }, 'the connection to the core is given up')
+    } finally {
+      this.#connection = undefined
+      this.#session = undefined
+      connection.close()
+    }
+  }
+
+  /** One opening and, where it succeeds, the session that follows, to its end. */
+  async #open(connection: Connection, channel: OpeningChannel, over: AbortSignal): Promise<Next> {
+    const { gateway, buffer } = this.#deps
+    this.#lanes.refresh()
+    const session = await buffer.nextSession(this.#above)
+    this.#session = session
+    const resume = this.#resumes.open()
+    const sources = [...this.#lanes].map(({ source, outlet }) => ({ source, topic: outlet.topic }))
+    const request: OpenRequest = { version: PROTOCOL_VERSION, gateway, instance: buffer.instance, session, sources, resume }
+    const timeoutMs = Math.min(REPLY_TIMEOUT_MS.max, REPLY_TIMEOUT_MS.first * 2 ** Math.min(this.#unanswered, 10))
+    const answer = await channel.ask(request, timeoutMs)
+    if (over.aborted || answer.kind === 'lost') return 'lost'
+    if (answer.kind === 'timeout') return this.#unansweredOpening(connection)
+    this.#unanswered = 0
+    if (answer.kind === 'released') return 'again'
+    if (answer.kind === 'rejected') {
+      const { condition, description } = answer.error ?? { condition: 'rejected', description: 'no reason given' }
+      return this.#refused({ code: condition, message: description, advice: 'Compare the versions of gateway and core.' })
+    }
+    const { reply } = answer
+    if ('error' in reply)
+      return reply.error.code === OPEN_ERROR.sessionNotNew ? this.#behind(reply.session) : this.#refused(reply.error)
+    await this.#takeIn(reply, resume)
+    const sender = await this.#openData(connection, session)
+    if (sender) await this.#send(sender, channel, session, over)
+    return 'again'
+  }
+
+  #unansweredOpening(connection: Connection): Next {
+    this.#unanswered += 1
+    this.#log.warn({ unanswered: this.#unanswered }, 'the core does not answer the opening')
+    if (this.#unanswered % UNANSWERED_OPENINGS_MAX !== 0) return 'again'
+    connection.destroy()
+    return 'lost'
+  }
+
+  /** The core knows a session that is not below ours: goes one above it. */
+  #behind(newest: number): Next {
+    const first = this.#above === undefined || newest > this.#above
+    this.#above = newest
+    return first ? 'at once' : 'again'
+  }
+
+  #refused(error: { code: string; message: string; advice: string }): Next {
+    this.#log.error({ code: error.code, reason: error.message }, 'the core refuses this gateway')
+    const code = error.code === OPEN_ERROR.otherInstance ? 'other_instance' : 'link_refused'
+    this.#deps.alarms.raise(code, { message: `${error.code}: ${error.message}`, advice: error.advice })
+    return 'refused'
+  }
+
+  /** Each source does what rule 6 says; one that fails on disk fails the opening, since nothing may be sent on half of it. */
+  async #takeIn(reply: Exclude<OpenReply, { error: unknown }>, resume: readonly string[]): Promise<void> {
+    await Promise.all(
+      reply.sources.map(async entry => {
+        const resumed = resume.includes(entry.source)
+        await this.#lanes.get(entry.source)?.open({ entry, log: reply.log, resumed })
+        if (resumed) this.#resumes.answer(entry.source, entry)
+      }),
+    )
+  }
+
+  async #openData(connection: Connection, session: number): Promise<Sender | undefined> {
+    const address = ADDRESS.data(this.#deps.gateway, session)
+    try {
+      return await connection.openSender({ address, timeoutMs: ATTACH_TIMEOUT_MS })
+    } catch (cause) {
+      this.#log.warn({ address, reason: messageOf(cause) }, 'the data link was refused')
+      this.#lanes.close()
+      return undefined
+    }
+  }
+
+  async #send(sender: Sender, channel: OpeningChannel, session: number, over: AbortSignal): Promise<void> {
+    const { gateway, buffer, clock, alarms } = this.#deps
+    const standing = new StandingSession({
+      gateway,
+      session,
+      buffer,
+      lanes: this.#lanes,
+      sender,
+      channel,
+      patience: this.#patience,
+      clock,
+      onProgress: () => {
+        this.#openBackoff.reset()
+        this.#dialBackoff.reset()
+      },
+    })
+    this.#standing = standing
+    this.#become('sending')
+    for (const code of ['link_refused', 'other_instance']) alarms.clear(code)
+    if (over.aborted || this.#resumes.open().length > 0) standing.over('something came up during the opening')
+    const why = await standing.run()
+    this.#standing = undefined
+    if (this.#stopping.signal.aborted) await this.#within(STOP_SETTLE_MS, standing.drain())
+    standing.end()
+    this.#become('opening')
+    this.#log.info({ session, why }, 'the session is over')
+  }
+
+  async #within(limitMs: number, done: Promise<void>): Promise<void> {
+    const limit = new AbortController()
+    await Promise.race([done, this.#wait(limitMs, limit.signal)])
+    limit.abort()
+  }
+
+  async #wait(waitMs: number, signal: AbortSignal): Promise<void> {
+    // An aborted wait is over, and whoever waited looks at the signal.
+    if (!signal.aborted) await pause(this.#deps.clock, waitMs, signal).catch(() => {})
+  }
+
+  #become(state: LinkState): void {
+    if (state === this.#state) return
+    assert(ARROWS[this.#state].includes(state), `a link goes from ${this.#state} to ${state}`)
+    this.#log.debug({ from: this.#state, to: state, session: this.#session }, 'link state')
+    this.#state = state
+    this.#since = this.#nowText()
+    if (state === 'sending' || state === 'stopped') {
+      this.#downTimer?.cancel()
+      this.#downTimer = undefined
+      this.#deps.alarms.clear('link_down')
+    } else {
+      this.#downTimer ??= this.#deps.clock.after(DOWN_ALARM_AFTER_MS, () => this.#raiseDown(), 'background')
+    }
+  }
+
+  #raiseDown(): void {
+    this.#deps.alarms.raise('link_down', {
+      message: `There is no session with the core for ${DOWN_ALARM_AFTER_MS / 1000} s; the link is ${this.#state}.`,
+      advice: 'Records are kept in the buffer. Look whether the core runs, can be reached, and reaches its log.',
+    })
+  }
+
+  #nowText(): string {
+    return new Date(this.#deps.clock.wallMs()).toISOString()
+  }
+}

@@ -1,0 +1,130 @@
+import type { Assignment, Freeze } from '../buffer/buffer.ts'
+
+export interface BatchFacts {
+  readonly sequence: number
+  readonly count: number
+  readonly crc: number
+}
+
+/** What the gateway knows of a source before it hears the core. */
+export interface Known {
+  readonly assignment: Assignment | undefined
+  /** All numbers below are known to be in the log. */
+  readonly settled: number
+  /** All numbers below were given away. */
+  readonly next: number
+}
+
+/** What the core says of it. */
+export interface Told {
+  readonly assignment: Assignment
+  readonly end: number
+  /** The last batch before `end`; null where there is none to be compared with. */
+  readonly last: BatchFacts | null
+}
+
+/** What the opening comes to for one source. */
+export type Decision =
+  /** The log has all below `end`; go on from there. */
+  | { readonly kind: 'settle'; readonly end: number }
+  /** The first opening: keep the assignment. `fillTo` beyond `end`: numbers up to it were given away by a database that is lost. */
+  | { readonly kind: 'assign'; readonly end: number; readonly fillTo: number }
+  /** The log lost what it had: send again from `end` on. */
+  | { readonly kind: 'rewind'; readonly end: number }
+  | { readonly kind: 'freeze'; readonly why: Freeze }
+
+const RESUME =
+  'Find out who else wrote there; then `headrace source resume <gateway>/<source>` goes on at the end of the log, under a new epoch.'
+
+/**
+ * What a gateway does with what the core says at the opening (docs/protocol.md, "Opening"). `own` is the gateway's cut batch that ends just before
+ * the end told, where it still knows it.
+ */
+export function decideOpening(known: Known, told: Told, own: BatchFacts | undefined): Decision {
+  const { end } = told
+  const held = known.assignment
+  if (held === undefined) {
+    if (end > known.next) {
+      return freeze(
+        'log_ahead',
+        `The log holds numbers up to ${end}, this gateway gave away those up to ${known.next} only.`,
+        RESUME,
+      )
+    }
+    return { kind: 'assign', end, fillTo: known.next }
+  }
+  const moved = otherPlace(held, told.assignment)
+  if (moved) return moved
+  if (end > known.next) {
+    return freeze(
+      'log_ahead',
+      `The log ends at ${end}, this gateway cut nothing at or above ${known.next}: another one wrote as this one.`,
+      RESUME,
+    )
+  }
+  if (own && told.last && !sameBatch(own, told.last)) {
+    return freeze(
+      'log_differs',
+      `The last batch in the log, ${facts(told.last)}, is not the one that this gateway cut there, ${facts(own)}.`,
+      RESUME,
+    )
+  }
+  if (end < held.epochStart) {
+    return freeze(
+      'log_behind_epoch',
+      `The log ends at ${end}, before the present epoch begins (${held.epochStart}): what it lost cannot be sent again.`,
+      'Restore the log, or `headrace source resume <gateway>/<source>`, which goes on at its end under a new epoch.',
+    )
+  }
+  // Between two borders of what was cut lies no end that this gateway could have made.
+  if (!own && end > known.settled) {
+    return freeze('log_differs', `The log ends at ${end}, where no batch of this gateway ends.`, RESUME)
+  }
+  return end < known.settled ? { kind: 'rewind', end } : { kind: 'settle', end }
+}
+
+function otherPlace(held: Assignment, told: Assignment): Decision | undefined {
+  if (held.log !== told.log) {
+    return freeze(
+      'other_log',
+      `The core stands before another log (${told.log}) than last time (${held.log}).`,
+      'If that is meant, `headrace source resume <gateway>/<source>` adopts it; otherwise correct the address or the core.',
+    )
+  }
+  if (held.topic !== told.topic || held.partition !== told.partition || held.producerId !== told.producerId) {
+    return freeze(
+      'other_place',
+      `The core gives ${placeText(told)} to this source, last time it gave ${placeText(held)}.`,
+      'The registry of claims was changed or restored. `headrace source resume <gateway>/<source>` adopts the new place.',
+    )
+  }
+  if (held.epoch !== told.epoch || held.epochStart !== told.epochStart) {
+    return freeze(
+      'other_epoch',
+      `The core is at epoch ${told.epoch} from ${told.epochStart} on, this gateway at ${held.epoch} from ${held.epochStart} on.`,
+      RESUME,
+    )
+  }
+  return undefined
+}
+
+/** The one name by which a gateway knows a log again: the same cluster with a topic made anew is another log. */
+export function logName(log: string, topicId: string): string {
+  return `${log}/${topicId}`
+}
+
+function sameBatch(a: BatchFacts, b: BatchFacts): boolean {
+  return a.sequence === b.sequence && a.count === b.count && a.crc === b.crc
+}
+
+function facts({ sequence, count, crc }: BatchFacts): string {
+  return `${sequence}…${sequence + count - 1} (CRC ${crc.toString(16).padStart(8, '0')})`
+}
+
+function placeText(at: Assignment): string {
+  return `${at.topic}[${at.partition}] as producer ${at.producerId}`
+}
+
+function freeze(code: string, message: string, advice: string): Decision {
+  return { kind: 'freeze', why: { code, message, advice } }
+}

@@ -1,0 +1,122 @@
+import type { Sender } from '../amqp/amqp.ts'
+import { type OpenRequest, PROTOCOL_VERSION } from '../amqp/messages.ts'
+import type { EdgeBuffer } from '../buffer/buffer.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { messageOf } from '../runtime/errors.ts'
+import { DataSession } from './data-session.ts'
+import type { Lane } from './lane.ts'
+import type { Lanes } from './lanes.ts'
+import type { OpeningChannel } from './opening-channel.ts'
+import type { Patience } from './patience.ts'
+
+/** How often the session is looked at, ms. */
+const WATCH_EVERY_MS = 250
+/** How long the core may take to say where a source ends, ms. */
+const END_TIMEOUT_MS = 3_000
+
+export interface StandingSessionDeps {
+  readonly gateway: string
+  readonly session: number
+  readonly buffer: EdgeBuffer
+  readonly lanes: Lanes
+  readonly sender: Sender
+  readonly channel: OpeningChannel
+  readonly patience: Patience
+  readonly clock: Clock
+  /** Something was accepted. */
+  readonly onProgress: () => void
+}
+
+/** A session in which batches may be sent: from the opening that was taken in until there is a reason to open anew. */
+export class StandingSession {
+  readonly #deps: StandingSessionDeps
+  readonly #data: DataSession
+  readonly #over = Promise.withResolvers<string>()
+
+  constructor(deps: StandingSessionDeps) {
+    this.#deps = deps
+    const { gateway, session, sender, clock, patience, onProgress } = deps
+    this.#data = new DataSession({
+      gateway,
+      session,
+      sender,
+      clock,
+      onProgress: () => {
+        patience.accepted(clock.monotonicMs())
+        onProgress()
+      },
+      onFailure: cause => this.over(messageOf(cause)),
+    })
+    void sender.closed.then(error =>
+      this.over(error ? `the data link was closed: ${error.condition} ${error.description}` : 'the data link was closed'),
+    )
+  }
+
+  /** There is a reason to end it; the first one counts. */
+  over(why: string): void {
+    this.#over.resolve(why)
+  }
+
+  /** Lets batches be cut and sent. Resolves with the reason why the session is over; {@link end} has to follow. */
+  async run(): Promise<string> {
+    const { buffer, lanes, patience, clock } = this.#deps
+    patience.begin(clock.monotonicMs())
+    buffer.attachLink(source => {
+      const lane = lanes.get(source)
+      if (lane) this.#data.wake(lane)
+    })
+    for (const lane of lanes) this.#data.wake(lane)
+    this.#watchLater()
+    return this.#over.promise
+  }
+
+  /** Sends nothing more; resolves when it is known what became of all that is on its way. */
+  drain(): Promise<void> {
+    return this.#data.drain()
+  }
+
+  /** Is deaf from here on; what was in flight is taken back. */
+  end(): void {
+    this.#data.end()
+    this.#deps.buffer.detachLink()
+    this.#deps.lanes.close()
+  }
+
+  #watchLater(): void {
+    this.#deps.clock.after(WATCH_EVERY_MS, () => this.#watch(), 'background')
+  }
+
+  #watch(): void {
+    if (this.#data.ended) return
+    const { lanes, patience, clock } = this.#deps
+    lanes.refresh()
+    const all = [...lanes]
+    const facts = { pending: all.some(lane => lane.pending), starved: this.#data.starved }
+    const why = patience.lost(clock.monotonicMs(), facts)
+    if (why) this.over(why)
+    const unsure = all.filter(lane => lane.watch())
+    if (unsure.length > 0) this.#askEnds(unsure).catch(cause => this.over(messageOf(cause)))
+    this.#watchLater()
+  }
+
+  /** Asks, within the session, for the ends of sources that do not move or could not be opened. */
+  async #askEnds(unsure: readonly Lane[]): Promise<void> {
+    const { gateway, session, buffer, lanes, channel } = this.#deps
+    const sources = unsure.map(({ source, outlet }) => ({ source, topic: outlet.topic }))
+    const request: OpenRequest = { version: PROTOCOL_VERSION, gateway, instance: buffer.instance, session, sources, ask: 'ends' }
+    const answer = await channel.ask(request, END_TIMEOUT_MS)
+    if (answer.kind !== 'reply') return
+    const { reply } = answer
+    if ('error' in reply) {
+      this.over(reply.error.message)
+      return
+    }
+    for (const entry of reply.sources) {
+      const lane = lanes.get(entry.source)
+      if (!lane) continue
+      const heard = await lane.hear({ entry, log: reply.log, resumed: false }, () => !this.#data.ended)
+      if (!heard) this.over(`${entry.source} needs an opening`)
+      this.#data.wake(lane)
+    }
+  }
+}

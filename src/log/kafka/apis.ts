@@ -1,0 +1,369 @@
+import type { Place } from '../log.ts'
+import { type Api, WireReader, WireWriter } from './wire.ts'
+
+export interface PartitionBytes extends Place {
+  readonly records: Buffer
+}
+
+export interface ProducedPartition extends Place {
+  readonly error: number
+  readonly baseOffset: number
+  readonly message: string | null
+}
+
+function byTopic<Item extends Place>(items: readonly Item[]): [string, Item[]][] {
+  return [...Map.groupBy(items, item => item.topic)]
+}
+
+/*
+  Produce v8 (key 0)
+    request   transactionalId NULLABLE_STRING, acks INT16, timeoutMs INT32, [topic STRING, [partition INT32, records NULLABLE_BYTES]]
+    response  [topic STRING, [partition INT32, error INT16, baseOffset INT64, logAppendTime INT64, logStartOffset INT64,
+              [batchIndex INT32, message NULLABLE_STRING], message NULLABLE_STRING]], throttleMs INT32
+*/
+export const produce: Api<{ parts: readonly PartitionBytes[]; timeoutMs: number }, ProducedPartition[]> = {
+  key: 0,
+  version: 8,
+  name: 'Produce',
+  write({ parts, timeoutMs }) {
+    const out = new WireWriter().string(null).int16(-1).int32(timeoutMs)
+    out.array(byTopic(parts), ([topic, partitions]) =>
+      out.string(topic).array(partitions, ({ partition, records }) => out.int32(partition).bytes(records)),
+    )
+    return out.done()
+  },
+  read(response) {
+    return response
+      .array(() => {
+        const topic = response.string() ?? ''
+        return response.array(() => {
+          const partition = response.int32()
+          const error = response.int16()
+          const baseOffset = response.int64()
+          response.int64()
+          response.int64()
+          const first = response.array(() => ({ index: response.int32(), message: response.string() }))[0]
+          const message = response.string() ?? first?.message ?? null
+          return { topic, partition, error, baseOffset, message }
+        })
+      })
+      .flat()
+  },
+}
+
+export interface FetchPart extends Place {
+  readonly from: number
+}
+
+export interface FetchedPart extends Place {
+  readonly error: number
+  readonly highWatermark: number
+  readonly logStart: number
+  readonly records: Buffer | null
+}
+
+/*
+  Fetch v11 (key 1)
+    request   replicaId INT32, maxWaitMs INT32, minBytes INT32, maxBytes INT32, isolation INT8, sessionId INT32, sessionEpoch INT32,
+              [topic STRING, [partition INT32, leaderEpoch INT32, offset INT64, logStart INT64, maxBytes INT32]], [forgotten], rack STRING
+    response  throttleMs INT32, error INT16, sessionId INT32, [topic STRING, [partition INT32, error INT16, highWatermark INT64,
+              lastStable INT64, logStart INT64, [producerId INT64, firstOffset INT64], preferredReplica INT32, records NULLABLE_BYTES]]
+*/
+export const fetchRecords: Api<
+  { parts: readonly FetchPart[]; maxWaitMs: number; maxBytes: number; maxBytesEach: number },
+  FetchedPart[]
+> = {
+  key: 1,
+  version: 11,
+  name: 'Fetch',
+  write({ parts, maxWaitMs, maxBytes, maxBytesEach }) {
+    const out = new WireWriter().int32(-1).int32(maxWaitMs).int32(1).int32(maxBytes).int8(0).int32(0).int32(-1)
+    out.array(byTopic(parts), ([topic, partitions]) =>
+      out
+        .string(topic)
+        .array(partitions, ({ partition, from }) => out.int32(partition).int32(-1).int64(from).int64(-1).int32(maxBytesEach)),
+    )
+    return out.int32(0).string('').done()
+  },
+  read(response) {
+    response.int32()
+    response.int16()
+    response.int32()
+    return response
+      .array(() => {
+        const topic = response.string() ?? ''
+        return response.array(() => {
+          const partition = response.int32()
+          const error = response.int16()
+          const highWatermark = response.int64()
+          response.int64()
+          const logStart = response.int64()
+          response.array(() => response.raw(16))
+          response.int32()
+          return { topic, partition, error, highWatermark, logStart, records: response.bytes() }
+        })
+      })
+      .flat()
+  },
+}
+
+/** Asks for the high watermark, or for the first offset there is. */
+export const LATEST = -1
+export const EARLIEST = -2
+
+export interface OffsetPart extends Place {
+  readonly error: number
+  readonly offset: number
+  readonly leaderEpoch: number
+}
+
+/*
+  ListOffsets v5 (key 2)
+    request   replicaId INT32, isolation INT8, [topic STRING, [partition INT32, leaderEpoch INT32, timestamp INT64]]
+    response  throttleMs INT32, [topic STRING, [partition INT32, error INT16, timestamp INT64, offset INT64, leaderEpoch INT32]]
+*/
+export const listOffsets: Api<{ places: readonly Place[]; timestamp: number }, OffsetPart[]> = {
+  key: 2,
+  version: 5,
+  name: 'ListOffsets',
+  write({ places, timestamp }) {
+    const out = new WireWriter().int32(-1).int8(0)
+    return out
+      .array(byTopic(places), ([topic, partitions]) =>
+        out.string(topic).array(partitions, each => out.int32(each.partition).int32(-1).int64(timestamp)),
+      )
+      .done()
+  },
+  read(response) {
+    response.int32()
+    return response
+      .array(() => {
+        const topic = response.string() ?? ''
+        return response.array(() => {
+          const partition = response.int32()
+          const error = response.int16()
+          response.int64()
+          return { topic, partition, error, offset: response.int64(), leaderEpoch: response.int32() }
+        })
+      })
+      .flat()
+  },
+}
+
+export interface BrokerAddress {
+  readonly id: number
+  readonly host: string
+  readonly port: number
+}
+
+export interface TopicMetadata {
+  readonly error: number
+  readonly topic: string
+  readonly id: string
+  readonly partitions: readonly {
+    readonly error: number
+    readonly partition: number
+    readonly leader: number
+    readonly leaderEpoch: number
+  }[]
+}
+
+export interface ClusterMetadata {
+  readonly clusterId: string
+  readonly brokers: readonly BrokerAddress[]
+  readonly topics: readonly TopicMetadata[]
+}
+
+/*
+  Metadata v12 (key 3, flexible: the request header ends and the response header begins with tagged fields)
+    request   [topicId UUID, topic COMPACT_STRING], allowAutoTopicCreation BOOLEAN, includeTopicAuthorizedOperations BOOLEAN
+    response  throttleMs INT32, [id INT32, host COMPACT_STRING, port INT32, rack COMPACT_STRING], clusterId COMPACT_STRING, controller INT32,
+              [error INT16, topic COMPACT_STRING, topicId UUID, internal BOOLEAN, [error INT16, partition INT32, leader INT32, leaderEpoch INT32,
+              [replica INT32], [inSync INT32], [offline INT32]], authorizedOperations INT32]
+  kafkajs decodes this by itself, but throws away all of it when one partition has an error.
+*/
+export const metadata: Api<{ topics: readonly string[] }, ClusterMetadata> = {
+  key: 3,
+  version: 12,
+  name: 'Metadata',
+  write({ topics }) {
+    const out = new WireWriter().tags()
+    return out
+      .compactArray(topics, topic => out.raw(Buffer.alloc(16)).compactString(topic).tags())
+      .int8(0)
+      .int8(0)
+      .tags()
+      .done()
+  },
+  read(response) {
+    response.tags()
+    response.int32()
+    const brokers = response.compactArray(() => {
+      const broker = { id: response.int32(), host: response.compactString() ?? '', port: response.int32() }
+      response.compactString()
+      response.tags()
+      return broker
+    })
+    const clusterId = response.compactString() ?? ''
+    response.int32()
+    const topics = response.compactArray(() => {
+      const error = response.int16()
+      const topic = response.compactString() ?? ''
+      const id = response.uuid()
+      response.int8()
+      const partitions = response.compactArray(() => {
+        const part = {
+          error: response.int16(),
+          partition: response.int32(),
+          leader: response.int32(),
+          leaderEpoch: response.int32(),
+        }
+        for (let list = 0; list < 3; list++) response.compactArray(() => response.int32())
+        response.tags()
+        return part
+      })
+      response.int32()
+      response.tags()
+      return { error, topic, id, partitions }
+    })
+    return { clusterId, brokers, topics }
+  },
+}
+
+/*
+  InitProducerId v1 (key 22)
+    request   transactionalId NULLABLE_STRING, transactionTimeoutMs INT32
+    response  throttleMs INT32, error INT16, producerId INT64, epoch INT16
+*/
+export const initProducerId: Api<null, { error: number; producerId: number }> = {
+  key: 22,
+  version: 1,
+  name: 'InitProducerId',
+  write: () => new WireWriter().string(null).int32(60_000).done(),
+  read(response) {
+    response.int32()
+    return { error: response.int16(), producerId: response.int64() }
+  },
+}
+
+/*
+  FindCoordinator v1 (key 10)
+    request   key STRING, keyType INT8
+    response  throttleMs INT32, error INT16, message NULLABLE_STRING, node INT32, host STRING, port INT32
+*/
+export const findCoordinator: Api<{ group: string }, { error: number; node: number }> = {
+  key: 10,
+  version: 1,
+  name: 'FindCoordinator',
+  write: ({ group }) => new WireWriter().string(group).int8(0).done(),
+  read(response) {
+    response.int32()
+    const error = response.int16()
+    response.string()
+    return { error, node: response.int32() }
+  },
+}
+
+export interface GroupOffset extends Place {
+  readonly offset: number
+}
+
+/*
+  OffsetCommit v7 (key 8)
+    request   group STRING, generation INT32, member STRING, instance NULLABLE_STRING, [topic STRING, [partition INT32, offset INT64,
+              leaderEpoch INT32, metadata NULLABLE_STRING]]
+    response  throttleMs INT32, [topic STRING, [partition INT32, error INT16]]
+  Generation −1 and an empty member: the group has no members, its offsets are ours to write.
+*/
+export const offsetCommit: Api<{ group: string; offsets: readonly GroupOffset[] }, (Place & { error: number })[]> = {
+  key: 8,
+  version: 7,
+  name: 'OffsetCommit',
+  write({ group, offsets }) {
+    const out = new WireWriter().string(group).int32(-1).string('').string(null)
+    return out
+      .array(byTopic(offsets), ([topic, parts]) =>
+        out.string(topic).array(parts, ({ partition, offset }) => out.int32(partition).int64(offset).int32(-1).string(null)),
+      )
+      .done()
+  },
+  read(response) {
+    response.int32()
+    return response
+      .array(() => {
+        const topic = response.string() ?? ''
+        return response.array(() => ({ topic, partition: response.int32(), error: response.int16() }))
+      })
+      .flat()
+  },
+}
+
+/*
+  OffsetFetch v5 (key 9)
+    request   group STRING, [topic STRING, [partition INT32]]
+    response  throttleMs INT32, [topic STRING, [partition INT32, offset INT64, leaderEpoch INT32, metadata NULLABLE_STRING, error INT16]], error INT16
+*/
+export const offsetFetch: Api<{ group: string; places: readonly Place[] }, { error: number; offsets: GroupOffset[] }> = {
+  key: 9,
+  version: 5,
+  name: 'OffsetFetch',
+  write({ group, places }) {
+    const out = new WireWriter().string(group)
+    return out
+      .array(byTopic(places), ([topic, parts]) => out.string(topic).array(parts, ({ partition }) => out.int32(partition)))
+      .done()
+  },
+  read(response) {
+    response.int32()
+    const offsets = response
+      .array(() => {
+        const topic = response.string() ?? ''
+        return response.array(() => {
+          const part = { topic, partition: response.int32(), offset: response.int64() }
+          response.int32()
+          response.string()
+          response.int16()
+          return part
+        })
+      })
+      .flat()
+    return { offsets, error: response.int16() }
+  },
+}
+
+/*
+  DeleteRecords v1 (key 21)
+    request   [topic STRING, [partition INT32, before INT64]], timeoutMs INT32
+    response  throttleMs INT32, [topic STRING, [partition INT32, lowWatermark INT64, error INT16]]
+*/
+export const deleteRecords: Api<{ place: Place; before: number; timeoutMs: number }, { error: number }> = {
+  key: 21,
+  version: 1,
+  name: 'DeleteRecords',
+  write({ place, before, timeoutMs }) {
+    const out = new WireWriter()
+    return out
+      .array([place], ({ topic, partition }) => out.string(topic).array([partition], each => out.int32(each).int64(before)))
+      .int32(timeoutMs)
+      .done()
+  },
+  read(response) {
+    response.int32()
+    const [first] = response
+      .array(() => {
+        response.string()
+        return response.array(() => {
+          response.int32()
+          response.int64()
+          return { error: response.int16() }
+        })
+      })
+      .flat()
+    return first ?? { error: -1 }
+  },
+}
+
+/** Reads a whole response. */
+export function readResponse<Response>(api: Api<never, Response>, bytes: Buffer): Response {
+  return api.read(new WireReader(bytes))
+}

@@ -1,0 +1,195 @@
+import type { EncodedBatch } from '../../record/record.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import { messageOf } from '../../runtime/errors.ts'
+import type { Appended, EndProof, Place } from '../log.ts'
+import { type ProducedPartition, produce } from './apis.ts'
+import { type KafkaCluster, type Leader, placeKey } from './cluster.ts'
+import { KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
+
+/** Produce requests under way to one broker: it works on one at a time, the next should lie there already. */
+const REQUESTS_IN_FLIGHT_PER_BROKER = 3
+/** Bytes of batches in one request; far below `socket.request.max.bytes`. */
+const REQUEST_BYTES_MAX = 16 * 2 ** 20
+/** How long the leader waits for its followers, ms. */
+const ACKS_LIMIT_MS = 8_000
+/** A proof without an answer for so long is void: another ingress may have gone on meanwhile. */
+const PROOF_LIMIT_MS = 5_000
+
+/** Where a partition ended, and through what that was read. It stays good as long as answers come on the same connection from the same leader epoch. */
+export class KafkaProof {
+  readonly brand = 'end-proof'
+  readonly leader: Leader
+  readonly generation: number
+  provenMs: number
+
+  constructor(leader: Leader, generation: number, provenMs: number) {
+    this.leader = leader
+    this.generation = generation
+    this.provenMs = provenMs
+  }
+}
+
+interface Waiting {
+  readonly place: Place
+  readonly batch: EncodedBatch
+  readonly proof: EndProof
+  readonly settle: (appended: Appended) => void
+}
+
+interface BrokerQueue {
+  readonly waiting: Waiting[]
+  inFlight: number
+  scheduled: boolean
+}
+
+/** Appends batches: those of one tick, and those that come while requests are under way, share a request for each leader. */
+export class Appender {
+  readonly #cluster: KafkaCluster
+  readonly #clock: Clock
+  readonly #queues = new Map<number, BrokerQueue>()
+
+  constructor(cluster: KafkaCluster, clock: Clock) {
+    this.#cluster = cluster
+    this.#clock = clock
+  }
+
+  append(place: Place, batch: EncodedBatch, proof: EndProof): Promise<Appended> {
+    const leader = this.#cluster.leader(place)
+    if (!leader) {
+      void this.#cluster.refresh([place.topic]).catch(() => {})
+      return Promise.resolve({ outcome: 'unavailable', detail: `${place.topic}[${place.partition}] has no known leader` })
+    }
+    return new Promise(settle => {
+      const queue = this.#queueOf(leader.node)
+      queue.waiting.push({ place, batch, proof, settle })
+      this.#schedule(leader.node, queue)
+    })
+  }
+
+  #queueOf(node: number): BrokerQueue {
+    let queue = this.#queues.get(node)
+    if (!queue) {
+      queue = { waiting: [], inFlight: 0, scheduled: false }
+      this.#queues.set(node, queue)
+    }
+    return queue
+  }
+
+  #schedule(node: number, queue: BrokerQueue): void {
+    if (queue.scheduled || queue.inFlight >= REQUESTS_IN_FLIGHT_PER_BROKER || queue.waiting.length === 0) return
+    queue.scheduled = true
+    setImmediate(() => {
+      queue.scheduled = false
+      void this.#send(node, queue)
+      this.#schedule(node, queue)
+    })
+  }
+
+  async #send(node: number, queue: BrokerQueue): Promise<void> {
+    const taken = takeOneOfEach(queue.waiting)
+    if (taken.length === 0) return
+    queue.inFlight += 1
+    let sent: Waiting[] = []
+    try {
+      const answers = await this.#cluster.send(
+        node,
+        produce,
+        () => {
+          // The tick in which the bytes are written: what is void now must not go out.
+          sent = taken.filter(waiting => this.#isGood(waiting, node))
+          const parts = sent.map(({ place, batch }) => ({ ...place, records: batch.bytes }))
+          return produce.write({ parts, timeoutMs: ACKS_LIMIT_MS })
+        },
+        ACKS_LIMIT_MS,
+      )
+      this.#answer(taken, sent, answers)
+    } catch (error) {
+      for (const waiting of taken) {
+        if (sent.includes(waiting)) waiting.settle({ outcome: 'unavailable', detail: messageOf(error) })
+        else waiting.settle({ outcome: 'refused', reason: 'proof_void', detail: 'it was not sent' })
+        this.#cluster.forgetLeader(waiting.place)
+      }
+      void this.#cluster.refresh().catch(() => {})
+    } finally {
+      queue.inFlight -= 1
+      this.#schedule(node, queue)
+    }
+  }
+
+  #isGood({ place, proof }: Waiting, node: number): boolean {
+    if (!(proof instanceof KafkaProof)) return false
+    const { leader, generation, provenMs } = proof
+    const now = this.#cluster.leader(place)
+    if (!now || now.node !== node || now.node !== leader.node || now.epoch !== leader.epoch) return false
+    return this.#cluster.generation(leader.address) === generation && this.#clock.monotonicMs() - provenMs <= PROOF_LIMIT_MS
+  }
+
+  #answer(taken: readonly Waiting[], sent: readonly Waiting[], answers: readonly ProducedPartition[]): void {
+    const byPlace = new Map(answers.map(answer => [placeKey(answer), answer]))
+    for (const waiting of taken) {
+      if (!sent.includes(waiting)) {
+        waiting.settle({ outcome: 'refused', reason: 'proof_void', detail: 'the proof of where the partition ends was void' })
+        continue
+      }
+      const answer = byPlace.get(placeKey(waiting.place))
+      if (!answer) waiting.settle({ outcome: 'unavailable', detail: 'the broker did not answer for this partition' })
+      else this.#settle(waiting, answer)
+    }
+  }
+
+  #settle({ place, proof, settle }: Waiting, answer: ProducedPartition): void {
+    if (answer.error === KAFKA_ERROR.none) {
+      if (proof instanceof KafkaProof) proof.provenMs = this.#clock.monotonicMs()
+      // A repeat is answered like the first time: whether it was one cannot be told.
+      settle({ outcome: 'appended', offset: answer.baseOffset })
+      return
+    }
+    if (LEADER_MOVED.includes(answer.error)) {
+      this.#cluster.forgetLeader(place)
+      void this.#cluster.refresh([place.topic]).catch(() => {})
+    }
+    settle(outcomeOf(answer))
+  }
+}
+
+/** One batch of each partition, in the order in which they came, within the bytes of a request. */
+function takeOneOfEach(waiting: Waiting[]): Waiting[] {
+  const taken: Waiting[] = []
+  const left: Waiting[] = []
+  const places = new Set<string>()
+  let bytes = 0
+  for (const each of waiting) {
+    const key = placeKey(each.place)
+    const fits = taken.length === 0 || bytes + each.batch.bytes.length <= REQUEST_BYTES_MAX
+    if (places.has(key) || !fits) left.push(each)
+    else {
+      taken.push(each)
+      bytes += each.batch.bytes.length
+    }
+    places.add(key)
+  }
+  waiting.splice(0, waiting.length, ...left)
+  return taken
+}
+
+function outcomeOf({ error, message }: ProducedPartition): Appended {
+  const detail = `Kafka error ${error}${message ? `: ${message}` : ''}`
+  switch (error) {
+    case KAFKA_ERROR.outOfOrderSequence:
+    case KAFKA_ERROR.duplicateSequence:
+      return { outcome: 'refused', reason: 'gap', detail }
+    case KAFKA_ERROR.invalidProducerEpoch:
+      return { outcome: 'refused', reason: 'fenced', detail }
+    case KAFKA_ERROR.corruptMessage:
+      return { outcome: 'refused', reason: 'corrupt', detail }
+    case KAFKA_ERROR.messageTooLarge:
+      return { outcome: 'refused', reason: 'too_large', detail }
+    case KAFKA_ERROR.invalidTimestamp:
+    case KAFKA_ERROR.transactionalIdAuthorization:
+    case KAFKA_ERROR.invalidRecord:
+    case KAFKA_ERROR.unknownServerError:
+      return { outcome: 'refused', reason: 'rejected', detail }
+    default:
+      return { outcome: 'unavailable', detail }
+  }
+}

@@ -1,0 +1,244 @@
+import type { Admin } from 'kafkajs'
+import type { Clock, Timer } from '../../runtime/clock.ts'
+import { HeadraceError, messageOf } from '../../runtime/errors.ts'
+import type { Logger } from '../../runtime/logger.ts'
+import type { Place } from '../log.ts'
+import type { KafkaOptions } from '../options.ts'
+import { type BrokerAddress, type ClusterMetadata, metadata } from './apis.ts'
+import { KafkaJs, type RawConnection } from './kafkajs-internals.ts'
+import { type Api, WireReader } from './wire.ts'
+
+/** How long a broker may take over a request, ms; what is meant to wait there is added. */
+export const REQUEST_LIMIT_MS = 10_000
+/** Metadata is asked for no more often, ms. */
+const REFRESH_PAUSE_MS = 100
+/** How often leaders are looked at while somebody is interested, ms: a leader that changed and changed back is seen by its epoch alone. */
+const REFRESH_EVERY_MS = 2_000
+
+export interface Leader {
+  readonly node: number
+  readonly epoch: number
+  readonly address: string
+}
+
+/** Who leads what, and the connections to them. */
+export class KafkaCluster {
+  readonly #kafka: KafkaJs
+  readonly #options: KafkaOptions
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #brokers = new Map<number, BrokerAddress>()
+  readonly #leaders = new Map<string, Leader>()
+  readonly #topicIds = new Map<string, string>()
+  readonly #topics = new Set<string>()
+  readonly #connections = new Map<string, Promise<RawConnection>>()
+  readonly #generations = new Map<string, number>()
+  readonly #voidCalls = new Set<() => void>()
+  #admin: Promise<Admin> | undefined
+  #refreshing: Promise<void> | undefined
+  #refreshedMs = Number.NEGATIVE_INFINITY
+  #timer: Timer | undefined
+  #clusterId = ''
+  #closed = false
+
+  constructor(options: KafkaOptions, clock: Clock, log: Logger) {
+    this.#options = options
+    this.#clock = clock
+    this.#log = log
+    this.#kafka = new KafkaJs(options, address => this.#socketChanged(address))
+  }
+
+  get clusterId(): string {
+    return this.#clusterId
+  }
+
+  get brokerCount(): number {
+    return this.#brokers.size
+  }
+
+  /** A number that rises whenever a connection to the address is made or lost. */
+  generation(address: string): number {
+    return this.#generations.get(address) ?? 0
+  }
+
+  onProofsVoid(call: () => void): () => void {
+    this.#voidCalls.add(call)
+    return () => this.#voidCalls.delete(call)
+  }
+
+  leader(place: Place): Leader | undefined {
+    return this.#leaders.get(placeKey(place))
+  }
+
+  /** The leader, asked for where it is not known; rejects with `log_unavailable` where there is none now. */
+  async findLeader(place: Place): Promise<Leader> {
+    const known = this.leader(place)
+    if (known) return known
+    await this.refresh([place.topic])
+    const found = this.leader(place)
+    if (!found) throw new HeadraceError('log_unavailable', `${place.topic}[${place.partition}] has no leader now`)
+    return found
+  }
+
+  /** The leader may be another by now: it is asked for before the next use. */
+  forgetLeader(place: Place): void {
+    if (this.#leaders.delete(placeKey(place))) for (const call of this.#voidCalls) call()
+  }
+
+  async topicId(topic: string): Promise<string> {
+    const known = this.#topicIds.get(topic)
+    if (known !== undefined) return known
+    await this.refresh([topic])
+    const id = this.#topicIds.get(topic)
+    if (id === undefined) throw new HeadraceError('log_unavailable', `topic ${topic} is not there`)
+    return id
+  }
+
+  /** Metadata of topics, anew; a call while one is under way waits for it and asks again. */
+  async refresh(topics: readonly string[] = []): Promise<void> {
+    for (const topic of topics) this.#topics.add(topic)
+    while (this.#refreshing) await this.#refreshing.catch(() => {})
+    const sinceMs = this.#clock.monotonicMs() - this.#refreshedMs
+    if (sinceMs < REFRESH_PAUSE_MS) await new Promise<void>(resolve => this.#clock.after(REFRESH_PAUSE_MS - sinceMs, resolve))
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = undefined
+      this.#refreshedMs = this.#clock.monotonicMs()
+    })
+    await this.#refreshing
+  }
+
+  /** Metadata as it is now, without keeping it. */
+  async describe(topics: readonly string[]): Promise<ClusterMetadata> {
+    return this.#askAny(topics)
+  }
+
+  /** Sends a request to a broker. Rejects with `log_unavailable` where it cannot be reached, or does not answer in time: then its connections are dropped. */
+  async request<Request, Response>(node: number, api: Api<Request, Response>, request: Request, waitMs = 0): Promise<Response> {
+    return this.send(node, api, () => api.write(request), waitMs)
+  }
+
+  /** The same, with bytes that are made in the tick in which they are written. */
+  async send<Response>(node: number, api: Api<never, Response>, encode: () => Buffer, waitMs = 0): Promise<Response> {
+    const broker = this.#brokers.get(node)
+    if (!broker) throw new HeadraceError('log_unavailable', `broker ${node} is not known`)
+    return this.#sendTo(`${broker.host}:${broker.port}`, api, encode, waitMs)
+  }
+
+  admin(): Promise<Admin> {
+    this.#admin ??= this.#openAdmin()
+    return this.#admin
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#timer?.cancel()
+    await (await this.#admin?.catch(() => undefined))?.disconnect().catch(() => {})
+    this.#kafka.dropAll()
+  }
+
+  async #openAdmin(): Promise<Admin> {
+    const admin = this.#kafka.admin()
+    try {
+      await admin.connect()
+      return admin
+    } catch (cause) {
+      this.#admin = undefined
+      throw new HeadraceError('log_unavailable', `Kafka cannot be reached: ${messageOf(cause)}`, { cause })
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    const found = await this.#askAny([...this.#topics])
+    this.#clusterId = found.clusterId
+    for (const broker of found.brokers) this.#brokers.set(broker.id, broker)
+    let moved = false
+    for (const topic of found.topics) {
+      if (topic.error !== 0) continue
+      this.#topicIds.set(topic.topic, topic.id)
+      for (const { error, partition, leader, leaderEpoch } of topic.partitions) {
+        const key = placeKey({ topic: topic.topic, partition })
+        const broker = this.#brokers.get(leader)
+        const before = this.#leaders.get(key)
+        if (error !== 0 && error !== 9) this.#leaders.delete(key)
+        else if (broker) this.#leaders.set(key, { node: leader, epoch: leaderEpoch, address: `${broker.host}:${broker.port}` })
+        else this.#leaders.delete(key)
+        if (before && (before.node !== leader || before.epoch !== leaderEpoch)) moved = true
+      }
+    }
+    if (moved) for (const call of this.#voidCalls) call()
+    this.#timer?.cancel()
+    this.#timer = this.#clock.after(REFRESH_EVERY_MS, () => void this.refresh().catch(() => this.#again()), 'background')
+  }
+
+  #again(): void {
+    if (this.#closed) return
+    this.#timer = this.#clock.after(REFRESH_EVERY_MS, () => void this.refresh().catch(() => this.#again()), 'background')
+  }
+
+  /** Metadata from whichever broker answers first in the order tried: those connected, then those configured. */
+  async #askAny(topics: readonly string[]): Promise<ClusterMetadata> {
+    const known = [...this.#brokers.values()].map(({ host, port }) => `${host}:${port}`)
+    const connected = known.filter(address => this.#connections.has(address))
+    let last: unknown
+    for (const address of new Set([...connected, ...this.#options.brokers, ...known])) {
+      try {
+        return await this.#sendTo(address, metadata, () => metadata.write({ topics }), 0, REQUEST_LIMIT_MS / 3)
+      } catch (error) {
+        last = error
+      }
+    }
+    throw new HeadraceError('log_unavailable', `no broker answers: ${messageOf(last)}`, { cause: last })
+  }
+
+  async #sendTo<Response>(
+    address: string,
+    api: Api<never, Response>,
+    encode: () => Buffer,
+    waitMs: number,
+    limitMs = REQUEST_LIMIT_MS,
+  ): Promise<Response> {
+    if (this.#closed) throw new HeadraceError('log_unavailable', 'the log is closed')
+    const { promise: late, reject } = Promise.withResolvers<never>()
+    const limit = this.#clock.after(limitMs + waitMs, () => {
+      reject(new Error(`${api.name} was not answered within ${limitMs + waitMs} ms`))
+      this.#drop(address, 'no answer')
+    })
+    try {
+      const bytes = await Promise.race([this.#connection(address).then(connection => connection.send(api, encode)), late])
+      return api.read(new WireReader(bytes))
+    } catch (cause) {
+      if (cause instanceof HeadraceError) throw cause
+      throw new HeadraceError('log_unavailable', `broker ${address}: ${messageOf(cause)}`, { cause })
+    } finally {
+      limit.cancel()
+    }
+  }
+
+  #connection(address: string): Promise<RawConnection> {
+    const known = this.#connections.get(address)
+    if (known) return known
+    const at = address.lastIndexOf(':')
+    const opened = this.#kafka.open(address.slice(0, at), Number(address.slice(at + 1))).then(async connection => {
+      await connection.connect()
+      return connection
+    })
+    this.#connections.set(address, opened)
+    opened.catch(() => this.#connections.delete(address))
+    return opened
+  }
+
+  #drop(address: string, reason: string): void {
+    this.#connections.delete(address)
+    this.#kafka.drop(address, reason)
+    this.#log.warn({ address, reason }, 'connections to a broker were dropped')
+  }
+
+  #socketChanged(address: string): void {
+    this.#generations.set(address, this.generation(address) + 1)
+    for (const call of this.#voidCalls) call()
+  }
+}
+
+export function placeKey(place: Place): string {
+  return `${place.topic}\0${place.partition}`
+}

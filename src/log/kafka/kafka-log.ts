@@ -1,0 +1,199 @@
+import { readBatchHeader } from '../../record/batch-header.ts'
+import type { EncodedBatch } from '../../record/record.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import { HeadraceError } from '../../runtime/errors.ts'
+import type { Logger } from '../../runtime/logger.ts'
+import type { SourceId } from '../../runtime/names.ts'
+import type { Appended, Claim, Cursor, EndProof, Fetched, FetchLimits, Log, LogIdentity, PartitionEnd, Place } from '../log.ts'
+import type { KafkaOptions } from '../options.ts'
+import { deleteRecords, EARLIEST, findCoordinator, LATEST, listOffsets, offsetCommit, offsetFetch } from './apis.ts'
+import { Appender, KafkaProof } from './appender.ts'
+import { KafkaCluster, placeKey, REQUEST_LIMIT_MS } from './cluster.ts'
+import { COORDINATOR_BUSY, KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
+import { Fetcher } from './fetcher.ts'
+import { Registry } from './registry.ts'
+
+export interface KafkaLogDeps {
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+const COORDINATOR_ATTEMPTS_MAX = 50
+const COORDINATOR_PAUSE_MS = 200
+
+/** Opens Kafka as a log. Rejects with `log_unavailable` where no broker answers, `topic_refused` where the registry's topic cannot be used. */
+export async function openKafkaLog(options: KafkaOptions, deps: KafkaLogDeps): Promise<Log> {
+  const cluster = new KafkaCluster(options, deps.clock, deps.log)
+  const log = new KafkaLog(cluster, options, deps)
+  try {
+    await cluster.refresh()
+    await log.open()
+    return log
+  } catch (error) {
+    await cluster.close()
+    throw error
+  }
+}
+
+/** Kafka: raw Produce and Fetch of whole batches over kafkajs's connections. Leaders, claims and ends are all that is kept in memory. */
+class KafkaLog implements Log {
+  readonly #cluster: KafkaCluster
+  readonly #clock: Clock
+  readonly #appender: Appender
+  readonly #fetcher: Fetcher
+  readonly #registry: Registry
+
+  constructor(cluster: KafkaCluster, options: KafkaOptions, deps: KafkaLogDeps) {
+    this.#cluster = cluster
+    this.#clock = deps.clock
+    this.#appender = new Appender(cluster, deps.clock)
+    this.#fetcher = new Fetcher(cluster)
+    this.#registry = new Registry(cluster, this.#fetcher, deps.clock, options.replication)
+  }
+
+  open(): Promise<void> {
+    return this.#registry.open()
+  }
+
+  async identity(): Promise<LogIdentity> {
+    return { engine: 'kafka', id: this.#cluster.clusterId }
+  }
+
+  claimOf(source: SourceId): Promise<Claim | undefined> {
+    return this.#registry.claimOf(source)
+  }
+
+  claims(): Promise<Claim[]> {
+    return this.#registry.claims()
+  }
+
+  claim(source: SourceId, topic: string): Promise<Claim> {
+    return this.#registry.claim(source, topic)
+  }
+
+  renewEpoch(source: SourceId): Promise<Claim> {
+    return this.#registry.renewEpoch(source)
+  }
+
+  async end(place: Place): Promise<PartitionEnd> {
+    const ends = await this.ends([place])
+    const end = ends.get(place)
+    if (!end) throw new HeadraceError('log_unavailable', `the end of ${place.topic}[${place.partition}] could not be read`)
+    return end
+  }
+
+  async ends(places: readonly Place[]): Promise<Map<Place, PartitionEnd>> {
+    const unknown = new Set(places.filter(place => !this.#cluster.leader(place)).map(place => place.topic))
+    if (unknown.size > 0) await this.#cluster.refresh([...unknown])
+    const byNode = Map.groupBy(places, place => this.#cluster.leader(place)?.node ?? -1)
+    byNode.delete(-1)
+    const found = new Map<Place, PartitionEnd>()
+    const asked = await Promise.allSettled([...byNode].map(([node, mine]) => this.#endsFrom(node, mine, found)))
+    const failed = asked.find(each => each.status === 'rejected')
+    if (failed && found.size === 0) throw failed.reason
+    return found
+  }
+
+  async #endsFrom(node: number, places: readonly Place[], found: Map<Place, PartitionEnd>): Promise<void> {
+    const leaders = new Map(places.map(place => [place, this.#cluster.leader(place)]))
+    const earliest = await this.#cluster.request(node, listOffsets, { places, timestamp: EARLIEST })
+    // What is proven is proven through the connection that carries this request.
+    let generation = -1
+    const address = leaders.values().next().value?.address ?? ''
+    const latest = await this.#cluster.send(node, listOffsets, () => {
+      generation = this.#cluster.generation(address)
+      return listOffsets.write({ places, timestamp: LATEST })
+    })
+    const nowMs = this.#clock.monotonicMs()
+    const first = new Map(earliest.map(part => [placeKey(part), part]))
+    const next = new Map(latest.map(part => [placeKey(part), part]))
+    for (const place of places) {
+      const leader = leaders.get(place)
+      const [from, to] = [first.get(placeKey(place)), next.get(placeKey(place))]
+      if (!leader || !from || !to) continue
+      if (from.error !== KAFKA_ERROR.none || to.error !== KAFKA_ERROR.none) {
+        if (LEADER_MOVED.includes(to.error)) this.#cluster.forgetLeader(place)
+        continue
+      }
+      found.set(place, { first: from.offset, next: to.offset, proof: new KafkaProof(leader, generation, nowMs) as EndProof })
+    }
+  }
+
+  async lastBatch(place: Place): Promise<{ sequence: number; count: number; crc: number } | undefined> {
+    const { first, next } = await this.end(place)
+    if (next <= first) return undefined
+    const [part] = await this.fetch([{ ...place, from: next - 1 }], { maxBytes: 1, waitMs: 0 })
+    const batch = part?.batches.at(-1)
+    if (!batch)
+      throw new HeadraceError('log_unavailable', `the last batch of ${place.topic}[${place.partition}] could not be read`)
+    const { baseOffset, lastOffsetDelta, crc } = readBatchHeader(batch)
+    return { sequence: baseOffset, count: lastOffsetDelta + 1, crc }
+  }
+
+  append(place: Place, batch: EncodedBatch, proof: EndProof): Promise<Appended> {
+    return this.#appender.append(place, batch, proof)
+  }
+
+  fetch(cursors: readonly Cursor[], limits: FetchLimits): Promise<Fetched[]> {
+    return this.#fetcher.fetch(cursors, limits)
+  }
+
+  async offsetAt(place: Place, timeMs: number): Promise<number> {
+    const { node } = await this.#cluster.findLeader(place)
+    const [part] = await this.#cluster.request(node, listOffsets, { places: [place], timestamp: Math.max(0, timeMs) })
+    if (part?.error !== KAFKA_ERROR.none)
+      throw new HeadraceError('log_unavailable', `${place.topic}[${place.partition}] by time: Kafka error ${part?.error}`)
+    return part.offset >= 0 ? part.offset : (await this.end(place)).next
+  }
+
+  async trim(place: Place, before: number): Promise<void> {
+    const { node } = await this.#cluster.findLeader(place)
+    const { error } = await this.#cluster.request(
+      node,
+      deleteRecords,
+      { place, before, timeoutMs: REQUEST_LIMIT_MS },
+      REQUEST_LIMIT_MS,
+    )
+    if (error !== KAFKA_ERROR.none)
+      throw new HeadraceError('log_unavailable', `${place.topic}[${place.partition}] could not be trimmed: Kafka error ${error}`)
+  }
+
+  async commitOffsets(group: string, offsets: readonly Cursor[]): Promise<void> {
+    const entries = offsets.map(({ topic, partition, from }) => ({ topic, partition, offset: from }))
+    await this.#atCoordinator(group, async node => {
+      const answers = await this.#cluster.request(node, offsetCommit, { group, offsets: entries })
+      return { error: answers.find(answer => answer.error !== KAFKA_ERROR.none)?.error ?? KAFKA_ERROR.none }
+    })
+  }
+
+  async committedOffsets(group: string, places: readonly Place[]): Promise<Cursor[]> {
+    const { offsets } = await this.#atCoordinator(group, node => this.#cluster.request(node, offsetFetch, { group, places }))
+    return offsets.filter(({ offset }) => offset >= 0).map(({ topic, partition, offset }) => ({ topic, partition, from: offset }))
+  }
+
+  onProofsVoid(call: () => void): () => void {
+    return this.#cluster.onProofsVoid(call)
+  }
+
+  close(): Promise<void> {
+    return this.#cluster.close()
+  }
+
+  /** Asks the group's coordinator, which a broker that has just started may still be looking for. */
+  async #atCoordinator<Answer extends { error: number }>(group: string, ask: (node: number) => Promise<Answer>): Promise<Answer> {
+    const { node: anyNode } = await this.#cluster.findLeader({ topic: 'headrace.claims', partition: 0 })
+    let error: number = KAFKA_ERROR.none
+    for (let attempt = 0; attempt < COORDINATOR_ATTEMPTS_MAX; attempt++) {
+      const found = await this.#cluster.request(anyNode, findCoordinator, { group })
+      error = found.error
+      if (error === KAFKA_ERROR.none) {
+        const answer = await ask(found.node)
+        if (answer.error === KAFKA_ERROR.none) return answer
+        error = answer.error
+      }
+      if (!COORDINATOR_BUSY.includes(error)) break
+      await new Promise<void>(resolve => this.#clock.after(COORDINATOR_PAUSE_MS, resolve))
+    }
+    throw new HeadraceError('log_unavailable', `the coordinator of group ${group} does not answer: Kafka error ${error}`)
+  }
+}

@@ -1,0 +1,150 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import kafkajs, { type Admin, type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs'
+import type { KafkaOptions } from '../options.ts'
+
+/*
+  The one file that knows what kafkajs 2.2.4 has inside: its connections, with their TLS and SASL, carry requests that it cannot write and
+  responses that it cannot read.
+    - Kafka[createCluster](…).connectionPoolBuilder builds a pool of two connections to a broker, one of them for Fetch alone
+    - pool.send({request, response}) writes what `request.encode` gives, in the tick in which it gives it
+    - its timer of requests is set with a negative time on Node 24 (its issue 1751): enforceRequestTimeout is off, callers have limits of their own
+*/
+
+const require = createRequire(import.meta.url)
+const Encoder = require('kafkajs/src/protocol/encoder') as new (bytes: number) => { writeBuffer(bytes: Buffer): object }
+
+interface RawRequest {
+  readonly request: {
+    readonly apiKey: number
+    readonly apiVersion: number
+    readonly apiName: string
+    readonly expectResponse: () => boolean
+    readonly encode: () => Promise<object>
+  }
+  readonly response: {
+    readonly decode: (bytes: Buffer) => Promise<{ bytes: Buffer }>
+    readonly parse: (decoded: { bytes: Buffer }) => Promise<Buffer>
+  }
+  readonly logResponseError: boolean
+}
+
+interface RawBroker {
+  readonly connectionPool: { send(request: RawRequest): Promise<Buffer> }
+  connect(): Promise<void>
+  disconnect(): Promise<void>
+  isConnected(): boolean
+}
+
+interface RawCluster {
+  readonly rootLogger: object
+  readonly connectionPoolBuilder: { build(destination: { host: string; port: number }): Promise<object> }
+  readonly brokerPool: { createBroker(options: { connectionPool: object; logger: object }): RawBroker }
+}
+
+const CONNECT_LIMIT_MS = 3_000
+const SASL_MECHANISM = { plain: 'plain', 'scram-sha-256': 'scram-sha-256', 'scram-sha-512': 'scram-sha-512' } as const
+
+/** Told of every socket that is made to an address, or goes: what was known through an older one is void. */
+export type SocketWatcher = (address: string) => void
+
+/** A broker to which raw requests can be sent. */
+export interface RawConnection {
+  connect(): Promise<void>
+  /** `encode` is called in the tick in which its bytes are written. Resolves with the response's bytes, without size and correlation id. */
+  send(api: { key: number; version: number; name: string }, encode: () => Buffer): Promise<Buffer>
+  close(): Promise<void>
+}
+
+/** kafkajs as a maker of connections, and its admin client. */
+export class KafkaJs {
+  readonly #kafka: Kafka
+  readonly #cluster: RawCluster
+  readonly #sockets = new Map<string, Set<Socket>>()
+
+  constructor(options: KafkaOptions, onSocketChange: SocketWatcher) {
+    const config: KafkaConfig = {
+      brokers: options.brokers,
+      clientId: options.client_id,
+      logLevel: kafkajs.logLevel.NOTHING,
+      connectionTimeout: CONNECT_LIMIT_MS,
+      enforceRequestTimeout: false,
+      retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000 },
+      ...(options.tls && { ssl: tlsOf(options.tls) }),
+      ...(options.sasl && { sasl: saslOf(options.sasl) }),
+      socketFactory: ({ host, port, ssl, onConnect }) => {
+        const socket: Socket = ssl ? connectTls({ host, port, ...ssl }, onConnect) : connectTcp({ host, port }, onConnect)
+        socket.setNoDelay(true)
+        socket.setKeepAlive(true, 30_000)
+        const address = `${host}:${port}`
+        const sockets = this.#sockets.get(address) ?? new Set()
+        this.#sockets.set(address, sockets.add(socket))
+        socket.once('close', () => sockets.delete(socket))
+        const changed = () => onSocketChange(address)
+        changed()
+        for (const event of ['end', 'error', 'close'] as const) socket.once(event, changed)
+        return socket
+      },
+    }
+    this.#kafka = new kafkajs.Kafka(config)
+    const symbol = Object.getOwnPropertySymbols(this.#kafka).find(each => String(each).includes('createCluster'))
+    const create = (this.#kafka as unknown as Record<symbol, (options: object) => RawCluster>)[symbol ?? Symbol()]
+    if (!create) throw new Error('this kafkajs has no createCluster: version 2.2.4 is needed')
+    this.#cluster = create.call(this.#kafka, {
+      metadataMaxAge: 300_000,
+      allowAutoTopicCreation: false,
+      maxInFlightRequests: null,
+      isolationLevel: 0,
+    })
+  }
+
+  /** Ends every connection to an address at once; what waits on them is rejected. kafkajs's own way waits for a peer that may be frozen. */
+  drop(address: string, reason: string): void {
+    for (const socket of this.#sockets.get(address) ?? []) socket.destroy(new Error(reason))
+  }
+
+  dropAll(): void {
+    for (const address of this.#sockets.keys()) this.drop(address, 'the log is closed')
+  }
+
+  admin(): Admin {
+    return this.#kafka.admin({ retry: { retries: 5, initialRetryTime: 100 } })
+  }
+
+  async open(host: string, port: number): Promise<RawConnection> {
+    const connectionPool = await this.#cluster.connectionPoolBuilder.build({ host, port })
+    const broker = this.#cluster.brokerPool.createBroker({ connectionPool, logger: this.#cluster.rootLogger })
+    return {
+      connect: () => broker.connect(),
+      close: () => broker.disconnect(),
+      send: (api, encode) =>
+        broker.connectionPool.send({
+          request: {
+            apiKey: api.key,
+            apiVersion: api.version,
+            apiName: api.name,
+            expectResponse: () => true,
+            encode: async () => {
+              const bytes = encode()
+              return new Encoder(bytes.length).writeBuffer(bytes)
+            },
+          },
+          response: { decode: async bytes => ({ bytes }), parse: async ({ bytes }) => bytes },
+          logResponseError: false,
+        }),
+    }
+  }
+}
+
+function tlsOf(tls: NonNullable<KafkaOptions['tls']>) {
+  const read = (file: string | undefined) => (file === undefined ? undefined : readFileSync(file, 'utf8'))
+  const [ca, cert, key] = [read(tls.ca), read(tls.cert), read(tls.key)]
+  return { ...(ca && { ca: [ca] }), ...(cert && { cert }), ...(key && { key }) }
+}
+
+function saslOf(sasl: NonNullable<KafkaOptions['sasl']>): SASLOptions {
+  const password = readFileSync(sasl.password_file, 'utf8').split('\n')[0] ?? ''
+  return { mechanism: SASL_MECHANISM[sasl.mechanism], username: sasl.username, password } as SASLOptions
+}

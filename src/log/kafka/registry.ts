@@ -1,0 +1,242 @@
+import { decodeBatch } from '../../record/batch-reader.ts'
+import { BatchWriter } from '../../record/batch-writer.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import { HeadraceError } from '../../runtime/errors.ts'
+import { type SourceId, sourceKey } from '../../runtime/names.ts'
+import type { Claim, Place } from '../log.ts'
+import { EARLIEST, initProducerId, LATEST, listOffsets, produce } from './apis.ts'
+import { ClaimFold, encodeClaim, FIRST_CLAIM } from './claim-fold.ts'
+import type { KafkaCluster } from './cluster.ts'
+import { COORDINATOR_BUSY, KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
+import type { Fetcher } from './fetcher.ts'
+import { addPartitions, ensureTopic } from './topics.ts'
+
+export const CLAIMS_TOPIC = 'headrace.claims'
+export const SOURCES_TOPIC = 'headrace.sources'
+/** Partitions are added so many at a time, as sources come: each addition takes the controller a moment. */
+const PARTITIONS_STEP = 8
+/** Another core may claim the same partition in the same moment; each attempt sees more of what they did. */
+const CLAIM_ATTEMPTS_MAX = 20
+const BUSY_PAUSE_MS = 100
+const BUSY_ATTEMPTS_MAX = 100
+const APPEND_LIMIT_MS = 8_000
+const READ_BYTES = 4 * 2 ** 20
+
+/** The registry of claims in Kafka: a log of its own, read whole by everybody who decides from it. */
+export class Registry {
+  readonly #cluster: KafkaCluster
+  readonly #fetcher: Fetcher
+  readonly #clock: Clock
+  readonly #replication: number | undefined
+  readonly #fold = new ClaimFold()
+  readonly #writer = new BatchWriter()
+  readonly #checked = new Set<string>()
+  #next = 0
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(cluster: KafkaCluster, fetcher: Fetcher, clock: Clock, replication: number | undefined) {
+    this.#cluster = cluster
+    this.#fetcher = fetcher
+    this.#clock = clock
+    this.#replication = replication
+  }
+
+  async open(): Promise<void> {
+    await ensureTopic(this.#cluster, { topic: CLAIMS_TOPIC, partitions: 1, replication: this.#replication })
+    await this.#catchUp()
+  }
+
+  claimOf(source: SourceId): Promise<Claim | undefined> {
+    return this.#inTurn(async () => {
+      await this.#catchUp()
+      const claim = this.#fold.of(source)
+      return claim && this.#withTopicId(claim)
+    })
+  }
+
+  claims(): Promise<Claim[]> {
+    return this.#inTurn(async () => {
+      await this.#catchUp()
+      return this.#fold.all()
+    })
+  }
+
+  claim(source: SourceId, topic: string): Promise<Claim> {
+    return this.#inTurn(async () => {
+      const known = this.#fold.of(source)
+      if (known) return this.#withTopicId(known)
+      await this.#catchUp()
+      await this.#checkTopic(topic)
+      let producerId: number | undefined
+      for (let attempt = 0; attempt < CLAIM_ATTEMPTS_MAX; attempt++) {
+        const standing = this.#fold.of(source)
+        if (standing) return this.#withTopicId(standing)
+        producerId ??= await this.#newProducerId()
+        const partition = await this.#freePartition(topic)
+        const topicId = await this.#cluster.topicId(topic)
+        await this.#append({ ...source, topic, topicId, partition, producerId, epoch: 0, epochStart: 0, replaces: FIRST_CLAIM })
+        await this.#catchUp()
+      }
+      throw new HeadraceError(
+        'claim_refused',
+        `${sourceKey(source)} could not be given a partition of ${topic} in ${CLAIM_ATTEMPTS_MAX} attempts`,
+      )
+    })
+  }
+
+  renewEpoch(source: SourceId): Promise<Claim> {
+    return this.#inTurn(async () => {
+      await this.#catchUp()
+      const standing = this.#fold.of(source)
+      if (!standing) throw new HeadraceError('not_found', `${sourceKey(source)} has no claim`)
+      const end = await this.#endOf(standing)
+      const { gateway, source: name } = standing.source
+      const { topic, partition, producerId, epoch, at } = standing
+      const topicId = await this.#cluster.topicId(topic)
+      await this.#append({
+        gateway,
+        source: name,
+        topic,
+        topicId,
+        partition,
+        producerId,
+        epoch: epoch + 1,
+        epochStart: end,
+        replaces: at,
+      })
+      await this.#catchUp()
+      const renewed = this.#fold.of(source)
+      if (!renewed || renewed.epoch <= epoch)
+        throw new HeadraceError('claim_refused', `another core renewed ${sourceKey(source)} in the same moment`)
+      return this.#withTopicId(renewed)
+    })
+  }
+
+  /** The topic as it is now: one that was made anew under the same name is another log. */
+  async #withTopicId(claim: Claim): Promise<Claim> {
+    return { ...claim, topicId: await this.#cluster.topicId(claim.topic) }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work)
+    this.#turn = result.catch(() => {})
+    return result
+  }
+
+  async #checkTopic(topic: string): Promise<void> {
+    if (this.#checked.has(topic)) return
+    await ensureTopic(this.#cluster, { topic, partitions: PARTITIONS_STEP, replication: this.#replication })
+    this.#checked.add(topic)
+  }
+
+  /** The lowest partition that nobody has. What holds data without a claim is somebody else's. */
+  async #freePartition(topic: string): Promise<number> {
+    for (;;) {
+      const { topics } = await this.#cluster.describe([topic])
+      const count = topics[0]?.partitions.length ?? 0
+      for (let partition = 0; partition < count; partition++) {
+        if (this.#fold.isTaken(topic, partition)) continue
+        const end = await this.#endOf({ topic, partition })
+        if (end === 0) return partition
+        throw new HeadraceError(
+          'topic_refused',
+          `topic ${topic} holds data of somebody else: partition ${partition} has ${end} records, and no source claims it`,
+          {
+            advice: 'Name another topic in the pipeline (`topic:`); Headrace writes only into topics of its own.',
+          },
+        )
+      }
+      await addPartitions(this.#cluster, topic, count + PARTITIONS_STEP)
+    }
+  }
+
+  /** The partition's end. One that has just been made has no leader for a moment. */
+  async #endOf(place: Place): Promise<number> {
+    let error: number | undefined
+    for (let attempt = 0; attempt < BUSY_ATTEMPTS_MAX; attempt++) {
+      const leader = this.#cluster.leader(place) ?? (await this.#cluster.findLeader(place).catch(() => undefined))
+      if (leader) {
+        const [part] = await this.#cluster.request(leader.node, listOffsets, { places: [place], timestamp: LATEST })
+        if (part?.error === KAFKA_ERROR.none) return part.offset
+        error = part?.error
+        if (error === undefined || !LEADER_MOVED.includes(error)) break
+        this.#cluster.forgetLeader(place)
+      }
+      await new Promise<void>(resolve => this.#clock.after(BUSY_PAUSE_MS, resolve))
+    }
+    throw new HeadraceError(
+      'log_unavailable',
+      `the end of ${place.topic}[${place.partition}] could not be read: Kafka error ${error ?? 'unknown'}`,
+    )
+  }
+
+  async #newProducerId(): Promise<number> {
+    const { node } = await this.#cluster.findLeader({ topic: CLAIMS_TOPIC, partition: 0 })
+    for (let attempt = 0; attempt < BUSY_ATTEMPTS_MAX; attempt++) {
+      const { error, producerId } = await this.#cluster.request(node, initProducerId, null)
+      if (error === KAFKA_ERROR.none) return producerId
+      if (!COORDINATOR_BUSY.includes(error))
+        throw new HeadraceError('log_unavailable', `Kafka gives no producer id: error ${error}`)
+      await new Promise<void>(resolve => this.#clock.after(BUSY_PAUSE_MS, resolve))
+    }
+    throw new HeadraceError('log_unavailable', 'Kafka gives no producer id: its coordinator does not come up')
+  }
+
+  async #append(entry: Parameters<typeof encodeClaim>[0]): Promise<void> {
+    const value = encodeClaim(entry)
+    await this.#appendTo(CLAIMS_TOPIC, sourceKey(entry), value)
+  }
+
+  async #appendTo(topic: string, key: string, value: Buffer): Promise<void> {
+    this.#writer.begin({ key, producerId: -1, epoch: -1, epochStart: 0, sequence: 0 })
+    this.#writer.append(Math.floor(this.#clock.wallMs()), value, 0, value.length)
+    const { bytes } = this.#writer.finish('none')
+    const { node } = await this.#cluster.findLeader({ topic, partition: 0 })
+    const [part] = await this.#cluster.request(
+      node,
+      produce,
+      { parts: [{ topic, partition: 0, records: bytes }], timeoutMs: APPEND_LIMIT_MS },
+      APPEND_LIMIT_MS,
+    )
+    if (part?.error === KAFKA_ERROR.none) return
+    this.#cluster.forgetLeader({ topic, partition: 0 })
+    throw new HeadraceError(
+      'log_unavailable',
+      `a claim could not be written: Kafka error ${part?.error}${part?.message ? `: ${part.message}` : ''}`,
+    )
+  }
+
+  /** Reads the log of claims to its end. */
+  async #catchUp(): Promise<void> {
+    const place = { topic: CLAIMS_TOPIC, partition: 0 }
+    const { node } = await this.#cluster.findLeader(place)
+    const [earliest] = await this.#cluster.request(node, listOffsets, { places: [place], timestamp: EARLIEST })
+    if (earliest && earliest.offset > this.#next) {
+      throw new HeadraceError(
+        'topic_refused',
+        `${CLAIMS_TOPIC} begins at ${earliest.offset}: claims are missing, and nothing can be decided from what is left`,
+        {
+          advice: `Restore ${CLAIMS_TOPIC}; it must never be trimmed or compacted.`,
+        },
+      )
+    }
+    for (const end = await this.#endOf(place); this.#next < end; ) {
+      const [part] = await this.#fetcher.fetch([{ ...place, from: this.#next }], { maxBytes: READ_BYTES, waitMs: 500 })
+      for (const batch of part?.batches ?? []) {
+        for (const record of decodeBatch(batch)) {
+          if (record.sequence < this.#next) continue
+          this.#fold.take(record.sequence, record.value)
+          this.#next = record.sequence + 1
+        }
+      }
+      if (part?.outOfRange)
+        throw new HeadraceError(
+          'topic_refused',
+          `${CLAIMS_TOPIC} does not hold offset ${this.#next}: it was made anew or cut back`,
+          {
+            advice: `Restore ${CLAIMS_TOPIC} and start this core again.`,
+          },
+        )
+    }
+  }
+}

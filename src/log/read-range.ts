@@ -1,0 +1,102 @@
+import { HeadraceError } from '../runtime/errors.ts'
+import type { Cursor, Log, Place } from './log.ts'
+
+/** A part of one partition: `[from, to)`. */
+export interface PlaceRange extends Place {
+  readonly from: number
+  readonly to: number
+}
+
+export interface ReadBytes {
+  /** Bytes that one fetch may bring, over all partitions. */
+  readonly maxBytes: number
+  readonly signal?: AbortSignal
+}
+
+/** Whole batches of one partition, in order. Records outside of `[from, to)` may be in the first and the last. */
+export interface ReadPart {
+  readonly place: Place
+  readonly from: number
+  readonly to: number
+  readonly batches: readonly Buffer[]
+}
+
+/** How long one fetch waits for what should be there already, ms. */
+const RANGE_WAIT_MS = 1_000
+
+/**
+ * Reads ranges of many partitions to their ends, side by side, in order within each. The ends were seen before: what is missing below them is
+ * `offset_out_of_range`.
+ */
+export async function* readRange(log: Log, ranges: readonly PlaceRange[], limits: ReadBytes): AsyncGenerator<ReadPart> {
+  const open = new Map(ranges.filter(range => range.from < range.to).map(range => [key(range), { range, next: range.from }]))
+  while (open.size > 0) {
+    const cursors: Cursor[] = [...open.values()].map(({ range, next }) => ({
+      topic: range.topic,
+      partition: range.partition,
+      from: next,
+    }))
+    const fetched = await log.fetch(cursors, {
+      maxBytes: limits.maxBytes,
+      waitMs: RANGE_WAIT_MS,
+      ...(limits.signal && { signal: limits.signal }),
+    })
+    limits.signal?.throwIfAborted()
+    for (const part of fetched) {
+      const entry = open.get(key(part))
+      if (!entry) continue
+      const { range, next: from } = entry
+      if (part.outOfRange) throw outOfRange(range, from, part)
+      const end = endOf(part.batches)
+      if (end === undefined) continue
+      yield { place: range, from, to: range.to, batches: part.batches }
+      entry.next = end
+      if (end >= range.to) open.delete(key(range))
+    }
+  }
+}
+
+/** Follows partitions for ever, from the cursors on; ends when the signal is aborted. */
+export async function* follow(
+  log: Log,
+  cursors: readonly Cursor[],
+  limits: { maxBytes: number; waitMs: number; signal: AbortSignal },
+): AsyncGenerator<{ place: Place; batches: readonly Buffer[] }> {
+  const next = new Map(cursors.map(cursor => [key(cursor), { ...cursor }]))
+  while (!limits.signal.aborted) {
+    let fetched: Awaited<ReturnType<Log['fetch']>>
+    try {
+      fetched = await log.fetch([...next.values()], limits)
+    } catch (error) {
+      if (limits.signal.aborted) return
+      throw error
+    }
+    for (const part of fetched) {
+      const cursor = next.get(key(part))
+      if (!cursor) continue
+      if (part.outOfRange) throw outOfRange(part, cursor.from, part)
+      const end = endOf(part.batches)
+      if (end === undefined) continue
+      yield { place: part, batches: part.batches }
+      next.set(key(part), { ...cursor, from: end })
+    }
+  }
+}
+
+function key(place: Place): string {
+  return `${place.topic}\0${place.partition}`
+}
+
+/** The offset behind the last batch (RecordBatch: baseOffset at 0, lastOffsetDelta at 23). */
+function endOf(batches: readonly Buffer[]): number | undefined {
+  const last = batches.at(-1)
+  return last && Number(last.readBigInt64BE(0)) + last.readInt32BE(23) + 1
+}
+
+function outOfRange(place: Place, from: number, bounds: { first: number; next: number }): HeadraceError {
+  return new HeadraceError(
+    'offset_out_of_range',
+    `${place.topic}[${place.partition}]: offset ${from} is asked for, the log has [${bounds.first}, ${bounds.next})`,
+    { advice: 'Look why it is gone: retention, or a log that was restored or made anew.' },
+  )
+}

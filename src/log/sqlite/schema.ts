@@ -1,0 +1,27 @@
+/** Kept in the file's `user_version`; a file of a newer one is refused. */
+export const SCHEMA_VERSION = 1
+
+/**
+ * claims: the registry; the newest of a source stands. partitions: bounds of each, moved in the transaction that appends or trims.
+ * batches: by the offset of their last record, so that the batch which holds an offset is the first at or above it.
+ */
+export const SCHEMA = `
+  CREATE TABLE meta (uuid TEXT NOT NULL) STRICT;
+  CREATE TABLE claims (
+    at INTEGER PRIMARY KEY, gateway TEXT NOT NULL, source TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL,
+    producer INTEGER NOT NULL, epoch INTEGER NOT NULL, epoch_start INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX claims_by_source ON claims (gateway, source);
+  CREATE INDEX claims_by_place ON claims (topic, partition);
+  CREATE TABLE partitions (
+    number INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, first INTEGER NOT NULL, next INTEGER NOT NULL,
+    UNIQUE (topic, partition)
+  ) STRICT;
+  CREATE TABLE batches (
+    partition INTEGER NOT NULL, last INTEGER NOT NULL, first INTEGER NOT NULL, max_time INTEGER NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (partition, last)
+  ) STRICT;
+  CREATE TABLE offsets (
+    name TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL, PRIMARY KEY (name, topic, partition)
+  ) WITHOUT ROWID, STRICT;
+`

@@ -1,0 +1,377 @@
+import { randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import Database from 'better-sqlite3'
+import { checkBatchCrc, readBatchHeader } from '../../record/batch-header.ts'
+import { BASE_SEQUENCE_MODULUS, type EncodedBatch } from '../../record/record.ts'
+import { type Clock, pause } from '../../runtime/clock.ts'
+import { HeadraceError, messageOf } from '../../runtime/errors.ts'
+import type { SourceId } from '../../runtime/names.ts'
+import type { Appended, Claim, Cursor, EndProof, Fetched, FetchLimits, Log, LogIdentity, PartitionEnd, Place } from '../log.ts'
+import { SCHEMA, SCHEMA_VERSION } from './schema.ts'
+
+/** Appends that share one transaction, and so one fsync. */
+const GROUP_MAX = 2_000
+/** How often it is looked whether another process has appended, ms. */
+const LOOK_EVERY_MS = 100
+const BUSY_LIMIT_MS = 5_000
+
+export interface SqliteLogOptions {
+  readonly path: string
+  readonly clock: Clock
+}
+
+interface PartitionRow {
+  readonly number: number
+  readonly first: number
+  readonly next: number
+}
+
+interface ClaimRow {
+  readonly at: number
+  readonly gateway: string
+  readonly source: string
+  readonly topic: string
+  readonly partition: number
+  readonly producer: number
+  readonly epoch: number
+  readonly epoch_start: number
+}
+
+interface BatchRow {
+  readonly first: number
+  readonly last: number
+  readonly data: Buffer
+}
+
+interface Pending {
+  readonly place: Place
+  readonly batch: EncodedBatch
+  readonly settle: (appended: Appended) => void
+}
+
+/** There is one writer, and it checks in the transaction that appends: nothing can make its proof void. */
+class AlwaysValid {
+  readonly brand = 'end-proof'
+}
+
+/** Opens the embedded log, making it where there is none. Rejects with `log_unavailable` or `config_invalid`. */
+export async function openSqliteLog(options: SqliteLogOptions): Promise<Log> {
+  return new SqliteLog(options)
+}
+
+/**
+ * The embedded log: one SQLite file, one process that writes, any number that read. A batch is a row as it came but for its base offset,
+ * which is set as a Kafka broker would. Appends that arrive while a commit runs share the next one.
+ */
+class SqliteLog implements Log {
+  readonly #db: Database.Database
+  readonly #clock: Clock
+  readonly #uuid: string
+  readonly #proof: EndProof = new AlwaysValid() as EndProof
+  readonly #waiting = new Set<() => void>()
+  #pending: Pending[] = []
+  #scheduled = false
+  #closed = false
+
+  constructor(options: SqliteLogOptions) {
+    this.#clock = options.clock
+    mkdirSync(dirname(options.path), { recursive: true })
+    this.#db = new Database(options.path, { timeout: BUSY_LIMIT_MS })
+    this.#db.pragma('journal_mode = WAL')
+    // better-sqlite3 opens WAL files with NORMAL: what a gateway was told is in the log could be gone after a power cut.
+    this.#db.pragma('synchronous = FULL')
+    const version = this.#db.pragma('user_version', { simple: true }) as number
+    if (version > SCHEMA_VERSION) {
+      throw new HeadraceError(
+        'config_invalid',
+        `${options.path} was written by a newer version (schema ${version}, this one knows ${SCHEMA_VERSION})`,
+        {
+          advice: 'Start the newer version again, or restore the state directory from before the upgrade.',
+        },
+      )
+    }
+    if (version === 0) {
+      this.#db.transaction(() => {
+        this.#db.exec(SCHEMA)
+        this.#db.prepare('INSERT INTO meta VALUES (?)').run(randomUUID())
+        this.#db.pragma(`user_version = ${SCHEMA_VERSION}`)
+      })()
+    }
+    this.#uuid = (this.#db.prepare('SELECT uuid FROM meta').get() as { uuid: string }).uuid
+  }
+
+  async identity(): Promise<LogIdentity> {
+    return { engine: 'sqlite', id: this.#uuid }
+  }
+
+  async claimOf(source: SourceId): Promise<Claim | undefined> {
+    const row = this.#db
+      .prepare<[string, string], ClaimRow>('SELECT * FROM claims WHERE gateway = ? AND source = ? ORDER BY at DESC LIMIT 1')
+      .get(source.gateway, source.source)
+    return row && this.#claim(row)
+  }
+
+  async claims(): Promise<Claim[]> {
+    return this.#db
+      .prepare<[], ClaimRow>(
+        'SELECT * FROM claims WHERE at IN (SELECT max(at) FROM claims GROUP BY gateway, source) ORDER BY topic, partition',
+      )
+      .all()
+      .map(row => this.#claim(row))
+  }
+
+  async claim(source: SourceId, topic: string): Promise<Claim> {
+    return this.#db.transaction(() => {
+      const row = this.#db
+        .prepare<[string, string], ClaimRow>('SELECT * FROM claims WHERE gateway = ? AND source = ? ORDER BY at DESC LIMIT 1')
+        .get(source.gateway, source.source)
+      if (row) return this.#claim(row)
+      const { partition } = this.#db
+        .prepare<[string], { partition: number }>(
+          'SELECT coalesce(max(partition) + 1, 0) AS partition FROM partitions WHERE topic = ?',
+        )
+        .get(topic) ?? { partition: 0 }
+      this.#db.prepare('INSERT INTO partitions (topic, partition, first, next) VALUES (?, ?, 0, 0)').run(topic, partition)
+      const { producer } = this.#db
+        .prepare<[], { producer: number }>('SELECT coalesce(max(producer) + 1, 1) AS producer FROM claims')
+        .get() ?? {
+        producer: 1,
+      }
+      return this.#addClaim({ ...source, topic, partition, producer, epoch: 0, epoch_start: 0 })
+    })()
+  }
+
+  async renewEpoch(source: SourceId): Promise<Claim> {
+    const claim = await this.claimOf(source)
+    if (!claim) throw new HeadraceError('not_found', `${source.gateway}/${source.source} has no claim`)
+    const { next } = this.#partition(claim)
+    return this.#addClaim({
+      ...source,
+      topic: claim.topic,
+      partition: claim.partition,
+      producer: claim.producerId,
+      epoch: claim.epoch + 1,
+      epoch_start: next,
+    })
+  }
+
+  async end(place: Place): Promise<PartitionEnd> {
+    const { first, next } = this.#partition(place)
+    return { first, next, proof: this.#proof }
+  }
+
+  async ends(places: readonly Place[]): Promise<Map<Place, PartitionEnd>> {
+    return new Map(await Promise.all(places.map(async place => [place, await this.end(place)] as const)))
+  }
+
+  async lastBatch(place: Place): Promise<{ sequence: number; count: number; crc: number } | undefined> {
+    const { number } = this.#partition(place)
+    const row = this.#db
+      .prepare<[number], BatchRow>('SELECT first, last, data FROM batches WHERE partition = ? ORDER BY last DESC LIMIT 1')
+      .get(number)
+    return row && { sequence: row.first, count: row.last - row.first + 1, crc: readBatchHeader(row.data).crc }
+  }
+
+  append(place: Place, batch: EncodedBatch, _proof: EndProof): Promise<Appended> {
+    return new Promise(settle => {
+      this.#pending.push({ place, batch, settle })
+      if (this.#scheduled) return
+      this.#scheduled = true
+      setImmediate(() => this.#commit())
+    })
+  }
+
+  async fetch(cursors: readonly Cursor[], limits: FetchLimits): Promise<Fetched[]> {
+    const deadline = this.#clock.monotonicMs() + limits.waitMs
+    for (;;) {
+      const fetched = this.#read(cursors, limits.maxBytes)
+      if (fetched.some(part => part.batches.length > 0 || part.outOfRange)) return fetched
+      const leftMs = deadline - this.#clock.monotonicMs()
+      if (leftMs <= 0 || this.#closed) return fetched
+      await this.#appended(Math.min(leftMs, LOOK_EVERY_MS), limits.signal)
+    }
+  }
+
+  async offsetAt(place: Place, timeMs: number): Promise<number> {
+    const { number, next } = this.#partition(place)
+    const row = this.#db
+      .prepare<[number, number], { first: number }>(
+        'SELECT first FROM batches WHERE partition = ? AND max_time >= ? ORDER BY last LIMIT 1',
+      )
+      .get(number, timeMs)
+    return row?.first ?? next
+  }
+
+  async trim(place: Place, before: number): Promise<void> {
+    const { number, first, next } = this.#partition(place)
+    const to = Math.min(Math.max(before, first), next)
+    this.#db.transaction(() => {
+      this.#db.prepare('DELETE FROM batches WHERE partition = ? AND last < ?').run(number, to)
+      this.#db.prepare('UPDATE partitions SET first = ? WHERE number = ?').run(to, number)
+    })()
+  }
+
+  async commitOffsets(group: string, offsets: readonly Cursor[]): Promise<void> {
+    const set = this.#db.prepare('INSERT INTO offsets VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next')
+    this.#db.transaction(() => {
+      for (const { topic, partition, from } of offsets) set.run(group, topic, partition, from)
+    })()
+  }
+
+  async committedOffsets(group: string, places: readonly Place[]): Promise<Cursor[]> {
+    const get = this.#db.prepare<[string, string, number], { next: number }>(
+      'SELECT next FROM offsets WHERE name = ? AND topic = ? AND partition = ?',
+    )
+    return places.flatMap(({ topic, partition }) => {
+      const row = get.get(group, topic, partition)
+      return row ? [{ topic, partition, from: row.next }] : []
+    })
+  }
+
+  onProofsVoid(): () => void {
+    return () => {}
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#commit()
+    this.#closed = true
+    this.#wake()
+    this.#db.close()
+  }
+
+  #claim(row: ClaimRow): Claim {
+    return {
+      source: { gateway: row.gateway, source: row.source },
+      topic: row.topic,
+      partition: row.partition,
+      topicId: this.#uuid,
+      producerId: row.producer,
+      epoch: row.epoch,
+      epochStart: row.epoch_start,
+      at: row.at,
+    }
+  }
+
+  #addClaim(claim: Omit<ClaimRow, 'at'>): Claim {
+    const { lastInsertRowid } = this.#db
+      .prepare(
+        `INSERT INTO claims (gateway, source, topic, partition, producer, epoch, epoch_start)
+         VALUES (@gateway, @source, @topic, @partition, @producer, @epoch, @epoch_start)`,
+      )
+      .run(claim)
+    return this.#claim({ ...claim, at: Number(lastInsertRowid) })
+  }
+
+  #partition(place: Place): PartitionRow {
+    const row = this.#db
+      .prepare<[string, number], PartitionRow>('SELECT number, first, next FROM partitions WHERE topic = ? AND partition = ?')
+      .get(place.topic, place.partition)
+    if (!row) throw new HeadraceError('not_found', `the log has no partition ${place.topic}[${place.partition}]`)
+    return row
+  }
+
+  #commit(): void {
+    this.#scheduled = false
+    const group = this.#pending.splice(0, GROUP_MAX)
+    if (group.length === 0) return
+    const answers: [Pending, Appended][] = []
+    try {
+      this.#db.transaction(() => {
+        for (const pending of group) answers.push([pending, this.#appendOne(pending)])
+      })()
+    } catch (error) {
+      for (const { settle } of group) settle({ outcome: 'unavailable', detail: messageOf(error) })
+      return
+    }
+    for (const [{ settle }, appended] of answers) settle(appended)
+    this.#wake()
+    if (this.#pending.length > 0) {
+      this.#scheduled = true
+      setImmediate(() => this.#commit())
+    }
+  }
+
+  /** Checks and appends within the group's transaction. */
+  #appendOne({ place, batch }: Pending): Appended {
+    const partition = this.#partition(place)
+    const claim = this.#db
+      .prepare<[string, number], ClaimRow>('SELECT * FROM claims WHERE topic = ? AND partition = ? ORDER BY at DESC LIMIT 1')
+      .get(place.topic, place.partition)
+    const refuse = (reason: 'gap' | 'fenced' | 'corrupt', detail: string): Appended => ({ outcome: 'refused', reason, detail })
+    if (!claim) return refuse('fenced', 'nobody has claimed the partition')
+    let header: ReturnType<typeof readBatchHeader>
+    try {
+      header = readBatchHeader(batch.bytes)
+      checkBatchCrc(batch.bytes, header)
+    } catch (error) {
+      return refuse('corrupt', messageOf(error))
+    }
+    if (header.count !== batch.count || header.lastOffsetDelta !== batch.count - 1)
+      return refuse('corrupt', 'the batch has another count')
+    if (header.producerId !== claim.producer || header.producerEpoch !== claim.epoch) {
+      return refuse(
+        'fenced',
+        `epoch ${header.producerEpoch} of producer ${header.producerId}, now it is ${claim.epoch} of ${claim.producer}`,
+      )
+    }
+    if (header.baseSequence !== (batch.sequence - claim.epoch_start) % BASE_SEQUENCE_MODULUS) {
+      return refuse('corrupt', `base sequence ${header.baseSequence} is not that of ${batch.sequence}`)
+    }
+    if (batch.sequence !== partition.next) {
+      const same = this.#db
+        .prepare<[number, number], BatchRow>('SELECT first, last, data FROM batches WHERE partition = ? AND last = ?')
+        .get(partition.number, batch.sequence + batch.count - 1)
+      if (same && same.first === batch.sequence && readBatchHeader(same.data).crc === header.crc) {
+        return { outcome: 'repeated', offset: batch.sequence }
+      }
+      return refuse('gap', `the next number is ${partition.next}, the batch begins at ${batch.sequence}`)
+    }
+    const data = Buffer.from(batch.bytes)
+    data.writeBigInt64BE(BigInt(batch.sequence), 0)
+    data.writeInt32BE(claim.epoch, 12)
+    const last = batch.sequence + batch.count - 1
+    this.#db
+      .prepare('INSERT INTO batches VALUES (?, ?, ?, ?, ?)')
+      .run(partition.number, last, batch.sequence, header.maxTimestampMs, data)
+    this.#db.prepare('UPDATE partitions SET next = ? WHERE number = ?').run(last + 1, partition.number)
+    return { outcome: 'appended', offset: batch.sequence }
+  }
+
+  #read(cursors: readonly Cursor[], maxBytes: number): Fetched[] {
+    let budget = maxBytes
+    const select = this.#db.prepare<[number, number], BatchRow>(
+      'SELECT first, last, data FROM batches WHERE partition = ? AND last >= ? ORDER BY last',
+    )
+    return cursors.map(({ topic, partition: partitionNumber, from }) => {
+      const { number, first, next } = this.#partition({ topic, partition: partitionNumber })
+      const place = { topic, partition: partitionNumber, first, next }
+      if (from < first || from > next) return { ...place, batches: [], outOfRange: true as const }
+      const batches: Buffer[] = []
+      if (budget > 0 && from < next) {
+        for (const row of select.iterate(number, from)) {
+          batches.push(row.data)
+          budget -= row.data.length
+          if (budget <= 0) break
+        }
+      }
+      return { ...place, batches }
+    })
+  }
+
+  /** Resolves at the next append of this process, or after `limitMs`. */
+  async #appended(limitMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#waiting.add(resolve)
+    try {
+      await Promise.race([promise, pause(this.#clock, limitMs, signal)])
+    } finally {
+      this.#waiting.delete(resolve)
+    }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake()
+  }
+}

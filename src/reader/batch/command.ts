@@ -1,0 +1,88 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { HeadraceError } from '../../runtime/errors.ts'
+
+/** The last bytes of a command's error output that are kept for its error message. */
+const STDERR_KEPT_BYTES = 4_096
+/** Between SIGTERM and SIGKILL, ms. */
+const GRACE_MS = 5_000
+
+export interface CommandOptions {
+  readonly run: readonly string[]
+  readonly cwd: string | undefined
+  readonly environment: Readonly<Record<string, string>>
+  readonly timeLimitMs: number
+  readonly signal: AbortSignal
+}
+
+/** A job's command while it runs: records go to `stdin`; {@link ended} says how it went. */
+export class Command {
+  readonly #child: ChildProcess
+  readonly ended: Promise<{ exitCode: number | null; error: string | undefined }>
+
+  constructor(options: CommandOptions) {
+    const [file = '', ...args] = options.run
+    let stderr = ''
+    let why: string | undefined
+    this.#child = spawn(file, args, {
+      cwd: options.cwd,
+      env: { ...process.env, ...options.environment },
+      stdio: ['pipe', 'inherit', 'pipe'],
+      // A group of its own, so that what the command started ends with it.
+      detached: true,
+    })
+    this.#child.stderr?.on('data', (chunk: Buffer) => {
+      process.stderr.write(chunk)
+      stderr = (stderr + chunk.toString('utf8')).slice(-STDERR_KEPT_BYTES)
+    })
+    const limit = setTimeout(() => {
+      why = `it ran longer than its time limit of ${options.timeLimitMs / 1000} s`
+      this.#end()
+    }, options.timeLimitMs)
+    const interrupt = () => {
+      why = 'it was interrupted: Headrace is stopping'
+      this.#end()
+    }
+    if (options.signal.aborted) interrupt()
+    options.signal.addEventListener('abort', interrupt, { once: true })
+    this.ended = new Promise(resolve => {
+      const settle = (exitCode: number | null, error: string | undefined) => {
+        clearTimeout(limit)
+        options.signal.removeEventListener('abort', interrupt)
+        resolve({ exitCode, error })
+      }
+      this.#child.on('error', cause => settle(null, `it could not be started: ${cause.message}`))
+      this.#child.on('close', (exitCode, killedBy) => {
+        if (exitCode === 0 && why === undefined) return settle(0, undefined)
+        const last = stderr.trim().split('\n').at(-1)
+        const how = why ?? (killedBy ? `it was ended by ${killedBy}` : `it ended with exit code ${exitCode}`)
+        settle(exitCode, last ? `${how}; its last words: ${last}` : how)
+      })
+    })
+  }
+
+  get stdin(): NonNullable<ChildProcess['stdin']> {
+    const { stdin } = this.#child
+    if (!stdin) throw new HeadraceError('internal', 'the command has no standard input')
+    return stdin
+  }
+
+  /** Ends the command and what it started: politely, then not. */
+  abort(): void {
+    this.#end()
+  }
+
+  #end(): void {
+    const { pid } = this.#child
+    if (pid === undefined) return
+    const signalGroup = (signal: NodeJS.Signals) => {
+      try {
+        process.kill(-pid, signal)
+      } catch {
+        // The whole group has ended already.
+      }
+    }
+    signalGroup('SIGTERM')
+    const last = setTimeout(() => signalGroup('SIGKILL'), GRACE_MS)
+    this.#child.once('close', () => clearTimeout(last))
+  }
+}

@@ -1,0 +1,96 @@
+import { spawn } from 'node:child_process'
+import type { Log } from '../../log/log.ts'
+import { decodeBatch } from '../../record/batch-reader.ts'
+import { BatchWriter } from '../../record/batch-writer.ts'
+import { HeadraceError } from '../../runtime/errors.ts'
+import { sourceKey } from '../../runtime/names.ts'
+
+/** A webhook or a command that takes longer has failed, and is tried again. */
+const DELIVERY_LIMIT_MS = 30_000
+
+/** An alert as it goes out: JSON with its key, by which a receiver knows a repeat. */
+export interface OutgoingAlert {
+  readonly key: string
+  readonly analyser: string
+  readonly json: string
+  readonly timeMs: number
+}
+
+/** Where alerts go. `deliver` resolves when the receiver has said that it has it, and rejects otherwise: it is tried again. */
+export interface AlertSink {
+  deliver(alert: OutgoingAlert): Promise<void>
+}
+
+export function webhookSink(url: string): AlertSink {
+  return {
+    async deliver({ key, json }) {
+      const response = await fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'idempotency-key': key },
+        body: json,
+        signal: AbortSignal.timeout(DELIVERY_LIMIT_MS),
+      })
+      await response.body?.cancel()
+      if (!response.ok)
+        throw new HeadraceError('command_failed', `the webhook ${new URL(url).origin} answered ${response.status}`)
+    },
+  }
+}
+
+export function commandSink(run: readonly string[], folder: string): AlertSink {
+  return {
+    deliver: ({ key, json }) =>
+      new Promise((resolve, reject) => {
+        const [file = '', ...args] = run
+        const child = spawn(file, args, {
+          cwd: folder,
+          env: { ...process.env, HEADRACE_ALERT_KEY: key },
+          stdio: ['pipe', 'ignore', 'inherit'],
+          timeout: DELIVERY_LIMIT_MS,
+          killSignal: 'SIGKILL',
+        })
+        const failed = (how: string) => reject(new HeadraceError('command_failed', `the alert command ${file} ${how}`))
+        child.on('error', cause => failed(`could not be started: ${cause.message}`))
+        child.on('close', (code, signal) =>
+          code === 0 ? resolve() : failed(signal ? `was ended by ${signal}` : `ended with exit code ${code}`),
+        )
+        // A command that does not read its input is none of our trouble: its exit code tells.
+        child.stdin.on('error', () => {})
+        child.stdin.end(`${json}\n`)
+      }),
+  }
+}
+
+/** Writes alerts to a partition of the analyser's own, with the core's name as the gateway's, through the same registry and with the same checks as any source's records. */
+export function topicSink(log: Log, topic: string, core: string): AlertSink {
+  const writer = new BatchWriter()
+  return {
+    async deliver({ key, analyser, json, timeMs }) {
+      const source = { gateway: core, source: analyser }
+      const claim = await log.claim(source, topic)
+      const end = await log.end(claim)
+      if (end.next > end.first && (await hasKey(log, claim, end.next, key))) return
+      const { producerId, epoch, epochStart } = claim
+      writer.begin({ key: sourceKey(source), producerId, epoch, epochStart, sequence: end.next })
+      const value = Buffer.from(json)
+      writer.append(timeMs, value, 0, value.length)
+      const appended = await log.append(claim, writer.finish('none'), end.proof)
+      if (appended.outcome !== 'appended' && appended.outcome !== 'repeated') {
+        throw new HeadraceError('log_unavailable', `the alert could not be written to ${topic}: ${appended.detail}`)
+      }
+    },
+  }
+}
+
+/** Whether the last batch holds the alert: it was written, and the process ended before that was kept. */
+async function hasKey(log: Log, place: { topic: string; partition: number }, next: number, key: string): Promise<boolean> {
+  const [fetched] = await log.fetch([{ topic: place.topic, partition: place.partition, from: next - 1 }], {
+    maxBytes: 1,
+    waitMs: 0,
+  })
+  return (fetched?.batches ?? []).some(batch =>
+    decodeBatch(batch).some(
+      record => record.value !== null && (JSON.parse(record.value.toString('utf8')) as { key?: string }).key === key,
+    ),
+  )
+}

@@ -1,0 +1,80 @@
+import type { Decoded } from './decoder.ts'
+
+/*
+  Sentence (NMEA 0183, as described in the public gpsd documentation, "NMEA Revealed")
+    "$" talker (2) type (3) ("," field)* "*" checksum (2 hexadecimal digits: XOR of all between "$" and "*")
+*/
+const SENTENCE = /^[$!]([A-Z]{2}|P)([A-Z0-9]{1,4})((?:,[^,*]*)*)(?:\*([0-9A-Fa-f]{2}))?$/
+
+type Read = (fields: readonly string[]) => Record<string, unknown>
+
+const number = (text: string | undefined) => (text === undefined || text === '' ? null : Number(text))
+
+/** `ddmm.mmmm` and a hemisphere, as degrees. */
+function degrees(value: string | undefined, hemisphere: string | undefined): number | null {
+  if (!value) return null
+  const point = value.indexOf('.') < 0 ? value.length : value.indexOf('.')
+  const whole = Number(value.slice(0, point - 2)) + Number(value.slice(point - 2)) / 60
+  const signed = hemisphere === 'S' || hemisphere === 'W' ? -whole : whole
+  return Number(signed.toFixed(7))
+}
+
+/** `hhmmss.ss` as `hh:mm:ss.ss`. */
+function time(value: string | undefined): string | null {
+  return value && value.length >= 6 ? `${value.slice(0, 2)}:${value.slice(2, 4)}:${value.slice(4)}` : null
+}
+
+/** `ddmmyy` as `yyyy-mm-dd`. */
+function date(value: string | undefined): string | null {
+  return value?.length === 6 ? `20${value.slice(4)}-${value.slice(2, 4)}-${value.slice(0, 2)}` : null
+}
+
+const TYPES: Readonly<Record<string, Read>> = {
+  GGA: f => ({
+    time: time(f[0]),
+    lat: degrees(f[1], f[2]),
+    lon: degrees(f[3], f[4]),
+    quality: number(f[5]),
+    satellites: number(f[6]),
+    hdop: number(f[7]),
+    altitude_m: number(f[8]),
+  }),
+  RMC: f => ({
+    time: time(f[0]),
+    valid: f[1] === 'A',
+    lat: degrees(f[2], f[3]),
+    lon: degrees(f[4], f[5]),
+    speed_kn: number(f[6]),
+    course_deg: number(f[7]),
+    date: date(f[8]),
+  }),
+  GLL: f => ({ lat: degrees(f[0], f[1]), lon: degrees(f[2], f[3]), time: time(f[4]), valid: f[5] === 'A' }),
+  VTG: f => ({ course_deg: number(f[0]), speed_kn: number(f[4]), speed_kmh: number(f[6]) }),
+  HDT: f => ({ heading_deg: number(f[0]) }),
+  DPT: f => ({ depth_m: number(f[0]), offset_m: number(f[1]) }),
+  MWV: f => ({ angle_deg: number(f[0]), reference: f[1] ?? null, speed: number(f[2]), unit: f[3] ?? null, valid: f[4] === 'A' }),
+}
+
+/** NMEA 0183: a sentence becomes a JSON object; types that are not known keep their fields as a list. */
+export function decodeNmea(bytes: Buffer, from: number, to: number): Decoded {
+  const line = bytes.toString('latin1', from, to).trim()
+  const match = SENTENCE.exec(line)
+  if (!match) return { error: 'not an NMEA 0183 sentence' }
+  const [, talker = '', type = '', list = '', checksum] = match
+  if (checksum !== undefined) {
+    const computed = xor(line)
+    if (computed !== Number.parseInt(checksum, 16)) {
+      return { error: `checksum ${checksum.toUpperCase()}, computed ${computed.toString(16).toUpperCase().padStart(2, '0')}` }
+    }
+  }
+  const fields = list.split(',').slice(1)
+  const read = TYPES[type]
+  return { value: Buffer.from(JSON.stringify({ talker, type, ...(read ? read(fields) : { fields }) })) }
+}
+
+/** XOR of all characters between the first and the `*`. */
+function xor(line: string): number {
+  let sum = 0
+  for (let at = 1; at < line.length && line[at] !== '*'; at++) sum ^= line.charCodeAt(at)
+  return sum
+}

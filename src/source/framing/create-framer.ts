@@ -1,0 +1,11 @@
+import { DelimiterFramer } from './delimiter.ts'
+import type { Framer, FramerHooks } from './framer.ts'
+import type { FrameOptions } from './options.ts'
+import { SilenceFramer } from './silence.ts'
+import { SizedFramer } from './sized.ts'
+
+export function createFramer(options: FrameOptions, hooks: FramerHooks): Framer {
+  if (options.delimiter !== undefined) return new DelimiterFramer(options, hooks)
+  if (options.silence !== undefined) return new SilenceFramer(options, hooks)
+  return new SizedFramer(options, hooks)
+}

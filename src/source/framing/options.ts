@@ -1,0 +1,61 @@
+import { z } from 'zod'
+import { duration } from '../../runtime/units.ts'
+
+/** Text with escapes (`\r\n`, `\x03`) as bytes. */
+function withEscapes(text: string): Buffer {
+  const plain = text.replace(
+    /\\(?:x([0-9a-fA-F]{2})|([rnt0\\]))/g,
+    (_whole, hex: string | undefined, letter: string | undefined) => {
+      if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16))
+      return { r: '\r', n: '\n', t: '\t', '0': '\0', '\\': '\\' }[letter ?? ''] ?? ''
+    },
+  )
+  return Buffer.from(plain, 'latin1')
+}
+
+export const FRAME_BYTES_MAX = 900_000
+
+/** `frame:` of a source in a pipeline file. */
+export const frameOptions = z
+  .strictObject({
+    delimiter: z
+      .string()
+      .min(1)
+      .max(16)
+      .optional()
+      .describe('What ends a record, such as "\\r\\n"; \\x03 writes a byte. It is not part of the record.'),
+    length: z.int().min(1).max(FRAME_BYTES_MAX).optional().describe('Every record has so many bytes.'),
+    length_field: z
+      .strictObject({
+        offset: z.int().min(0).max(64).default(0).describe('Where the length stands in a record.'),
+        bytes: z
+          .union([z.literal(1), z.literal(2), z.literal(4)])
+          .default(1)
+          .describe('How many bytes it takes.'),
+        order: z.enum(['big', 'little']).default('big').describe('Order of its bytes.'),
+        adds: z.int().min(-64).max(64).default(0).describe('Added to it to get the number of bytes that follow it.'),
+      })
+      .optional()
+      .describe('A field near the beginning of each record says how long it is.'),
+    silence: duration({ min: '1ms', max: '60s' }).optional().describe('A record ends when nothing comes for so long.'),
+    max_bytes: z
+      .int()
+      .min(1)
+      .max(FRAME_BYTES_MAX)
+      .default(4_096)
+      .describe('No record is longer; what would be is cut off or left out.'),
+    oversize: z
+      .enum(['drop', 'truncate'])
+      .default('drop')
+      .describe('What happens to a record that is too long: it is left out and counted, or its beginning is kept.'),
+  })
+  .refine(
+    options =>
+      [options.delimiter, options.length, options.length_field, options.silence].filter(each => each !== undefined).length === 1,
+    'needs exactly one of `delimiter`, `length`, `length_field` and `silence`',
+  )
+export type FrameOptions = z.output<typeof frameOptions>
+
+export function delimiterBytes(delimiter: string): Buffer {
+  return withEscapes(delimiter)
+}

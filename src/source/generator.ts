@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
+import { pause } from '../runtime/clock.ts'
+import { PAYLOAD_BYTES_MAX, seedOf, writePayload } from './generator-payload.ts'
+import { defineSource, type Source, type SourceContext } from './source.ts'
+
+const TICK_MS = 10
+/** Records made without a break, so that the rest of the process gets its turn. */
+const BURST_RECORDS = 2_000
+
+export const generatorOptions = z.strictObject({
+  records_per_second: z.number().min(0).max(10_000_000).default(10).describe('How fast; 0 as fast as it can.'),
+  count: z.int().min(0).optional().describe('How many records in all; it ends after them.'),
+  payload: z
+    .enum(['meter', 'random'])
+    .default('meter')
+    .describe('What each record is: a JSON reading of about 100 bytes, or bytes that do not compress.'),
+  bytes: z.int().min(1).max(100_000).default(100).describe('Bytes of a random record.'),
+  payload_file: z.string().optional().describe('A file whose lines are given in turn instead.'),
+  seed: z.int().min(0).max(0xffffffff).default(1).describe('The same seed gives the same records.'),
+  ahead: z.int().min(1).default(100_000).describe('It pauses while so many of its records are buffered and not yet in the log.'),
+})
+type Options = z.output<typeof generatorOptions>
+
+/** Makes records by number. After a restart it goes on with the first that was not stored, as a device that can be asked again would. */
+class GeneratorSource implements Source {
+  readonly #options: Options
+  readonly #context: SourceContext
+  readonly #stopping = new AbortController()
+  readonly #seed: number
+  readonly #buffer: Buffer
+  readonly #lines: readonly Buffer[]
+  #loop: Promise<void> | undefined
+  #paused: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
+
+  constructor(options: Options, context: SourceContext) {
+    this.#options = options
+    this.#context = context
+    this.#seed = seedOf(options.seed, context.source.source)
+    this.#buffer = Buffer.allocUnsafe(PAYLOAD_BYTES_MAX + options.bytes)
+    this.#lines = options.payload_file === undefined ? [] : linesOf(options.payload_file)
+  }
+
+  async start(): Promise<void> {
+    this.#loop = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('stopping'))
+    this.resume()
+    await this.#loop
+  }
+
+  pause(): void {
+    this.#paused ??= Promise.withResolvers<void>()
+  }
+
+  resume(): void {
+    this.#paused?.resolve()
+    this.#paused = undefined
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#context
+    const { signal } = this.#stopping
+    const { records_per_second: rate, count, ahead } = this.#options
+    const first = this.#context.recordsStored()
+    const startedMs = clock.monotonicMs()
+    const last = count ?? Number.POSITIVE_INFINITY
+    this.#context.state('reading')
+    for (let number = first; number < last && !signal.aborted; ) {
+      const due = rate === 0 ? number + BURST_RECORDS : first + Math.floor(((clock.monotonicMs() - startedMs) / 1_000) * rate)
+      const room = ahead - this.#context.recordsBuffered()
+      const to = Math.min(last, due, number + Math.min(BURST_RECORDS, Math.max(0, room)))
+      while (number < to && !this.#paused) this.#give(number++)
+      if (this.#paused) await this.#paused.promise
+      else if (number < due && room > 0 && number < last) await new Promise<void>(resolve => setImmediate(resolve))
+      else if (number < last) await pause(clock, room <= 0 ? 1 : TICK_MS, signal).catch(() => {})
+    }
+    if (!signal.aborted) this.#context.state('stopped', 'all records were given')
+  }
+
+  #give(number: number): void {
+    const { payload, bytes } = this.#options
+    const timeMs = Math.floor(this.#context.clock.wallMs())
+    const line = this.#lines[number % this.#lines.length]
+    if (line) {
+      this.#context.message(line, timeMs)
+      return
+    }
+    const end = writePayload(payload, this.#seed, number, bytes, this.#buffer, 0)
+    this.#context.message(this.#buffer.subarray(0, end), timeMs)
+  }
+}
+
+function linesOf(path: string): Buffer[] {
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => Buffer.from(line))
+}
+
+/** Records out of nothing, for tests, demonstrations and benchmarks. */
+export const generator = defineSource({
+  kind: 'generator',
+  summary: 'Makes records by itself, the same for the same seed.',
+  options: generatorOptions,
+  gives: 'messages',
+  whenFull: 'block',
+  open: (options, context) => new GeneratorSource(options, context),
+})

@@ -1,0 +1,7 @@
+import { generator } from './generator.ts'
+import { modbus } from './modbus.ts'
+import { serial } from './serial.ts'
+import type { SourceKind } from './source.ts'
+
+/** Every kind of source; a new one is one file and one line here. */
+export const SOURCE_KINDS: readonly SourceKind[] = [serial, modbus, generator]

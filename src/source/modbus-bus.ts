@@ -1,0 +1,124 @@
+import modbusSerial from 'modbus-serial'
+import { Backoff } from '../runtime/backoff.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
+
+/** Requests that wait for their turn; one for each source is usual. */
+const REQUESTS_WAITING_MAX = 256
+const CONNECT_AGAIN_AFTER = { firstMs: 250, maxMs: 15_000 }
+const CONNECT_LIMIT_MS = 5_000
+
+const ModbusClient = modbusSerial.default
+export type ModbusClient = InstanceType<typeof ModbusClient>
+
+export interface BusLine {
+  /** Its name among the process's buses: host and port, or the path of the port. */
+  readonly name: string
+  connect(client: ModbusClient): Promise<void>
+}
+
+export interface ReadRequest {
+  readonly unit: number
+  readonly function: 'holding' | 'input'
+  readonly address: number
+  readonly length: number
+  readonly timeoutMs: number
+}
+
+/** A bus: one line, one request at a time, in turn. Several at once time out all together. */
+export class ModbusBus {
+  readonly #line: BusLine
+  readonly #clock: Clock
+  readonly #backoff: Backoff
+  #client: ModbusClient | undefined
+  #last: Promise<unknown> = Promise.resolve()
+  #waiting = 0
+  #connectAfterMs = 0
+  #why = 'not connected yet'
+  #closed = false
+
+  constructor(line: BusLine, clock: Clock, random: () => number) {
+    this.#line = line
+    this.#clock = clock
+    this.#backoff = new Backoff(CONNECT_AGAIN_AFTER, random)
+  }
+
+  /** Reads registers; rejects with `source_failed` or `timeout`, and then the line is made anew. An exception of the device leaves it as it is. */
+  read(request: ReadRequest): Promise<Buffer> {
+    if (this.#waiting >= REQUESTS_WAITING_MAX)
+      throw new HeadraceError('limit_exceeded', `${REQUESTS_WAITING_MAX} requests wait on ${this.#line.name}`)
+    this.#waiting += 1
+    const result = this.#last.then(() => this.#read(request))
+    this.#last = result
+      .catch(() => {})
+      .finally(() => {
+        this.#waiting -= 1
+      })
+    return result
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#drop()
+  }
+
+  async #read(request: ReadRequest): Promise<Buffer> {
+    const client = await this.#connected()
+    client.setID(request.unit)
+    client.setTimeout(request.timeoutMs)
+    try {
+      const { buffer } =
+        request.function === 'input'
+          ? await client.readInputRegisters(request.address, request.length)
+          : await client.readHoldingRegisters(request.address, request.length)
+      if (buffer.length !== request.length * 2) throw new Error(`${buffer.length} bytes came for ${request.length} registers`)
+      return buffer
+    } catch (cause) {
+      const exception = (cause as { modbusCode?: number }).modbusCode
+      if (exception !== undefined)
+        throw new HeadraceError('source_failed', `unit ${request.unit} answers exception ${exception}`, { cause })
+      const timedOut = (cause as { errno?: string }).errno === 'ETIMEDOUT' || /timed? ?out/i.test(messageOf(cause))
+      // An answer that comes late must not be taken for the next one's: over TCP it is told by its number, on a line it is not.
+      if (!timedOut) this.#drop()
+      throw new HeadraceError(
+        timedOut ? 'timeout' : 'source_failed',
+        `unit ${request.unit} on ${this.#line.name}: ${messageOf(cause)}`,
+        { cause },
+      )
+    }
+  }
+
+  async #connected(): Promise<ModbusClient> {
+    if (this.#closed) throw new HeadraceError('interrupted', 'the bus is closed')
+    if (this.#client?.isOpen) return this.#client
+    if (this.#clock.monotonicMs() < this.#connectAfterMs)
+      throw new HeadraceError('source_failed', `${this.#line.name}: ${this.#why}`)
+    this.#drop()
+    const client = new ModbusClient()
+    client.on('error', () => {})
+    try {
+      await withLimit(this.#line.connect(client), this.#clock)
+      this.#client = client
+      this.#backoff.reset()
+      return client
+    } catch (cause) {
+      client.close(() => {})
+      this.#why = messageOf(cause)
+      this.#connectAfterMs = this.#clock.monotonicMs() + this.#backoff.nextMs()
+      throw new HeadraceError('source_failed', `${this.#line.name}: ${this.#why}`, { cause })
+    }
+  }
+
+  #drop(): void {
+    const client = this.#client
+    this.#client = undefined
+    client?.close(() => {})
+  }
+}
+
+function withLimit(work: Promise<void>, clock: Clock): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const limit = clock.after(CONNECT_LIMIT_MS, () => reject(new Error(`no connection after ${CONNECT_LIMIT_MS} ms`)))
+    work.then(resolve, reject).finally(() => limit.cancel())
+  })
+}

@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parse } from 'yaml'
+import { z } from 'zod'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
+
+const PROFILES_FOLDER = new URL('../../hardware/devices/', import.meta.url)
+
+const TYPES = { u16: 1, i16: 1, u32: 2, i32: 2, f32: 2, u64: 4, i64: 4, f64: 4 } as const
+export type RegisterType = keyof typeof TYPES
+
+const registerSchema = z.strictObject({
+  name: z.string().regex(/^[a-z][a-z0-9_]*$/),
+  address: z.int().min(0).max(65_535).describe('As it goes over the wire: from 0.'),
+  type: z.enum(Object.keys(TYPES) as [RegisterType, ...RegisterType[]]),
+  words: z.enum(['big', 'little']).default('big').describe('Which register of a number comes first.'),
+  scale: z.number().default(1).describe('The number is multiplied by it.'),
+  unit: z.string().default(''),
+})
+export type Register = z.output<typeof registerSchema>
+
+const profileSchema = z.strictObject({
+  device: z.string(),
+  source: z.string().describe('Where the register map was published.'),
+  function: z.enum(['holding', 'input']).default('holding'),
+  max_registers: z.int().min(1).max(125).default(60).describe('Registers that the device gives in one answer.'),
+  max_gap: z
+    .int()
+    .min(0)
+    .max(50)
+    .default(8)
+    .describe('Registers that may be read for nothing to join two reads; 0 where the device refuses what it does not know.'),
+  registers: z.array(registerSchema).min(1).max(1_000),
+})
+export type ModbusProfile = z.output<typeof profileSchema>
+
+/** A device profile by its name in hardware/devices/, or by the path of a file. Throws `config_invalid`. */
+export function loadProfile(device: string): ModbusProfile {
+  const path = device.endsWith('.yaml') ? device : fileURLToPath(new URL(`${device}.yaml`, PROFILES_FOLDER))
+  try {
+    return profileSchema.parse(parse(readFileSync(path, 'utf8'), { maxAliasCount: 10 }))
+  } catch (cause) {
+    throw new HeadraceError('config_invalid', `the device profile ${device} cannot be used: ${messageOf(cause)}`, {
+      advice: 'Name a profile in hardware/devices/, or the path of a .yaml file made like those.',
+      cause,
+    })
+  }
+}
+
+/** Registers that one request reads. */
+export interface Span {
+  readonly address: number
+  readonly length: number
+  readonly registers: readonly Register[]
+}
+
+/** Joins a profile's registers into as few requests as the device allows. */
+export function joinReads(profile: ModbusProfile): Span[] {
+  const spans: { address: number; length: number; registers: Register[] }[] = []
+  for (const register of profile.registers.toSorted((a, b) => a.address - b.address)) {
+    const end = register.address + TYPES[register.type]
+    const last = spans.at(-1)
+    const joined =
+      last && end - last.address <= profile.max_registers && register.address - (last.address + last.length) <= profile.max_gap
+    if (joined) {
+      last.length = Math.max(last.length, end - last.address)
+      last.registers.push(register)
+    } else spans.push({ address: register.address, length: TYPES[register.type], registers: [register] })
+  }
+  return spans
+}
+
+/** The value of a register in the bytes that a span brought. */
+export function readRegister(register: Register, span: Span, bytes: Buffer): number {
+  const words = TYPES[register.type]
+  const from = (register.address - span.address) * 2
+  const raw = Buffer.from(bytes.subarray(from, from + words * 2))
+  if (register.words === 'little' && words > 1) swapWords(raw)
+  const value = decode(register.type, raw) * register.scale
+  // Scaling by 0.1 must not give 229.70000000000002.
+  return register.scale === 1 && register.type !== 'f32' ? value : Number(value.toPrecision(register.type === 'f32' ? 7 : 12))
+}
+
+function decode(type: RegisterType, raw: Buffer): number {
+  switch (type) {
+    case 'u16':
+      return raw.readUInt16BE()
+    case 'i16':
+      return raw.readInt16BE()
+    case 'u32':
+      return raw.readUInt32BE()
+    case 'i32':
+      return raw.readInt32BE()
+    case 'f32':
+      return raw.readFloatBE()
+    case 'u64':
+      return Number(raw.readBigUInt64BE())
+    case 'i64':
+      return Number(raw.readBigInt64BE())
+    case 'f64':
+      return raw.readDoubleBE()
+  }
+}
+
+function swapWords(raw: Buffer): void {
+  const words: number[] = []
+  for (let at = 0; at < raw.length; at += 2) words.unshift(raw.readUInt16BE(at))
+  for (const [index, word] of words.entries()) raw.writeUInt16BE(word, index * 2)
+}

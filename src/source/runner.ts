@@ -1,0 +1,199 @@
+import { HEADER, type RecordHeader } from '../record/record.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { messageOf } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { type SourceId, sourceKey } from '../runtime/names.ts'
+import { createDecoder } from './decode/create-decoder.ts'
+import type { Decoder } from './decode/decoder.ts'
+import type { DecodeOptions } from './decode/options.ts'
+import { createFramer } from './framing/create-framer.ts'
+import type { Framer } from './framing/framer.ts'
+import { type FrameOptions, frameOptions } from './framing/options.ts'
+import type { SharedParts } from './shared-parts.ts'
+import type { Source, SourceContext, SourceKind, SourceState } from './source.ts'
+
+/** Where records go: the buffer's inlet, seen from here. */
+export interface RecordSink {
+  append(timeMs: number, bytes: Buffer, from: number, to: number, headers?: readonly RecordHeader[]): 'taken' | 'dropped' | 'full'
+  stored(): Promise<void>
+  onRoom(call: () => void): void
+  recordsStored(): number
+  recordsBuffered(): number
+}
+
+export interface SourceRunnerOptions {
+  readonly id: SourceId
+  readonly kind: SourceKind
+  readonly options: unknown
+  readonly frame: FrameOptions | undefined
+  readonly decode: DecodeOptions
+  readonly sink: RecordSink
+  readonly shared: SharedParts
+  readonly clock: Clock
+  readonly log: Logger
+  readonly random: () => number
+}
+
+export interface SourceStatus {
+  readonly state: SourceState
+  readonly reason: string | null
+  readonly read: number
+  readonly decode_errors: number
+  readonly trouble: Readonly<Record<string, number>>
+}
+
+interface Held {
+  readonly timeMs: number
+  readonly value: Buffer
+  readonly headers: readonly RecordHeader[] | undefined
+}
+
+/** Lines are what most devices speak. */
+const DEFAULT_FRAME = frameOptions.parse({ delimiter: '\n' })
+/** Kinds of trouble that are counted apart; others are counted together. */
+const TROUBLES_MAX = 50
+const CARRIAGE_RETURN = 0x0d
+
+/**
+ * One source of a pipeline: what it reads is framed, decoded and handed to the sink.
+ *
+ *   source ─bytes─► framer ─record─► decoder ─value─► sink
+ *
+ * When the sink is full the source is paused, and what it had in hand is kept until there is room: at most one chunk's records.
+ */
+export class SourceRunner {
+  readonly #options: SourceRunnerOptions
+  readonly #decoder: Decoder | undefined
+  readonly #framer: Framer | undefined
+  readonly #source: Source
+  readonly #held: Held[] = []
+  readonly #trouble = new Map<string, number>()
+  readonly #stripReturn: boolean
+  #state: SourceState = 'starting'
+  #reason: string | null = null
+  #read = 0
+  #decodeErrors = 0
+  #stopped = false
+
+  constructor(options: SourceRunnerOptions) {
+    this.#options = options
+    this.#decoder = createDecoder(options.decode)
+    this.#stripReturn = options.frame === undefined
+    if (options.kind.gives === 'stream') {
+      this.#framer = createFramer(options.frame ?? DEFAULT_FRAME, {
+        onFrame: (bytes, from, to, timeMs) => this.#record(bytes, from, to, timeMs),
+        onTrouble: what => this.#count(what),
+        clock: options.clock,
+      })
+    }
+    this.#source = options.kind.open(options.options, this.#context())
+  }
+
+  get id(): SourceId {
+    return this.#options.id
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#source.start()
+    } catch (error) {
+      this.#enter('waiting', messageOf(error))
+      this.#options.log.error({ source: sourceKey(this.#options.id) }, `the source could not be started: ${messageOf(error)}`)
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#source.stop()
+    this.#enter('stopped')
+  }
+
+  status(): SourceStatus {
+    return {
+      state: this.#state,
+      reason: this.#reason,
+      read: this.#read,
+      decode_errors: this.#decodeErrors,
+      trouble: Object.fromEntries(this.#trouble),
+    }
+  }
+
+  #context(): SourceContext {
+    const { id, clock, log, random, sink, shared } = this.#options
+    return {
+      source: id,
+      clock,
+      log: log.child({ source: sourceKey(id) }),
+      random,
+      shared,
+      bytes: (chunk, receivedMs) => {
+        this.#framer?.push(chunk, receivedMs)
+        return this.#held.length === 0
+      },
+      message: (value, timeMs, headers) => {
+        this.#value(value, 0, value.length, timeMs, headers)
+        return this.#held.length === 0
+      },
+      interrupted: () => this.#framer?.interrupted(),
+      stored: () => sink.stored(),
+      state: (state, reason) => this.#enter(state, reason),
+      trouble: what => this.#count(what),
+      recordsStored: () => sink.recordsStored(),
+      recordsBuffered: () => sink.recordsBuffered(),
+    }
+  }
+
+  #record(bytes: Buffer, from: number, to: number, timeMs: number): void {
+    // Unless a delimiter is declared, lines may end either way.
+    const end = this.#stripReturn && bytes[to - 1] === CARRIAGE_RETURN ? to - 1 : to
+    if (end > from) this.#value(bytes, from, end, timeMs, undefined)
+  }
+
+  #value(bytes: Buffer, from: number, to: number, timeMs: number, headers: readonly RecordHeader[] | undefined): void {
+    this.#read += 1
+    const decoded = this.#decoder?.(bytes, from, to)
+    if (!decoded) this.#hand(timeMs, bytes, from, to, headers)
+    else if ('value' in decoded) this.#hand(timeMs, decoded.value, 0, decoded.value.length, headers)
+    else {
+      this.#decodeErrors += 1
+      const why = { key: HEADER.decodeError, value: Buffer.from(decoded.error) }
+      this.#hand(timeMs, bytes, from, to, [...(headers ?? []), why])
+    }
+  }
+
+  #hand(timeMs: number, bytes: Buffer, from: number, to: number, headers: readonly RecordHeader[] | undefined): void {
+    if (this.#held.length === 0 && this.#options.sink.append(timeMs, bytes, from, to, headers) !== 'full') return
+    // The source's memory is used again after the call: what has to wait is copied.
+    this.#held.push({ timeMs, value: Buffer.from(bytes.subarray(from, to)), headers })
+    if (this.#held.length > 1) return
+    this.#source.pause()
+    this.#enter('blocked', 'the buffer is full')
+    this.#options.sink.onRoom(() => this.#handHeld())
+  }
+
+  #handHeld(): void {
+    const { sink } = this.#options
+    while (this.#held[0]) {
+      const { timeMs, value, headers } = this.#held[0]
+      if (sink.append(timeMs, value, 0, value.length, headers) === 'full') {
+        sink.onRoom(() => this.#handHeld())
+        return
+      }
+      this.#held.shift()
+    }
+    this.#enter('reading')
+    if (!this.#stopped) this.#source.resume()
+  }
+
+  #enter(state: SourceState, reason?: string): void {
+    if (state === this.#state && (reason ?? null) === this.#reason) return
+    this.#state = state
+    this.#reason = reason ?? null
+    this.#options.log.info({ source: sourceKey(this.#options.id), state, reason }, 'source')
+  }
+
+  #count(what: string): void {
+    const name = this.#trouble.has(what) || this.#trouble.size < TROUBLES_MAX ? what : 'other'
+    this.#trouble.set(name, (this.#trouble.get(name) ?? 0) + 1)
+  }
+}

@@ -1,0 +1,181 @@
+import { describe, expect, test } from 'vitest'
+import type { Message, Outcome, PeerError, Sender } from '../../src/amqp/amqp.ts'
+import { BYTES_IN_FLIGHT_MAX, DataSession } from '../../src/link/data-session.ts'
+import { Flight } from '../../src/link/flight.ts'
+import { Lane } from '../../src/link/lane.ts'
+import { Alarms } from '../../src/runtime/alarms.ts'
+import { silentLogger } from '../../src/runtime/logger.ts'
+import { MemoryBuffer, MemoryDisk } from '../support/memory-buffer.ts'
+import { SimulatedClock } from '../support/simulated-clock.ts'
+
+/** A sender whose room and outcomes are the test's. */
+class ScriptedSender implements Sender {
+  readonly address = 'headrace/in/gw-1/1'
+  readonly sent: { message: Message; settle: (outcome: Outcome, error?: PeerError) => void }[] = []
+  readonly closed = new Promise<undefined>(() => {})
+  room = 0
+  #roomCalls: (() => void)[] = []
+
+  send(message: Message, settle: (outcome: Outcome, error?: PeerError) => void): void {
+    this.room -= 1
+    this.sent.push({ message, settle })
+  }
+
+  onRoom(call: () => void): void {
+    this.#roomCalls.push(call)
+  }
+
+  give(room: number): void {
+    this.room += room
+    for (const call of this.#roomCalls) call()
+  }
+
+  close(): void {
+    this.room = 0
+  }
+
+  order(): string[] {
+    return this.sent.map(({ message }) => `${message.properties['source']}@${message.properties['sequence']}`)
+  }
+}
+
+async function bench(sources: readonly string[], records = 100) {
+  const clock = new SimulatedClock()
+  const buffer = new MemoryBuffer('gw-1', new MemoryDisk('instance-1'))
+  buffer.attachLink(() => {})
+  const sender = new ScriptedSender()
+  const onProgress = () => {}
+  const onFailure = () => {}
+  const data = new DataSession({ gateway: 'gw-1', session: 1, sender, clock, onProgress, onFailure })
+  const lanes = sources.map((source, partition) => {
+    buffer.addSource(source, 'topic-1')
+    buffer.give(source, records)
+    const outlet = buffer.outlet(source)
+    if (!outlet) throw new Error('no outlet')
+    const deps = { clock, random: () => 0.5, log: silentLogger, alarms: new Alarms(clock), flight: new Flight() }
+    return { partition, lane: new Lane({ outlet, ...deps }) }
+  })
+  for (const { lane, partition } of lanes) {
+    const { source } = lane
+    const entry = {
+      source,
+      topic: 'topic-1',
+      partition,
+      producerId: 1,
+      epoch: 0,
+      epochStart: 0,
+      end: 0,
+      last: null,
+      topicId: 't',
+    }
+    await lane.open({ entry, log: 'log-1', resumed: false })
+    data.wake(lane)
+  }
+  return { clock, buffer, sender, data, lanes: lanes.map(({ lane }) => lane) }
+}
+
+describe('a session shares the connection out', () => {
+  test('one batch of each source in turn, and the first of an epoch alone', async () => {
+    const { sender } = await bench(['a', 'b', 'c'])
+    sender.give(100)
+    expect(sender.order()).toEqual(['a@0', 'b@0', 'c@0'])
+    for (const { settle } of sender.sent.splice(0)) settle('accepted')
+    expect(sender.order()).toEqual([
+      'a@10',
+      'a@20',
+      'a@30',
+      'a@40',
+      'a@50',
+      'b@10',
+      'b@20',
+      'b@30',
+      'b@40',
+      'b@50',
+      'c@10',
+      'c@20',
+      'c@30',
+      'c@40',
+      'c@50',
+    ])
+  })
+
+  test('in turn where room is short, so that a busy source does not take it all', async () => {
+    const { sender } = await bench(['a', 'b', 'c'])
+    sender.give(3)
+    for (const { settle } of sender.sent.splice(0)) settle('accepted')
+    for (let step = 0; step < 6; step++) sender.give(1)
+    expect(sender.order()).toEqual(['a@10', 'b@10', 'c@10', 'a@20', 'b@20', 'c@20'])
+  })
+
+  test('and never sends without room', async () => {
+    const { sender, data } = await bench(['a'])
+    expect(sender.order()).toEqual([])
+    expect(data.starved).toBe(true)
+    sender.give(1)
+    expect(data.starved).toBe(false)
+    expect(data.batchesInFlight).toBe(1)
+  })
+
+  test('within a bound of bytes', async () => {
+    const { sender, buffer, lanes, data } = await bench(['a'])
+    for (const lane of lanes) {
+      const outlet = buffer.outlet(lane.source)
+      const take = outlet?.take.bind(outlet)
+      if (outlet && take) {
+        outlet.take = () => {
+          const batch = take()
+          return batch && { ...batch, bytes: Buffer.alloc(BYTES_IN_FLIGHT_MAX / 2) }
+        }
+      }
+    }
+    sender.give(100)
+    sender.sent.splice(0)[0]?.settle('accepted')
+    expect(data.batchesInFlight).toBe(2)
+  })
+})
+
+describe('what comes back', () => {
+  test('is sent again after a while, in order', async () => {
+    const { clock, sender } = await bench(['a'])
+    sender.give(100)
+    sender.sent.splice(0)[0]?.settle('accepted')
+    const first = sender.sent.splice(0)
+    first[0]?.settle('released')
+    for (const { settle } of first.slice(1)) settle('modified')
+    expect(sender.order()).toEqual([])
+    await clock.pass(1_000)
+    expect(sender.order()).toEqual(['a@10', 'a@20', 'a@30', 'a@40', 'a@50'])
+  })
+
+  test('rejected freezes its source, on disk, with the reason', async () => {
+    const { clock, sender, lanes, buffer } = await bench(['a', 'b'])
+    sender.give(100)
+    sender.sent[0]?.settle('rejected', { condition: 'headrace:freeze', description: 'because' })
+    await clock.pass(1)
+    expect(lanes.map(({ state }) => state)).toEqual(['frozen', 'open'])
+    expect(buffer.outlet('a')?.frozen).toMatchObject({ code: 'headrace:freeze', message: 'because' })
+  })
+
+  test('is not listened to once the session is over', async () => {
+    const { sender, data, lanes, buffer } = await bench(['a'])
+    sender.give(100)
+    data.end()
+    sender.sent[0]?.settle('accepted')
+    expect(buffer.outlet('a')?.settled).toBe(0)
+    sender.sent[0]?.settle('rejected', { condition: 'x', description: 'y' })
+    expect(lanes[0]?.state).toBe('open')
+  })
+
+  test('is waited for while it drains, and nothing more is sent', async () => {
+    const { sender, data } = await bench(['a'])
+    sender.give(100)
+    let drained = false
+    void data.drain().then(() => {
+      drained = true
+    })
+    sender.sent.splice(0)[0]?.settle('accepted')
+    await Promise.resolve()
+    expect(sender.order()).toEqual([])
+    expect(drained).toBe(true)
+  })
+})

@@ -1,0 +1,404 @@
+import { describe, expect, test } from 'vitest'
+import type { Connection } from '../../src/amqp/amqp.ts'
+import { Flight, type InFlight } from '../../src/link/flight.ts'
+import { cutBatch } from '../support/batches.ts'
+import { MemoryDisk } from '../support/memory-buffer.ts'
+import type { Fault } from '../support/memory-log.ts'
+import { seedOfRun } from '../support/random.ts'
+import { CutsAnew, SendsBackwards } from './broken-flights.ts'
+import { findings, World } from './world.ts'
+
+const SOURCES = ['source-1', 'source-2', 'source-3']
+
+/** A gateway and an ingress that have carried something. */
+async function settled(seed = 1) {
+  const world = new World(seed)
+  await world.startIngress()
+  const gateway = world.startGateway('gw-1', new MemoryDisk('instance-1'), SOURCES)
+  for (const source of SOURCES) gateway.buffer.give(source, 100)
+  expect(await world.drained([gateway])).toBe(true)
+  return { world, gateway }
+}
+
+describe('a link', () => {
+  test('carries everything, once and in order', async () => {
+    const { world, gateway } = await settled()
+    for (const source of SOURCES) expect(findings(await world.values('gw-1', source), source, 100)).toEqual([])
+    expect(gateway.link.status()).toMatchObject({ state: 'sending', session: 1, peer: 'core-1' })
+    expect(world.ingresses.get('core-1')?.status().gateways).toMatchObject([{ gateway: 'gw-1', session: 1 }])
+    expect(world.ingresses.get('core-1')?.status().sources).toContainEqual({
+      source: 'gw-1/source-2',
+      topic: 'topic-1',
+      partition: 1,
+      next: 100,
+    })
+  })
+
+  test('opens anew after its connection was cut, and carries on', async () => {
+    const { world, gateway } = await settled()
+    gateway.buffer.give('source-1', 300)
+    await world.clock.pass(5)
+    world.network.cut()
+    expect(await world.drained([gateway])).toBe(true)
+    expect(findings(await world.values('gw-1', 'source-1'), 'source-1', 400)).toEqual([])
+    expect(gateway.link.status().session).toBeGreaterThan(1)
+  })
+
+  test('waits for a core that is not there, and says so after a minute', async () => {
+    const world = new World(1)
+    const gateway = world.startGateway('gw-1', new MemoryDisk('instance-1'), SOURCES)
+    gateway.buffer.give('source-1', 10)
+    await world.clock.pass(61_000)
+    expect(gateway.alarms.list().map(({ code }) => code)).toEqual(['link_down'])
+    await world.startIngress()
+    expect(await world.drained([gateway])).toBe(true)
+    expect(gateway.alarms.list()).toEqual([])
+  })
+
+  test('asks again while the core cannot reach its log', async () => {
+    const world = new World(1)
+    await world.startIngress()
+    world.log.away = true
+    const gateway = world.startGateway('gw-1', new MemoryDisk('instance-1'), SOURCES)
+    gateway.buffer.give('source-1', 10)
+    await world.clock.pass(5_000)
+    expect(gateway.link.status().state).toBe('opening')
+    world.log.away = false
+    expect(await world.drained([gateway])).toBe(true)
+  })
+
+  test('goes one above where the core knows a session that is not below', async () => {
+    const { world, gateway } = await settled()
+    await gateway.link.stop()
+    gateway.disk.session = 0
+    const again = world.startGateway('gw-1', gateway.disk, SOURCES)
+    again.buffer.give('source-1', 10)
+    expect(await world.drained([again])).toBe(true)
+    expect(again.link.status().session).toBe(2)
+  })
+
+  test('a gateway that comes back after kill -9 sends nothing twice', async () => {
+    const { world, gateway } = await settled()
+    gateway.buffer.give('source-1', 300)
+    await world.clock.pass(5)
+    world.killGateway(gateway)
+    world.network.cut()
+    await world.clock.pass(1)
+    const again = world.startGateway('gw-1', gateway.disk, SOURCES)
+    expect(await world.drained([again])).toBe(true)
+    expect(findings(await world.values('gw-1', 'source-1'), 'source-1', 400)).toEqual([])
+  })
+
+  test('sends again what the log lost, and what it no longer keeps as placeholders of the same numbers', async () => {
+    const { world, gateway } = await settled()
+    const claim = await world.log.claimOf({ gateway: 'gw-1', source: 'source-1' })
+    if (!claim) throw new Error('no claim')
+    world.log.loseTail(claim, 40)
+    gateway.buffer.outlet('source-1')?.forget(60)
+    gateway.buffer.give('source-1', 20)
+    world.network.cut()
+    expect(await world.drained([gateway])).toBe(true)
+    const values = await world.values('gw-1', 'source-1')
+    expect(values).toHaveLength(120)
+    expect(values.slice(40, 60)).toEqual(Array(20).fill(null))
+    values.splice(40, 20, ...Array.from({ length: 20 }, (_, index) => `source-1#${40 + index}`))
+    expect(findings(values, 'source-1', 120)).toEqual([])
+  })
+
+  test('freezes its sources before another log, and a resume adopts it for one', async () => {
+    const { world, gateway } = await settled()
+    world.log.exchange('memory-log-2')
+    world.network.cut()
+    await world.clock.pass(5_000)
+    gateway.buffer.give('source-1', 10)
+    await world.clock.pass(5_000)
+    expect(await world.values('gw-1', 'source-1')).toHaveLength(100)
+    expect(gateway.link.status().sources.map(({ state }) => state)).toEqual(['frozen', 'frozen', 'frozen'])
+    expect(gateway.alarms.list()[0]).toMatchObject({ code: 'source_frozen', source: 'source-1' })
+    const resumed = gateway.link.resume('source-1')
+    await world.clock.pass(5_000)
+    expect(await resumed).toEqual({ outcome: 'resumed', epoch: 1, from: 100 })
+    expect(await world.drained([gateway])).toBe(true)
+    const values = await world.values('gw-1', 'source-1')
+    expect(values[100]).toBe(null)
+    expect(values.slice(101)).toEqual(Array.from({ length: 10 }, (_, index) => `source-1#${100 + index}`))
+    expect(gateway.link.status().sources.map(({ state }) => state)).toEqual(['open', 'frozen', 'frozen'])
+  })
+
+  test('a cloned disk is refused while the real one is there, and frozen where the log shows that both wrote', async () => {
+    const { world, gateway } = await settled()
+    const clone = world.startGateway('gw-1', gateway.disk.clone('instance-2'), SOURCES)
+    clone.buffer.give('source-1', 10)
+    await world.clock.pass(5_000)
+    expect(clone.link.status().state).toBe('refused')
+    expect(clone.alarms.list().map(({ code }) => code)).toContain('other_instance')
+    // A copy with the same instance takes the session over and over; the log tells which batches are whose.
+    const twin = world.startGateway('gw-1', gateway.disk.clone('instance-1'), SOURCES)
+    for (let round = 0; round < 10; round++) {
+      gateway.buffer.give('source-1', 5)
+      twin.buffer.give('source-1', 7)
+      await world.clock.pass(2_000)
+    }
+    const states = [gateway, twin].map(({ link }) => link.status().sources[0]?.state)
+    expect(states).toContain('frozen')
+    const values = await world.values('gw-1', 'source-1')
+    const numbers = values.map(value => Number(value?.split('#')[1]))
+    expect(numbers).toEqual(numbers.map((_, index) => index))
+  })
+
+  test('one source whose topic is refused does not hold the others', async () => {
+    const world = new World(1)
+    await world.startIngress()
+    const disk = new MemoryDisk('instance-1')
+    const gateway = world.startGateway('gw-1', disk, ['source-1'])
+    gateway.buffer.addSource('source-x', 'taken')
+    gateway.buffer.give('source-1', 50)
+    await world.clock.passUntil(() => gateway.buffer.outlet('source-1')?.settled === 50, 10_000)
+    await world.clock.pass(3_000)
+    expect(findings(await world.values('gw-1', 'source-1'), 'source-1', 50)).toEqual([])
+    expect(gateway.alarms.list()).toMatchObject([{ code: 'source_refused', source: 'source-x' }])
+  })
+
+  test('a stop settles what is on its way', async () => {
+    const { world, gateway } = await settled()
+    gateway.buffer.give('source-1', 50)
+    await world.clock.pass(3)
+    const stopped = gateway.link.stop()
+    await world.clock.pass(5_000)
+    await stopped
+    const outlet = gateway.buffer.outlet('source-1')
+    expect(outlet?.settled).toBe(outlet?.position)
+    expect(gateway.link.status().state).toBe('stopped')
+  })
+})
+
+describe('a stop takes no time', () => {
+  test('while the core does not answer the opening', async () => {
+    const world = new World(1)
+    await world.startIngress()
+    const gateway = world.startGateway('gw-1', new MemoryDisk('instance-1'), SOURCES)
+    world.log.latencyMs = 1_000_000
+    await world.clock.passUntil(() => gateway.link.status().state === 'opening', 1_000)
+    const stopped = gateway.link.stop()
+    await world.clock.pass(10)
+    await stopped
+    expect(gateway.link.status().state).toBe('stopped')
+  })
+
+  test('while the core cannot be reached, and a connection that still comes is closed', async () => {
+    const world = new World(1)
+    await world.startIngress()
+    const late = Promise.withResolvers<Connection>()
+    const gateway = world.startGateway('gw-1', new MemoryDisk('instance-1'), SOURCES, { connect: () => late.promise })
+    await world.clock.pass(10)
+    await gateway.link.stop()
+    const connection = await world.network.dial()
+    late.resolve(connection)
+    await connection.closed
+    expect(gateway.link.status().state).toBe('stopped')
+  })
+})
+
+describe('a core that is frozen', () => {
+  test('is given up for another one within seconds, and does no harm when it wakes', async () => {
+    const world = new World(5)
+    await world.startIngress('core-1')
+    const gateway = world.startGateway('gw-1', new MemoryDisk('instance-1'), SOURCES)
+    await world.clock.pass(500)
+    await world.startIngress('core-2')
+    gateway.buffer.give('source-1', 200)
+    await world.clock.pass(2)
+    world.network.freeze('core-1')
+    expect(await world.drained([gateway], 15_000)).toBe(true)
+    expect(gateway.link.status().peer).toBe('core-2')
+    world.network.thaw('core-1')
+    gateway.buffer.give('source-1', 200)
+    expect(await world.drained([gateway])).toBe(true)
+    await world.clock.pass(10_000)
+    expect(findings(await world.values('gw-1', 'source-1'), 'source-1', 400)).toEqual([])
+  })
+})
+
+describe('rule 11: sources are judged one by one', () => {
+  test('a source that is stuck is asked about, told to a person, and does not hold the others', async () => {
+    const { world, gateway } = await settled()
+    const claim = await world.log.claimOf({ gateway: 'gw-1', source: 'source-1' })
+    world.log.fault = ({ partition }) => (partition === claim?.partition ? 'lost before' : undefined)
+    gateway.buffer.give('source-1', 10)
+    for (let second = 0; second < 65; second++) {
+      gateway.buffer.give('source-2', 5)
+      await world.clock.pass(1_000)
+    }
+    expect(gateway.link.status()).toMatchObject({ state: 'sending', session: 1 })
+    expect(gateway.alarms.list()).toMatchObject([{ code: 'source_stuck', source: 'source-1' }])
+    expect(gateway.buffer.outlet('source-2')?.settled).toBe(425)
+    world.log.fault = () => undefined
+    expect(await world.drained([gateway])).toBe(true)
+    await world.clock.pass(300)
+    expect(gateway.alarms.list()).toEqual([])
+  })
+
+  test('a partition that lost its tail within a session is found and healed, though others go on', async () => {
+    const { world, gateway } = await settled()
+    const claim = await world.log.claimOf({ gateway: 'gw-1', source: 'source-1' })
+    if (!claim) throw new Error('no claim')
+    world.log.loseTail(claim, 60)
+    gateway.buffer.give('source-1', 10)
+    const healed = () => gateway.buffer.outlet('source-1')?.settled === 110
+    for (let second = 0; second < 40 && !healed(); second++) {
+      gateway.buffer.give('source-2', 5)
+      await world.clock.pass(1_000)
+    }
+    expect(findings(await world.values('gw-1', 'source-1'), 'source-1', 110)).toEqual([])
+  })
+})
+
+describe('what the core did to a source', () => {
+  test('a batch that went to the dead letters does not make the next opening freeze its source', async () => {
+    const { world, gateway } = await settled()
+    const claim = await world.log.claimOf({ gateway: 'gw-1', source: 'source-1' })
+    world.log.fault = (place, batch) =>
+      place.topic === claim?.topic && batch.sequence === 100 && world.log.bounds(place).next === 100 && batch.bytes.length > 400
+        ? 'rejected'
+        : undefined
+    gateway.buffer.give('source-1', 10)
+    expect(await world.drained([gateway])).toBe(true)
+    expect((await world.values('gw-1', 'source-1')).slice(100)).toEqual(Array(10).fill(null))
+    expect(world.coreAlarms.list().map(({ code }) => code)).toEqual(['dead_letter'])
+    world.killIngress()
+    await world.startIngress()
+    gateway.buffer.give('source-1', 10)
+    expect(await world.drained([gateway])).toBe(true)
+    expect(gateway.link.status().sources[0]?.state).toBe('open')
+    expect(await world.values('gw-1', 'source-1')).toHaveLength(120)
+  })
+
+  test('an intruder in a partition freezes its source alone, on disk, and a resume goes on behind him', async () => {
+    const { world, gateway } = await settled()
+    const claim = await world.log.claimOf({ gateway: 'gw-1', source: 'source-1' })
+    if (!claim) throw new Error('no claim')
+    world.log.intrude(claim, cutBatch(0, 7, { producerId: 4_000 }).bytes)
+    for (const source of SOURCES) gateway.buffer.give(source, 50)
+    expect(await world.drained([gateway])).toBe(true)
+    expect(gateway.link.status().sources.map(({ state }) => state)).toEqual(['frozen', 'open', 'open'])
+    expect(gateway.alarms.list()).toMatchObject([{ code: 'source_frozen', source: 'source-1' }])
+    await gateway.link.stop()
+    const again = world.startGateway('gw-1', gateway.disk, SOURCES)
+    await world.clock.pass(3_000)
+    expect(again.link.status().sources.map(({ state }) => state)).toEqual(['frozen', 'open', 'open'])
+    const resumed = again.link.resume('source-1')
+    await world.clock.pass(3_000)
+    expect(await resumed).toEqual({ outcome: 'resumed', epoch: 1, from: 117 })
+    again.buffer.give('source-1', 5)
+    expect(await world.drained([again])).toBe(true)
+    expect((await world.values('gw-1', 'source-1')).slice(-5)).toEqual([150, 151, 152, 153, 154].map(n => `source-1#${n}`))
+    expect(again.alarms.list()).toEqual([])
+  })
+
+  test('a resume that the core does not answer is refused after a while, and the source stays frozen', async () => {
+    const { world, gateway } = await settled()
+    world.log.exchange('memory-log-2')
+    world.network.cut()
+    await world.clock.pass(5_000)
+    world.killIngress()
+    const resumed = gateway.link.resume('source-1')
+    await world.clock.pass(31_000)
+    expect(await resumed).toMatchObject({ outcome: 'refused' })
+    expect(gateway.link.status().sources[0]?.state).toBe('frozen')
+  })
+})
+
+describe('under faults of every kind', () => {
+  const seed = seedOfRun('link under faults')
+  const seeds = Array.from({ length: 16 }, (_, index) => seed + index)
+  test.each(seeds)('seed %i: nothing lost, nothing twice, nothing out of order', async seed => {
+    const world = new World(seed)
+    const { random } = world
+    const cores = ['core-1', 'core-2']
+    for (const core of cores) await world.startIngress(core)
+    world.log.fault = () => (random.next() < 0.03 ? random.pick(['lost before', 'lost after', 'corrupt'] as const) : undefined)
+    const disks = ['gw-1', 'gw-2'].map(name => ({ name, disk: new MemoryDisk(`instance-${name}`) }))
+    let gateways = disks.map(({ name, disk }) => world.startGateway(name, disk, SOURCES))
+    const given = new Map<string, number>()
+    const faults = {
+      cut: () => world.network.cut(),
+      'connections of the log lost': () => world.log.voidProofs(),
+      'the log goes or comes': () => {
+        world.log.away = !world.log.away
+      },
+      'producers forgotten': async () => {
+        world.log.voidProofs()
+        for (const claim of await world.log.claims()) world.log.forgetProducers(claim)
+      },
+      'a core frozen': () => world.network.freeze(random.pick(cores)),
+      'cores woken': () => {
+        for (const core of cores) world.network.thaw(core)
+      },
+      'a core killed': async () => {
+        const core = random.pick(cores)
+        world.network.thaw(core)
+        world.killIngress(core)
+        await world.clock.pass(random.between(1, 2_000))
+        await world.startIngress(core)
+      },
+      'gateways killed': async () => {
+        for (const gateway of gateways) world.killGateway(gateway)
+        world.network.cut()
+        await world.clock.pass(1)
+        gateways = disks.map(({ name, disk }) => world.startGateway(name, disk, SOURCES))
+      },
+    }
+    for (let step = 0; step < 200; step++) {
+      for (const { name, buffer } of gateways) {
+        const source = random.pick(SOURCES)
+        const count = random.between(1, 40)
+        buffer.give(source, count)
+        given.set(`${name}/${source}`, (given.get(`${name}/${source}`) ?? 0) + count)
+      }
+      if (random.next() < 0.25) await faults[random.pick(Object.keys(faults) as (keyof typeof faults)[])]()
+      await world.clock.pass(random.between(1, 400))
+    }
+    world.log.away = false
+    world.log.fault = () => undefined
+    faults['cores woken']()
+    expect(await world.drained(gateways, 300_000)).toBe(true)
+    for (const { name } of disks) {
+      for (const source of SOURCES) {
+        expect(findings(await world.values(name, source), source, given.get(`${name}/${source}`) ?? 0)).toEqual([])
+      }
+    }
+    expect(gateways.flatMap(({ alarms }) => alarms.list()).filter(({ code }) => code === 'source_frozen')).toEqual([])
+  })
+})
+
+describe('negative controls: a link that breaks a rule is caught', () => {
+  /** One answer is lost, and the leader knows nothing of the producer; the gates lack their rule, so that order is the link's alone to keep. */
+  async function withoutHelp(newFlight: () => InFlight, fault: Fault): Promise<string[]> {
+    const world = new World(7)
+    world.network.latencyMs = 0
+    await world.startIngress('core-1', { standing: () => 'next' })
+    const gateway = world.startGateway('gw-1', new MemoryDisk('instance-1'), ['source-1'], { newFlight })
+    let done = false
+    world.log.fault = (place, batch) => {
+      if (done || batch.sequence !== 20) return undefined
+      done = true
+      if (fault === 'lost before') world.log.forgetProducers(place)
+      return fault
+    }
+    gateway.buffer.give('source-1', 100)
+    await world.clock.pass(20_000)
+    return findings(await world.values('gw-1', 'source-1'), 'source-1', 100)
+  }
+
+  test.each(['lost before', 'lost after'] as const)('the link that keeps the rules carries it, %s', async fault => {
+    expect(await withoutHelp(() => new Flight(), fault)).toEqual([])
+  })
+
+  test('one that sends again out of order', async () => {
+    expect(await withoutHelp(() => new SendsBackwards(), 'lost before')).not.toEqual([])
+  })
+
+  test('one that cuts anew what it sends again', async () => {
+    expect(await withoutHelp(() => new CutsAnew(), 'lost after')).not.toEqual([])
+  })
+})

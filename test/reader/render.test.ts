@@ -1,0 +1,95 @@
+import { PassThrough } from 'node:stream'
+import { describe, expect, test } from 'vitest'
+import { LineWriter } from '../../src/reader/render/line-writer.ts'
+import { csvRenderer, ndjsonRenderer, type Renderer, rawRenderer } from '../../src/reader/render/renderer.ts'
+import { visitRecords } from '../../src/record/batch-reader.ts'
+import { BatchWriter } from '../../src/record/batch-writer.ts'
+import type { RecordHeader } from '../../src/record/record.ts'
+
+const SOURCE = { gateway: 'plant-a-1', source: 'meter-1' }
+const TIME_MS = Date.UTC(2026, 0, 2, 3, 4, 5, 678)
+
+async function rendered(renderer: Renderer, values: readonly (string | Buffer)[], headers?: RecordHeader[]): Promise<string> {
+  const batch = new BatchWriter()
+  batch.begin({ key: 'plant-a-1/meter-1', producerId: 1, epoch: 0, epochStart: 0, sequence: 0 })
+  for (const value of values) {
+    const bytes = Buffer.from(value)
+    batch.append(TIME_MS, bytes, 0, bytes.length, headers)
+  }
+  const out = new PassThrough({ highWaterMark: 2 ** 24 })
+  const writer = new LineWriter(out)
+  if (renderer.head) writer.text(renderer.head)
+  visitRecords(batch.finish('zstd').bytes, view => renderer.record(view, writer))
+  await writer.end()
+  return Buffer.concat(await out.toArray()).toString('utf8')
+}
+
+describe('NDJSON', () => {
+  test('copies JSON as it is, digits and all', async () => {
+    const json = '{"kwh":12345678901234567890.10,"ok":true}'
+    expect(await rendered(ndjsonRenderer(SOURCE, { json: true, columns: [] }), [json])).toBe(
+      `{"gateway":"plant-a-1","source":"meter-1","seq":0,"time_ms":${TIME_MS},"value":${json}}\n`,
+    )
+  })
+
+  test('gives text as a string and other bytes as base64', async () => {
+    const lines = await rendered(ndjsonRenderer(SOURCE, { json: false, columns: [] }), [
+      'a "b"\n\u0007é',
+      Buffer.from([0xff, 0x00]),
+    ])
+    const [text, bytes] = lines
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line))
+    expect(text.value).toBe('a "b"\n\u0007é')
+    expect(bytes.value_base64).toBe('/wA=')
+    expect(bytes.value).toBeUndefined()
+  })
+
+  test('keeps a record to one line when its JSON has line breaks', async () => {
+    const lines = await rendered(ndjsonRenderer(SOURCE, { json: true, columns: [] }), ['{\n"a": 1}'])
+    expect(JSON.parse(lines).value).toEqual({ a: 1 })
+    expect(lines.trim().includes('\n')).toBe(false)
+  })
+
+  test('gives what could not be decoded as text', async () => {
+    const headers = [{ key: 'decode_error', value: Buffer.from('no number') }]
+    const lines = await rendered(ndjsonRenderer(SOURCE, { json: true, columns: [] }), ['{"half":'], headers)
+    expect(JSON.parse(lines).value).toBe('{"half":')
+  })
+
+  test('survives values larger than a chunk', async () => {
+    const large = 'x'.repeat(700_000)
+    const lines = await rendered(ndjsonRenderer(SOURCE, { json: false, columns: [] }), [large, 'small'])
+    expect(
+      lines
+        .trim()
+        .split('\n')
+        .map(line => JSON.parse(line).value.length),
+    ).toEqual([700_000, 5])
+  })
+})
+
+describe('CSV', () => {
+  test('has the columns of decode, quoted where needed', async () => {
+    const renderer = csvRenderer(SOURCE, { json: true, columns: ['a', 'b'] }, ['a', 'b'])
+    expect(await rendered(renderer, ['{"a":1.5,"b":"x,\\"y\\""}', '{"b":2}', 'broken'])).toBe(
+      [
+        'gateway,source,seq,time,a,b',
+        'plant-a-1,meter-1,0,2026-01-02T03:04:05.678Z,1.5,"x,""y"""',
+        'plant-a-1,meter-1,1,2026-01-02T03:04:05.678Z,,2',
+        'plant-a-1,meter-1,2,2026-01-02T03:04:05.678Z,,',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  test('has one column for values that have none', async () => {
+    expect(await rendered(csvRenderer(SOURCE, { json: false, columns: [] }, []), ['a,b'])).toContain(',value\n')
+  })
+})
+
+test('raw refuses a value that would become two lines', async () => {
+  expect(await rendered(rawRenderer(), ['one', 'two'])).toBe('one\ntwo\n')
+  await expect(rendered(rawRenderer(), ['one\ntwo'])).rejects.toThrow('line break')
+})
