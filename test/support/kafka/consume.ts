@@ -1,0 +1,64 @@
+import { zstdDecompressSync } from 'node:zlib'
+import kafkajs from 'kafkajs'
+import type { ConsumedRecord } from '../../fault/checker.ts'
+
+const READ_LIMIT_MS = 120_000
+
+/** Reads a topic from its beginning to its present end, as any consumer would: kafkajs, in a group of its own. */
+export async function consumeTopic(brokers: string[], topic: string): Promise<ConsumedRecord[]> {
+  // kafkajs has no zstd of its own: a consumer brings it, in two lines.
+  const codecs = kafkajs.CompressionCodecs as Record<
+    number,
+    () => { compress(): Promise<Buffer>; decompress(bytes: Buffer): Promise<Buffer> }
+  >
+  codecs[kafkajs.CompressionTypes.ZSTD] = () => ({
+    compress: () => Promise.reject(new Error('only reads')),
+    decompress: async bytes => zstdDecompressSync(bytes),
+  })
+  const kafka = new kafkajs.Kafka({ brokers, clientId: 'checker', logLevel: kafkajs.logLevel.NOTHING })
+  const admin = kafka.admin()
+  await admin.connect()
+  const ends = new Map(
+    (await admin.fetchTopicOffsets(topic)).map(each => [each.partition, { low: Number(each.low), high: Number(each.high) }]),
+  )
+  await admin.disconnect()
+  const wanted = [...ends.values()].reduce((sum, { low, high }) => sum + high - low, 0)
+  const records: ConsumedRecord[] = []
+  const consumer = kafka.consumer({ groupId: `checker-${Math.random().toString(36).slice(2)}` })
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const limit = setTimeout(
+        () => reject(new Error(`${records.length} of ${wanted} records were read in ${READ_LIMIT_MS} ms`)),
+        READ_LIMIT_MS,
+      )
+      const look = () => {
+        if (records.length < wanted) return
+        clearTimeout(limit)
+        resolve()
+      }
+      look()
+      void consumer.run({
+        eachBatchAutoResolve: true,
+        eachBatch: async ({ batch }) => {
+          for (const message of batch.messages) {
+            if (Number(message.offset) >= (ends.get(batch.partition)?.high ?? 0)) continue
+            const headers = Object.fromEntries(Object.entries(message.headers ?? {}).map(([key, value]) => [key, String(value)]))
+            records.push({
+              partition: batch.partition,
+              offset: Number(message.offset),
+              key: message.key?.toString() ?? null,
+              value: message.value,
+              headers,
+            })
+          }
+          look()
+        },
+      })
+    })
+  } finally {
+    await consumer.disconnect()
+  }
+  return records
+}
