@@ -64,8 +64,10 @@ export class Installation {
     return new Installation(options, ports)
   }
 
-  status(): Promise<EdgeStatus | undefined> {
-    return statusOf<EdgeStatus>(['--state', join(this.folder, 'edge')])
+  /** Undefined while the agent is not running. */
+  async status(): Promise<EdgeStatus | undefined> {
+    const status = await statusOf<EdgeStatus | { running: false }>(['--state', join(this.folder, 'edge')])
+    return status?.running ? status : undefined
   }
 
   /** All records were read, and the core has them. */
