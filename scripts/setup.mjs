@@ -5,14 +5,24 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { delimiter, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url))
 export const NODE = `${ROOT}node_modules/node/bin/node`
 const STAMP = `${ROOT}node_modules/.headrace-setup`
 
+/**
+ * The machine's own Node does the set-up: npm puts the project's one first in PATH, and `npm ci` takes that away while it works.
+ */
+const MACHINE_PATH = (process.env.PATH ?? '')
+  .split(delimiter)
+  .filter(folder => resolve(folder) !== resolve(ROOT, 'node_modules/.bin'))
+  .join(delimiter)
+
 function run(command, args, cwd = ROOT) {
-  const { status, error } = spawnSync(command, args, { cwd, stdio: ['ignore', 2, 2] })
+  const env = { ...process.env, PATH: MACHINE_PATH }
+  const { status, error } = spawnSync(command, args, { cwd, env, stdio: ['ignore', 2, 2] })
   if (error || status !== 0) {
     process.stderr.write(
       `setup: "${command} ${args.join(' ')}" failed${error ? `: ${error.message}` : ` with exit code ${status}`}\n`,
@@ -39,7 +49,7 @@ export function setup() {
   // Every native module ships its prebuilds, so no install script has to run: only the one that brings Node itself.
   const omit = process.env.HEADRACE_OMIT ? [`--omit=${process.env.HEADRACE_OMIT}`] : []
   run('npm', ['ci', '--ignore-scripts', '--loglevel=error', ...omit])
-  run(process.execPath, ['installArchSpecificPackage.js'], `${ROOT}node_modules/node`)
+  run('node', ['installArchSpecificPackage.js'], `${ROOT}node_modules/node`)
   run('npm', ['rebuild', '--ignore-scripts', '--loglevel=error', 'node'])
   writeFileSync(STAMP, stamp)
 }

@@ -1,5 +1,5 @@
-import { createServer } from 'node:net'
 import { ServerTCP } from 'modbus-serial'
+import { freePort } from './free-port.ts'
 import type { Simulator } from './simulator.ts'
 
 /** Input registers of an Eastron SDM120, as floats: address → value at a moment. */
@@ -32,15 +32,4 @@ export async function startModbusMeter(options: { port?: number } = {}): Promise
   server.on('serverError', () => {})
   await new Promise<void>(resolve => server.once('initialized', () => resolve()))
   return { path: `127.0.0.1:${port}`, stop: () => new Promise(resolve => server.close(() => resolve())) }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => (typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no free port'))))
-    })
-  })
 }

@@ -112,10 +112,15 @@ export class EdgeProcess {
     return edge
   }
 
-  /** Stops reading, commits, settles what can be settled within a few seconds, closes. */
-  async stop(): Promise<void> {
+  /** Reads nothing more; what was read is on disk when this resolves, and goes on to the core. */
+  async stopReading(): Promise<void> {
     await Promise.allSettled([...this.#runners.values()].map(({ runner }) => runner.stop()))
     await Promise.allSettled([...this.#runners.keys()].map(source => this.#buffer.inlet(source).stored()))
+  }
+
+  /** Stops reading, commits, settles what can be settled within a few seconds, closes. */
+  async stop(): Promise<void> {
+    await this.stopReading()
     await this.#link.stop()
     await this.#buffer.close()
     await this.#control.stop()

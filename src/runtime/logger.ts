@@ -11,10 +11,12 @@ export interface Logger {
   child(fields: object): Logger
 }
 
-/** JSON lines on standard error, so that standard output stays for what the user asked for. */
-export function createLogger(level: LogLevel): Logger {
-  const log = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }))
-  return log
+const STANDARD_ERROR = 2
+
+/** JSON lines on standard error, so that standard output stays for what the user asked for; or at the end of a file. */
+export function createLogger(level: LogLevel, file?: string): Logger {
+  const destination = pino.destination({ dest: file ?? STANDARD_ERROR, sync: true })
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination)
 }
 
 export const silentLogger: Logger = {

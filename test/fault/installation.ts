@@ -1,10 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from '../../hardware/simulators/free-port.ts'
 import type { EdgeStatus } from '../../src/cli/edge-process.ts'
 import { PAYLOAD_BYTES_MAX, seedOf, writePayload } from '../../src/source/generator-payload.ts'
 import { HeadraceProcess, statusOf } from '../support/headrace-process.ts'
-import { freePort } from '../support/kafka/free-port.ts'
 import type { Expectation } from './checker.ts'
 
 export interface InstallationOptions {
