@@ -1,12 +1,13 @@
 import type { BatchIdentity } from '../record/batch-writer.ts'
 import type { Gap } from '../record/record.ts'
 import { sourceKey } from '../runtime/names.ts'
-import { BLOCK_RECORDS_MAX, type CutRow, type PendingBlock, type SourceBuffer } from './source-buffer.ts'
-import type { BlockRow, Step, StepResult } from './store.ts'
+import type { BufferIndex, KeptBatch } from './buffer-index.ts'
+import { BLOCK_RECORDS_MAX, type PendingBlock, type SourceBuffer } from './source-buffer.ts'
+import { type BlockRow, PAGE_BYTES, type Step, type StepResult } from './store.ts'
 
 /** Batches of a source that are cut ahead of the link: a few more than it may have in flight, so that none waits for a commit. */
 export const READY_BATCHES_MAX = 8
-/** Encoded batches in memory over all sources; past that what comes is written uncut. */
+/** Encoded batches in memory over all sources, and one for each source beside: past that what comes is written uncut. */
 export const READY_BYTES_MAX = 32 * 2 ** 20
 /** Batches made from a backlog in one commit: more, and live records wait for it. */
 const MERGES_PER_COMMIT_MAX = 64
@@ -14,8 +15,10 @@ const MERGES_PER_COMMIT_MAX = 64
 const MERGE_BYTES_MAX = 96 * 1024
 /** Blocks deleted in one commit. */
 const DELETES_PER_COMMIT_MAX = 500
+/** Settled batches that are kept for a core that lost its end; many small ones would fill the memory before the disk. */
+const KEPT_BATCHES_MAX = 200_000
 /** Part of the quota that stays free: pages are freed by rows, and filled by bytes. */
-const FREE_PART = 0.05
+export const FREE_PART = 0.05
 
 /** A step, and what is to be done when it is on disk. */
 export interface Planned {
@@ -31,11 +34,7 @@ export interface PlanContext {
   readonly usedBytes: number
   readonly rewindBytes: number
   readonly nowMs: number
-  /** Bytes of encoded batches in memory. */
-  readyBytes: number
-  /** Settled rows, first settled first. */
-  readonly kept: { source: SourceBuffer; row: CutRow }[]
-  keptBytes: number
+  readonly index: BufferIndex
   onDropped(source: SourceBuffer, gap: Gap): void
   onDamaged(source: SourceBuffer, records: number): void
   onReady(source: SourceBuffer): void
@@ -64,7 +63,10 @@ export class Plan {
 
   make(): this {
     const { sources } = this.#context
-    for (const source of sources) source.flush()
+    for (const source of sources) {
+      if (!source.waitsForRoom) source.flush()
+      else this.unwritten.add(source)
+    }
     this.#makeRoom()
     for (const source of sources) {
       if (source.uncutBlocks > 0) this.#merge(source)
@@ -132,32 +134,57 @@ export class Plan {
   /** Room for what is to be written: settled batches go first, then uncut records of whoever lets its oldest go, lowest priority first. */
   #makeRoom(): void {
     const { sources, quotaBytes, usedBytes } = this.#context
-    const wanted = sources.reduce((sum, source) => sum + source.pendingBytes, 0)
+    const wanted = sources.reduce((sum, source) => sum + pagesOf(source.pendingBytes, source.pending.length), 0)
     let short = usedBytes + wanted - quotaBytes * (1 - FREE_PART)
-    if (short <= 0) return
+    if (short <= 0) {
+      for (const source of sources) source.waitsForRoom = false
+      return
+    }
     short -= this.#forget(short)
     if (short > 0) short -= this.#dropOldest(short)
-    if (short <= 0) return
-    for (const source of sources) {
-      if (source.pendingBytes === 0) continue
-      this.#context.onFull(source)
-      if (source.settings.whenFull === 'block') this.#heldBack.add(source)
-      else source.dropPending('buffer_full', this.#context.nowMs)
-    }
-    for (const source of this.#heldBack) this.#withhold(source)
+    this.#holdBack(Math.max(0, wanted - Math.max(0, short)))
   }
 
-  readonly #heldBack = new Set<SourceBuffer>()
-  readonly withheld = new Map<SourceBuffer, PendingBlock[]>()
+  /**
+   * Of what is pending only the first `roomBytes` are written, the most important source's first. A source that may wait keeps the rest in memory,
+   * and its device is not read meanwhile; of any other the rest is lost, and said.
+   */
+  #holdBack(roomBytes: number): void {
+    let room = roomBytes
+    const pending = this.#context.sources.filter(source => source.pending.length > 0)
+    for (const source of pending.sort((a, b) => b.settings.priority - a.settings.priority)) {
+      let fitting = 0
+      for (const { plain } of source.pending) {
+        const bytes = pagesOf(plain.length, 1)
+        if (bytes > room) break
+        room -= bytes
+        fitting += 1
+      }
+      source.waitsForRoom = false
+      if (fitting === source.pending.length) continue
+      this.#context.onFull(source)
+      if (source.settings.whenFull === 'block') this.#withhold(source, fitting)
+      else source.dropPending(fitting, 'buffer_full', this.#context.nowMs)
+    }
+  }
 
-  /** A source that may wait keeps its records in memory until there is room; its device is not read meanwhile. */
-  #withhold(source: SourceBuffer): void {
-    this.withheld.set(source, source.pending.splice(0))
+  /** Sources that have records which this plan does not write. */
+  readonly unwritten = new Set<SourceBuffer>()
+  readonly #withheld = new Map<SourceBuffer, PendingBlock[]>()
+
+  #withhold(source: SourceBuffer, fitting: number): void {
+    source.waitsForRoom = true
+    this.unwritten.add(source)
+    this.#withheld.set(source, source.pending.splice(fitting))
+  }
+
+  /** What has no room yet is pending again, behind what this plan writes. */
+  giveBackWithheld(): void {
+    for (const [source, blocks] of this.#withheld) source.pending.push(...blocks)
   }
 
   #dropOldest(wantedBytes: number): number {
-    const { sources } = this.#context
-    const giving = sources
+    const giving = [...this.#context.index.sources.values()]
       .filter(source => source.settings.whenFull === 'drop_oldest' && source.uncut.length > 0)
       .sort((a, b) => a.settings.priority - b.settings.priority || (a.uncut[0]?.id ?? 0) - (b.uncut[0]?.id ?? 0))
     let freed = 0
@@ -197,8 +224,9 @@ export class Plan {
 
   /** Forgets settled batches, oldest first; gives the bytes that this frees. */
   #forget(wantedBytes: number): number {
-    const { kept } = this.#context
-    const going: { source: SourceBuffer; row: CutRow }[] = []
+    const { index } = this.#context
+    const { kept } = index
+    const going: KeptBatch[] = []
     let freed = 0
     while (freed < wantedBytes && going.length < DELETES_PER_COMMIT_MAX && going.length < kept.length) {
       const entry = kept[going.length]
@@ -208,13 +236,13 @@ export class Plan {
     }
     if (going.length === 0) return 0
     kept.splice(0, going.length)
-    this.#context.keptBytes -= freed
+    index.keptBytes -= freed
     this.steps.push({
       step: { kind: 'forget', ids: going.map(entry => entry.row.id) },
       done: () => {
         for (const { source, row } of going) {
-          const at = source.cut.indexOf(row)
-          if (at >= 0) source.cut.splice(at, 1)
+          const at = source.cutFrom(row.first)
+          if (source.cut[at] === row) source.cut.splice(at, 1)
         }
       },
     })
@@ -224,28 +252,31 @@ export class Plan {
   }
 
   #forgetBeyondWindow(): void {
-    const over = this.#context.keptBytes - this.#context.rewindBytes
+    const { index, rewindBytes } = this.#context
+    const many = index.kept.slice(0, Math.max(0, index.kept.length - KEPT_BATCHES_MAX))
+    const over = Math.max(
+      index.keptBytes - rewindBytes,
+      many.reduce((sum, { row }) => sum + row.bytes, 0),
+    )
     if (over > 0) this.#forget(over)
   }
 
   #writeRow(source: SourceBuffer): void {
-    const next = this.#nextOf(source)
+    const row = { ...source.toRow(), next: Math.max(source.next, this.#nextOf(source)) }
     this.steps.push({
-      step: {
-        kind: 'source',
-        row: { ...source.toRow(), next: Math.max(source.next, next), ...(this.#dropping.has(source) && { head_gap: null }) },
-      },
+      step: { kind: 'source', row, keepHeadGap: this.#dropping.has(source) },
       done: () => {
-        source.dirty = this.#dropping.has(source)
+        source.dirty = false
       },
     })
   }
 
   #hasAppetite(source: SourceBuffer): boolean {
-    const { attached, readyBytes } = this.#context
+    const { attached, index } = this.#context
     if (!attached || !source.assignment || source.frozen || this.#dropping.has(source)) return false
-    // Counted in batches that are cut and not yet taken, in memory or not.
-    return readyBytes < READY_BYTES_MAX && this.#untaken(source) < READY_BATCHES_MAX
+    // Counted in batches that are cut and not yet taken, in memory or not. The first one is always granted: a source that the link does not serve
+    // must not hold up the others.
+    return this.#untaken(source) < (index.readyBytes < READY_BYTES_MAX ? READY_BATCHES_MAX : 1)
   }
 
   #untaken(source: SourceBuffer): number {
@@ -292,15 +323,7 @@ export class Plan {
       this.#added(source, result)
       return
     }
-    const { row } = result
-    source.uncutBlocks += 1
-    source.uncutRecords += row.count
-    source.uncutBytes += row.bytes
-    // Only where nothing between is missing in the window may it go on there.
-    if (source.uncut.length + 1 === source.uncutBlocks) {
-      source.uncut.push(row)
-      source.loadedThrough = row.id
-    }
+    source.addUncut(result.row)
   }
 
   #added(source: SourceBuffer, result: StepResult): void {
@@ -311,7 +334,7 @@ export class Plan {
     if (!follows) return
     const crc = batch.bytes.readUInt32BE(17)
     source.ready.push({ ...batch, source: source.source, epoch: source.assignment?.epoch ?? 0, crc })
-    this.#context.readyBytes += row.bytes
+    this.#context.index.readyBytes += row.bytes
     this.#context.onReady(source)
   }
 
@@ -330,4 +353,9 @@ export class Plan {
 function insertStep(source: SourceBuffer, block: PendingBlock, cut: BatchIdentity | undefined, gap: Gap | undefined): Step {
   const { plain, count, baseTimeMs, lastTimeMs } = block
   return { kind: 'insert', source: source.id, plain, count, baseTimeMs, lastTimeMs, ...(cut && { cut }), ...(gap && { gap }) }
+}
+
+/** Bytes of the database's pages that rows of so many bytes can take at the most: each may leave the rest of a page empty. */
+function pagesOf(bytes: number, rows: number): number {
+  return bytes + rows * PAGE_BYTES
 }

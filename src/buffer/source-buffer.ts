@@ -3,6 +3,7 @@ import { type Gap, type GapReason, HEADER, type RecordHeader } from '../record/r
 import { assert } from '../runtime/errors.ts'
 import { BlockBuilder, visitPlain } from './block-codec.ts'
 import type { Assignment, BufferedCounts, CutBatch, Freeze, Inlet, WhenFull } from './buffer.ts'
+import { toKept } from './kept.ts'
 import type { BlockRow, SourceRow } from './store.ts'
 
 /** A block is closed at either: large enough to compress well, small enough for one AMQP frame once it is compressed. */
@@ -10,6 +11,8 @@ export const BLOCK_RECORDS_MAX = 2_000
 export const BLOCK_BYTES_MAX = 128 * 1024
 /** Records of one source that wait for a commit; past that the device has to wait, or gives way. */
 export const PENDING_BYTES_PER_SOURCE_MAX = 2 * 2 ** 20
+/** Closed blocks of all sources together that wait for a commit. */
+export const PENDING_BYTES_MAX = 64 * 2 ** 20
 /** What fits into one batch whatever the broker's default, with room for key and headers. */
 export const VALUE_BYTES_MAX = 900_000
 /** Uncut blocks of a source that the index holds; the rest is found by looking through the database again. */
@@ -38,6 +41,14 @@ export interface CutRow {
   readonly count: number
   readonly bytes: number
   readonly timeMs: number
+}
+
+/** What a source's buffer tells and asks of the whole. */
+export interface SourceHooks {
+  onPending(source: SourceBuffer): void
+  stored(source: SourceBuffer): Promise<void>
+  /** Bytes pending over all sources, counted by each. */
+  readonly pending: { bytes: number }
 }
 
 /**
@@ -72,30 +83,26 @@ export class SourceBuffer implements Inlet {
   uncutBlocks = 0
   uncutRecords = 0
   uncutBytes = 0
+  /** Event time of the oldest uncut record when the database was opened, ms. */
+  uncutSinceMs: number | undefined
   /** Every uncut block up to this id is in the window, or gone. */
   loadedThrough = 0
   readonly ready: CutBatch[] = []
   readonly pending: PendingBlock[] = []
   pendingBytes = 0
+  /** Blocks are pending for which there was no room: what comes after them is gathered until there is. */
+  waitsForRoom = false
   #builder = new BlockBuilder()
   #taken = 0
   #dropped = 0
   readonly #roomCalls: (() => void)[] = []
-  readonly #onPending: (source: SourceBuffer) => void
-  readonly #overTotal: () => boolean
-  readonly #storedPromise: () => Promise<void>
+  readonly #hooks: SourceHooks
 
-  constructor(
-    id: number,
-    settings: SourceSettings,
-    hooks: { onPending: (source: SourceBuffer) => void; overTotal: () => boolean; stored: () => Promise<void> },
-  ) {
+  constructor(id: number, settings: SourceSettings, hooks: SourceHooks) {
     this.id = id
     this.source = settings.source
     this.settings = settings
-    this.#onPending = hooks.onPending
-    this.#overTotal = hooks.overTotal
-    this.#storedPromise = hooks.stored
+    this.#hooks = hooks
   }
 
   append(
@@ -106,7 +113,10 @@ export class SourceBuffer implements Inlet {
     headers?: readonly RecordHeader[],
   ): 'taken' | 'dropped' | 'full' {
     if (to - from > VALUE_BYTES_MAX) return this.#give(timeMs, 'buffer_full')
-    if (this.pendingBytes + this.#builder.sizeBytes > PENDING_BYTES_PER_SOURCE_MAX || this.#overTotal()) {
+    if (
+      this.pendingBytes + this.#builder.sizeBytes > PENDING_BYTES_PER_SOURCE_MAX ||
+      this.#hooks.pending.bytes > PENDING_BYTES_MAX
+    ) {
       if (this.settings.whenFull === 'block') return 'full'
       return this.#give(timeMs, 'buffer_full')
     }
@@ -119,13 +129,13 @@ export class SourceBuffer implements Inlet {
     const builder = this.#builder
     builder.append(timeMs, bytes, from, to, headers)
     this.#taken += 1
-    if (builder.count === 1) this.#onPending(this)
+    if (builder.count === 1) this.#hooks.onPending(this)
     if (builder.count >= BLOCK_RECORDS_MAX || builder.sizeBytes >= BLOCK_BYTES_MAX) this.flush()
     return 'taken'
   }
 
   stored(): Promise<void> {
-    return this.#storedPromise()
+    return this.#hooks.stored(this)
   }
 
   onRoom(call: () => void): void {
@@ -148,19 +158,29 @@ export class SourceBuffer implements Inlet {
     const plain = builder.take()
     this.pending.push({ plain, count, baseTimeMs, lastTimeMs })
     this.pendingBytes += plain.length
+    this.#hooks.pending.bytes += plain.length
     this.#builder = new BlockBuilder()
   }
 
   /** The first `blocks` of what was pending are on disk, or were given up. */
   unpend(blocks: number): void {
-    for (const { plain } of this.pending.splice(0, blocks)) this.pendingBytes -= plain.length
+    for (const block of this.pending.splice(0, blocks)) this.#uncount(block)
+    this.#callForRoom()
+  }
+
+  #uncount({ plain }: PendingBlock): void {
+    this.pendingBytes -= plain.length
+    this.#hooks.pending.bytes -= plain.length
+  }
+
+  #callForRoom(): void {
     if (this.#roomCalls.length === 0 || this.pendingBytes > PENDING_BYTES_PER_SOURCE_MAX / 2) return
     for (const call of this.#roomCalls.splice(0)) call()
   }
 
-  /** Gives up all that is pending; what it held is said by the record that comes next. */
-  dropPending(reason: GapReason, nowMs: number): void {
-    for (const block of this.pending) {
+  /** Gives up what is pending behind the first `kept` blocks; what it held is said by the record that comes next. */
+  dropPending(kept: number, reason: GapReason, nowMs: number): void {
+    for (const block of this.pending.splice(kept)) {
       let declared: Gap | undefined
       visitPlain(block.plain, block.baseTimeMs, (_timeMs, _bytes, _from, _to, headers) => {
         for (const { key, value } of headers) if (key === HEADER.gap) declared = joinGaps(declared, parseGap(value))
@@ -168,10 +188,11 @@ export class SourceBuffer implements Inlet {
       const own = span(block.count, block.baseTimeMs, block.lastTimeMs, reason)
       this.tailGap = joinGaps(this.tailGap, joinGaps(declared, own))
       this.#dropped += block.count
+      this.#uncount(block)
     }
     this.gapSinceMs ??= nowMs
     this.dirty = true
-    this.unpend(this.pending.length)
+    this.#callForRoom()
   }
 
   /** Counts records that were given up on disk. */
@@ -193,9 +214,37 @@ export class SourceBuffer implements Inlet {
     return batch
   }
 
-  /** Forgets what is in memory of batches below `sequence`. */
-  dropReadyBelow(sequence: number): void {
-    while (this.ready[0] && this.ready[0].sequence < sequence) this.ready.shift()
+  /** Forgets what is in memory of batches below `sequence`; gives its bytes. */
+  dropReadyBelow(sequence: number): number {
+    let bytes = 0
+    for (let first = this.ready[0]; first && first.sequence < sequence; first = this.ready[0]) {
+      bytes += first.bytes.length
+      this.ready.shift()
+    }
+    return bytes
+  }
+
+  /** Index of the first cut batch that begins at `sequence` or above. */
+  cutFrom(sequence: number): number {
+    let low = 0
+    let high = this.cut.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.cut[middle]?.first ?? sequence) < sequence) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  addUncut(row: BlockRow): void {
+    // Only where nothing between is missing in the window may it go on there.
+    const follows = this.uncut.length === this.uncutBlocks
+    this.uncutBlocks += 1
+    this.uncutRecords += row.count
+    this.uncutBytes += row.bytes
+    if (!follows || this.uncut.length >= UNCUT_WINDOW_MAX) return
+    this.uncut.push(row)
+    this.loadedThrough = row.id
   }
 
   addCut(row: CutRow): void {
@@ -214,7 +263,7 @@ export class SourceBuffer implements Inlet {
       bytes += row.bytes
       oldest = row.timeMs
     }
-    oldest ??= this.uncut[0]?.timeMs ?? this.pending[0]?.baseTimeMs
+    oldest ??= this.uncut[0]?.timeMs ?? (this.uncutBlocks > 0 ? this.uncutSinceMs : this.pending[0]?.baseTimeMs)
     const pending = this.pending.reduce((sum, block) => sum + block.count, this.#builder.count)
     const records = this.next - this.settled + this.uncutRecords + pending
     return { records, bytes, ...(oldest !== undefined && records > 0 && { oldestMs: oldest }) }
@@ -228,10 +277,10 @@ export class SourceBuffer implements Inlet {
       topic: this.settings.topic,
       next,
       settled,
-      assignment: json(this.assignment),
-      frozen: json(this.frozen),
-      head_gap: json(this.headGap),
-      tail_gap: json(this.tailGap),
+      assignment: toKept(this.assignment),
+      frozen: toKept(this.frozen),
+      head_gap: toKept(this.headGap),
+      tail_gap: toKept(this.tailGap),
     }
   }
 
@@ -240,15 +289,11 @@ export class SourceBuffer implements Inlet {
     this.tailGap = joinGaps(this.tailGap, span(1, timeMs, timeMs, reason))
     this.gapSinceMs ??= timeMs
     this.dirty = true
-    this.#onPending(this)
+    this.#hooks.onPending(this)
     return 'dropped'
   }
 }
 
 function span(records: number, fromMs: number, toMs: number, reason: GapReason): Gap {
   return { records, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), reason }
-}
-
-function json(value: unknown): string | null {
-  return value === undefined ? null : JSON.stringify(value)
 }

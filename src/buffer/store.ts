@@ -12,7 +12,7 @@ import { WrittenBytes } from './written-bytes.ts'
 
 /** Pages of the write-ahead log after which it is brought into the database. */
 const CHECKPOINT_PAGES = 1_000
-const PAGE_BYTES = 4_096
+export const PAGE_BYTES = 4_096
 
 /** A source as the database keeps it. */
 export interface SourceRow {
@@ -78,7 +78,8 @@ export type Step =
       readonly reason: GapReason
       readonly gap?: Gap
     }
-  | { readonly kind: 'source'; readonly row: SourceRow }
+  /** `keepHeadGap`: a drop in this commit has just written it. */
+  | { readonly kind: 'source'; readonly row: SourceRow; readonly keepHeadGap?: boolean }
 
 export interface Commit {
   readonly steps: readonly Step[]
@@ -102,9 +103,19 @@ export interface StoreDisk {
   readonly writtenBytes: number
 }
 
+/** A source's uncut blocks, counted: how many there are depends on the outage, so that they are not all brought into memory. */
+export interface UncutTotal {
+  readonly source: number
+  readonly blocks: number
+  readonly records: number
+  readonly bytes: number
+  readonly oldestMs: number
+}
+
 export interface Opened {
   readonly sources: readonly SourceRow[]
-  readonly blocks: readonly BlockRow[]
+  readonly cut: readonly BlockRow[]
+  readonly uncut: readonly UncutTotal[]
   readonly disk: StoreDisk
 }
 
@@ -165,7 +176,7 @@ export class Store implements StoreCalls {
 
   /** Everything but the data: what the index in memory is made from. */
   opened(): Opened {
-    return { sources: this.#sql.sources.all(), blocks: this.#sql.blocks.all(), disk: this.#disk() }
+    return { sources: this.#sql.sources.all(), cut: this.#sql.cut.all(), uncut: this.#sql.uncut.all(), disk: this.#disk() }
   }
 
   commit({ steps, marks }: Commit): CommitResult {
@@ -216,7 +227,8 @@ export class Store implements StoreCalls {
       case 'drop':
         return this.#drop(step)
       case 'source':
-        this.#sql.source.run(step.row)
+        if (step.keepHeadGap) this.#sql.sourceButHeadGap.run(step.row)
+        else this.#sql.source.run(step.row)
         return { kind: 'done' }
     }
   }
@@ -339,8 +351,12 @@ export class Store implements StoreCalls {
 function statements(db: Database.Database) {
   return {
     sources: db.prepare<[], SourceRow>('SELECT * FROM source ORDER BY id'),
-    blocks: db.prepare<[], BlockRow>(
-      'SELECT id, source, first, count, time_ms AS timeMs, length(data) AS bytes FROM block ORDER BY id',
+    cut: db.prepare<[], BlockRow>(
+      'SELECT id, source, first, count, time_ms AS timeMs, length(data) AS bytes FROM block WHERE first IS NOT NULL ORDER BY id',
+    ),
+    uncut: db.prepare<[], UncutTotal>(
+      `SELECT source, count(*) AS blocks, sum(count) AS records, sum(length(data)) AS bytes, min(time_ms) AS oldestMs
+       FROM block WHERE first IS NULL GROUP BY source`,
     ),
     scan: db.prepare<[number, number], BlockRow>(
       'SELECT id, source, first, count, time_ms AS timeMs, length(data) AS bytes FROM block WHERE id > ? AND first IS NULL ORDER BY id LIMIT ?',
@@ -355,6 +371,11 @@ function statements(db: Database.Database) {
       `INSERT INTO source VALUES (@id, @name, @topic, @next, @settled, @assignment, @frozen, @head_gap, @tail_gap)
        ON CONFLICT (id) DO UPDATE SET topic = @topic, next = @next, settled = @settled, assignment = @assignment, frozen = @frozen,
          head_gap = @head_gap, tail_gap = @tail_gap`,
+    ),
+    sourceButHeadGap: db.prepare(
+      `INSERT INTO source VALUES (@id, @name, @topic, @next, @settled, @assignment, @frozen, @head_gap, @tail_gap)
+       ON CONFLICT (id) DO UPDATE SET topic = @topic, next = @next, settled = @settled, assignment = @assignment, frozen = @frozen,
+         tail_gap = @tail_gap`,
     ),
   }
 }

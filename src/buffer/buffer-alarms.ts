@@ -1,0 +1,62 @@
+import type { Gap } from '../record/record.ts'
+import type { Alarms } from '../runtime/alarms.ts'
+import { messageOf } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import type { SourceBuffer } from './source-buffer.ts'
+
+/** What of the buffer needs a person, in a person's words. */
+export class BufferAlarms {
+  readonly #alarms: Alarms
+  readonly #log: Logger
+
+  constructor(alarms: Alarms, log: Logger) {
+    this.#alarms = alarms
+    this.#log = log
+  }
+
+  unwritten(error: unknown): void {
+    const message = messageOf(error)
+    this.#log.error({}, `the buffer could not be written: ${message}`)
+    this.#alarms.raise('disk_full', {
+      message: `The buffer cannot be written: ${message}`,
+      advice:
+        'Free space on the file system of the state directory, or look at the disk. Records are kept in memory meanwhile, as far as they fit.',
+    })
+  }
+
+  written(): void {
+    this.#alarms.clear('disk_full')
+  }
+
+  gaveWay({ source }: SourceBuffer, { records, reason }: Gap): void {
+    this.#log.warn({ source, records, reason }, 'records gave way')
+  }
+
+  full({ source, settings }: SourceBuffer): void {
+    this.#alarms.raise('buffer_full', {
+      source,
+      message: `The buffer is full: ${source} ${settings.whenFull === 'block' ? 'waits' : 'loses records'}.`,
+      advice: 'Look why the core does not take what is buffered; or give the buffer a larger quota.',
+    })
+  }
+
+  roomAgain({ source }: SourceBuffer): void {
+    this.#alarms.clear('buffer_full', source)
+  }
+
+  damaged({ source }: SourceBuffer, records: number): void {
+    this.#alarms.raise('buffer_damaged', {
+      source,
+      message: `${records} buffered records of ${source} cannot be read any more; they are declared as a gap.`,
+      advice: 'The disk gives back other bytes than were written: replace it.',
+    })
+  }
+
+  lost({ source, mark }: SourceBuffer): void {
+    this.#alarms.raise('buffer_lost', {
+      source,
+      message: `The buffer's database was lost; ${source} goes on at number ${mark}.`,
+      advice: 'Look at the disk. What was buffered and not yet sent is declared as a gap.',
+    })
+  }
+}

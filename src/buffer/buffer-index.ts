@@ -1,0 +1,161 @@
+import { HeadraceError } from '../runtime/errors.ts'
+import { NAME_PATTERN } from '../runtime/names.ts'
+import type { Assignment, Freeze } from './buffer.ts'
+import { parseKept } from './kept.ts'
+import type { Marks } from './marks.ts'
+import { type CutRow, SourceBuffer, type SourceHooks, type SourceSettings, UNCUT_WINDOW_MAX } from './source-buffer.ts'
+import type { Opened, SourceRow } from './store.ts'
+import type { AsyncStore } from './store-thread.ts'
+
+/** Rows that one look through the database brings. */
+const SCAN_ROWS = 2_000
+/** How a source is kept that the configuration does not name any more: it only drains. */
+const REMOVED = { whenFull: 'drop_newest', priority: 0, durabilityMs: 1_000 } as const
+
+/** A settled batch that is still on disk: it goes when room is needed, and is sent again when the core asks for it. */
+export interface KeptBatch {
+  readonly source: SourceBuffer
+  readonly row: CutRow
+}
+
+/** All that is known of the database without asking it; its size does not depend on the backlog's. */
+export class BufferIndex {
+  readonly sources = new Map<string, SourceBuffer>()
+  /** Settled first, first. */
+  readonly kept: KeptBatch[] = []
+  keptBytes = 0
+  /** Bytes of encoded batches in memory, over all sources. */
+  readyBytes = 0
+  readonly #byId = new Map<number, SourceBuffer>()
+  readonly #hooks: SourceHooks
+
+  constructor(hooks: SourceHooks) {
+    this.#hooks = hooks
+  }
+
+  /** Takes over what the database holds; sources that are known already keep what they are. */
+  load({ sources, cut, uncut }: Opened): void {
+    for (const row of sources) if (!this.#byId.has(row.id)) this.#addKnown(row)
+    for (const { id, source, first, count, bytes, timeMs } of cut) {
+      if (first !== null) this.#byId.get(source)?.addCut({ id, first, count, bytes, timeMs })
+    }
+    for (const { source, blocks, records, bytes, oldestMs } of uncut) {
+      const found = this.#byId.get(source)
+      if (found) Object.assign(found, { uncutBlocks: blocks, uncutRecords: records, uncutBytes: bytes, uncutSinceMs: oldestMs })
+    }
+    for (const source of this.sources.values()) {
+      for (const row of source.cut) if (row.first + row.count <= source.settled) this.keep({ source, row })
+    }
+    this.kept.sort((a, b) => a.row.id - b.row.id)
+  }
+
+  /** Forgets the blocks and loads them again: after a commit that failed, what is in memory may be ahead of the disk. */
+  reload(opened: Opened): void {
+    this.kept.length = 0
+    this.keptBytes = 0
+    for (const source of this.sources.values()) {
+      source.cut.length = 0
+      source.uncut.length = 0
+      Object.assign(source, { uncutBlocks: 0, uncutRecords: 0, uncutBytes: 0, loadedThrough: 0, dirty: true })
+      source.headGap = parseKept(opened.sources.find(row => row.id === source.id)?.head_gap ?? null)
+    }
+    this.load(opened)
+  }
+
+  /** Sources of the configuration; one that the core has given a topic keeps it. */
+  configure(settings: readonly SourceSettings[]): SourceBuffer[] {
+    return settings.map(each => {
+      if (!NAME_PATTERN.test(each.source)) throw new HeadraceError('internal', `"${each.source}" is no name of a source`)
+      const known = this.sources.get(each.source)
+      if (!known) {
+        const added = this.#add(this.#nextId(), each)
+        added.dirty = true
+        return added
+      }
+      known.settings = { ...each, topic: known.assignment ? known.settings.topic : each.topic }
+      return known
+    })
+  }
+
+  /** Sources whose database is lost, or was moved away because it was damaged: they go on at their marks. Gives those. */
+  restore(marks: Marks): SourceBuffer[] {
+    const lost: SourceBuffer[] = []
+    for (const [name, { topic, mark, assignment }] of Object.entries(marks.sources)) {
+      const source = this.sources.get(name) ?? this.#add(this.#nextId(), { source: name, topic, ...REMOVED })
+      source.mark = Math.max(source.mark, mark)
+      if (source.next > 0 || source.assignment || !assignment) continue
+      Object.assign(source, { next: mark, settled: mark, position: mark, lostBelow: mark, assignment, dirty: true })
+      lost.push(source)
+    }
+    return lost
+  }
+
+  keep(entry: KeptBatch): void {
+    this.kept.push(entry)
+    this.keptBytes += entry.row.bytes
+  }
+
+  /** Batches of this source from `sequence` on are wanted again, and none of them may be forgotten. */
+  unkeepFrom(source: SourceBuffer, sequence: number): void {
+    const staying = this.kept.filter(entry => entry.source !== source || entry.row.first < sequence)
+    this.kept.splice(0, this.kept.length, ...staying)
+    this.keptBytes = this.kept.reduce((sum, { row }) => sum + row.bytes, 0)
+  }
+
+  /** Forgets what is in memory of this source's batches below `sequence`. */
+  dropReady(source: SourceBuffer, sequence: number): void {
+    this.readyBytes -= source.dropReadyBelow(sequence)
+  }
+
+  /** Whether a source has uncut blocks and none of them is known. */
+  isBlind(source: SourceBuffer): boolean {
+    return source.uncutBlocks > 0 && source.uncut.length === 0
+  }
+
+  /** One look through the uncut blocks for all sources whose window is empty; a source that is further on passes over what it knows. */
+  async loadUncut(store: AsyncStore): Promise<void> {
+    const hungry = [...this.sources.values()].filter(
+      source => source.uncutBlocks > source.uncut.length && source.uncut.length < UNCUT_WINDOW_MAX / 2,
+    )
+    const filled = new Set<SourceBuffer>()
+    let after = Math.min(...hungry.map(source => source.loadedThrough))
+    while (hungry.some(source => source.uncut.length === 0 && source.uncutBlocks > 0)) {
+      const rows = await store.scan(after, SCAN_ROWS)
+      for (const row of rows) {
+        const source = this.#byId.get(row.source)
+        if (!source || row.id <= source.loadedThrough || filled.has(source)) continue
+        if (source.uncut.length >= UNCUT_WINDOW_MAX) {
+          filled.add(source)
+          continue
+        }
+        source.uncut.push(row)
+        source.loadedThrough = row.id
+      }
+      const last = rows.at(-1)
+      if (!last) return
+      after = last.id
+    }
+  }
+
+  #addKnown(row: SourceRow): void {
+    const source = this.#add(row.id, { source: row.name, topic: row.topic, ...REMOVED })
+    Object.assign(source, { next: row.next, settled: row.settled, position: row.settled, mark: row.next })
+    source.assignment = parseKept<Assignment>(row.assignment)
+    source.frozen = parseKept<Freeze>(row.frozen)
+    source.headGap = parseKept(row.head_gap)
+    source.tailGap = parseKept(row.tail_gap)
+    // Since before this start: it is declared as soon as it can be.
+    if (source.headGap || source.tailGap) source.gapSinceMs = 0
+  }
+
+  #add(id: number, settings: SourceSettings): SourceBuffer {
+    const source = new SourceBuffer(id, settings, this.#hooks)
+    this.sources.set(settings.source, source)
+    this.#byId.set(id, source)
+    return source
+  }
+
+  #nextId(): number {
+    return Math.max(0, ...this.#byId.keys()) + 1
+  }
+}

@@ -1,0 +1,27 @@
+import type { Gap, GapReason } from '../record/record.ts'
+import type { Plan } from './plan.ts'
+import type { SourceBuffer } from './source-buffer.ts'
+
+/** A gap that no record has declared for so long is declared by a placeholder, ms. */
+const SILENT_GAP_MS = 60_000
+
+export function gapAt(records: number, fromMs: number, toMs: number, reason: GapReason): Gap {
+  return { records, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), reason }
+}
+
+/** Whether something is missing at the end of a source, and no record comes that could say so. */
+export function isSilentGap(source: SourceBuffer, nowMs: number): boolean {
+  if (source.gapSinceMs === undefined || nowMs - source.gapSinceMs < SILENT_GAP_MS) return false
+  return source.uncutBlocks === 0 && !source.hasPending && source.assignment !== undefined && source.frozen === undefined
+}
+
+/** Declares a silent gap with a record that says nothing else. */
+export function declareGap(plan: Plan, source: SourceBuffer, nowMs: number): void {
+  const gap = source.headGap ?? source.tailGap
+  if (!gap) return
+  if (source.headGap) source.headGap = undefined
+  else source.tailGap = undefined
+  source.gapSinceMs = source.tailGap ? nowMs : undefined
+  plan.placeholder(source, { from: source.next, count: 1, timeMs: nowMs, gap })
+  plan.steps.push({ step: { kind: 'source', row: source.toRow() }, done: () => {} })
+}

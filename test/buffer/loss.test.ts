@@ -1,0 +1,320 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { CutBatch, EdgeBuffer } from '../../src/buffer/buffer.ts'
+import { READY_BYTES_MAX } from '../../src/buffer/plan.ts'
+import { SimulatedClock } from '../support/simulated-clock.ts'
+import { ASSIGNMENT, Bench, declared, isContiguous, outletOf, put, recordsOf, takeRecords } from './harness.ts'
+
+const SMALL_QUOTA = 400 * 1024
+
+let bench: Bench
+beforeEach(() => {
+  bench = new Bench()
+})
+afterEach(() => bench.end())
+
+/** Random bytes do not compress: the quota is reached after as many as one would think. */
+const noise = (number: number) => `${number}:${randomBytes(600).toString('hex')}`
+const numberOf = (text: string | null) => Number(text?.split(':')[0])
+
+async function fill(buffer: EdgeBuffer, source: string, from: number, count: number): Promise<void> {
+  for (let number = from; number < from + count; number++) {
+    put(buffer, source, noise(number))
+    if (number % 10 === 9) await buffer.inlet(source).stored()
+  }
+  await buffer.inlet(source).stored()
+}
+
+describe('when the disk has no more room', () => {
+  test('drop_oldest: the newest stay, and the next record says how many are missing before it', async () => {
+    const buffer = await bench.open({ quotaBytes: SMALL_QUOTA, sources: { 'pump-1': { whenFull: 'drop_oldest' } } })
+    await fill(buffer, 'pump-1', 0, 1_000)
+    const kept = outletOf(buffer).buffered().records
+    expect(kept).toBeLessThan(500)
+    expect(buffer.inlet('pump-1').counts().dropped).toBe(1_000 - kept)
+    await outletOf(buffer).assign(ASSIGNMENT)
+    buffer.attachLink(() => {})
+    const records = recordsOf(await takeRecords(buffer, 'pump-1', kept))
+    expect(records[0]?.gap).toMatchObject({ records: 1_000 - kept, reason: 'buffer_full' })
+    expect(declared(records)).toBe(1_000 - kept)
+    expect(records.map(({ text }) => numberOf(text))).toEqual(Array.from({ length: kept }, (_, index) => 1_000 - kept + index))
+    expect(isContiguous(records)).toBe(true)
+  })
+
+  test('a gap that no record has declared yet outlives a power cut', async () => {
+    const buffer = await bench.open({ quotaBytes: SMALL_QUOTA, sources: { 'pump-1': { whenFull: 'drop_oldest' } } })
+    for (let number = 0; number < 1_000; number++) {
+      put(buffer, 'pump-1', noise(number))
+      if (number % 10 === 9) await buffer.inlet('pump-1').stored()
+    }
+    await buffer.inlet('pump-1').stored()
+    const copy = bench.cut()
+    try {
+      const reopened = await copy.open({ quotaBytes: SMALL_QUOTA })
+      const kept = outletOf(reopened).buffered().records
+      await outletOf(reopened).assign(ASSIGNMENT)
+      reopened.attachLink(() => {})
+      expect(declared(recordsOf(await takeRecords(reopened, 'pump-1', kept))) + kept).toBe(1_000)
+    } finally {
+      await copy.end()
+    }
+  })
+
+  test('drop_newest: what was first stays, and who comes after says what is missing', async () => {
+    const buffer = await bench.open({ quotaBytes: SMALL_QUOTA, sources: { 'pump-1': { whenFull: 'drop_newest' } } })
+    await fill(buffer, 'pump-1', 0, 1_000)
+    const kept = outletOf(buffer).buffered().records
+    expect(kept).toBeLessThan(500)
+    await outletOf(buffer).assign(ASSIGNMENT)
+    buffer.attachLink(() => {})
+    const first = await takeRecords(buffer, 'pump-1', kept)
+    outletOf(buffer).settle(kept)
+    await fill(buffer, 'pump-1', 1_000, 1)
+    const records = recordsOf([...first, ...(await takeRecords(buffer, 'pump-1', 1))])
+    expect(records.slice(0, kept).map(({ text }) => numberOf(text))).toEqual(Array.from({ length: kept }, (_, index) => index))
+    expect(declared(records) + records.length).toBe(1_001)
+    expect(isContiguous(records)).toBe(true)
+  })
+
+  test('block: the device waits until there is room, and nothing is missing', async () => {
+    const buffer = await bench.open({ quotaBytes: SMALL_QUOTA, sources: { 'pump-1': { whenFull: 'block' } } })
+    await outletOf(buffer).assign(ASSIGNMENT)
+    let number = 0
+    while (put(buffer, 'pump-1', noise(number)) === 'taken') {
+      number += 1
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    expect(bench.alarms.list()).toMatchObject([{ code: 'buffer_full', source: 'pump-1' }])
+    let isStored = false
+    void buffer
+      .inlet('pump-1')
+      .stored()
+      .then(() => (isStored = true))
+    const roomAgain = new Promise<void>(resolve => buffer.inlet('pump-1').onRoom(resolve))
+    await new Promise(resolve => setTimeout(resolve, 50))
+    // Nobody is told that something is on disk which only waits for room.
+    expect(isStored).toBe(false)
+    buffer.attachLink(() => {})
+    // Settled as they go, as by a link: what waits in memory can be written only when others have gone.
+    const taken: CutBatch[] = []
+    for (let end = 0; end < number; ) {
+      const [batch] = await takeRecords(buffer, 'pump-1', 1)
+      if (!batch) break
+      taken.push(batch)
+      end = batch.sequence + batch.count
+      outletOf(buffer).settle(end)
+    }
+    await roomAgain
+    expect(put(buffer, 'pump-1', noise(number))).toBe('taken')
+    const records = recordsOf(taken)
+    expect(records.map(({ text }) => numberOf(text))).toEqual(Array.from({ length: number }, (_, index) => index))
+    expect(declared(records)).toBe(0)
+  })
+
+  test('the source of lowest priority gives way first, also when another one fills the disk', async () => {
+    const sources = { chatty: { priority: 9 }, quiet: { priority: 1 } }
+    const buffer = await bench.open({ quotaBytes: SMALL_QUOTA, sources })
+    await fill(buffer, 'quiet', 0, 60)
+    await fill(buffer, 'chatty', 0, 200)
+    expect(buffer.inlet('chatty').counts().dropped).toBe(0)
+    await fill(buffer, 'chatty', 200, 300)
+    expect(outletOf(buffer, 'quiet').buffered().records).toBe(0)
+    expect(buffer.inlet('quiet').counts().dropped).toBe(60)
+  })
+
+  test('settled batches make room before anything is lost', async () => {
+    const buffer = await bench.open({ quotaBytes: SMALL_QUOTA, rewindBytes: 2 ** 30 })
+    await outletOf(buffer).assign(ASSIGNMENT)
+    buffer.attachLink(() => {})
+    for (let round = 0; round < 20; round++) {
+      await fill(buffer, 'pump-1', round * 50, 50)
+      await takeRecords(buffer, 'pump-1', 50)
+      outletOf(buffer).settle((round + 1) * 50)
+    }
+    expect(buffer.inlet('pump-1').counts().dropped).toBe(0)
+  })
+
+  test('a value that no batch can hold is counted as missing, not as a crash', async () => {
+    const buffer = await bench.open()
+    expect(put(buffer, 'pump-1', 'x'.repeat(1_000_000))).toBe('dropped')
+    put(buffer, 'pump-1', 'after')
+    await buffer.inlet('pump-1').stored()
+    await outletOf(buffer).assign(ASSIGNMENT)
+    buffer.attachLink(() => {})
+    expect(recordsOf(await takeRecords(buffer, 'pump-1', 1))).toMatchObject([{ text: 'after', gap: { records: 1 } }])
+  })
+})
+
+test('records older than their time limit give way, and are declared', async () => {
+  const clock = new SimulatedClock()
+  const buffer = await bench.open({ clock, sources: { 'pump-1': { ttlMs: 60_000 } } })
+  const old = clock.wallMs()
+  for (let number = 0; number < 5; number++) put(buffer, 'pump-1', `${number}`, old)
+  await clock.pass(10)
+  put(buffer, 'pump-1', 'fresh', old + 90_000)
+  await clock.pass(95_000)
+  await outletOf(buffer).assign(ASSIGNMENT)
+  buffer.attachLink(() => {})
+  await clock.pass(10)
+  expect(recordsOf(await takeRecords(buffer, 'pump-1', 1))).toMatchObject([
+    { text: 'fresh', gap: { records: 5, reason: 'expired' } },
+  ])
+})
+
+test('a gap at the end of a silent source is declared by a placeholder', async () => {
+  const clock = new SimulatedClock()
+  const buffer = await bench.open({ clock })
+  await outletOf(buffer).assign(ASSIGNMENT)
+  buffer.attachLink(() => {})
+  put(buffer, 'pump-1', 'x'.repeat(1_000_000), clock.wallMs())
+  await clock.pass(70_000)
+  expect(recordsOf(await takeRecords(buffer, 'pump-1', 1))).toMatchObject([{ text: null, gap: { records: 1 } }])
+})
+
+describe('when the disk gives back other bytes', () => {
+  function damage(select: string): number {
+    const db = new Database(join(bench.folder, 'edge', 'buffer.db'))
+    const ids = db.prepare<[], { id: number; data: Buffer }>(select).all()
+    for (const { id, data } of ids) {
+      data[data.length - 1] = (data.at(-1) ?? 0) ^ 0xff
+      db.prepare('UPDATE block SET data = ? WHERE id = ?').run(data, id)
+    }
+    db.close()
+    return ids.length
+  }
+
+  async function cutBatches(): Promise<void> {
+    const buffer = await bench.open()
+    await outletOf(buffer).assign(ASSIGNMENT)
+    buffer.attachLink(() => {})
+    for (let number = 0; number < 30; number++) {
+      put(buffer, 'pump-1', `${number}`)
+      if (number % 10 === 9) await buffer.inlet('pump-1').stored()
+    }
+    await bench.close(buffer)
+  }
+
+  test('a damaged batch is a placeholder of as many numbers, and what follows keeps its place', async () => {
+    await cutBatches()
+    expect(damage('SELECT id, data FROM block WHERE first = 10')).toBe(1)
+    const buffer = await bench.open()
+    buffer.attachLink(() => {})
+    const records = recordsOf(await takeRecords(buffer, 'pump-1', 30))
+    expect(isContiguous(records)).toBe(true)
+    expect(records.map(({ text }) => text)).toEqual([
+      ...Array.from({ length: 10 }, (_, index) => `${index}`),
+      ...Array(10).fill(null),
+      ...Array.from({ length: 10 }, (_, index) => `${20 + index}`),
+    ])
+    expect(records[10]?.gap).toMatchObject({ records: 10, reason: 'buffer_lost' })
+    expect(bench.alarms.list().map(({ code }) => code)).toContain('buffer_damaged')
+  })
+
+  test('a damaged block of the backlog is declared by the batch that is made of the rest', async () => {
+    let buffer = await bench.open()
+    for (let number = 0; number < 30; number++) {
+      put(buffer, 'pump-1', `${number}`)
+      if (number % 10 === 9) await buffer.inlet('pump-1').stored()
+    }
+    await bench.close(buffer)
+    expect(damage('SELECT id, data FROM block ORDER BY id LIMIT 1')).toBe(1)
+    buffer = await bench.open()
+    await outletOf(buffer).assign(ASSIGNMENT)
+    buffer.attachLink(() => {})
+    const records = recordsOf(await takeRecords(buffer, 'pump-1', 20))
+    expect(records.map(({ text }) => text)).toEqual(Array.from({ length: 20 }, (_, index) => `${10 + index}`))
+    expect(records[0]?.gap).toMatchObject({ records: 10, reason: 'buffer_lost' })
+  })
+
+  test('a database that is damaged is moved aside, and no number is given away twice', async () => {
+    await cutBatches()
+    writeFileSync(join(bench.folder, 'edge', 'buffer.db'), randomBytes(40_000))
+    const buffer = await bench.open()
+    const outlet = outletOf(buffer)
+    expect(outlet.next).toBeGreaterThanOrEqual(30)
+    expect(outlet.assignment).toEqual(ASSIGNMENT)
+    const aside = readdirSync(join(bench.folder, 'edge')).find(name => name.startsWith('damaged-'))
+    expect(aside && existsSync(join(bench.folder, 'edge', aside, 'buffer.db'))).toBe(true)
+    const { next } = outlet
+    // The log ends at 20: the gateway fills up to what it may have given away.
+    await outlet.fill(20, next)
+    buffer.attachLink(() => {})
+    const records = recordsOf(await takeRecords(buffer, 'pump-1', next - 20))
+    expect(isContiguous(records, 20)).toBe(true)
+    expect(records.every(({ text }) => text === null)).toBe(true)
+    put(buffer, 'pump-1', 'goes on')
+    expect(recordsOf(await takeRecords(buffer, 'pump-1', 1))).toMatchObject([{ sequence: next, text: 'goes on' }])
+  })
+
+  test('marks that cannot be read stop the start, with what to do', async () => {
+    await cutBatches()
+    writeFileSync(join(bench.folder, 'edge', 'marks.json'), '{"version":1')
+    await expect(bench.open()).rejects.toMatchObject({ code: 'buffer_corrupt', advice: expect.stringContaining('backup') })
+  })
+})
+
+test('what the core has lost and the gateway has forgotten is filled with placeholders', async () => {
+  const buffer = await bench.open({ rewindBytes: 4_096 })
+  await outletOf(buffer).assign(ASSIGNMENT)
+  buffer.attachLink(() => {})
+  for (let round = 0; round < 10; round++) {
+    await fill(buffer, 'pump-1', round * 10, 10)
+    await takeRecords(buffer, 'pump-1', 10)
+    outletOf(buffer).settle((round + 1) * 10)
+  }
+  await fill(buffer, 'pump-1', 100, 10)
+  await outletOf(buffer).rewind(30)
+  const records = recordsOf(await takeRecords(buffer, 'pump-1', 80))
+  expect(isContiguous(records, 30)).toBe(true)
+  expect(records[0]).toMatchObject({ text: null, gap: { reason: 'core_lost' } })
+  const [kept] = records.filter(({ text }) => text !== null)
+  expect(kept && numberOf(kept.text)).toBe(kept?.sequence)
+  expect(declared(records)).toBe((kept?.sequence ?? 0) - 30)
+})
+
+test('a resumed source goes on at the end of the log, and what had no place is set aside and declared', async () => {
+  const buffer = await bench.open()
+  await outletOf(buffer).assign(ASSIGNMENT)
+  buffer.attachLink(() => {})
+  await fill(buffer, 'pump-1', 0, 10)
+  await takeRecords(buffer, 'pump-1', 10)
+  await outletOf(buffer).freeze({ code: 'log_ahead', message: 'm', advice: 'a' })
+  await outletOf(buffer).resume({ ...ASSIGNMENT, epoch: 1, epochStart: 500 }, 500)
+  await fill(buffer, 'pump-1', 10, 1)
+  const records = recordsOf(await takeRecords(buffer, 'pump-1', 2))
+  expect(records).toMatchObject([{ sequence: 500, text: null, gap: { records: 10, reason: 'resumed' } }, { sequence: 501 }])
+  expect(readdirSync(join(bench.folder, 'edge', 'set-aside')).length).toBeGreaterThan(0)
+})
+
+test('what is ready in memory is bounded over all sources, and none of them is left out', async () => {
+  const names = Array.from({ length: 80 }, (_, index) => `s-${index}`)
+  const sources = Object.fromEntries(names.map(name => [name, {}]))
+  const buffer = await bench.open({ sources, quotaBytes: 2 ** 30 })
+  const noisy = randomBytes(8_000)
+  for (const name of names) {
+    for (let number = 0; number < 100; number++) buffer.inlet(name).append(Date.now(), noisy, 0, noisy.length)
+    await outletOf(buffer, name).assign(ASSIGNMENT)
+  }
+  await buffer.inlet('s-0').stored()
+  const ready = new Set<string>()
+  buffer.attachLink(source => ready.add(source))
+  await new Promise(resolve => setTimeout(resolve, 1_500))
+  // Nothing was taken so far: each source has something, and all together not more than the bound and one batch each.
+  expect(ready.size).toBe(names.length)
+  let bytes = 0
+  let largest = 0
+  for (const name of names) {
+    for (let batch = outletOf(buffer, name).take(); batch; batch = outletOf(buffer, name).take()) {
+      bytes += batch.bytes.length
+      largest = Math.max(largest, batch.bytes.length)
+    }
+  }
+  expect(bytes).toBeLessThan(READY_BYTES_MAX + names.length * largest)
+  for (const name of names) {
+    await takeRecords(buffer, name, 100 - outletOf(buffer, name).position)
+    expect(outletOf(buffer, name).position).toBe(100)
+  }
+})
