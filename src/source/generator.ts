@@ -29,7 +29,7 @@ class GeneratorSource implements Source {
   readonly #stopping = new AbortController()
   readonly #seed: number
   readonly #buffer: Buffer
-  readonly #lines: readonly Buffer[]
+  readonly #file: { readonly part: Lines; release(): void } | undefined
   #loop: Promise<void> | undefined
   #paused: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
 
@@ -38,7 +38,8 @@ class GeneratorSource implements Source {
     this.#context = context
     this.#seed = seedOf(options.seed, context.source.source)
     this.#buffer = Buffer.allocUnsafe(PAYLOAD_BYTES_MAX + options.bytes)
-    this.#lines = options.payload_file === undefined ? [] : linesOf(options.payload_file)
+    const { payload_file: path } = options
+    this.#file = path === undefined ? undefined : context.shared.use(`lines of ${path}`, () => linesOf(path))
   }
 
   async start(): Promise<void> {
@@ -49,6 +50,7 @@ class GeneratorSource implements Source {
     this.#stopping.abort(new Error('stopping'))
     this.resume()
     await this.#loop
+    this.#file?.release()
   }
 
   pause(): void {
@@ -83,7 +85,8 @@ class GeneratorSource implements Source {
   #give(number: number): void {
     const { payload, bytes } = this.#options
     const timeMs = Math.floor(this.#context.clock.wallMs())
-    const line = this.#lines[number % this.#lines.length]
+    const lines = this.#file?.part.lines
+    const line = lines?.[(number + this.#seed) % lines.length]
     if (line) {
       this.#context.message(line, timeMs)
       return
@@ -93,11 +96,18 @@ class GeneratorSource implements Source {
   }
 }
 
-function linesOf(path: string): Buffer[] {
-  return readFileSync(path, 'utf8')
+interface Lines {
+  readonly lines: readonly Buffer[]
+  close(): void
+}
+
+function linesOf(path: string): Lines {
+  const text = readFileSync(path, 'utf8')
+  const lines = text
     .split('\n')
     .filter(line => line !== '')
     .map(line => Buffer.from(line))
+  return { lines, close: () => {} }
 }
 
 /** Records out of nothing, for tests, demonstrations and benchmarks. */

@@ -10,6 +10,7 @@ import { kafkaClassPath } from './provision.ts'
 export interface ClusterOptions {
   /** Brokers, each of which is a controller too: 1 (the default) or 3. */
   readonly brokers?: number
+  readonly heapMb?: number
   /** Settings of server.properties, over the ones below. */
   readonly settings?: Record<string, string | number>
 }
@@ -25,11 +26,14 @@ export interface ToolLimits {
   readonly limitMs?: number
   /** What the tool reads from its standard input. */
   readonly input?: string
+  /** Flags of the Java machine; those of a tool that runs for a second unless set. */
+  readonly javaFlags?: readonly string[]
 }
 
 const HEAP_MB_ALONE = 512
 const HEAP_MB_OF_SEVERAL = 320
 const TOOL_LIMIT_MS = 60_000
+const SHORT_TOOL_FLAGS = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 /** Between the look for a free port and the broker's own bind somebody else may take it. */
 const START_ATTEMPTS_MAX = 3
 
@@ -81,7 +85,7 @@ export class KafkaCluster {
     const controllerPorts = await Promise.all(nodes.map(() => freePort()))
     const voters = nodes.map((node, index) => `${node}@127.0.0.1:${controllerPorts[index]}`).join(',')
     const replicas = Math.min(3, nodes.length)
-    const heapMb = nodes.length === 1 ? HEAP_MB_ALONE : HEAP_MB_OF_SEVERAL
+    const heapMb = options.heapMb ?? (nodes.length === 1 ? HEAP_MB_ALONE : HEAP_MB_OF_SEVERAL)
     const brokers = nodes.map((node, index) => {
       const listener = `PLAINTEXT://127.0.0.1:${ports[index]}`
       const properties = {
@@ -175,7 +179,7 @@ export class KafkaCluster {
    */
   tool(mainClass: string, args: readonly string[], limits: ToolLimits = {}): Promise<ToolRun> {
     return new Promise((resolve, reject) => {
-      const flags = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn']
+      const flags = [...(limits.javaFlags ?? SHORT_TOOL_FLAGS), '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn']
       const child = this.#java.spawn([...flags, '-cp', this.#classPath, mainClass, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
       const limit = setTimeout(() => child.kill('SIGKILL'), limits.limitMs ?? TOOL_LIMIT_MS)
       let stdout = ''

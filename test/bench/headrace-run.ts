@@ -1,0 +1,148 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freePort } from '../../hardware/simulators/free-port.ts'
+import type { EdgeStatus } from '../../src/cli/edge-process.ts'
+import { controlPath } from '../../src/cli/state-paths.ts'
+import { control } from '../../src/console/control-client.ts'
+import { pause, systemClock } from '../../src/runtime/clock.ts'
+import { HeadraceProcess } from '../support/headrace-process.ts'
+import { until } from '../support/until.ts'
+import { cpuSeconds, peakRssMib } from './process-figures.ts'
+
+const LIMIT_MS = 180_000
+const LOOK_EVERY_MS = 20
+
+export interface RunOptions {
+  readonly brokers: readonly string[]
+  readonly topic: string
+  readonly sources: number
+  readonly records: number
+  readonly payloadFile: string
+  /** `through`: generators, store and link at once. `drain`: all is stored before the core is there. */
+  readonly shape: 'through' | 'drain'
+}
+
+export interface HeadraceRun {
+  readonly recordsPerSecond: number
+  readonly edgeCpuSecondsPerMillion: number
+  readonly coreCpuSecondsPerMillion: number
+  readonly edgePeakMib: number
+  readonly corePeakMib: number
+  readonly diskBytesPerRecord: number
+}
+
+/** Edge and core as two processes, their files on a real disk, from the generators to the last settled record. */
+export async function runHeadrace(options: RunOptions): Promise<HeadraceRun> {
+  const folder = mkdtempSync(join(tmpdir(), 'headrace-bench-'))
+  const { edge, core } = await processes(folder, options)
+  try {
+    return await (options.shape === 'through' ? through(edge, core, folder, options) : drain(edge, core, folder, options))
+  } finally {
+    await edge.end()
+    await core.end()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Counted from the moment the edge is there: its own start is a few tenths of a second that a longer run makes small. */
+async function through(edge: HeadraceProcess, core: HeadraceProcess, folder: string, options: RunOptions): Promise<HeadraceRun> {
+  core.start()
+  await running(folder, 'core')
+  const coreCpu = cpuSeconds(core.pid ?? 0)
+  edge.start()
+  const first = await running(folder, 'edge')
+  return measure({ edge, core, folder, records: options.records, edgeCpu: 0, coreCpu, settledBefore: settledOf(first) })
+}
+
+async function drain(edge: HeadraceProcess, core: HeadraceProcess, folder: string, options: RunOptions): Promise<HeadraceRun> {
+  edge.start()
+  await until(
+    'all is stored',
+    async () => {
+      const status = await edgeStatus(folder)
+      return status?.sources.reduce((sum, { buffered }) => sum + buffered.records, 0) === options.records
+    },
+    LIMIT_MS,
+  )
+  const edgeCpu = cpuSeconds(edge.pid ?? 0)
+  core.start()
+  await running(folder, 'core')
+  const coreCpu = cpuSeconds(core.pid ?? 0)
+  await until('the first batch is settled', async () => settledOf(await edgeStatus(folder)) > 0, LIMIT_MS)
+  const settledBefore = settledOf(await edgeStatus(folder))
+  return measure({ edge, core, folder, records: options.records, edgeCpu, coreCpu, settledBefore })
+}
+
+async function measure(run: {
+  edge: HeadraceProcess
+  core: HeadraceProcess
+  folder: string
+  records: number
+  edgeCpu: number
+  coreCpu: number
+  settledBefore: number
+}): Promise<HeadraceRun> {
+  const { edge, core, folder, records, settledBefore } = run
+  const from = performance.now()
+  let status = await edgeStatus(folder)
+  while (settledOf(status) < records) {
+    if (performance.now() - from > LIMIT_MS)
+      throw new Error(`only ${settledOf(status)} of ${records} records within ${LIMIT_MS} ms`)
+    await pause(systemClock, LOOK_EVERY_MS)
+    status = await edgeStatus(folder)
+  }
+  const seconds = (performance.now() - from) / 1_000
+  const perMillion = (pid: number | undefined, before: number) => ((cpuSeconds(pid ?? 0) - before) / records) * 1e6
+  return {
+    recordsPerSecond: (records - settledBefore) / seconds,
+    edgeCpuSecondsPerMillion: perMillion(edge.pid, run.edgeCpu),
+    coreCpuSecondsPerMillion: perMillion(core.pid, run.coreCpu),
+    edgePeakMib: peakRssMib(edge.pid ?? 0),
+    corePeakMib: peakRssMib(core.pid ?? 0),
+    diskBytesPerRecord: (status?.disk.written_bytes ?? Number.NaN) / records,
+  }
+}
+
+function settledOf(status: EdgeStatus | undefined): number {
+  return status?.sources.reduce((sum, { settled }) => sum + settled, 0) ?? 0
+}
+
+/** Asked over the control socket, and not by a command: a process started for each look would take the CPU that is measured. */
+function edgeStatus(folder: string): Promise<EdgeStatus | undefined> {
+  return control<EdgeStatus>(controlPath(join(folder, 'edge-state'), 'edge'), 'status').catch(() => undefined)
+}
+
+function running(folder: string, role: 'edge' | 'core'): Promise<EdgeStatus> {
+  const path = controlPath(join(folder, `${role}-state`), role)
+  return until(`${role} is there`, () => control<EdgeStatus>(path, 'status').catch(() => undefined), LIMIT_MS)
+}
+
+async function processes(folder: string, options: RunOptions): Promise<{ edge: HeadraceProcess; core: HeadraceProcess }> {
+  const port = await freePort()
+  const { sources, records, payloadFile, topic } = options
+  const generators = Array.from(
+    { length: sources },
+    (_, index) =>
+      `  source-${index}: { generator: { records_per_second: 0, count: ${records / sources}, seed: ${index}, payload_file: ${JSON.stringify(payloadFile)}, ahead: ${options.shape === 'drain' ? records : 20_000} } }`,
+  )
+  const pipeline = join(folder, 'bench.yaml')
+  writeFileSync(pipeline, `pipeline: ${topic}\ndurability: 20ms\nsources:\n${generators.join('\n')}\n`)
+  const core = join(folder, 'core.yaml')
+  const brokers = JSON.stringify(options.brokers)
+  writeFileSync(
+    core,
+    `state: ${join(folder, 'core-state')}\nlog: { kafka: { brokers: ${brokers} } }\ningress: { listen: "amqp://127.0.0.1:${port}" }\n`,
+  )
+  const edge = join(folder, 'edge.yaml')
+  writeFileSync(
+    edge,
+    `gateway: bench-${topic}\nstate: ${join(folder, 'edge-state')}\nuplink: { url: "amqp://127.0.0.1:${port}" }\npipelines: [${JSON.stringify(pipeline)}]\n`,
+  )
+  for (const role of ['edge', 'core']) mkdirSync(join(folder, `${role}-state`))
+  const logPath = (role: string) => join(folder, `${role}.log`)
+  return {
+    edge: new HeadraceProcess({ name: 'edge', args: ['edge', '--config', edge], logPath: logPath('edge') }),
+    core: new HeadraceProcess({ name: 'core', args: ['core', '--config', core], logPath: logPath('core') }),
+  }
+}
