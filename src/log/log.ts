@@ -42,7 +42,7 @@ export interface PartitionEnd {
 /** An expected outcome is a value; only what the caller could not have asked about is thrown. */
 export type Appended =
   | { readonly outcome: 'appended'; readonly offset: number }
-  /** The log had this very batch already; `offset` is where. */
+  /** The log had this very batch already; `offset` is where. An engine that cannot tell says `appended`, with that offset. */
   | { readonly outcome: 'repeated'; readonly offset: number }
   /** Not stored. `gap`: not the next number. `fenced`: an older epoch. `proof_void`: read the end again first. */
   | {

@@ -39,6 +39,8 @@ export async function runHeadrace(options: RunOptions): Promise<HeadraceRun> {
   try {
     return await (options.shape === 'through' ? through(edge, core, folder, options) : drain(edge, core, folder, options))
   } finally {
+    await edge.stop()
+    await core.stop()
     await edge.end()
     await core.end()
     rmSync(folder, { recursive: true, force: true })

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { checkBatchCrc, readBatchHeader } from '../../record/batch-header.ts'
+import { visitRecords } from '../../record/batch-reader.ts'
 import { BASE_SEQUENCE_MODULUS, type EncodedBatch } from '../../record/record.ts'
 import { type Clock, pause } from '../../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
@@ -57,7 +58,16 @@ class AlwaysValid {
 
 /** Opens the embedded log, making it where there is none. Rejects with `log_unavailable` or `config_invalid`. */
 export async function openSqliteLog(options: SqliteLogOptions): Promise<Log> {
-  return new SqliteLog(options)
+  try {
+    return new SqliteLog(options)
+  } catch (cause) {
+    if (cause instanceof HeadraceError) throw cause
+    throw new HeadraceError('log_unavailable', `${options.path} cannot be opened as a log: ${messageOf(cause)}`, {
+      advice:
+        'Look at the disk and at who may write there; a damaged file is restored from a backup, and the gateways send again what it lacks.',
+      cause,
+    })
+  }
 }
 
 /**
@@ -70,6 +80,7 @@ class SqliteLog implements Log {
   readonly #uuid: string
   readonly #proof: EndProof = new AlwaysValid() as EndProof
   readonly #waiting = new Set<() => void>()
+  readonly #statements = new Map<string, Database.Statement>()
   #pending: Pending[] = []
   #scheduled = false
   #closed = false
@@ -94,11 +105,11 @@ class SqliteLog implements Log {
     if (version === 0) {
       this.#db.transaction(() => {
         this.#db.exec(SCHEMA)
-        this.#db.prepare('INSERT INTO meta VALUES (?)').run(randomUUID())
+        this.#prepare('INSERT INTO meta VALUES (?)').run(randomUUID())
         this.#db.pragma(`user_version = ${SCHEMA_VERSION}`)
       })()
     }
-    this.#uuid = (this.#db.prepare('SELECT uuid FROM meta').get() as { uuid: string }).uuid
+    this.#uuid = (this.#prepare('SELECT uuid FROM meta').get() as { uuid: string }).uuid
   }
 
   async identity(): Promise<LogIdentity> {
@@ -106,36 +117,33 @@ class SqliteLog implements Log {
   }
 
   async claimOf(source: SourceId): Promise<Claim | undefined> {
-    const row = this.#db
-      .prepare<[string, string], ClaimRow>('SELECT * FROM claims WHERE gateway = ? AND source = ? ORDER BY at DESC LIMIT 1')
-      .get(source.gateway, source.source)
+    const row = this.#prepare<[string, string], ClaimRow>(
+      'SELECT * FROM claims WHERE gateway = ? AND source = ? ORDER BY at DESC LIMIT 1',
+    ).get(source.gateway, source.source)
     return row && this.#claim(row)
   }
 
   async claims(): Promise<Claim[]> {
-    return this.#db
-      .prepare<[], ClaimRow>(
-        'SELECT * FROM claims WHERE at IN (SELECT max(at) FROM claims GROUP BY gateway, source) ORDER BY topic, partition',
-      )
+    return this.#prepare<[], ClaimRow>(
+      'SELECT * FROM claims WHERE at IN (SELECT max(at) FROM claims GROUP BY gateway, source) ORDER BY topic, partition',
+    )
       .all()
       .map(row => this.#claim(row))
   }
 
   async claim(source: SourceId, topic: string): Promise<Claim> {
     return this.#db.transaction(() => {
-      const row = this.#db
-        .prepare<[string, string], ClaimRow>('SELECT * FROM claims WHERE gateway = ? AND source = ? ORDER BY at DESC LIMIT 1')
-        .get(source.gateway, source.source)
+      const row = this.#prepare<[string, string], ClaimRow>(
+        'SELECT * FROM claims WHERE gateway = ? AND source = ? ORDER BY at DESC LIMIT 1',
+      ).get(source.gateway, source.source)
       if (row) return this.#claim(row)
-      const { partition } = this.#db
-        .prepare<[string], { partition: number }>(
-          'SELECT coalesce(max(partition) + 1, 0) AS partition FROM partitions WHERE topic = ?',
-        )
-        .get(topic) ?? { partition: 0 }
-      this.#db.prepare('INSERT INTO partitions (topic, partition, first, next) VALUES (?, ?, 0, 0)').run(topic, partition)
-      const { producer } = this.#db
-        .prepare<[], { producer: number }>('SELECT coalesce(max(producer) + 1, 1) AS producer FROM claims')
-        .get() ?? {
+      const { partition } = this.#prepare<[string], { partition: number }>(
+        'SELECT coalesce(max(partition) + 1, 0) AS partition FROM partitions WHERE topic = ?',
+      ).get(topic) ?? { partition: 0 }
+      this.#prepare('INSERT INTO partitions (topic, partition, first, next) VALUES (?, ?, 0, 0)').run(topic, partition)
+      const { producer } = this.#prepare<[], { producer: number }>(
+        'SELECT coalesce(max(producer) + 1, 1) AS producer FROM claims',
+      ).get() ?? {
         producer: 1,
       }
       return this.#addClaim({ ...source, topic, partition, producer, epoch: 0, epoch_start: 0 })
@@ -167,9 +175,9 @@ class SqliteLog implements Log {
 
   async lastBatch(place: Place): Promise<{ sequence: number; count: number; crc: number } | undefined> {
     const { number } = this.#partition(place)
-    const row = this.#db
-      .prepare<[number], BatchRow>('SELECT first, last, data FROM batches WHERE partition = ? ORDER BY last DESC LIMIT 1')
-      .get(number)
+    const row = this.#prepare<[number], BatchRow>(
+      'SELECT first, last, data FROM batches WHERE partition = ? ORDER BY last DESC LIMIT 1',
+    ).get(number)
     return row && { sequence: row.first, count: row.last - row.first + 1, crc: readBatchHeader(row.data).crc }
   }
 
@@ -195,32 +203,30 @@ class SqliteLog implements Log {
 
   async offsetAt(place: Place, timeMs: number): Promise<number> {
     const { number, next } = this.#partition(place)
-    const row = this.#db
-      .prepare<[number, number], { first: number }>(
-        'SELECT first FROM batches WHERE partition = ? AND max_time >= ? ORDER BY last LIMIT 1',
-      )
-      .get(number, timeMs)
-    return row?.first ?? next
+    const row = this.#prepare<[number, number], BatchRow>(
+      'SELECT first, last, data FROM batches WHERE partition = ? AND max_time >= ? ORDER BY last LIMIT 1',
+    ).get(number, timeMs)
+    return row ? firstNotOlder(row, timeMs) : next
   }
 
   async trim(place: Place, before: number): Promise<void> {
     const { number, first, next } = this.#partition(place)
     const to = Math.min(Math.max(before, first), next)
     this.#db.transaction(() => {
-      this.#db.prepare('DELETE FROM batches WHERE partition = ? AND last < ?').run(number, to)
-      this.#db.prepare('UPDATE partitions SET first = ? WHERE number = ?').run(to, number)
+      this.#prepare('DELETE FROM batches WHERE partition = ? AND last < ?').run(number, to)
+      this.#prepare('UPDATE partitions SET first = ? WHERE number = ?').run(to, number)
     })()
   }
 
   async commitOffsets(group: string, offsets: readonly Cursor[]): Promise<void> {
-    const set = this.#db.prepare('INSERT INTO offsets VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next')
+    const set = this.#prepare('INSERT INTO offsets VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next')
     this.#db.transaction(() => {
       for (const { topic, partition, from } of offsets) set.run(group, topic, partition, from)
     })()
   }
 
   async committedOffsets(group: string, places: readonly Place[]): Promise<Cursor[]> {
-    const get = this.#db.prepare<[string, string, number], { next: number }>(
+    const get = this.#prepare<[string, string, number], { next: number }>(
       'SELECT next FROM offsets WHERE name = ? AND topic = ? AND partition = ?',
     )
     return places.flatMap(({ topic, partition }) => {
@@ -255,19 +261,27 @@ class SqliteLog implements Log {
   }
 
   #addClaim(claim: Omit<ClaimRow, 'at'>): Claim {
-    const { lastInsertRowid } = this.#db
-      .prepare(
-        `INSERT INTO claims (gateway, source, topic, partition, producer, epoch, epoch_start)
+    const { lastInsertRowid } = this.#prepare(
+      `INSERT INTO claims (gateway, source, topic, partition, producer, epoch, epoch_start)
          VALUES (@gateway, @source, @topic, @partition, @producer, @epoch, @epoch_start)`,
-      )
-      .run(claim)
+    ).run(claim)
     return this.#claim({ ...claim, at: Number(lastInsertRowid) })
   }
 
+  /** Statements are compiled once. */
+  #prepare<Bound extends unknown[], Row>(sql: string): Database.Statement<Bound, Row> {
+    let statement = this.#statements.get(sql)
+    if (!statement) {
+      statement = this.#db.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement as Database.Statement<Bound, Row>
+  }
+
   #partition(place: Place): PartitionRow {
-    const row = this.#db
-      .prepare<[string, number], PartitionRow>('SELECT number, first, next FROM partitions WHERE topic = ? AND partition = ?')
-      .get(place.topic, place.partition)
+    const row = this.#prepare<[string, number], PartitionRow>(
+      'SELECT number, first, next FROM partitions WHERE topic = ? AND partition = ?',
+    ).get(place.topic, place.partition)
     if (!row) throw new HeadraceError('not_found', `the log has no partition ${place.topic}[${place.partition}]`)
     return row
   }
@@ -296,9 +310,9 @@ class SqliteLog implements Log {
   /** Checks and appends within the group's transaction. */
   #appendOne({ place, batch }: Pending): Appended {
     const partition = this.#partition(place)
-    const claim = this.#db
-      .prepare<[string, number], ClaimRow>('SELECT * FROM claims WHERE topic = ? AND partition = ? ORDER BY at DESC LIMIT 1')
-      .get(place.topic, place.partition)
+    const claim = this.#prepare<[string, number], ClaimRow>(
+      'SELECT * FROM claims WHERE topic = ? AND partition = ? ORDER BY at DESC LIMIT 1',
+    ).get(place.topic, place.partition)
     const refuse = (reason: 'gap' | 'fenced' | 'corrupt', detail: string): Appended => ({ outcome: 'refused', reason, detail })
     if (!claim) return refuse('fenced', 'nobody has claimed the partition')
     let header: ReturnType<typeof readBatchHeader>
@@ -320,9 +334,9 @@ class SqliteLog implements Log {
       return refuse('corrupt', `base sequence ${header.baseSequence} is not that of ${batch.sequence}`)
     }
     if (batch.sequence !== partition.next) {
-      const same = this.#db
-        .prepare<[number, number], BatchRow>('SELECT first, last, data FROM batches WHERE partition = ? AND last = ?')
-        .get(partition.number, batch.sequence + batch.count - 1)
+      const same = this.#prepare<[number, number], BatchRow>(
+        'SELECT first, last, data FROM batches WHERE partition = ? AND last = ?',
+      ).get(partition.number, batch.sequence + batch.count - 1)
       if (same && same.first === batch.sequence && readBatchHeader(same.data).crc === header.crc) {
         return { outcome: 'repeated', offset: batch.sequence }
       }
@@ -332,16 +346,20 @@ class SqliteLog implements Log {
     data.writeBigInt64BE(BigInt(batch.sequence), 0)
     data.writeInt32BE(claim.epoch, 12)
     const last = batch.sequence + batch.count - 1
-    this.#db
-      .prepare('INSERT INTO batches VALUES (?, ?, ?, ?, ?)')
-      .run(partition.number, last, batch.sequence, header.maxTimestampMs, data)
-    this.#db.prepare('UPDATE partitions SET next = ? WHERE number = ?').run(last + 1, partition.number)
+    this.#prepare('INSERT INTO batches VALUES (?, ?, ?, ?, ?)').run(
+      partition.number,
+      last,
+      batch.sequence,
+      header.maxTimestampMs,
+      data,
+    )
+    this.#prepare('UPDATE partitions SET next = ? WHERE number = ?').run(last + 1, partition.number)
     return { outcome: 'appended', offset: batch.sequence }
   }
 
   #read(cursors: readonly Cursor[], maxBytes: number): Fetched[] {
     let budget = maxBytes
-    const select = this.#db.prepare<[number, number], BatchRow>(
+    const select = this.#prepare<[number, number], BatchRow>(
       'SELECT first, last, data FROM batches WHERE partition = ? AND last >= ? ORDER BY last',
     )
     return cursors.map(({ topic, partition: partitionNumber, from }) => {
@@ -374,4 +392,13 @@ class SqliteLog implements Log {
   #wake(): void {
     for (const wake of this.#waiting) wake()
   }
+}
+
+/** The first record of a batch that is not older; its newest is not, so that there is one. */
+function firstNotOlder(row: BatchRow, timeMs: number): number {
+  let found: number | undefined
+  visitRecords(row.data, record => {
+    if (found === undefined && record.timeMs >= timeMs) found = record.sequence
+  })
+  return found ?? row.first
 }
