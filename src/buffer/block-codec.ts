@@ -1,6 +1,7 @@
+import { readHeaders, visitRecords } from '../record/batch-reader.ts'
 import { compress, decompress } from '../record/compression.ts'
 import { crc32c } from '../record/crc32c.ts'
-import { CODEC, type RecordHeader } from '../record/record.ts'
+import { CODEC, HEADER, type RecordHeader } from '../record/record.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 
 /*
@@ -8,6 +9,8 @@ import { HeadraceError } from '../runtime/errors.ts'
     crc           UINT32   CRC-32C of everything after it
     codec         UINT8    0 none, 4 zstd (as in a RecordBatch)
     baseTime      INT64    ms
+    reserved      3 bytes  0
+    magic         UINT8    98, at the place where a RecordBatch has its own, which is 2
     entries       compressed as one where a codec is set
   Entry
     timeDelta     VARINT   zigzag, to baseTime
@@ -16,7 +19,9 @@ import { HeadraceError } from '../runtime/errors.ts'
     headerCount   VARINT
     headers       (keyLength VARINT, key, valueLength VARINT, value)*
 */
-const HEADER_BYTES = 13
+const HEADER_BYTES = 17
+const MAGIC_AT = 16
+const MAGIC = 98
 /** Below this many records zstd costs more than it saves. */
 const COMPRESS_RECORDS_MIN = 16
 /** What a block's entries may take, decompressed; they are made from far less. */
@@ -75,6 +80,8 @@ export function sealBlock(plain: Buffer, count: number, baseTimeMs: number): Buf
   const sealed = packed.length < entries.length ? Buffer.concat([plain.subarray(0, HEADER_BYTES), packed]) : plain
   sealed[4] = sealed === plain ? CODEC.none : CODEC.zstd
   sealed.writeBigInt64BE(BigInt(baseTimeMs), 5)
+  sealed.fill(0, 13, MAGIC_AT)
+  sealed[MAGIC_AT] = MAGIC
   sealed.writeUInt32BE(crc32c(sealed.subarray(4)), 0)
   return sealed
 }
@@ -84,14 +91,31 @@ export type BlockVisitor = (timeMs: number, bytes: Buffer, from: number, to: num
 
 const NO_HEADERS: readonly RecordHeader[] = []
 
-/** Calls `visit` for each record of a sealed block. Throws `buffer_corrupt` where it is damaged. */
+/**
+ * Calls `visit` for each record of a sealed block, or of a batch that was made in its place. Throws `buffer_corrupt`, or an error of the batch codec,
+ * where it is damaged.
+ */
 export function visitBlock(sealed: Buffer, visit: BlockVisitor): void {
+  if (isBatch(sealed)) return visitBatch(sealed, visit)
   if (sealed.length < HEADER_BYTES || crc32c(sealed.subarray(4)) !== sealed.readUInt32BE(0)) {
     throw new HeadraceError('buffer_corrupt', 'a block in the buffer does not have the bytes that were written')
   }
   const baseTimeMs = Number(sealed.readBigInt64BE(5))
   const codec = sealed[4] ?? CODEC.none
   visitEntries(decompress(codec, sealed.subarray(HEADER_BYTES), ENTRIES_BYTES_MAX), baseTimeMs, visit)
+}
+
+/** Whether a row's data is a RecordBatch, encoded with the numbers that its records are likely to get. */
+export function isBatch(data: Buffer): boolean {
+  return data[MAGIC_AT] === 2
+}
+
+/** The records of a batch, without the numbers that it gave them. */
+function visitBatch(batch: Buffer, visit: BlockVisitor): void {
+  visitRecords(batch, view => {
+    const headers = view.headerCount > 1 ? readHeaders(view).filter(header => header.key !== HEADER.seq) : NO_HEADERS
+    visit(view.timeMs, view.bytes, view.valueFrom, view.valueTo, headers)
+  })
 }
 
 /** Calls `visit` for each record of a block that was not sealed yet. */
@@ -107,7 +131,7 @@ function visitEntries(entries: Buffer, baseTimeMs: number, visit: BlockVisitor):
     const from = cursor.at
     const to = from + Math.floor(length / 2)
     cursor.at = to
-    const headers = length % 2 === 1 ? readHeaders(entries, cursor) : NO_HEADERS
+    const headers = length % 2 === 1 ? readEntryHeaders(entries, cursor) : NO_HEADERS
     visit(baseTimeMs + (delta % 2 === 0 ? delta / 2 : -(delta + 1) / 2), entries, from, to, headers)
   }
 }
@@ -152,7 +176,7 @@ function writeHeaders(into: Buffer, start: number, headers: readonly RecordHeade
   return at
 }
 
-function readHeaders(bytes: Buffer, cursor: { at: number }): RecordHeader[] {
+function readEntryHeaders(bytes: Buffer, cursor: { at: number }): RecordHeader[] {
   const headers: RecordHeader[] = []
   const part = () => {
     const length = readVarint(bytes, cursor)

@@ -24,6 +24,8 @@ import type { AsyncStore } from './store-thread.ts'
 
 /** How often gaps, time limits and rows of sources are looked at, ms. */
 const LOOK_EVERY_MS = 1_000
+/** How often records that wait for room are tried, where their durability is shorter, ms. */
+const ROOM_LOOK_EVERY_MS = 20
 /** A disk that is full is tried again after so long, ms. */
 const FULL_RETRY_MS = 1_000
 
@@ -64,6 +66,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   readonly #waiters = new CommitWaiters()
   #lookTimer: Timer | undefined
   #lastCommitMs = Number.NEGATIVE_INFINITY
+  #lastFlushMs = Number.NEGATIVE_INFINITY
   #committing = false
   /** What is in memory may be ahead of the disk: the last commit failed. */
   #stale = false
@@ -149,7 +152,10 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       source.dirty = true
       this.#wanted.add(source)
     }
-    await this.#serial.run(() => this.#commit())
+    await this.#serial.run(() => {
+      this.#lastFlushMs = Number.NEGATIVE_INFINITY
+      return this.#commit()
+    })
     this.#closed = true
     this.#timer.cancel()
     await this.#serial.run(() => this.#store.close())
@@ -299,16 +305,34 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     this.#kick()
   }
 
-  /** Commits as soon as it is due: at once where the buffer was idle, after the shortest `durability` of what is pending otherwise. */
+  /** Commits when something is due: what the link waits for at once, records by their durability, the keeping of books now and then. */
   #kick(): void {
     if (this.#committing || this.#closed || this.#stale || this.#wanted.size === 0) return
-    let afterMs = LOOK_EVERY_MS
+    let dueMs = Math.min(this.#lastCommitMs + LOOK_EVERY_MS, this.#flushDueMs(this.#wanted))
     for (const source of this.#wanted) {
-      if (source.hasPending) afterMs = Math.min(afterMs, source.settings.durabilityMs)
-      else if (this.#hasMore(source)) afterMs = 0
-      if (afterMs === 0) break
+      if (!this.#hasMore(source)) continue
+      dueMs = Number.NEGATIVE_INFINITY
+      break
     }
-    this.#timer.at(this.#lastCommitMs + afterMs)
+    this.#timer.at(dueMs)
+  }
+
+  /**
+   * When records that were taken have to be on disk: at once where none was written for a while, after the shortest `durability` of them otherwise.
+   * What the link makes the buffer write in between takes no half-filled blocks with it: they would be compressed badly, and once more when they
+   * are merged.
+   */
+  #flushDueMs(sources: Iterable<SourceBuffer>): number {
+    let durabilityMs = Number.POSITIVE_INFINITY
+    for (const source of sources) {
+      if (!source.hasPending) continue
+      const ownMs = source.waitsForRoom
+        ? Math.max(ROOM_LOOK_EVERY_MS, source.settings.durabilityMs)
+        : source.settings.durabilityMs
+      durabilityMs = Math.min(durabilityMs, ownMs)
+      if (durabilityMs === 0) break
+    }
+    return this.#lastFlushMs + durabilityMs
   }
 
   async #commit(): Promise<void> {
@@ -322,8 +346,11 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       if (this.#stale) this.#index.reload(await this.#store.index())
       this.#stale = false
       await this.#refill.load(sources, this.#disk.usedBytes + this.#pending.bytes)
-      this.#lastCommitMs = this.#deps.clock.monotonicMs()
-      const plan = this.#plan(sources).make()
+      const nowMs = this.#deps.clock.monotonicMs()
+      const isFlush = nowMs >= this.#flushDueMs(sources)
+      this.#lastCommitMs = nowMs
+      if (isFlush) this.#lastFlushMs = nowMs
+      const plan = this.#plan(sources).make(isFlush)
       plan.giveBackWithheld()
       await this.#execute(plan)
       for (const source of sources) if (!plan.unwritten.has(source)) waiting.written(source)

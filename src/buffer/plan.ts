@@ -1,6 +1,7 @@
 import type { BatchIdentity } from '../record/batch-writer.ts'
 import type { Gap } from '../record/record.ts'
 import { sourceKey } from '../runtime/names.ts'
+import type { Assignment } from './buffer.ts'
 import type { BufferIndex, KeptBatch } from './buffer-index.ts'
 import { BLOCK_RECORDS_MAX, type PendingBlock, type SourceBuffer } from './source-buffer.ts'
 import { type BlockRow, PAGE_BYTES, type Step, type StepResult } from './store.ts'
@@ -13,6 +14,10 @@ export const READY_BYTES_MAX = 32 * 2 ** 20
 const MERGES_PER_COMMIT_MAX = 64
 /** Stored bytes of uncut blocks that go into one batch; compressed about as they were, it fits into one AMQP frame. */
 const MERGE_BYTES_MAX = 96 * 1024
+/** Records of a block, before compression, from which merging it with others gains nothing. */
+const LARGE_BLOCK_BYTES = 24 * 1024
+/** Its stored bytes: what compresses better than this fits with others into a batch, and is worth encoding again. */
+const LARGE_ROW_BYTES = 6 * 1024
 /** Blocks deleted in one commit. */
 const DELETES_PER_COMMIT_MAX = 500
 /** Settled batches that are kept for a core that lost its end; many small ones would fill the memory before the disk. */
@@ -61,11 +66,12 @@ export class Plan {
     return this.#next
   }
 
-  make(): this {
+  /** `isFlush`: all that was taken is due; otherwise only blocks that are full are written. */
+  make(isFlush: boolean): this {
     const { sources } = this.#context
     for (const source of sources) {
-      if (!source.waitsForRoom) source.flush()
-      else this.unwritten.add(source)
+      if (isFlush && !source.waitsForRoom) source.flush()
+      if (source.isFilling) this.unwritten.add(source)
     }
     this.#makeRoom()
     for (const source of sources) {
@@ -91,15 +97,28 @@ export class Plan {
   #insert(source: SourceBuffer): void {
     // Behind a backlog nothing is cut at once: numbers follow the order in which records came.
     let atOnce = source.uncutBlocks === 0
+    let uncut = source.uncutRecords
     for (const block of source.pending) {
       const cut = atOnce && this.#hasAppetite(source) ? this.#identity(source, this.#nextOf(source)) : undefined
       if (!cut) atOnce = false
       const gap = cut ? this.#takeHeadGap(source) : undefined
       if (cut) this.#next.set(source, cut.sequence + block.count)
-      this.steps.push({ step: insertStep(source, block, cut, gap), done: result => this.#inserted(source, result) })
+      const likely = cut ? undefined : this.#likely(source, block, uncut)
+      if (!cut) uncut += block.count
+      this.steps.push({ step: insertStep(source, block, { cut, likely, gap }), done: result => this.#inserted(source, result) })
     }
     const blocks = source.pending.length
     this.steps.push({ step: { kind: 'forget', ids: [] }, done: () => source.unpend(blocks) })
+  }
+
+  /**
+   * The numbers that a large block will get when nothing before it gives way: it is encoded with them, and encoded again only where they were
+   * wrong. Small ones are merged anyway.
+   */
+  #likely(source: SourceBuffer, block: PendingBlock, uncutBefore: number): BatchIdentity | undefined {
+    const { assignment } = source
+    if (!assignment || source.headGap || block.plain.length < LARGE_BLOCK_BYTES) return undefined
+    return this.#identityAt(source, assignment, this.#nextOf(source) + uncutBefore)
   }
 
   #merge(source: SourceBuffer): void {
@@ -109,11 +128,13 @@ export class Plan {
       let records = 0
       let bytes = 0
       for (let row = source.uncut[at]; row; row = source.uncut[at]) {
-        if (rows.length > 0 && (records + row.count > BLOCK_RECORDS_MAX || bytes + row.bytes > MERGE_BYTES_MAX)) break
+        const isFull = records + row.count > BLOCK_RECORDS_MAX || bytes + row.bytes > MERGE_BYTES_MAX
+        if (rows.length > 0 && (isFull || row.bytes >= LARGE_ROW_BYTES)) break
         rows.push(row)
         records += row.count
         bytes += row.bytes
         at += 1
+        if (row.bytes >= LARGE_ROW_BYTES) break
       }
       const cut = rows.length > 0 ? this.#identity(source, this.#nextOf(source)) : undefined
       if (!cut) return
@@ -295,13 +316,12 @@ export class Plan {
     const { assignment } = source
     if (!assignment) return undefined
     this.#cutHere.set(source, (this.#cutHere.get(source) ?? 0) + 1)
-    return {
-      key: sourceKey({ gateway: this.#context.gateway, source: source.source }),
-      producerId: assignment.producerId,
-      epoch: assignment.epoch,
-      epochStart: assignment.epochStart,
-      sequence,
-    }
+    return this.#identityAt(source, assignment, sequence)
+  }
+
+  #identityAt(source: SourceBuffer, { producerId, epoch, epochStart }: Assignment, sequence: number): BatchIdentity {
+    const key = sourceKey({ gateway: this.#context.gateway, source: source.source })
+    return { key, producerId, epoch, epochStart, sequence }
   }
 
   #takeHeadGap(source: SourceBuffer): Gap | undefined {
@@ -350,9 +370,15 @@ export class Plan {
   }
 }
 
-function insertStep(source: SourceBuffer, block: PendingBlock, cut: BatchIdentity | undefined, gap: Gap | undefined): Step {
+function insertStep(
+  source: SourceBuffer,
+  block: PendingBlock,
+  as: { cut: BatchIdentity | undefined; likely: BatchIdentity | undefined; gap: Gap | undefined },
+): Step {
   const { plain, count, baseTimeMs, lastTimeMs } = block
-  return { kind: 'insert', source: source.id, plain, count, baseTimeMs, lastTimeMs, ...(cut && { cut }), ...(gap && { gap }) }
+  const { cut, likely, gap } = as
+  const identity = { ...(cut && { cut }), ...(likely && { likely }), ...(gap && { gap }) }
+  return { kind: 'insert', source: source.id, plain, count, baseTimeMs, lastTimeMs, ...identity }
 }
 
 /** Bytes of the database's pages that rows of so many bytes can take at the most: each may leave the rest of a page empty. */

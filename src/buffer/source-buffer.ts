@@ -150,6 +150,10 @@ export class SourceBuffer implements Inlet {
     return this.pending.length > 0 || this.#builder.count > 0
   }
 
+  get isFilling(): boolean {
+    return this.#builder.count > 0
+  }
+
   /** Closes the block that is being filled. */
   flush(): void {
     const builder = this.#builder

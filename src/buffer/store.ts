@@ -1,11 +1,11 @@
 import Database from 'better-sqlite3'
 import { checkBatchCrc, readBatchHeader } from '../record/batch-header.ts'
-import { type BatchIdentity, BatchWriter } from '../record/batch-writer.ts'
+import { type BatchIdentity, BatchWriter, baseSequenceOf } from '../record/batch-writer.ts'
 import { gapHeader, joinGaps, parseGap } from '../record/gap.ts'
 import { encodePlaceholder } from '../record/placeholder.ts'
 import { type EncodedBatch, type Gap, type GapReason, HEADER, type RecordHeader } from '../record/record.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
-import { sealBlock, visitBlock, visitPlain } from './block-codec.ts'
+import { isBatch, sealBlock, visitBlock, visitPlain } from './block-codec.ts'
 import { writeDurably } from './durable-file.ts'
 import { SCHEMA, SCHEMA_VERSION } from './schema.ts'
 import { WrittenBytes } from './written-bytes.ts'
@@ -39,7 +39,7 @@ export interface BlockRow {
 
 /** One step of a commit; all steps of one are on disk together, or none. */
 export type Step =
-  /** Records that were taken; `cut` makes them a batch at once. */
+  /** Records that were taken; `cut` makes them a batch at once, `likely` encodes them with numbers that count only when a merge says so. */
   | {
       readonly kind: 'insert'
       readonly source: number
@@ -48,6 +48,7 @@ export type Step =
       readonly baseTimeMs: number
       readonly lastTimeMs: number
       readonly cut?: BatchIdentity
+      readonly likely?: BatchIdentity
       readonly gap?: Gap
     }
   /** Uncut blocks become one batch. Records that cannot be read any more are said in its gap. */
@@ -235,16 +236,43 @@ export class Store implements StoreCalls {
 
   #insert(step: Extract<Step, { kind: 'insert' }>): StepResult {
     const plain = Buffer.from(step.plain.buffer, step.plain.byteOffset, step.plain.byteLength)
-    if (!step.cut) {
+    const identity = step.cut ?? step.likely
+    if (!identity) {
       const data = sealBlock(plain, step.count, step.baseTimeMs)
       return this.#row(step.source, null, step.count, step.lastTimeMs, data)
     }
-    const add = this.#records(step.cut, step.gap)
+    const add = this.#records(identity, step.gap)
     visitPlain(plain, step.baseTimeMs, add)
-    return this.#cut(step.source, this.#writer.finish('zstd'), step.lastTimeMs)
+    const batch = this.#writer.finish('zstd')
+    return step.cut
+      ? this.#cut(step.source, batch, step.lastTimeMs)
+      : this.#row(step.source, null, step.count, step.lastTimeMs, batch.bytes)
+  }
+
+  /** A block that was encoded with the very numbers that it gets now is a batch as it is. Undefined where it is not one, or damaged. */
+  #adopt(step: Extract<Step, { kind: 'merge' }>): StepResult | undefined {
+    const [id] = step.ids
+    if (id === undefined || step.ids.length > 1 || step.gap) return undefined
+    const row = this.#sql.data.get(id)
+    if (!row || !isBatch(row.data)) return undefined
+    try {
+      const header = readBatchHeader(row.data)
+      checkBatchCrc(row.data, header)
+      const { producerId, epoch, sequence } = step.cut
+      if (header.producerId !== producerId || header.producerEpoch !== epoch) return undefined
+      if (header.baseSequence !== baseSequenceOf(step.cut) || header.count !== row.count) return undefined
+      this.#sql.adopt.run(sequence, id)
+      const { source } = step
+      const blockRow = { id, source, first: sequence, count: row.count, timeMs: row.time_ms, bytes: row.data.length }
+      return { kind: 'inserted', row: blockRow, batch: { sequence, count: row.count, bytes: row.data } }
+    } catch {
+      return undefined
+    }
   }
 
   #merge(step: Extract<Step, { kind: 'merge' }>): StepResult {
+    const adopted = this.#adopt(step)
+    if (adopted) return adopted
     let gap = step.gap
     let damaged = 0
     let timeMs = 0
@@ -366,6 +394,7 @@ function statements(db: Database.Database) {
     ),
     insert: db.prepare('INSERT INTO block (source, first, count, time_ms, data) VALUES (?, ?, ?, ?, ?)'),
     forget: db.prepare('DELETE FROM block WHERE id = ?'),
+    adopt: db.prepare('UPDATE block SET first = ? WHERE id = ?'),
     headGap: db.prepare('UPDATE source SET head_gap = ? WHERE id = ?'),
     source: db.prepare(
       `INSERT INTO source VALUES (@id, @name, @topic, @next, @settled, @assignment, @frozen, @head_gap, @tail_gap)

@@ -31,6 +31,11 @@ export interface BatchIdentity {
   readonly sequence: number
 }
 
+/** Kafka's base sequence of a batch: it counts from 0 in each producer epoch, and wraps. */
+export function baseSequenceOf({ sequence, epochStart }: BatchIdentity): number {
+  return (sequence - epochStart) % BASE_SEQUENCE_MODULUS
+}
+
 /** Longest VARLONG, bytes. */
 const VARLONG_BYTES_MAX = 10
 /** What a record takes beside key, value and headers, at the most: six varints and the attributes. */
@@ -182,7 +187,7 @@ export class BatchWriter {
     bytes.writeBigInt64BE(BigInt(this.#maxTimeMs), AT.maxTimestamp)
     bytes.writeBigInt64BE(BigInt(identity.producerId), AT.producerId)
     bytes.writeInt16BE(identity.epoch, AT.producerEpoch)
-    bytes.writeInt32BE((identity.sequence - identity.epochStart) % BASE_SEQUENCE_MODULUS, AT.baseSequence)
+    bytes.writeInt32BE(baseSequenceOf(identity), AT.baseSequence)
     bytes.writeInt32BE(this.#count, AT.recordCount)
     records.copy(bytes, BATCH_HEADER_BYTES)
     bytes.writeUInt32BE(crc32c(bytes.subarray(AT.attributes)), AT.crc)
