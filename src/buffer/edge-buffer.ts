@@ -377,10 +377,12 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       for (const { done } of plan.steps) done({ kind: 'done' })
       return
     }
-    const { results, disk } = await this.#store.commit({
-      steps: steps.map(({ step }) => step),
-      ...(marks !== undefined && { marks }),
-    })
+    const { results, disk } = await this.#store
+      .commit({ steps: steps.map(({ step }) => step), ...(marks !== undefined && { marks }) })
+      .catch(error => {
+        for (const { failed } of steps) failed?.()
+        throw error
+      })
     this.#disk = disk
     let at = 0
     for (const planned of plan.steps) planned.done((isEmpty(planned) ? undefined : results[at++]) ?? { kind: 'done' })

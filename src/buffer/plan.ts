@@ -29,6 +29,8 @@ export const FREE_PART = 0.05
 export interface Planned {
   readonly step: Step
   done(result: StepResult): void
+  /** The commit failed: what the step took along is back. */
+  failed?(): void
 }
 
 export interface PlanContext {
@@ -105,7 +107,14 @@ export class Plan {
       if (cut) this.#next.set(source, cut.sequence + block.count)
       const likely = cut ? undefined : this.#likely(source, block, uncut)
       if (!cut) uncut += block.count
-      this.steps.push({ step: insertStep(source, block, { cut, likely, gap }), done: result => this.#inserted(source, result) })
+      const step = insertStep(source, block, { cut, likely, gap })
+      this.steps.push({
+        step,
+        done: result => this.#inserted(source, result),
+        failed: () => {
+          block.plain = step.plain as Buffer
+        },
+      })
     }
     const blocks = source.pending.length
     this.steps.push({ step: { kind: 'forget', ids: [] }, done: () => source.unpend(blocks) })
@@ -117,7 +126,7 @@ export class Plan {
    */
   #likely(source: SourceBuffer, block: PendingBlock, uncutBefore: number): BatchIdentity | undefined {
     const { assignment } = source
-    if (!assignment || source.headGap || block.plain.length < LARGE_BLOCK_BYTES) return undefined
+    if (!assignment || source.headGap || block.bytes < LARGE_BLOCK_BYTES) return undefined
     return this.#identityAt(source, assignment, this.#nextOf(source) + uncutBefore)
   }
 
@@ -175,8 +184,8 @@ export class Plan {
     const pending = this.#context.sources.filter(source => source.pending.length > 0)
     for (const source of pending.sort((a, b) => b.settings.priority - a.settings.priority)) {
       let fitting = 0
-      for (const { plain } of source.pending) {
-        const bytes = pagesOf(plain.length, 1)
+      for (const block of source.pending) {
+        const bytes = pagesOf(block.bytes, 1)
         if (bytes > room) break
         room -= bytes
         fitting += 1
@@ -374,7 +383,7 @@ function insertStep(
   source: SourceBuffer,
   block: PendingBlock,
   as: { cut: BatchIdentity | undefined; likely: BatchIdentity | undefined; gap: Gap | undefined },
-): Step {
+): Extract<Step, { kind: 'insert' }> {
   const { plain, count, baseTimeMs, lastTimeMs } = block
   const { cut, likely, gap } = as
   const identity = { ...(cut && { cut }), ...(likely && { likely }), ...(gap && { gap }) }

@@ -29,7 +29,9 @@ export interface SourceSettings {
 }
 
 export interface PendingBlock {
-  readonly plain: Buffer
+  plain: Buffer
+  /** Of `plain`, which is elsewhere while it is written. */
+  readonly bytes: number
   readonly count: number
   readonly baseTimeMs: number
   readonly lastTimeMs: number
@@ -160,7 +162,7 @@ export class SourceBuffer implements Inlet {
     if (builder.count === 0) return
     const { count, baseTimeMs, lastTimeMs } = builder
     const plain = builder.take()
-    this.pending.push({ plain, count, baseTimeMs, lastTimeMs })
+    this.pending.push({ plain, bytes: plain.length, count, baseTimeMs, lastTimeMs })
     this.pendingBytes += plain.length
     this.#hooks.pending.bytes += plain.length
     this.#builder = new BlockBuilder()
@@ -172,9 +174,9 @@ export class SourceBuffer implements Inlet {
     this.#callForRoom()
   }
 
-  #uncount({ plain }: PendingBlock): void {
-    this.pendingBytes -= plain.length
-    this.#hooks.pending.bytes -= plain.length
+  #uncount({ bytes }: PendingBlock): void {
+    this.pendingBytes -= bytes
+    this.#hooks.pending.bytes -= bytes
   }
 
   #callForRoom(): void {

@@ -1,6 +1,6 @@
-import { parentPort, Worker, workerData } from 'node:worker_threads'
+import { type MessagePort, parentPort, Worker, workerData } from 'node:worker_threads'
 import { ERROR_CODES, type ErrorCode, HeadraceError } from '../runtime/errors.ts'
-import { type BlockRow, type Commit, type CommitResult, type Opened, type ReadBatch, Store } from './store.ts'
+import { type BlockRow, type Commit, type CommitResult, type Opened, type ReadBatch, type Step, Store } from './store.ts'
 
 /*
   The store in a thread of its own: an fsync of 30 ms in the main thread would cost serial data. One request is under way at a time; requests
@@ -20,7 +20,10 @@ interface Failure {
   readonly advice: string | undefined
 }
 
-type Reply = { readonly value: unknown } | { readonly failure: Failure }
+type Reply =
+  | { readonly value: unknown }
+  /** `plains`: the records of a commit that failed, given back. */
+  | { readonly failure: Failure; readonly plains?: readonly Uint8Array[] }
 
 export interface StoreOptions {
   readonly path: string
@@ -64,22 +67,28 @@ export async function openStoreThread(options: StoreOptions): Promise<AsyncStore
     workerData: { headraceStore: options },
     name: 'buffer',
   })
-  const waiting: { resolve: (value: unknown) => void; reject: (error: Error) => void }[] = []
+  const waiting: { resolve: (value: unknown) => void; reject: (error: Error) => void; commit?: Commit }[] = []
   const failAll = (error: Error) => {
     for (const { reject } of waiting.splice(0)) reject(error)
   }
   worker.on('message', (reply: Reply) => {
     const next = waiting.shift()
-    if ('failure' in reply) next?.reject(toError(reply.failure))
-    else next?.resolve(reply.value)
+    if ('failure' in reply) {
+      if (next?.commit && reply.plains) giveBack(next.commit, reply.plains)
+      next?.reject(toError(reply.failure))
+    } else next?.resolve(reply.value)
   })
   worker.on('error', failAll)
   worker.on('exit', () => failAll(new HeadraceError('internal', 'the thread of the buffer has ended')))
-  // Copied on the way in: a commit that fails is tried again with the same bytes.
   const ask = <T>(request: Request): Promise<T> =>
     new Promise<T>((resolve, reject) => {
-      waiting.push({ resolve: resolve as (value: unknown) => void, reject })
-      worker.postMessage(request)
+      const commit = request.call === 'commit' ? { commit: request.commit } : {}
+      waiting.push({ resolve: resolve as (value: unknown) => void, reject, ...commit })
+      // Moved, not copied; a commit that fails gives them back.
+      worker.postMessage(
+        request,
+        request.call === 'commit' ? plainsOf(request.commit).map(({ plain }) => plain.buffer as ArrayBuffer) : [],
+      )
     })
   const opened = await new Promise<Opened>((resolve, reject) =>
     waiting.push({ resolve: resolve as (value: unknown) => void, reject }),
@@ -108,6 +117,18 @@ export async function openStoreThread(options: StoreOptions): Promise<AsyncStore
   }
 }
 
+/** The steps of a commit that carry records; each one's memory is its own. */
+function plainsOf(commit: Commit): Extract<Step, { kind: 'insert' }>[] {
+  return commit.steps.filter(step => step.kind === 'insert')
+}
+
+function giveBack(commit: Commit, plains: readonly Uint8Array[]): void {
+  for (const [index, step] of plainsOf(commit).entries()) {
+    const plain = plains[index]
+    if (plain) step.plain = Buffer.from(plain.buffer as ArrayBuffer, plain.byteOffset, plain.byteLength)
+  }
+}
+
 /** A Buffer arrives from another thread as a Uint8Array. */
 function restore(holder: { readonly bytes: Buffer }): void {
   const { buffer, byteOffset, byteLength } = holder.bytes as Uint8Array
@@ -133,10 +154,9 @@ function toFailure(error: unknown): Failure {
 function serve(options: StoreOptions): void {
   const port = parentPort
   if (!port) return
-  const answer = (make: () => unknown, transferOf: (value: unknown) => readonly ArrayBuffer[] = () => []) => {
+  const answer = (make: () => unknown) => {
     try {
-      const value = make()
-      port.postMessage({ value } satisfies Reply, transferOf(value))
+      port.postMessage({ value: make() } satisfies Reply)
     } catch (error) {
       port.postMessage({ failure: toFailure(error) } satisfies Reply)
     }
@@ -151,7 +171,7 @@ function serve(options: StoreOptions): void {
     if (!open) return
     switch (request.call) {
       case 'commit':
-        return answer(() => open.commit(request.commit), batchBuffers)
+        return commitAndAnswer(port, open, request.commit)
       case 'read':
         return answer(() => open.read(request.ids))
       case 'scan':
@@ -164,9 +184,23 @@ function serve(options: StoreOptions): void {
   })
 }
 
+function commitAndAnswer(port: MessagePort, store: Store, commit: Commit): void {
+  try {
+    const value = store.commit(commit)
+    port.postMessage({ value } satisfies Reply, batchBuffers(value))
+  } catch (error) {
+    const plains = plainsOf(commit).map(({ plain }) => plain)
+    const reply: Reply = { failure: toFailure(error), plains }
+    port.postMessage(
+      reply,
+      plains.map(({ buffer }) => buffer as ArrayBuffer),
+    )
+  }
+}
+
 /** The encoded batches of a commit own their memory, so that it can be moved to the main thread. */
-function batchBuffers(value: unknown): ArrayBuffer[] {
-  return (value as CommitResult).results.flatMap(each => {
+function batchBuffers({ results }: CommitResult): ArrayBuffer[] {
+  return results.flatMap(each => {
     if (each.kind !== 'inserted' || !each.batch) return []
     const { buffer, byteLength } = each.batch.bytes
     return buffer.byteLength === byteLength ? [buffer as ArrayBuffer] : []

@@ -43,7 +43,8 @@ export type Step =
   | {
       readonly kind: 'insert'
       readonly source: number
-      readonly plain: Uint8Array
+      /** Moved to where the commit is made; where that fails, it is given back here. */
+      plain: Uint8Array
       readonly count: number
       readonly baseTimeMs: number
       readonly lastTimeMs: number

@@ -1,3 +1,4 @@
+import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { CutBatch } from '../../src/buffer/buffer.ts'
 import { SqliteEdgeBuffer } from '../../src/buffer/edge-buffer.ts'
@@ -177,3 +178,22 @@ describe('when a commit happens', () => {
     await buffer.close()
   })
 })
+
+test('records of a commit that failed in the other thread are written by the next one', async () => {
+  const bench = new Bench()
+  const buffer = await bench.open({ worker: 'thread', sources: { 'pump-1': { durabilityMs: 10 } } })
+  // Another connection holds the file for longer than the buffer waits for it.
+  const holder = new Database(`${bench.folder}/edge/buffer.db`)
+  holder.exec('BEGIN IMMEDIATE')
+  for (const text of numbers(0, 50)) put(buffer, 'pump-1', text)
+  await until('the commit has failed', () => bench.alarms.list().length > 0)
+  holder.exec('ROLLBACK')
+  holder.close()
+  await buffer.inlet('pump-1').stored()
+  await outletOf(buffer).assign(ASSIGNMENT)
+  buffer.attachLink(() => {})
+  const records = recordsOf(await takeRecords(buffer, 'pump-1', 50))
+  expect(records.map(({ text }) => text)).toEqual(numbers(0, 50))
+  expect(isContiguous(records)).toBe(true)
+  await bench.end()
+}, 30_000)

@@ -4,10 +4,17 @@ import { HeadraceError } from '../../runtime/errors.ts'
   Primitive types of the Kafka protocol guide, "Protocol Primitive Types". COMPACT_ types and tagged fields belong to flexible versions only.
 */
 
+const FIRST_BYTES = 512
+
 /** Writes a request's body. */
 export class WireWriter {
-  #bytes = Buffer.allocUnsafe(512)
+  #bytes: Buffer
   #at = 0
+
+  /** `sizeBytes`: what it will have, about; a large request is not copied while it grows then. */
+  constructor(sizeBytes = FIRST_BYTES) {
+    this.#bytes = Buffer.allocUnsafe(sizeBytes)
+  }
 
   int8(value: number): this {
     this.#reserve(1)
