@@ -14,6 +14,8 @@ export type ModbusClient = InstanceType<typeof ModbusClient>
 export interface BusLine {
   /** Its name among the process's buses: host and port, or the path of the port. */
   readonly name: string
+  /** Whether answers carry the number of their request, as over TCP. */
+  readonly numbered: boolean
   connect(client: ModbusClient): Promise<void>
 }
 
@@ -78,8 +80,8 @@ export class ModbusBus {
       if (exception !== undefined)
         throw new HeadraceError('source_failed', `unit ${request.unit} answers exception ${exception}`, { cause })
       const timedOut = (cause as { errno?: string }).errno === 'ETIMEDOUT' || /timed? ?out/i.test(messageOf(cause))
-      // An answer that comes late must not be taken for the next one's: over TCP it is told by its number, on a line it is not.
-      if (!timedOut) this.#drop()
+      // An answer that comes late must not be taken for the next one's: over TCP it is told by its number; a line is opened anew, and empty then.
+      if (!timedOut || !this.#line.numbered) this.#drop()
       throw new HeadraceError(
         timedOut ? 'timeout' : 'source_failed',
         `unit ${request.unit} on ${this.#line.name}: ${messageOf(cause)}`,

@@ -125,11 +125,12 @@ class ModbusSource implements Source {
 function lineOf({ tcp, rtu }: ModbusOptions): BusLine {
   if (rtu) {
     const { path, baud, parity, stop_bits } = rtu
-    return { name: path, connect: client => client.connectRTUBuffered(path, { baudRate: baud, parity, stopBits: stop_bits }) }
+    const connect: BusLine['connect'] = client => client.connectRTUBuffered(path, { baudRate: baud, parity, stopBits: stop_bits })
+    return { name: path, numbered: false, connect }
   }
   const [host = '', port] = (tcp ?? '').split(':')
   const number = port === undefined ? DEFAULT_PORT : Number(port)
-  return { name: `${host}:${number}`, connect: client => client.connectTCP(host, { port: number }) }
+  return { name: `${host}:${number}`, numbered: true, connect: client => client.connectTCP(host, { port: number }) }
 }
 
 /** Devices that speak Modbus, over TCP or a serial line. */

@@ -24,9 +24,11 @@ function time(value: string | undefined): string | null {
   return value && value.length >= 6 ? `${value.slice(0, 2)}:${value.slice(2, 4)}:${value.slice(4)}` : null
 }
 
-/** `ddmmyy` as `yyyy-mm-dd`. */
+/** `ddmmyy` as `yyyy-mm-dd`; GPS began in 1980. */
 function date(value: string | undefined): string | null {
-  return value?.length === 6 ? `20${value.slice(4)}-${value.slice(2, 4)}-${value.slice(0, 2)}` : null
+  if (value?.length !== 6) return null
+  const century = value.slice(4) < '80' ? '20' : '19'
+  return `${century}${value.slice(4)}-${value.slice(2, 4)}-${value.slice(0, 2)}`
 }
 
 const TYPES: Readonly<Record<string, Read>> = {

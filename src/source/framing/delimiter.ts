@@ -18,6 +18,8 @@ export class DelimiterFramer implements Framer {
   /** What has come of a record that has not ended. */
   #held: Buffer
   #heldBytes = 0
+  /** The last bytes of what has come of it, held or not: the delimiter may begin there. */
+  #tail: Buffer = Buffer.alloc(0)
   /** The record is too long: its beginning is held or thrown away, the rest is passed over. */
   #over = false
 
@@ -44,24 +46,20 @@ export class DelimiterFramer implements Framer {
 
   interrupted(): void {
     if (this.#heldBytes > 0) this.#hooks.onTrouble('a record broke off')
-    this.#heldBytes = 0
-    this.#over = false
+    this.#startAnew()
   }
 
   /** Looks for the end of the held record; gives where the next begins in `chunk`, or −1 where it has not ended. */
   #finishHeld(chunk: Buffer, receivedMs: number): number {
-    const tail = Math.min(this.#heldBytes, this.#delimiter.length - 1)
-    // The delimiter may begin in what is held and end in what came now.
-    const border = Buffer.concat([
-      this.#held.subarray(this.#heldBytes - tail, this.#heldBytes),
-      chunk.subarray(0, this.#delimiter.length - 1),
-    ])
-    const across = tail > 0 ? border.indexOf(this.#delimiter) : -1
+    const tail = this.#tail.length
+    // The delimiter may begin in what came before and end in what came now.
+    const across =
+      tail > 0 ? Buffer.concat([this.#tail, chunk.subarray(0, this.#delimiter.length - 1)]).indexOf(this.#delimiter) : -1
     const inChunk = chunk.indexOf(this.#delimiter)
     let end: number
     let next: number
     if (across >= 0) {
-      this.#heldBytes -= tail - across
+      if (!this.#over) this.#heldBytes -= tail - across
       end = 0
       next = across + this.#delimiter.length - tail
     } else if (inChunk >= 0) {
@@ -77,9 +75,14 @@ export class DelimiterFramer implements Framer {
       if (this.#over) this.#passOver(receivedMs)
       else this.#frame(this.#held, 0, this.#heldBytes, receivedMs)
     }
+    this.#startAnew()
+    return next
+  }
+
+  #startAnew(): void {
     this.#heldBytes = 0
     this.#over = false
-    return next
+    this.#tail = this.#tail.subarray(0, 0)
   }
 
   #frame(bytes: Buffer, from: number, to: number, timeMs: number): void {
@@ -99,14 +102,9 @@ export class DelimiterFramer implements Framer {
 
   #hold(chunk: Buffer, from: number): void {
     this.#append(chunk, from, chunk.length)
-    if (!this.#over) return
-    // Only the last bytes matter any more: a delimiter may begin there.
-    const tail = this.#delimiter.length - 1
-    const last = chunk.subarray(Math.max(from, chunk.length - tail))
-    if (!this.#keepBeginning) {
-      last.copy(this.#held)
-      this.#heldBytes = last.length
-    }
+    const tailBytes = this.#delimiter.length - 1
+    if (tailBytes > 0)
+      this.#tail = Buffer.concat([this.#tail, chunk.subarray(Math.max(from, chunk.length - tailBytes))]).subarray(-tailBytes)
   }
 
   #append(chunk: Buffer, from: number, to: number): void {

@@ -1,0 +1,43 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { until } from '../support/until.ts'
+import { SourceBench } from './harness.ts'
+
+let bench: SourceBench
+beforeEach(() => {
+  bench = new SourceBench()
+})
+afterEach(() => bench.end())
+
+const options = { records_per_second: 0, count: 100, seed: 7 }
+
+test('the same seed gives the same records, another name or seed gives others', async () => {
+  const others = [new SourceBench(), new SourceBench(), new SourceBench()]
+  bench.start('generator', options)
+  others[0]?.start('generator', options)
+  others[1]?.start('generator', { ...options, seed: 8 })
+  others[2]?.start('generator', options, { name: 'source-2' })
+  await until('all are done', () => [bench, ...others].every(({ records }) => records.length === 100))
+  expect(others[0]?.texts).toEqual(bench.texts)
+  expect(others[1]?.texts).not.toEqual(bench.texts)
+  expect(others[2]?.texts).not.toEqual(bench.texts)
+  for (const other of others) await other.end()
+})
+
+test('goes on with the first record that was not stored, and stops after the last', async () => {
+  const whole = new SourceBench()
+  whole.start('generator', options)
+  await until('all', () => whole.records.length === 100)
+  const runner = bench.start('generator', options, { stored: 60 })
+  await until('it has stopped', () => runner.status().state === 'stopped')
+  expect(bench.texts).toEqual(whole.texts.slice(60))
+  await whole.end()
+})
+
+test('waits while there is no room', async () => {
+  bench.full = true
+  const runner = bench.start('generator', options)
+  await until('it is blocked', () => runner.status().state === 'blocked')
+  bench.roomAgain()
+  await until('it has stopped', () => runner.status().state === 'stopped')
+  expect(bench.texts.map(text => JSON.parse(text).n)).toEqual(Array.from({ length: 100 }, (_, index) => index))
+})

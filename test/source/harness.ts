@@ -1,0 +1,71 @@
+import { systemClock } from '../../src/runtime/clock.ts'
+import { silentLogger } from '../../src/runtime/logger.ts'
+import { decodeOptions } from '../../src/source/decode/options.ts'
+import { frameOptions } from '../../src/source/framing/options.ts'
+import { SOURCE_KINDS } from '../../src/source/kinds.ts'
+import { SourceRunner } from '../../src/source/runner.ts'
+import { SharedParts } from '../../src/source/shared-parts.ts'
+
+export interface Taken {
+  readonly text: string
+  readonly timeMs: number
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** A source that runs on a real device or a simulated one, with its records gathered in memory. */
+export class SourceBench {
+  readonly records: Taken[] = []
+  readonly shared = new SharedParts()
+  readonly #running: SourceRunner[] = []
+  /** While true the sink has no room. */
+  full = false
+  #roomCalls: (() => void)[] = []
+
+  start(
+    kindName: string,
+    options: object,
+    how: { frame?: object; decode?: unknown; name?: string; stored?: number } = {},
+  ): SourceRunner {
+    const kind = SOURCE_KINDS.find(each => each.kind === kindName)
+    if (!kind) throw new Error(`no kind ${kindName}`)
+    const runner = new SourceRunner({
+      id: { gateway: 'gw-1', source: how.name ?? 'source-1' },
+      kind,
+      options: kind.options.parse(options),
+      frame: how.frame === undefined ? undefined : frameOptions.parse(how.frame),
+      decode: decodeOptions.parse(how.decode ?? 'raw'),
+      sink: {
+        append: (timeMs, bytes, from, to, headers = []) => {
+          if (this.full) return 'full'
+          const names = Object.fromEntries(headers.map(({ key, value }) => [key, value.toString('utf8')]))
+          this.records.push({ text: bytes.toString('latin1', from, to), timeMs, headers: names })
+          return 'taken'
+        },
+        stored: async () => {},
+        onRoom: call => this.#roomCalls.push(call),
+        recordsStored: () => how.stored ?? 0,
+        recordsBuffered: () => 0,
+      },
+      shared: this.shared,
+      clock: systemClock,
+      log: silentLogger,
+      random: Math.random,
+    })
+    this.#running.push(runner)
+    void runner.start()
+    return runner
+  }
+
+  roomAgain(): void {
+    this.full = false
+    for (const call of this.#roomCalls.splice(0)) call()
+  }
+
+  get texts(): string[] {
+    return this.records.map(({ text }) => text)
+  }
+
+  async end(): Promise<void> {
+    for (const runner of this.#running) await runner.stop()
+  }
+}

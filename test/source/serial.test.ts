@@ -1,0 +1,109 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { Pty } from '../../hardware/simulators/pty.ts'
+import { until } from '../support/until.ts'
+import { SourceBench } from './harness.ts'
+
+let bench: SourceBench
+let folder: string
+let link: string
+let pty: Pty | undefined
+
+beforeEach(() => {
+  bench = new SourceBench()
+  folder = mkdtempSync(join(tmpdir(), 'headrace-serial-'))
+  link = join(folder, 'usb-port0')
+})
+afterEach(async () => {
+  await bench.end()
+  await pty?.close()
+  pty = undefined
+  rmSync(folder, { recursive: true, force: true })
+})
+
+test('reads lines of a real port, decoded, each with the time at which it came', async () => {
+  pty = await Pty.open(link)
+  const fromMs = Date.now()
+  const runner = bench.start('serial', { path: link }, { decode: { csv: ['a', 'b'] } })
+  await until('it reads', () => runner.status().state === 'reading')
+  pty.write('1,2\r\n3,')
+  pty.write('4\r\nnot a line of two\r\n')
+  await until('three records', () => bench.records.length === 3)
+  expect(bench.texts).toEqual(['{"a":1,"b":2}', '{"a":3,"b":4}', 'not a line of two'])
+  expect(bench.records[2]?.headers).toEqual({ decode_error: '1 values for 2 columns' })
+  expect(runner.status()).toMatchObject({ read: 3, decode_errors: 1 })
+  for (const { timeMs } of bench.records) expect(timeMs).toBeGreaterThanOrEqual(fromMs)
+})
+
+test('every byte value comes as it was sent', async () => {
+  pty = await Pty.open(link)
+  const runner = bench.start('serial', { path: link }, { frame: { length: 256 } })
+  await until('it reads', () => runner.status().state === 'reading')
+  const all = Buffer.from(Array.from({ length: 256 }, (_, value) => value))
+  for (let round = 0; round < 20; round++) pty.write(all)
+  await until('all of it', () => bench.records.length === 20)
+  for (const text of bench.texts) expect(Buffer.from(text, 'latin1').equals(all)).toBe(true)
+})
+
+test('a port that is missing at the start is waited for, and its absence said', async () => {
+  const runner = bench.start('serial', { path: link })
+  const waiting = await until('it waits', () => runner.status().state === 'waiting' && runner.status())
+  expect(waiting.reason).toContain(link)
+  pty = await Pty.open(link)
+  await until('it reads', () => runner.status().state === 'reading')
+  pty.write('here\n')
+  await until('a record', () => bench.texts.includes('here'))
+})
+
+test('unplugged in the middle of a record and plugged in again: goes on, and joins no halves', async () => {
+  pty = await Pty.open(link)
+  const runner = bench.start('serial', { path: link })
+  await until('it reads', () => runner.status().state === 'reading')
+  pty.write('before\nhal')
+  await until('a record', () => bench.records.length === 1)
+  await new Promise(resolve => setTimeout(resolve, 100))
+  await pty.close()
+  await until('it waits', () => runner.status().state === 'waiting')
+  pty = await Pty.open(link)
+  await until('it reads again', () => runner.status().state === 'reading')
+  pty.write('after\n')
+  await until('another record', () => bench.records.length === 2)
+  expect(bench.texts).toEqual(['before', 'after'])
+  expect(runner.status().trouble).toEqual({ 'a record broke off': 1 })
+})
+
+test('garbage without an end is passed over, and what comes after it is read', async () => {
+  pty = await Pty.open(link)
+  const runner = bench.start('serial', { path: link }, { frame: { delimiter: '\\n', max_bytes: 64 } })
+  await until('it reads', () => runner.status().state === 'reading')
+  const port = pty
+  for (let chunk = 0; chunk < 50; chunk++) if (!port.write(Buffer.alloc(1_000, 0xff))) await port.drained()
+  port.write('\ngood\n')
+  await until('the good one', () => bench.texts.includes('good'))
+  expect(bench.texts).toEqual(['good'])
+  expect(runner.status().trouble).toEqual({ 'a record was too long': 1 })
+})
+
+test('a port that another process has locked is waited for, and said', async () => {
+  pty = await Pty.open(link)
+  const first = bench.start('serial', { path: link })
+  await until('it reads', () => first.status().state === 'reading')
+  const second = bench.start('serial', { path: link }, { name: 'source-2' })
+  const waiting = await until('the second one waits', () => second.status().state === 'waiting' && second.status())
+  expect(waiting.reason).toMatch(/lock/i)
+})
+
+test('while there is no room nothing is lost of what was read, and order stays', async () => {
+  pty = await Pty.open(link)
+  const runner = bench.start('serial', { path: link })
+  await until('it reads', () => runner.status().state === 'reading')
+  bench.full = true
+  pty.write('one\ntwo\nthree\n')
+  await until('it is blocked', () => runner.status().state === 'blocked')
+  pty.write('four\n')
+  bench.roomAgain()
+  await until('all four', () => bench.records.length === 4)
+  expect(bench.texts).toEqual(['one', 'two', 'three', 'four'])
+})
