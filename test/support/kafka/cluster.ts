@@ -62,6 +62,18 @@ export class KafkaCluster {
     this.#brokers = brokers
   }
 
+  /** A cluster that somebody else has started, for its tools: it has no nodes that could be stopped. */
+  static async at(bootstrap: string): Promise<KafkaCluster> {
+    const ports = bootstrap.split(',').map(address => Number(address.split(':')[1]))
+    return new KafkaCluster(
+      mkdtempSync(join(tmpdir(), 'headrace-kafka-')),
+      new JavaProcesses(),
+      await kafkaClassPath(),
+      ports,
+      [],
+    )
+  }
+
   /** Resolves when every broker takes requests. */
   static async start(options: ClusterOptions = {}): Promise<KafkaCluster> {
     const classPath = await kafkaClassPath()
