@@ -1,5 +1,8 @@
 import { z } from 'zod'
-import { nearest } from './nearest.ts'
+import { nearest } from '../runtime/nearest.ts'
+
+/** What zod says of a union that says nothing of its own. */
+const ZOD_UNION_MESSAGE = 'Invalid input'
 
 export interface Explained {
   readonly path: readonly PropertyKey[]
@@ -26,6 +29,10 @@ function explainOne(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown, 
     })
   }
   if (issue.code === 'invalid_union') {
+    const own = valueAt(value, issue.path)
+    if (issue.message !== ZOD_UNION_MESSAGE && (typeof own !== 'object' || own === null)) {
+      return [{ path, message: `${String(path.at(-1))} ${issue.message}, not ${JSON.stringify(own)}`, atKey: false }]
+    }
     const branch = likeliest(issue.errors)
     if (branch)
       return branch.flatMap(inner => explainOne(inner, branchOf(schema, issue, branch), valueAt(value, issue.path), path))
@@ -56,7 +63,7 @@ function sentence(issue: z.core.$ZodIssue, value: unknown): string {
       return `has to be one of ${allowed.join(', ')}, not ${JSON.stringify(value)}${meant === undefined ? '' : `; did you mean "${meant}"?`}`
     }
     case 'too_small':
-      return `has to be at least ${issue.minimum}${issue.origin === 'array' ? ' long' : ''}`
+      return issue.origin === 'array' ? `needs at least ${issue.minimum}` : `has to be at least ${issue.minimum}`
     case 'too_big':
       return `may be at most ${issue.maximum}${issue.origin === 'array' || issue.origin === 'string' ? ' long' : ''}`
     default:

@@ -118,7 +118,9 @@ function acrossFiles(pipelines: readonly LoadedPipeline[]): ConfigIssue[] {
       if (!resource) continue
       const taken = resources.get(resource.name)
       if (taken && (resource.shared === undefined || taken.shared !== resource.shared)) {
-        issues.push(document.issue([...path, kind.kind], `${resource.name} is read by ${taken.where} already`, true))
+        const isOtherwise = resource.shared !== undefined && taken.shared !== undefined
+        const how = isOtherwise ? 'with other settings of the line' : 'already'
+        issues.push(document.issue([...path, kind.kind], `${resource.name} is read by ${taken.where} ${how}`, true))
       }
       resources.set(resource.name, { where: `"${source}" in ${file}`, shared: resource.shared })
     }

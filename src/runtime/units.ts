@@ -22,15 +22,15 @@ export function parseSizeBytes(text: string): number | undefined {
 const DURATION_TEXT = /^\s*(0|\d+(\.\d+)?\s*(ms|s|m|h|d))\s*$/
 const SIZE_TEXT = /^\s*(0|\d+(\.\d+)?\s*(B|KB|MB|GB|KiB|MiB|GiB))\s*$/
 
+const DURATION_WANTED = 'has to be a number with ms, s, m, h or d, such as 50ms'
+const SIZE_WANTED = 'has to be a number with B, KB, MB, GB, KiB, MiB or GiB, such as 64KiB'
+
 /** A duration in YAML: text with a unit outside, milliseconds inside. A bare 0 is taken as it is. */
 export function duration(bounds: { min?: string; max?: string } = {}) {
   const min = parseDurationMs(bounds.min ?? '0') ?? 0
   const max = parseDurationMs(bounds.max ?? '3650d') ?? 0
   return z
-    .union([
-      z.string().regex(DURATION_TEXT, 'is not a duration: write a number with ms, s, m, h or d, such as 50ms'),
-      z.literal(0),
-    ])
+    .union([z.string().regex(DURATION_TEXT, DURATION_WANTED), z.literal(0)], DURATION_WANTED)
     .transform(text => parseDurationMs(String(text)) ?? 0)
     .refine(ms => ms >= min && ms <= max, `must lie between ${bounds.min ?? '0'} and ${bounds.max ?? '3650d'}`)
 }
@@ -40,10 +40,7 @@ export function size(bounds: { min?: string; max?: string } = {}) {
   const min = parseSizeBytes(bounds.min ?? '0') ?? 0
   const max = parseSizeBytes(bounds.max ?? '1000000GiB') ?? 0
   return z
-    .union([
-      z.string().regex(SIZE_TEXT, 'is not a size: write a number with B, KB, MB, GB, KiB, MiB or GiB, such as 64KiB'),
-      z.literal(0),
-    ])
+    .union([z.string().regex(SIZE_TEXT, SIZE_WANTED), z.literal(0)], SIZE_WANTED)
     .transform(text => parseSizeBytes(String(text)) ?? 0)
     .refine(bytes => bytes >= min && bytes <= max, `must lie between ${bounds.min ?? '0'} and ${bounds.max ?? '1000000GiB'}`)
 }

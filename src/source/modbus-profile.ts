@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { nearest } from '../runtime/nearest.ts'
 
 const PROFILES_FOLDER = new URL('../../hardware/devices/', import.meta.url)
 
@@ -36,15 +37,30 @@ export type ModbusProfile = z.output<typeof profileSchema>
 
 /** A device profile by its name in hardware/devices/, or by the path of a file. Throws `config_invalid`. */
 export function loadProfile(device: string): ModbusProfile {
-  const path = device.endsWith('.yaml') ? device : fileURLToPath(new URL(`${device}.yaml`, PROFILES_FOLDER))
+  const isFile = device.endsWith('.yaml')
+  if (!isFile && !profileNames().includes(device)) {
+    const meant = nearest(device, profileNames())
+    throw new HeadraceError('config_invalid', `"${device}" is no device profile${meant ? `; did you mean "${meant}"?` : ''}`, {
+      advice: `Known are ${profileNames().join(', ')}; or name a .yaml file made like those in hardware/devices/.`,
+    })
+  }
+  const path = isFile ? device : fileURLToPath(new URL(`${device}.yaml`, PROFILES_FOLDER))
   try {
     return profileSchema.parse(parse(readFileSync(path, 'utf8'), { maxAliasCount: 10 }))
   } catch (cause) {
     throw new HeadraceError('config_invalid', `the device profile ${device} cannot be used: ${messageOf(cause)}`, {
-      advice: 'Name a profile in hardware/devices/, or the path of a .yaml file made like those.',
+      advice: 'Look at those in hardware/devices/ for how one is made.',
       cause,
     })
   }
+}
+
+/** Profiles in hardware/devices/. */
+export function profileNames(): string[] {
+  return readdirSync(PROFILES_FOLDER)
+    .filter(file => file.endsWith('.yaml'))
+    .map(file => file.slice(0, -'.yaml'.length))
+    .sort()
 }
 
 /** Registers that one request reads. */

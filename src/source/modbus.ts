@@ -25,7 +25,10 @@ const knownDevice = z.string().superRefine((device, context) => {
     loadProfile(device)
   } catch (error) {
     if (!(error instanceof HeadraceError)) throw error
-    context.addIssue({ code: 'custom', message: `${error.message}. ${error.advice ?? ''}` })
+    context.addIssue({
+      code: 'custom',
+      message: `${error.message}${error.message.endsWith('?') ? '' : '.'} ${error.advice ?? ''}`,
+    })
   }
 })
 

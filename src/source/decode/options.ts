@@ -4,12 +4,15 @@ const column = z.string().regex(/^[a-z_][a-z0-9_]*$/, 'is not a column name: low
 
 /** `decode:` of a source in a pipeline file: a name, or one key with its options. */
 export const decodeOptions = z
-  .union([
-    z.enum(['raw', 'json', 'nmea']),
-    z.strictObject({
-      csv: z.array(column).min(1).max(500).describe('Columns of separated values, in their order; each becomes a field.'),
-    }),
-  ])
+  .union(
+    [
+      z.enum(['raw', 'json', 'nmea']),
+      z.strictObject({
+        csv: z.array(column).min(1).max(500).describe('Columns of separated values, in their order; each becomes a field.'),
+      }),
+    ],
+    'has to be raw, json, nmea or { csv: [column, …] }',
+  )
   .describe(
     'How a record is read: raw (the bytes as they are), json, nmea (NMEA 0183), or csv with its columns. What cannot be read stays as it came, with a header that says why.',
   )

@@ -1,0 +1,236 @@
+/** Files that somebody could have written, and what has to be said of each: `LINE:COLUMN: message`, every one of them. */
+export interface WrongFile {
+  readonly what: string
+  readonly text: string
+  readonly said: readonly string[]
+}
+
+const source = (body: string) => `pipeline: plant\nsources:\n  pump-1:\n    ${body}\n`
+const serial = 'serial: { path: /dev/ttyS0 }'
+
+export const WRONG_PIPELINES: readonly WrongFile[] = [
+  { what: 'nothing at all', text: '', said: ['1:1: is empty'] },
+  { what: 'a list', text: '- a\n- b\n', said: ['1:1: has to be a mapping of keys to values'] },
+  {
+    what: 'broken YAML',
+    text: 'pipeline: plant\nsources: { a: [\n',
+    said: [
+      '3:1: is not YAML: Flow sequence in block collection must be sufficiently indented and end with a ]',
+      '3:1: is not YAML: Flow map in block collection must be sufficiently indented and end with a }',
+    ],
+  },
+  {
+    what: 'a tab',
+    text: 'pipeline: plant\nsources:\n\tpump-1: {}\n',
+    said: ['3:1: is not YAML: Tabs are not allowed as indentation'],
+  },
+  { what: 'a key twice', text: 'pipeline: plant\npipeline: other\n', said: ['2:1: is not YAML: Map keys must be unique'] },
+  {
+    what: 'a misspelt key',
+    text: 'pipeline: plant\nsuorces: {}\n',
+    said: ['2:1: unknown key "suorces"; did you mean "sources"?'],
+  },
+  {
+    what: 'a misspelt key within a source',
+    text: source('serial: { path: /dev/ttyS0, buad: 9600 }'),
+    said: ['4:33: unknown key "buad" in serial; did you mean "baud"?'],
+  },
+  {
+    what: 'a kind that does not exist',
+    text: source('seriall: { path: /dev/ttyS0 }'),
+    said: [
+      '4:5: unknown key "seriall" in pump-1; did you mean "serial"?',
+      '4:5: pump-1 needs to say what it reads: one of serial, modbus, generator',
+    ],
+  },
+  {
+    what: 'no kind',
+    text: source('frame: { delimiter: "\\n" }'),
+    said: ['4:5: pump-1 needs to say what it reads: one of serial, modbus, generator'],
+  },
+  {
+    what: 'two kinds',
+    text: source(`${serial}\n    generator: {}`),
+    said: ['4:5: pump-1 reads one thing, not 2: serial, generator'],
+  },
+  { what: 'a number where text belongs', text: 'pipeline: 7\n', said: ['1:11: pipeline has to be a string, not 7'] },
+  {
+    what: 'a wrong name',
+    text: 'pipeline: Plant One\n',
+    said: ['1:11: pipeline is no name: lower-case letters, digits and -, at most 63, beginning with a letter or digit'],
+  },
+  {
+    what: 'a source with a wrong name',
+    text: 'pipeline: plant\nsources:\n  Pump_1: { generator: {} }\n',
+    said: ['3:3: "Pump_1" is no name: lower-case letters, digits and -, at most 63, beginning with a letter or digit'],
+  },
+  {
+    what: 'a duration without a unit',
+    text: 'pipeline: plant\ndurability: 50\n',
+    said: ['2:13: durability has to be a number with ms, s, m, h or d, such as 50ms, not 50'],
+  },
+  {
+    what: 'a duration that is too long',
+    text: 'pipeline: plant\ndurability: 2h\n',
+    said: ['2:13: durability must lie between 0 and 60s'],
+  },
+  {
+    what: 'a number out of its bounds',
+    text: source('serial: { path: /dev/ttyS0, baud: 7 }'),
+    said: ['4:39: baud has to be at least 50'],
+  },
+  {
+    what: 'an unknown parity',
+    text: source('serial: { path: /dev/ttyS0, parity: mark }'),
+    said: ['4:41: parity has to be one of none, even, odd, not "mark"'],
+  },
+  {
+    what: 'two ways of framing',
+    text: source(`${serial}\n    frame: { delimiter: "\\n", length: 5 }`),
+    said: ['5:12: frame needs exactly one of `delimiter`, `length`, `length_field` and `silence`'],
+  },
+  {
+    what: 'an unknown decoder',
+    text: source(`${serial}\n    decode: xml`),
+    said: ['5:13: decode has to be raw, json, nmea or { csv: [column, …] }, not "xml"'],
+  },
+  {
+    what: 'framing of whole messages',
+    text: source('generator: {}\n    frame: { length: 5 }'),
+    said: ['5:5: generator gives whole records: there is nothing to frame'],
+  },
+  {
+    what: 'an unknown device',
+    text: source('modbus: { tcp: "10.0.0.1:502", device: eastron-sdm121 }'),
+    said: [
+      '4:44: device "eastron-sdm121" is no device profile; did you mean "eastron-sdm120"? Known are eastron-sdm120, eastron-sdm630, peacefair-pzem-016; or name a .yaml file made like those in hardware/devices/.',
+    ],
+  },
+  {
+    what: 'TCP and a line at once',
+    text: source('modbus: { tcp: "h:502", rtu: { path: /dev/ttyS0 }, device: eastron-sdm120 }'),
+    said: ['4:13: modbus needs either `tcp` or `rtu`'],
+  },
+  {
+    what: 'one port for two sources',
+    text: `pipeline: plant\nsources:\n  a: { ${serial} }\n  b: { ${serial} }\n`,
+    said: ['4:8: /dev/ttyS0 is read by "a" in FILE already'],
+  },
+  {
+    what: 'one line with two speeds',
+    text: 'pipeline: plant\nsources:\n  a: { modbus: { rtu: { path: /dev/ttyS0 }, unit: 1, device: eastron-sdm120 } }\n  b: { modbus: { rtu: { path: /dev/ttyS0, baud: 19200 }, unit: 2, device: eastron-sdm120 } }\n',
+    said: ['4:8: /dev/ttyS0 is read by "a" in FILE with other settings of the line'],
+  },
+  {
+    what: 'a wrong schedule',
+    text: 'pipeline: plant\nbatch:\n  load: { schedule: "0 25 * * *", run: [./load.sh] }\n',
+    said: [
+      '3:21: schedule "0 25 * * *" is not a cron pattern: hour 25 is a invalid expression for hour; write for example "0 2 * * *"',
+    ],
+  },
+  {
+    what: 'a wrong time zone',
+    text: 'pipeline: plant\nbatch:\n  load: { timezone: Europe/Lundon, run: [./load.sh] }\n',
+    said: ['3:21: timezone "Europe/Lundon" is no time zone; write for example Europe/London'],
+  },
+  {
+    what: 'a job without a command',
+    text: 'pipeline: plant\nbatch:\n  load: { schedule: "0 2 * * *" }\n',
+    said: ['3:3: "run" is missing'],
+  },
+  {
+    what: 'a wrong condition',
+    text: 'pipeline: plant\nanalysers:\n  hot: { every: 1m, when: "avg(oil_c >" }\n',
+    said: [
+      '3:27: when the condition "avg(oil_c >" is wrong at character 12: Unexpected token: EOF. Known aggregates: avg, sum, min, max, first, last, delta, stddev, count; operators as in CEL: && || ! == != < <= > >= + - * /.',
+    ],
+  },
+  {
+    what: 'a condition without a field',
+    text: 'pipeline: plant\nanalysers:\n  hot: { every: 1m, when: "1 > 0" }\n',
+    said: [
+      '3:27: when the condition "1 > 0" names no field. Write an aggregate of a field: avg, sum, min, max, first, last, delta, stddev, count.',
+    ],
+  },
+  {
+    what: 'an alert to nobody',
+    text: 'pipeline: plant\nanalysers:\n  hot: { silence: 1m, alert: {} }\n',
+    said: ['3:30: alert needs a command, a webhook or a topic'],
+  },
+  {
+    what: 'a bomb of aliases',
+    text: `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\npipeline: plant\n`,
+    said: ['1:1: cannot be taken apart: Excessive alias count indicates a resource exhaustion attack'],
+  },
+  {
+    what: 'several mistakes',
+    text: 'pipeline: plant\ndurability: soon\nsources:\n  a: { generator: { coutn: 5 } }\n  b: { serial: { baud: 9600 } }\n',
+    said: [
+      '2:13: durability has to be a number with ms, s, m, h or d, such as 50ms',
+      '4:21: unknown key "coutn" in generator; did you mean "count"?',
+      '5:8: "path" is missing',
+    ],
+  },
+]
+
+const edge = (rest: string) => `gateway: gw-1\nstate: /tmp/x\n${rest}`
+
+export const WRONG_EDGES: readonly WrongFile[] = [
+  {
+    what: 'no gateway',
+    text: 'state: /tmp/x\nuplink: { url: "amqp://core" }\npipelines: [p.yaml]\n',
+    said: ['1:1: "gateway" is missing'],
+  },
+  {
+    what: 'an address that is none',
+    text: edge('uplink: { url: core.example }\npipelines: [p.yaml]\n'),
+    said: ['3:16: url is not an AMQP address: write amqp://host:port or amqps://host:port'],
+  },
+  {
+    what: 'another protocol',
+    text: edge('uplink: { url: "mqtt://core" }\npipelines: [p.yaml]\n'),
+    said: ['3:16: url is not an AMQP address: write amqp://host:port or amqps://host:port'],
+  },
+  {
+    what: 'a quota without a unit',
+    text: edge('uplink: { url: "amqp://core" }\nbuffer: { quota: 100 }\npipelines: [p.yaml]\n'),
+    said: ['4:18: quota has to be a number with B, KB, MB, GB, KiB, MiB or GiB, such as 64KiB, not 100'],
+  },
+  {
+    what: 'a misspelt key',
+    text: edge('uplink: { url: "amqp://core" }\npiplines: [p.yaml]\n'),
+    said: ['1:1: "pipelines" is missing', '4:1: unknown key "piplines"; did you mean "pipelines"?'],
+  },
+  {
+    what: 'a pipeline that is not there',
+    text: edge('uplink: { url: "amqp://core" }\npipelines: [p.yaml]\n'),
+    said: ['4:13: no file fits "p.yaml"'],
+  },
+]
+
+const core = (rest: string) => `state: /tmp/x\n${rest}`
+
+export const WRONG_CORES: readonly WrongFile[] = [
+  { what: 'no log', text: core('ingress: { listen: "amqp://0.0.0.0:5672" }\n'), said: ['1:1: "log" is missing'] },
+  {
+    what: 'two logs',
+    text: core('log: { sqlite: {}, kafka: { brokers: ["k:9092"] } }\n'),
+    said: ['2:6: log needs either `kafka` or `sqlite`'],
+  },
+  {
+    what: 'a broker without a port',
+    text: core('log: { kafka: { brokers: [kafka] } }\n'),
+    said: ['2:27: is not an address: write host:port'],
+  },
+  { what: 'no broker', text: core('log: { kafka: { brokers: [] } }\n'), said: ['2:26: brokers needs at least 1'] },
+  {
+    what: 'an ingress that is none',
+    text: core('log: { sqlite: {} }\ningress: {}\n'),
+    said: ['3:10: ingress needs either `listen` or `connect`'],
+  },
+  {
+    what: 'an unknown mechanism',
+    text: core('log: { kafka: { brokers: ["k:9092"], sasl: { mechanism: scram, username: u, password_file: f } } }\n'),
+    said: ['2:57: mechanism has to be one of plain, scram-sha-256, scram-sha-512, not "scram"'],
+  },
+]
