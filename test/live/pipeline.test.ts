@@ -237,6 +237,17 @@ analysers:
         lags.map(fields => fields[5]),
         groups.stdout + groups.stderr,
       ).toEqual(['0', '0'])
+      const view = await kafka.tool('org.apache.kafka.tools.consumer.ConsoleConsumer', [
+        ...['--bootstrap-server', kafka.bootstrap, '--topic', 'headrace.sources', '--from-beginning', '--timeout-ms', '5000'],
+        ...['--formatter-property', 'print.key=true'],
+      ])
+      const line = view.stdout.split('\n').findLast(each => each.startsWith(`${GATEWAY}/boiler\t`)) ?? ''
+      expect(JSON.parse(line.split('\t')[1] ?? '{}')).toMatchObject({
+        gateway: GATEWAY,
+        topic,
+        epoch: 0,
+        partition: expect.any(Number),
+      })
       await kafka.stop()
     })
   }

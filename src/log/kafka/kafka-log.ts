@@ -11,7 +11,9 @@ import { Appender, KafkaProof } from './appender.ts'
 import { KafkaCluster, placeKey, REQUEST_LIMIT_MS } from './cluster.ts'
 import { COORDINATOR_BUSY, KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 import { Fetcher } from './fetcher.ts'
+import { RecordAppender } from './record-appender.ts'
 import { Registry } from './registry.ts'
+import { SourcesView } from './sources-view.ts'
 
 export interface KafkaLogDeps {
   readonly clock: Clock
@@ -48,7 +50,16 @@ class KafkaLog implements Log {
     this.#clock = deps.clock
     this.#appender = new Appender(cluster, deps.clock)
     this.#fetcher = new Fetcher(cluster)
-    this.#registry = new Registry(cluster, this.#fetcher, deps.clock, options.replication)
+    const appender = new RecordAppender(cluster, deps.clock)
+    const view = new SourcesView(cluster, appender, deps.log, options.replication)
+    this.#registry = new Registry({
+      cluster,
+      fetcher: this.#fetcher,
+      clock: deps.clock,
+      appender,
+      view,
+      replication: options.replication,
+    })
   }
 
   open(): Promise<void> {

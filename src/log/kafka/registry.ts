@@ -1,26 +1,34 @@
 import { decodeBatch } from '../../record/batch-reader.ts'
-import { BatchWriter } from '../../record/batch-writer.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { type SourceId, sourceKey } from '../../runtime/names.ts'
 import type { Claim, Place } from '../log.ts'
-import { EARLIEST, initProducerId, LATEST, listOffsets, produce } from './apis.ts'
+import { EARLIEST, initProducerId, LATEST, listOffsets } from './apis.ts'
 import { ClaimFold, encodeClaim, FIRST_CLAIM } from './claim-fold.ts'
 import type { KafkaCluster } from './cluster.ts'
 import { COORDINATOR_BUSY, KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 import type { Fetcher } from './fetcher.ts'
+import type { RecordAppender } from './record-appender.ts'
+import type { SourcesView } from './sources-view.ts'
 import { addPartitions, ensureTopic } from './topics.ts'
 
 export const CLAIMS_TOPIC = 'headrace.claims'
-export const SOURCES_TOPIC = 'headrace.sources'
 /** Partitions are added so many at a time, as sources come: each addition takes the controller a moment. */
 const PARTITIONS_STEP = 8
 /** Another core may claim the same partition in the same moment; each attempt sees more of what they did. */
 const CLAIM_ATTEMPTS_MAX = 20
 const BUSY_PAUSE_MS = 100
 const BUSY_ATTEMPTS_MAX = 100
-const APPEND_LIMIT_MS = 8_000
 const READ_BYTES = 4 * 2 ** 20
+
+export interface RegistryDeps {
+  readonly cluster: KafkaCluster
+  readonly fetcher: Fetcher
+  readonly clock: Clock
+  readonly appender: RecordAppender
+  readonly view: SourcesView
+  readonly replication: number | undefined
+}
 
 /** The registry of claims in Kafka: a log of its own, read whole by everybody who decides from it. */
 export class Registry {
@@ -28,17 +36,20 @@ export class Registry {
   readonly #fetcher: Fetcher
   readonly #clock: Clock
   readonly #replication: number | undefined
+  readonly #appender: RecordAppender
+  readonly #view: SourcesView
   readonly #fold = new ClaimFold()
-  readonly #writer = new BatchWriter()
   readonly #checked = new Set<string>()
   #next = 0
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(cluster: KafkaCluster, fetcher: Fetcher, clock: Clock, replication: number | undefined) {
-    this.#cluster = cluster
-    this.#fetcher = fetcher
-    this.#clock = clock
-    this.#replication = replication
+  constructor(deps: RegistryDeps) {
+    this.#cluster = deps.cluster
+    this.#fetcher = deps.fetcher
+    this.#clock = deps.clock
+    this.#appender = deps.appender
+    this.#view = deps.view
+    this.#replication = deps.replication
   }
 
   async open(): Promise<void> {
@@ -114,6 +125,7 @@ export class Registry {
 
   /** The topic as it is now: one that was made anew under the same name is another log. */
   async #withTopicId(claim: Claim): Promise<Claim> {
+    this.#view.publish(claim)
     return { ...claim, topicId: await this.#cluster.topicId(claim.topic) }
   }
 
@@ -184,26 +196,7 @@ export class Registry {
 
   async #append(entry: Parameters<typeof encodeClaim>[0]): Promise<void> {
     const value = encodeClaim(entry)
-    await this.#appendTo(CLAIMS_TOPIC, sourceKey(entry), value)
-  }
-
-  async #appendTo(topic: string, key: string, value: Buffer): Promise<void> {
-    this.#writer.begin({ key, producerId: -1, epoch: -1, epochStart: 0, sequence: 0 })
-    this.#writer.append(Math.floor(this.#clock.wallMs()), value, 0, value.length)
-    const { bytes } = this.#writer.finish('none')
-    const { node } = await this.#cluster.findLeader({ topic, partition: 0 })
-    const [part] = await this.#cluster.request(
-      node,
-      produce,
-      { parts: [{ topic, partition: 0, records: bytes }], timeoutMs: APPEND_LIMIT_MS },
-      APPEND_LIMIT_MS,
-    )
-    if (part?.error === KAFKA_ERROR.none) return
-    this.#cluster.forgetLeader({ topic, partition: 0 })
-    throw new HeadraceError(
-      'log_unavailable',
-      `a claim could not be written: Kafka error ${part?.error}${part?.message ? `: ${part.message}` : ''}`,
-    )
+    await this.#appender.append(CLAIMS_TOPIC, sourceKey(entry), value)
   }
 
   /** Reads the log of claims to its end. */

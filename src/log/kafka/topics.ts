@@ -19,12 +19,14 @@ export interface TopicPlan {
   readonly topic: string
   readonly partitions: number
   readonly replication: number | undefined
+  /** Only the latest record of each key is kept: for views, which nobody decides from. */
+  readonly compacted?: true
 }
 
 /** Makes a topic where it is missing, and checks one that is there. Rejects with `topic_refused`, naming every setting that is wrong. */
 export async function ensureTopic(cluster: KafkaCluster, plan: TopicPlan): Promise<void> {
   const found = await cluster.describe([plan.topic])
-  if (found.topics[0]?.error === 0) return checkTopic(cluster, plan.topic)
+  if (found.topics[0]?.error === 0) return plan.compacted ? undefined : checkTopic(cluster, plan.topic)
   const replication = plan.replication ?? (found.brokers.length >= 3 ? 3 : 1)
   const admin = await cluster.admin()
   try {
@@ -36,7 +38,10 @@ export async function ensureTopic(cluster: KafkaCluster, plan: TopicPlan): Promi
           numPartitions: plan.partitions,
           replicationFactor: replication,
           configEntries: [
-            ...NEEDED.map(({ name, value }) => ({ name, value })),
+            ...NEEDED.map(({ name, value }) => ({
+              name,
+              value: plan.compacted && name === 'cleanup.policy' ? 'compact' : value,
+            })),
             { name: 'min.insync.replicas', value: replication >= 3 ? '2' : '1' },
           ],
         },

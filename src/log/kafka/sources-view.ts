@@ -1,0 +1,59 @@
+import { messageOf } from '../../runtime/errors.ts'
+import type { Logger } from '../../runtime/logger.ts'
+import { sourceKey } from '../../runtime/names.ts'
+import type { Claim } from '../log.ts'
+import type { KafkaCluster } from './cluster.ts'
+import type { RecordAppender } from './record-appender.ts'
+import { ensureTopic } from './topics.ts'
+
+export const SOURCES_TOPIC = 'headrace.sources'
+
+/**
+ * Tells consumers where each source lies: the compacted topic `headrace.sources`, by `<gateway>/<source>`. It is a view of the claims: nobody
+ * decides from it, and each core writes what it hands out once in its life, so that a view that was lost comes back.
+ */
+export class SourcesView {
+  readonly #cluster: KafkaCluster
+  readonly #appender: RecordAppender
+  readonly #log: Logger
+  readonly #replication: number | undefined
+  readonly #published = new Map<string, number>()
+  readonly #waiting = new Map<string, Claim>()
+  #writing = false
+
+  constructor(cluster: KafkaCluster, appender: RecordAppender, log: Logger, replication: number | undefined) {
+    this.#cluster = cluster
+    this.#appender = appender
+    this.#log = log
+    this.#replication = replication
+  }
+
+  /** Writes the claim soon, unless it was written already. What fails is written when the source is claimed again. */
+  publish(claim: Claim): void {
+    const key = sourceKey(claim.source)
+    if (this.#published.get(key) === claim.at) return
+    this.#waiting.set(key, claim)
+    if (!this.#writing) void this.#write()
+  }
+
+  async #write(): Promise<void> {
+    this.#writing = true
+    try {
+      if (this.#published.size === 0) {
+        await ensureTopic(this.#cluster, { topic: SOURCES_TOPIC, partitions: 1, replication: this.#replication, compacted: true })
+      }
+      for (const [key, claim] of this.#waiting) {
+        const { source, topic, partition, producerId, epoch, at } = claim
+        const value = JSON.stringify({ gateway: source.gateway, topic, partition, producerId, epoch })
+        await this.#appender.append(SOURCES_TOPIC, key, Buffer.from(value))
+        this.#published.set(key, at)
+        if (this.#waiting.get(key) === claim) this.#waiting.delete(key)
+      }
+    } catch (error) {
+      this.#waiting.clear()
+      this.#log.warn({}, `${SOURCES_TOPIC} could not be brought up to date: ${messageOf(error)}`)
+    } finally {
+      this.#writing = false
+    }
+  }
+}
