@@ -91,7 +91,7 @@ function introduction(
     '',
     ...devices,
     `  core        AMQP 1.0    ${all.url}`,
-    `  files       ${state}: plant.yaml, core/log/, batches/, alerts.ndjson, headrace.log`,
+    `  files       ${state}: plant.yaml, core/log.db, batches/, alerts.ndjson, headrace.log`,
     kept > 0 ? `  going on after ${kept} records of earlier starts` : '  a first start: the log is empty',
     '',
     forMs === undefined ? 'Ctrl-C ends it.' : `Ends by itself after ${forMs / 1_000} s.`,

@@ -1,6 +1,7 @@
 import { globSync } from 'node:fs'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { z } from 'zod'
+import { durationText, isDurationPattern, isSizePattern, sizeText } from '../runtime/units.ts'
 import { SOURCE_KINDS } from '../source/kinds.ts'
 import type { SourceKind } from '../source/source.ts'
 import { type CoreConfig, coreSchema } from './core.ts'
@@ -130,6 +131,20 @@ function acrossFiles(pipelines: readonly LoadedPipeline[]): ConfigIssue[] {
 
 /** The JSON Schemas of the three kinds of file, for editors; durations and sizes are texts there. */
 export function jsonSchemas(): Record<'pipeline' | 'edge' | 'core', unknown> {
-  const convert = (schema: z.ZodType) => z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
+  const convert = (schema: z.ZodType) =>
+    z.toJSONSchema(schema, {
+      io: 'input',
+      unrepresentable: 'any',
+      override: ({ zodSchema, jsonSchema }) => setDefault(zodSchema, jsonSchema),
+    })
   return { pipeline: convert(pipelineSchema), edge: convert(edgeSchema), core: convert(coreSchema) }
+}
+
+/** A default of a duration or size is a number inside, and left out by zod: the schema says what a person would write. */
+function setDefault(zodSchema: z.core.$ZodType, jsonSchema: z.core.JSONSchema.BaseSchema): void {
+  const { def } = (zodSchema as z.core.$ZodTypes)._zod
+  if (def.type !== 'default' || typeof def.defaultValue !== 'number') return
+  const texts = jsonSchema.anyOf?.map(each => (each as { pattern?: string }).pattern ?? '') ?? []
+  if (texts.some(isDurationPattern)) jsonSchema.default = durationText(def.defaultValue)
+  else if (texts.some(isSizePattern)) jsonSchema.default = sizeText(def.defaultValue)
 }

@@ -44,3 +44,29 @@ export function size(bounds: { min?: string; max?: string } = {}) {
     .transform(text => parseSizeBytes(String(text)) ?? 0)
     .refine(bytes => bytes >= min && bytes <= max, `must lie between ${bounds.min ?? '0'} and ${bounds.max ?? '1000000GiB'}`)
 }
+
+/** Milliseconds as a person would write them. */
+export function durationText(ms: number): string {
+  return withLargestUnit(ms, DURATION_UNITS_MS)
+}
+
+/** Bytes as a person would write them. */
+export function sizeText(bytes: number): string {
+  const { B, KiB, MiB, GiB } = SIZE_UNITS_BYTES
+  return withLargestUnit(bytes, { B, KiB, MiB, GiB })
+}
+
+function withLargestUnit(value: number, units: Readonly<Record<string, number>>): string {
+  if (value === 0) return '0'
+  const [name = '', factor = 1] = Object.entries(units).findLast(([, each]) => value % each === 0) ?? []
+  return `${value / factor}${name}`
+}
+
+/** Whether a JSON Schema's pattern is that of a duration. */
+export function isDurationPattern(pattern: string): boolean {
+  return pattern === DURATION_TEXT.source
+}
+
+export function isSizePattern(pattern: string): boolean {
+  return pattern === SIZE_TEXT.source
+}
