@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import rhea from 'rhea'
 import { describe, expect, test } from 'vitest'
+import { freePort } from '../../hardware/simulators/free-port.ts'
 import type { Delivery, Outcome } from '../../src/amqp/amqp.ts'
 import { dial } from '../../src/amqp/dial.ts'
 import { SeededRandom, seedOfRun } from '../support/random.ts'
@@ -95,7 +96,7 @@ describe('a connection', () => {
       }
     })
     const server = container.listen({
-      port: 0,
+      port: await freePort(),
       host: '127.0.0.1',
       receiver_options: { autoaccept: false, credit_window: 10 },
     } as never)
@@ -182,7 +183,8 @@ describe('strangers', () => {
   test('a server that never speaks is given up in time', async () => {
     const { createServer } = await import('node:net')
     const mute = createServer(() => {})
-    await new Promise<void>(resolve => mute.listen(0, '127.0.0.1', resolve))
+    const free = await freePort()
+    await new Promise<void>(resolve => mute.listen(free, '127.0.0.1', resolve))
     closers.push(() => void mute.close())
     const { port } = mute.address() as { port: number }
     await expect(dial({ url: `amqp://127.0.0.1:${port}`, containerId: 'g', openLimitMs: 100, ...deps })).rejects.toThrow(

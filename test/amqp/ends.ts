@@ -1,4 +1,5 @@
 import { afterEach } from 'vitest'
+import { freePort } from '../../hardware/simulators/free-port.ts'
 import type { Connection, Delivery, Receiver, Sender } from '../../src/amqp/amqp.ts'
 import { dial } from '../../src/amqp/dial.ts'
 import { listen } from '../../src/amqp/listen.ts'
@@ -25,7 +26,12 @@ export interface Core {
 export async function core(options: { openLimitMs?: number; credit?: number } = {}): Promise<Core> {
   const found: Core = { url: '', connections: [], receivers: [], deliveries: [], replies: [], onDelivery: () => {} }
   const listener = await listen(
-    { url: 'amqp://127.0.0.1:0', containerId: 'core', ...deps, ...(options.openLimitMs && { openLimitMs: options.openLimitMs }) },
+    {
+      url: `amqp://127.0.0.1:${await freePort()}`,
+      containerId: 'core',
+      ...deps,
+      ...(options.openLimitMs && { openLimitMs: options.openLimitMs }),
+    },
     {
       onConnection: connection => found.connections.push(connection),
       onSenderAttach: ({ address }) =>

@@ -2,6 +2,7 @@ import type { Server } from 'node:net'
 import { connect } from 'node:net'
 import rhea, { type EventContext } from 'rhea'
 import { describe, expect, test } from 'vitest'
+import { freePort } from '../../hardware/simulators/free-port.ts'
 import type { Outcome } from '../../src/amqp/amqp.ts'
 import { until } from '../support/until.ts'
 import { closers, core, gateway, message } from './ends.ts'
@@ -31,7 +32,7 @@ async function plain(onMessage: (context: EventContext) => void = () => {}): Pro
     container.on(event, error => void found.errors.push(error))
   }
   container.on('disconnected', () => found.disconnects++)
-  const options = { port: 0, host: '127.0.0.1', receiver_options: { autoaccept: false, credit_window: 5_000 } }
+  const options = { port: await freePort(), host: '127.0.0.1', receiver_options: { autoaccept: false, credit_window: 5_000 } }
   const server = container.listen(options as never) as unknown as Server
   await until('the plain server', () => server.address() ?? undefined)
   closers.push(() => void server.close())
@@ -175,7 +176,7 @@ describe('a link without credit beside one that has some', () => {
     container.on('receiver_open', context => {
       if (context.receiver?.target.address !== address) context.receiver?.add_credit(10)
     })
-    const options = { port: 0, host: '127.0.0.1', receiver_options: { credit_window: 0 } }
+    const options = { port: await freePort(), host: '127.0.0.1', receiver_options: { credit_window: 0 } }
     const server = container.listen(options as never) as unknown as Server
     await until('the plain server', () => server.address() ?? undefined)
     closers.push(() => void server.close())

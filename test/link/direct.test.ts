@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, describe, expect, test } from 'vitest'
+import { freePort } from '../../hardware/simulators/free-port.ts'
 import { dial } from '../../src/amqp/dial.ts'
 import { listen } from '../../src/amqp/listen.ts'
 import type { EdgeBuffer } from '../../src/buffer/buffer.ts'
@@ -58,11 +59,11 @@ class Machine {
   }
 
   async startIngress(): Promise<Ingress> {
+    const url = `amqp://127.0.0.1:${await freePort()}`
     const ingress = new Ingress({
       name: 'core-1',
       log: this.log,
-      listen: handlers =>
-        listen({ url: 'amqp://127.0.0.1:0', containerId: 'core-1', clock: systemClock, log: silentLogger }, handlers),
+      listen: handlers => listen({ url, containerId: 'core-1', clock: systemClock, log: silentLogger }, handlers),
       mayWrite: identityRule('optional'),
       clock: systemClock,
       random: () => this.random.next(),

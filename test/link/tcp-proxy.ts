@@ -1,4 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { freePort } from '../../hardware/simulators/free-port.ts'
 
 /** Carries TCP connections to another port of this machine, and cuts them when the test wants. */
 export class TcpProxy {
@@ -14,7 +15,8 @@ export class TcpProxy {
 
   static async open(target: number): Promise<TcpProxy> {
     const server = createServer()
-    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const port = await freePort()
+    await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
     return new TcpProxy(server, target)
   }
 
