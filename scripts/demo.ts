@@ -42,7 +42,7 @@ async function demo(options: { for?: number; state: string }): Promise<number> {
       print(introduction(plant, all, state, before, options.for))
       await watch(all, screen, stopping.signal, options.for)
       screen.end()
-      const summary = await finish(all, before, tally)
+      const summary = { ...(await finish(all, before, tally)), interrupted: stopping.signal.aborted }
       print(summaryText(summary))
       print(`Files: ${state}`)
       return allArrived(summary) ? EXIT.done : EXIT.failed
@@ -118,7 +118,7 @@ async function watch(all: AllInOne, screen: Screen, signal: AbortSignal, forMs: 
 }
 
 /** Reads nothing more, waits for what was read to arrive, and compares. */
-async function finish(all: AllInOne, before: ReadonlyMap<string, number>, tally: Tally): Promise<Summary> {
+async function finish(all: AllInOne, before: ReadonlyMap<string, number>, tally: Tally): Promise<Omit<Summary, 'interrupted'>> {
   await all.edge.stopReading()
   const untilMs = systemClock.monotonicMs() + DRAIN_LIMIT_MS
   while (all.edge.status().sources.some(({ buffered }) => buffered.records > 0) && systemClock.monotonicMs() < untilMs) {

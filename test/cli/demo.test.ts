@@ -40,10 +40,12 @@ test('the demonstration runs the whole pipeline, ends by itself, and goes on whe
 
 test('one record that did not arrive, or a source that said nothing, is a failure', () => {
   const source = { source: 'gps', read: 10, arrived: 10, droppedByBuffer: 0 }
-  const of = (...sources: (typeof source)[]) => ({ sources, runs: 1, recordsInRuns: 10, alerts: 0 })
+  const of = (...sources: (typeof source)[]) => ({ sources, runs: 1, recordsInRuns: 10, alerts: 0, interrupted: false })
   expect(allArrived(of(source))).toBe(true)
   expect(allArrived(of(source, { ...source, arrived: 9 }))).toBe(false)
   expect(summaryText(of({ ...source, arrived: 9 }))).toContain('gps: 10 read, but 9 arrived.')
   expect(allArrived(of({ ...source, read: 0, arrived: 0 }))).toBe(false)
+  expect(allArrived({ ...of({ ...source, read: 0, arrived: 0 }), interrupted: true })).toBe(true)
+  expect(allArrived({ ...of({ ...source, arrived: 9 }), interrupted: true })).toBe(false)
   expect(allArrived(of())).toBe(false)
 })
