@@ -96,7 +96,10 @@ const NO_HEADERS: readonly RecordHeader[] = []
  * where it is damaged.
  */
 export function visitBlock(sealed: Buffer, visit: BlockVisitor): void {
-  if (isBatch(sealed)) return visitBatch(sealed, visit)
+  if (isBatch(sealed)) {
+    visitBatch(sealed, visit)
+    return
+  }
   if (sealed.length < HEADER_BYTES || crc32c(sealed.subarray(4)) !== sealed.readUInt32BE(0)) {
     throw new HeadraceError('buffer_corrupt', 'a block in the buffer does not have the bytes that were written')
   }

@@ -112,7 +112,9 @@ describe('on a line', () => {
     await until('two were late', () => (late.status().trouble['no answer'] ?? 0) >= 2)
     start(2)
     await until('the other was read', () => bench.records.length >= 2)
-    for (const text of bench.texts) expect(text).toBe('{"first":2010,"second":2011,"far":2500}')
+    // On a machine that is slow enough the late one may be in time for its own request; no record is made of two.
+    const whole = ['{"first":1010,"second":1011,"far":1500}', '{"first":2010,"second":2011,"far":2500}']
+    for (const text of bench.texts) expect(whole).toContain(text)
   })
 
   test('an answer with a wrong checksum makes no record', async () => {
