@@ -8,7 +8,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/live/**', 'test/fault/**', 'test/bench/**'],
+          exclude: ['test/live/**', 'test/fault/**', 'test/cli/**', 'test/bench/**'],
           pool: 'forks',
           testTimeout: 20_000,
         },
@@ -16,7 +16,7 @@ export default defineConfig({
       {
         test: {
           name: 'live',
-          include: ['test/live/**/*.test.ts', 'test/fault/**/*.test.ts'],
+          include: ['test/{live,fault,cli}/**/*.test.ts'],
           globalSetup: ['test/support/live-setup.ts'],
           pool: 'forks',
           fileParallelism: false,
