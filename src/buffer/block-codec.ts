@@ -35,8 +35,13 @@ export class BlockBuilder {
   count = 0
   baseTimeMs = 0
   lastTimeMs = 0
-  #bytes = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  #bytes: Buffer
   #at = HEADER_BYTES
+
+  /** `likelyBytes`: how large it will become, about, so that it is not copied while it grows. */
+  constructor(likelyBytes = FIRST_BYTES) {
+    this.#bytes = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, likelyBytes))
+  }
 
   get sizeBytes(): number {
     return this.#at

@@ -9,6 +9,8 @@ import type { BlockRow, SourceRow } from './store.ts'
 /** A block is closed at either: large enough to compress well, small enough for one AMQP frame once it is compressed. */
 export const BLOCK_RECORDS_MAX = 2_000
 export const BLOCK_BYTES_MAX = 128 * 1024
+/** Room in a new block beside what the last one took: for the record that makes it full. */
+const SPARE_BYTES = 512
 /** Records of one source that wait for a commit; past that the device has to wait, or gives way. */
 export const PENDING_BYTES_PER_SOURCE_MAX = 2 * 2 ** 20
 /** Closed blocks of all sources together that wait for a commit. */
@@ -165,7 +167,8 @@ export class SourceBuffer implements Inlet {
     this.pending.push({ plain, bytes: plain.length, count, baseTimeMs, lastTimeMs })
     this.pendingBytes += plain.length
     this.#hooks.pending.bytes += plain.length
-    this.#builder = new BlockBuilder()
+    // As large as the last one, and a little: sources go on as they did.
+    this.#builder = new BlockBuilder(Math.min(BLOCK_BYTES_MAX, plain.length) + SPARE_BYTES)
   }
 
   /** The first `blocks` of what was pending are on disk, or were given up. */

@@ -74,7 +74,9 @@ class GeneratorSource implements Source {
       const due = rate === 0 ? number + BURST_RECORDS : first + Math.floor(((clock.monotonicMs() - startedMs) / 1_000) * rate)
       const room = ahead - this.#context.recordsBuffered()
       const to = Math.min(last, due, number + Math.min(BURST_RECORDS, Math.max(0, room)))
-      while (number < to && !this.#paused) this.#give(number++)
+      // One look at the clock for a burst, which takes less than a millisecond.
+      const timeMs = Math.floor(clock.wallMs())
+      while (number < to && !this.#paused) this.#give(number++, timeMs)
       if (this.#paused) await this.#paused.promise
       else if (number < due && room > 0 && number < last) await new Promise<void>(resolve => setImmediate(resolve))
       else if (number < last) await pause(clock, room <= 0 ? 1 : TICK_MS, signal).catch(() => {})
@@ -82,9 +84,8 @@ class GeneratorSource implements Source {
     if (!signal.aborted) this.#context.state('stopped', 'all records were given')
   }
 
-  #give(number: number): void {
+  #give(number: number, timeMs: number): void {
     const { payload, bytes } = this.#options
-    const timeMs = Math.floor(this.#context.clock.wallMs())
     const lines = this.#file?.part.lines
     const line = lines?.[(number + this.#seed) % lines.length]
     if (line) {

@@ -1,0 +1,160 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Command, type CommandOptions } from '../../src/reader/batch/command.ts'
+import { until } from '../support/until.ts'
+
+let folder: string
+/** What a test started and has to end, whatever became of it. */
+let started: number[]
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'headrace-command-'))
+  started = []
+})
+afterEach(() => {
+  for (const pid of started) if (isAlive(pid)) process.kill(pid, 'SIGKILL')
+  rmSync(folder, { recursive: true, force: true })
+})
+
+function shell(script: string, options: Partial<CommandOptions> = {}): Command {
+  return new Command({
+    run: ['sh', '-c', script],
+    cwd: folder,
+    environment: {},
+    timeLimitMs: 60_000,
+    signal: new AbortController().signal,
+    ...options,
+  })
+}
+
+const read = (name: string) => readFileSync(join(folder, name), 'utf8')
+
+/** A process that ended and that nobody has asked about is not alive. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+/** The process id that a script wrote. */
+async function pidIn(name: string): Promise<number> {
+  const pid = await until(`${name} is there`, () => {
+    try {
+      return Number(read(name).trim()) || undefined
+    } catch {
+      return undefined
+    }
+  })
+  started.push(pid)
+  return pid
+}
+
+test('a command reads its input in its folder, with its environment beside that of Headrace', async () => {
+  const command = shell('cat > in; pwd > where; echo "$TARGET $PATH" > env', { environment: { TARGET: 'warehouse' } })
+  command.stdin.write('one\n')
+  command.stdin.end('two\n')
+  expect(await command.ended).toEqual({ exitCode: 0, error: undefined })
+  expect(read('in')).toBe('one\ntwo\n')
+  expect(read('where').trim()).toBe(folder)
+  expect(read('env').trim()).toBe(`warehouse ${process.env['PATH']}`)
+})
+
+test('arguments reach it as they are: no shell reads them', async () => {
+  const command = shell('', { run: ['sh', '-c', 'printf "%s|" "$@" > args', 'sh', 'a b', '$HOME', '*', '; exit 3'] })
+  expect(await command.ended).toEqual({ exitCode: 0, error: undefined })
+  expect(read('args')).toBe('a b|$HOME|*|; exit 3|')
+})
+
+describe('how it ended is said', () => {
+  // A command's complaints are passed on as they come.
+  beforeEach(() => void vi.spyOn(process.stderr, 'write').mockReturnValue(true))
+  afterEach(() => void vi.restoreAllMocks())
+
+  test.each([
+    ['an exit code', 'exit 7', 7, 'it ended with exit code 7'],
+    ['its last words', 'echo first >&2; echo "no room" >&2; exit 2', 2, 'it ended with exit code 2; its last words: no room'],
+    ['a signal', 'kill -KILL $$', null, 'it was ended by SIGKILL'],
+    ['words on the way to a good end', 'echo careful >&2', 0, undefined],
+  ])('%s', async (_what, script, exitCode, error) => {
+    expect(await shell(script).ended).toEqual({ exitCode, error })
+  })
+
+  test('a command that is not there', async () => {
+    expect(await shell('', { run: ['./none'] }).ended).toEqual({
+      exitCode: null,
+      error: 'it could not be started: spawn ./none ENOENT',
+    })
+  })
+
+  test('its complaints are passed on, also where it ends well', async () => {
+    await shell('echo careful >&2').ended
+    expect(
+      vi
+        .mocked(process.stderr.write)
+        .mock.calls.map(([chunk]) => String(chunk))
+        .join(''),
+    ).toBe('careful\n')
+  })
+
+  test('of long complaints the last line is kept, at most 4 KiB of it', async () => {
+    const { error } = await shell('head -c 5000 /dev/zero | tr "\\0" x >&2; exit 1').ended
+    expect(error).toBe(`it ended with exit code 1; its last words: ${'x'.repeat(4_096)}`)
+  })
+})
+
+describe('a command that is ended', () => {
+  const WITH_CHILD = 'sleep 1000 & echo $! > child; wait'
+
+  test('at its time limit takes its children along', async () => {
+    const command = shell(WITH_CHILD, { timeLimitMs: 1_000 })
+    const child = await pidIn('child')
+    expect(isAlive(child)).toBe(true)
+    expect(await command.ended).toMatchObject({ error: 'it ran longer than its time limit of 1 s' })
+    await until('the child is gone', () => !isAlive(child), 10_000)
+  })
+
+  test('because Headrace stops takes its children along', async () => {
+    const stopping = new AbortController()
+    const command = shell(WITH_CHILD, { signal: stopping.signal })
+    const child = await pidIn('child')
+    stopping.abort()
+    expect(await command.ended).toMatchObject({ error: 'it was interrupted: Headrace is stopping' })
+    await until('the child is gone', () => !isAlive(child), 10_000)
+  })
+
+  test('before it has begun does not run on', async () => {
+    const command = shell('sleep 1000', { signal: AbortSignal.abort() })
+    expect(await command.ended).toMatchObject({ error: 'it was interrupted: Headrace is stopping' })
+  })
+
+  test('and exits 0 in answer has failed all the same: it did not get to its end', async () => {
+    const stopping = new AbortController()
+    const command = shell('trap "exit 0" TERM; echo $$ > self; while :; do sleep 0.05; done', { signal: stopping.signal })
+    await pidIn('self')
+    stopping.abort()
+    const { exitCode, error } = await command.ended
+    expect(exitCode).toBe(0)
+    expect(error).toMatch(/^it was interrupted: Headrace is stopping/)
+  })
+
+  test('and does not want to, is made to', async () => {
+    const command = shell('trap "" TERM; echo $$ > self; while :; do sleep 0.05; done')
+    const self = await pidIn('self')
+    command.abort()
+    expect(await command.ended).toEqual({ exitCode: null, error: 'it was ended by SIGKILL' })
+    expect(isAlive(self)).toBe(false)
+  })
+
+  test.fails('takes along a child that does not want to, even where it ends at once itself', async () => {
+    const command = shell(`(trap "" TERM; exec sleep 1000 < /dev/null > /dev/null 2>&1) & echo $! > child; wait`)
+    const child = await pidIn('child')
+    // The trap has to be set before the signal comes: `exec` shows that it is.
+    await until('the child sleeps', () => readFileSync(`/proc/${child}/cmdline`, 'utf8').startsWith('sleep'))
+    command.abort()
+    await command.ended
+    await until('the child is gone', () => !isAlive(child), 8_000)
+  })
+})
