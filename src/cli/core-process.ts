@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { listen } from '../amqp/listen.ts'
 import type { Alert } from '../analyser/analyser.ts'
@@ -24,6 +24,7 @@ import { matchesSource, sourceKey } from '../runtime/names.ts'
 import { batchCalls } from './batch-calls.ts'
 import { createAnalysers, createScheduler } from './readers.ts'
 import { controlPath } from './state-paths.ts'
+import { readTlsMaterial } from './tls-material.ts'
 import { VERSION } from './version.ts'
 
 export interface CoreEvents {
@@ -196,12 +197,7 @@ export class CoreProcess {
 
 function createIngress(config: CoreConfig, log: Log, logger: Logger, alarms: Alarms): Ingress {
   const { listen: url = '', tls } = config.ingress ?? {}
-  const read = (file: string | undefined) => (file === undefined ? undefined : readFileSync(file))
-  const material =
-    tls &&
-    Object.fromEntries(
-      Object.entries({ cert: read(tls.cert), key: read(tls.key), ca: read(tls.ca) }).filter(([, value]) => value),
-    )
+  const material = tls && readTlsMaterial(tls)
   return new Ingress({
     name: config.name,
     log,

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { dial } from '../amqp/dial.ts'
 import type { EdgeBuffer } from '../buffer/buffer.ts'
 import { openEdgeBuffer } from '../buffer/open.ts'
@@ -18,6 +17,7 @@ import type { Logger } from '../runtime/logger.ts'
 import { SourceRunner } from '../source/runner.ts'
 import { SharedParts } from '../source/shared-parts.ts'
 import { controlPath } from './state-paths.ts'
+import { readTlsMaterial } from './tls-material.ts'
 import { VERSION } from './version.ts'
 
 export interface EdgeStatus {
@@ -78,6 +78,8 @@ export class EdgeProcess {
         advice: 'Use mode: direct.',
       })
     }
+    // What is wrong with files is said at the start, and not once a connection is tried.
+    if (config.uplink.tls) readTlsMaterial(config.uplink.tls)
     const clock = systemClock
     const alarms = new Alarms(clock)
     const buffer = await openEdgeBuffer({
@@ -236,16 +238,11 @@ function runnerOf(
 function connector(config: EdgeConfig, log: Logger) {
   const urls = uplinkUrls(config.uplink)
   const { tls } = config.uplink
-  const read = (file: string | undefined) => (file === undefined ? undefined : readFileSync(resolve(dirname(config.state), file)))
   return (attempt: number) => {
     const url = urls[attempt % urls.length]
     if (url === undefined) throw new HeadraceError('internal', 'the uplink has no address')
     // Read anew each time: certificates are renewed while the process runs.
-    const material =
-      tls &&
-      Object.fromEntries(
-        Object.entries({ cert: read(tls.cert), key: read(tls.key), ca: read(tls.ca) }).filter(([, value]) => value),
-      )
+    const material = tls && readTlsMaterial(tls)
     return dial({
       url,
       containerId: `${config.gateway}@${hostname()}`,

@@ -13,6 +13,10 @@ export function printJson(value: unknown): void {
 
 /** An error as a person reads it, and the exit code that goes with it. Never a stack: that is for the log, where somebody asks for it. */
 export function report(error: unknown): number {
+  if (isSystemError(error)) {
+    process.stderr.write(`headrace: ${error.message}\n`)
+    return EXIT.failed
+  }
   if (!(error instanceof HeadraceError)) {
     process.stderr.write(`headrace: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
     return EXIT.failed
@@ -20,6 +24,11 @@ export function report(error: unknown): number {
   process.stderr.write(`${error.code === 'config_invalid' ? '' : 'headrace: '}${error.message}\n`)
   if (error.advice) process.stderr.write(`${error.advice}\n`)
   return error.code === 'config_invalid' || error.code === 'not_found' ? EXIT.wrongInput : EXIT.failed
+}
+
+/** What the system refused (a file, a port): its message says what and where. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'errno' in error
 }
 
 /** Rows as aligned columns; numbers to the right. */

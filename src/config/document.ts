@@ -1,7 +1,8 @@
 import { readFileSync, statSync } from 'node:fs'
-import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml'
+import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument, visit } from 'yaml'
 import type { z } from 'zod'
 import { messageOf } from '../runtime/errors.ts'
+import { NAME_RULE } from '../runtime/names.ts'
 import { ConfigError, type ConfigIssue } from './errors.ts'
 import { explain } from './explain.ts'
 
@@ -64,11 +65,26 @@ export class ConfigDocument {
     } catch (error) {
       throw new ConfigError([{ file: this.file, line: 1, column: 1, message: `cannot be taken apart: ${messageOf(error)}` }])
     }
+    const reserved = this.#reservedKeys()
+    if (reserved.length > 0) throw new ConfigError(reserved)
     const parsed = schema.safeParse(value)
     if (parsed.success) return parsed.data
     throw new ConfigError(
       explain(parsed.error.issues, schema, value).map(({ path, message, atKey }) => this.issue(path, message, atKey)),
     )
+  }
+
+  /** A key that JavaScript takes for something else would be left out without a word. */
+  #reservedKeys(): ConfigIssue[] {
+    const issues: ConfigIssue[] = []
+    visit(this.#document, {
+      Pair: (_key, pair) => {
+        if (!isScalar(pair.key) || pair.key.value !== '__proto__') return
+        const { line, col } = this.#lines.linePos(pair.key.range?.[0] ?? 0)
+        issues.push({ file: this.file, line, column: col, message: `"__proto__" ${NAME_RULE}` })
+      },
+    })
+    return issues
   }
 
   /** An issue at the place of a path: its value, or its key where `atKey`; where it is missing, the nearest above it. */

@@ -1,8 +1,12 @@
 import { z } from 'zod'
+import { NAME_RULE } from '../runtime/names.ts'
 import { nearest } from '../runtime/nearest.ts'
 
 /** What zod says of a union that says nothing of its own. */
 const ZOD_UNION_MESSAGE = 'Invalid input'
+
+/** What somebody wrote is not of this branch's type at all. */
+const WHOLLY_WRONG = 10
 
 export interface Explained {
   readonly path: readonly PropertyKey[]
@@ -30,27 +34,31 @@ function explainOne(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown, 
   }
   if (issue.code === 'invalid_union') {
     const own = valueAt(value, issue.path)
+    if (own === undefined) return [missing(path)]
     if (issue.message !== ZOD_UNION_MESSAGE && (typeof own !== 'object' || own === null)) {
       return [{ path, message: `${String(path.at(-1))} ${issue.message}, not ${JSON.stringify(own)}`, atKey: false }]
     }
     const branch = likeliest(issue.errors)
     if (branch)
-      return branch.flatMap(inner => explainOne(inner, branchOf(schema, issue, branch), valueAt(value, issue.path), path))
+      return branch.flatMap(inner => explainOne(inner, branchOf(schema, issue, branch, value), valueAt(value, issue.path), path))
   }
   if (issue.code === 'invalid_key' || issue.code === 'invalid_element') {
     return [
       {
         path,
-        message: `"${String(path.at(-1))}" is no name: lower-case letters, digits and -, at most 63, beginning with a letter or digit`,
+        message: `"${String(path.at(-1))}" ${NAME_RULE}`,
         atKey: true,
       },
     ]
   }
   const last = path.at(-1)
-  const missing = issue.code === 'invalid_type' && valueAt(value, issue.path) === undefined
-  if (missing) return [{ path: path.slice(0, -1), message: `"${String(last)}" is missing`, atKey: path.length > 1 }]
+  if (issue.code === 'invalid_type' && valueAt(value, issue.path) === undefined) return [missing(path)]
   const name = typeof last === 'string' ? `${last} ` : ''
   return [{ path, message: `${name}${sentence(issue, valueAt(value, issue.path))}`, atKey: false }]
+}
+
+function missing(path: readonly PropertyKey[]): Explained {
+  return { path: path.slice(0, -1), message: `"${String(path.at(-1))}" is missing`, atKey: path.length > 1 }
 }
 
 function sentence(issue: z.core.$ZodIssue, value: unknown): string {
@@ -63,7 +71,8 @@ function sentence(issue: z.core.$ZodIssue, value: unknown): string {
       return `has to be one of ${allowed.join(', ')}, not ${JSON.stringify(value)}${meant === undefined ? '' : `; did you mean "${meant}"?`}`
     }
     case 'too_small':
-      return issue.origin === 'array' ? `needs at least ${issue.minimum}` : `has to be at least ${issue.minimum}`
+      if (issue.origin === 'array') return `needs at least ${issue.minimum}`
+      return `has to be at least ${issue.minimum}${issue.origin === 'string' ? ' long' : ''}`
     case 'too_big':
       return `may be at most ${issue.maximum}${issue.origin === 'array' || issue.origin === 'string' ? ' long' : ''}`
     default:
@@ -81,21 +90,28 @@ function article(expected: string): string {
 function likeliest(branches: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] | undefined {
   const badness = (branch: readonly z.core.$ZodIssue[]) =>
     branch.reduce(
-      (sum, issue) => sum + (issue.code === 'unrecognized_keys' ? 2 * issue.keys.length : issue.path.length > 0 ? 1 : 3),
+      (sum, issue) =>
+        sum + (issue.code === 'unrecognized_keys' ? 2 * issue.keys.length : issue.path.length > 0 ? 1 : WHOLLY_WRONG),
       0,
     )
   return [...branches].sort((a, b) => badness(a) - badness(b))[0]
 }
 
-function branchOf(schema: z.ZodType, issue: Extract<z.core.$ZodIssue, { code: 'invalid_union' }>, branch: unknown): z.ZodType {
-  const union = schemaAt(schema, issue.path, undefined)
+function branchOf(
+  schema: z.ZodType,
+  issue: Extract<z.core.$ZodIssue, { code: 'invalid_union' }>,
+  branch: unknown,
+  value: unknown,
+): z.ZodType {
+  const union = schemaAt(schema, issue.path, value)
   const index = (issue.errors as readonly unknown[]).indexOf(branch)
   return union instanceof z.ZodUnion ? ((union.options[index] as z.ZodType | undefined) ?? schema) : schema
 }
 
 /** Keys that may stand at a path. */
 function keysAt(schema: z.ZodType, path: readonly PropertyKey[], value: unknown): string[] {
-  const found = schemaAt(schema, path, value)
+  const at = schemaAt(schema, path, value)
+  const found = at instanceof z.ZodUnion ? branchFor(at, valueAt(value, path)) : at
   return found instanceof z.ZodObject ? Object.keys(found.shape) : []
 }
 
@@ -103,8 +119,7 @@ function schemaAt(schema: z.ZodType, path: readonly PropertyKey[], value: unknow
   let at: z.ZodType | undefined = unwrap(schema)
   let here = value
   for (const key of path) {
-    if (at instanceof z.ZodUnion)
-      at = unwrap(at.options.find(option => accepts(option as z.ZodType, here)) as z.ZodType | undefined)
+    if (at instanceof z.ZodUnion) at = branchFor(at, here)
     if (at instanceof z.ZodObject) at = unwrap(at.shape[String(key)] as z.ZodType | undefined)
     else if (at instanceof z.ZodRecord) at = unwrap(at.valueType as z.ZodType)
     else if (at instanceof z.ZodArray) at = unwrap(at.element as z.ZodType)
@@ -112,6 +127,11 @@ function schemaAt(schema: z.ZodType, path: readonly PropertyKey[], value: unknow
     here = valueAt(here, [key])
   }
   return at
+}
+
+/** The branch of a union that knows a key of the value. */
+function branchFor(union: z.ZodUnion, value: unknown): z.ZodType | undefined {
+  return unwrap(union.options.find(option => accepts(option as z.ZodType, value)) as z.ZodType | undefined)
 }
 
 function accepts(option: z.ZodType, value: unknown): boolean {

@@ -44,13 +44,44 @@ export function loadAny(file: string): 'pipeline' | 'edge' | 'core' {
 export function loadEdge(file: string): LoadedEdge {
   const document = ConfigDocument.read(file)
   const config = document.as(edgeSchema)
-  return { config, pipelines: loadPipelines(expand(document, config.pipelines)) }
+  const folder = dirname(resolve(file))
+  const { tls } = config.uplink
+  const uplink = { ...config.uplink, ...(tls && { tls: within(folder, tls) }) }
+  const state = resolve(folder, config.state)
+  return { config: { ...config, state, uplink }, pipelines: loadPipelines(expand(document, config.pipelines)) }
 }
 
 export function loadCore(file: string): LoadedCore {
   const document = ConfigDocument.read(file)
   const config = document.as(coreSchema)
-  return { config, pipelines: loadPipelines(expand(document, config.pipelines)) }
+  const folder = dirname(resolve(file))
+  const { ingress, log } = config
+  const { kafka, sqlite } = log
+  return {
+    config: {
+      ...config,
+      state: resolve(folder, config.state),
+      ...(ingress && { ingress: { ...ingress, ...(ingress.tls && { tls: within(folder, ingress.tls) }) } }),
+      log: {
+        ...log,
+        ...(sqlite?.path !== undefined && { sqlite: { path: resolve(folder, sqlite.path) } }),
+        ...(kafka && {
+          kafka: {
+            ...kafka,
+            ...(kafka.tls && { tls: within(folder, kafka.tls) }),
+            ...(kafka.sasl && { sasl: { ...kafka.sasl, password_file: resolve(folder, kafka.sasl.password_file) } }),
+          },
+        }),
+      },
+    },
+    pipelines: loadPipelines(expand(document, config.pipelines)),
+  }
+}
+
+/** Paths of a configuration are meant from where it lies, wherever the process was started. */
+function within<Files extends Readonly<Record<string, string | undefined>>>(folder: string, files: Files): Files {
+  const entries = Object.entries(files).map(([name, file]) => [name, file === undefined ? undefined : resolve(folder, file)])
+  return Object.fromEntries(entries) as Files
 }
 
 /** Reads pipeline files and looks at them together. Throws {@link ConfigError} with all that is wrong in any of them. */

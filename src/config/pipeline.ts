@@ -2,15 +2,13 @@ import { z } from 'zod'
 import { sourceBufferOptions } from '../buffer/options.ts'
 import { batchJobOptions } from '../reader/batch/options.ts'
 import { analyserOptions } from '../reader/realtime/options.ts'
-import { NAME_PATTERN } from '../runtime/names.ts'
+import { NAME_PATTERN, NAME_RULE } from '../runtime/names.ts'
 import { duration } from '../runtime/units.ts'
 import { decodeOptions } from '../source/decode/options.ts'
 import { frameOptions } from '../source/framing/options.ts'
 import { SOURCE_KINDS } from '../source/kinds.ts'
 
-export const name = z
-  .string()
-  .regex(NAME_PATTERN, 'is no name: lower-case letters, digits and -, at most 63, beginning with a letter or digit')
+export const name = z.string().regex(NAME_PATTERN, NAME_RULE)
 
 const kindNames = SOURCE_KINDS.map(kind => kind.kind)
 

@@ -4,6 +4,8 @@ export interface SourceId {
   readonly source: string
 }
 
+/** What is said of a name that does not fit {@link NAME_PATTERN}. */
+export const NAME_RULE = 'is no name: lower-case letters, digits and -, at most 63, beginning with a letter or digit'
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,62}$/
 
 /** `<gateway>/<source>`: the record's key in Kafka, and the source's name wherever one string is needed. */

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { control } from '../../console/control-client.ts'
 import type { JobStatus } from '../../reader/batch/scheduler.ts'
 import type { Run } from '../../reader/ledger.ts'
+import { resetTarget } from '../arguments.ts'
 import { EXIT, print, printJson, table } from '../output.ts'
 import { controlOf, type WhereOptions } from '../where.ts'
 
@@ -50,7 +51,7 @@ export function batchCommand(): Command {
     new Command('reset')
       .description('Puts a job back or forth; only while it does not run.')
       .argument(...job)
-      .requiredOption('--to <offset>', 'beginning, end, or an offset')
+      .requiredOption('--to <offset>', 'beginning, end, or an offset', resetTarget)
       .option('--source <glob>', 'in these sources only')
       .option('--dry-run', 'shows what would be, and changes nothing')
       .action(reset),

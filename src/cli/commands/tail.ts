@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { controlStream } from '../../console/control-client.ts'
+import { wholeNumber } from '../arguments.ts'
 import { print } from '../output.ts'
 import { controlOf, type WhereOptions } from '../where.ts'
 
@@ -16,19 +17,19 @@ export function tailCommand(): Command {
   return new Command('tail')
     .description('Shows records as they arrive in the log.')
     .argument('<source>', 'a source, or a glob; <gateway>/<source> where several gateways have it')
-    .option('-n, --last <records>', 'begin with so many that are there already', '10')
+    .option('-n, --last <records>', 'begin with so many that are there already', wholeNumber, 10)
     .option('--config <file>', 'core.yaml')
     .option('--state <directory>', 'the state directory; ./.headrace unless set')
     .option('--json', 'NDJSON, for programs')
     .addHelpText('after', '\nExample:\n  headrace tail "compressor-*" -n 100 --json | jq .value')
-    .action(async (source: string, options: WhereOptions & { last: string; json?: true }) => {
+    .action(async (source: string, options: WhereOptions & { last: number; json?: true }) => {
       const ended = new AbortController()
       process.once('SIGINT', () => ended.abort())
       process.once('SIGTERM', () => ended.abort())
       // A reader such as `head` that has seen enough.
       process.stdout.once('error', () => ended.abort())
       const path = controlOf(options, 'core')
-      for await (const item of controlStream<TailItem>(path, 'tail', { source, last: Number(options.last) }, ended.signal)) {
+      for await (const item of controlStream<TailItem>(path, 'tail', { source, last: options.last }, ended.signal)) {
         if (ended.signal.aborted) return
         print(options.json ? jsonLine(item) : humanLine(item))
       }

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { createLogger, type LogLevel } from '../../runtime/logger.ts'
 import { NAME_PATTERN } from '../../runtime/names.ts'
+import { nameArgument } from '../arguments.ts'
 import { print } from '../output.ts'
 import { runUntilSignal } from '../run-until-signal.ts'
 import { logLevelOption } from './log-level.ts'
@@ -12,7 +13,7 @@ export function upCommand(): Command {
     .description('Runs everything on this machine: sources, buffer, link, and a core on the embedded SQLite log.')
     .argument('<pipeline...>', 'pipeline files')
     .option('--state <directory>', 'where everything is kept', './.headrace')
-    .option('--gateway <name>', "name of the gateway; the host's name unless set")
+    .option('--gateway <name>', "name of the gateway; the host's name unless set", nameArgument)
     .addOption(logLevelOption().default('warn'))
     .addHelpText('after', '\nExample:\n  headrace up pipelines/cold-store.yaml')
     .action(async (files: string[], options: { state: string; gateway?: string; logLevel: LogLevel }) => {

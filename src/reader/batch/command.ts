@@ -82,7 +82,7 @@ export class Command {
       }
     }
     signalGroup('SIGTERM')
-    const last = setTimeout(() => signalGroup('SIGKILL'), GRACE_MS)
-    this.#child.once('close', () => clearTimeout(last))
+    // Also when the command itself has ended by then: what it started may not want to.
+    setTimeout(() => signalGroup('SIGKILL'), GRACE_MS)
   }
 }

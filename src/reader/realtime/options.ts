@@ -13,12 +13,12 @@ export const alertOptions = z
       .optional()
       .describe('A command, started without a shell; it reads the alert as JSON on its standard input.'),
     webhook: z
-      .url({ protocol: /^https?$/ })
+      .url({ protocol: /^https?$/, error: 'is no address of the web: write http://… or https://…' })
       .optional()
       .describe('An address to which the alert is posted as JSON; the header Idempotency-Key tells a repeat.'),
     topic: z
       .string()
-      .regex(/^[a-zA-Z0-9._-]{1,249}$/)
+      .regex(/^[a-zA-Z0-9._-]{1,249}$/, 'is no topic: letters, digits, . _ and -')
       .optional()
       .describe('A topic to which the alert is written as JSON; the analyser has a partition of its own there.'),
   })

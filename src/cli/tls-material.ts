@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
+
+export interface TlsFiles {
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
+  readonly ca?: string | undefined
+}
+
+/** The contents of the files that are named. Throws `config_unreadable` with the file that cannot be read. */
+export function readTlsMaterial(files: TlsFiles): { cert?: Buffer; key?: Buffer; ca?: Buffer } {
+  const { cert, key, ca } = files
+  return {
+    ...(cert !== undefined && { cert: read('certificate', cert) }),
+    ...(key !== undefined && { key: read('key', key) }),
+    ...(ca !== undefined && { ca: read('authorities', ca) }),
+  }
+}
+
+function read(what: string, file: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (cause) {
+    throw new HeadraceError('config_unreadable', `${file} (${what}) cannot be read: ${messageOf(cause)}`, {
+      advice: 'Look at `tls:` in the configuration, and at who may read the file.',
+      cause,
+    })
+  }
+}
