@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
-/** `unit` needs nothing but the checkout; `live` starts brokers and processes, and runs its files one after another. */
+/**
+ * `unit` needs nothing but the checkout and is quick; `proof` searches and simulates, in process, for longer; `live` starts brokers and
+ * processes, and runs its files one after another.
+ */
 export default defineConfig({
   test: {
     projects: [
@@ -8,15 +11,23 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/live/**', 'test/fault/**', 'test/cli/**', 'test/bench/**'],
+          exclude: ['test/{live,fault,cli,interconnect,browser,system,model,simulation,fuzz,bench}/**'],
           pool: 'forks',
           testTimeout: 20_000,
         },
       },
       {
         test: {
+          name: 'proof',
+          include: ['test/{model,simulation,fuzz}/**/*.test.ts'],
+          pool: 'forks',
+          testTimeout: 120_000,
+        },
+      },
+      {
+        test: {
           name: 'live',
-          include: ['test/{live,fault,cli}/**/*.test.ts'],
+          include: ['test/{live,fault,cli,interconnect,browser,system}/**/*.test.ts'],
           globalSetup: ['test/support/live-setup.ts'],
           pool: 'forks',
           fileParallelism: false,
