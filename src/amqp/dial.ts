@@ -6,7 +6,7 @@ import type { Logger } from '../runtime/logger.ts'
 import type { Connection } from './amqp.ts'
 import { FrameGuard } from './frame-guard.ts'
 import { IDLE_TIMEOUT_MS, MAX_FRAME_BYTES, OPEN_LIMIT_MS, type TlsMaterial } from './limits.ts'
-import { createContainer, guardInput, mendSession } from './rhea-internals.ts'
+import { createContainer, guardInput, mendSession, Unfinished, wrongLimits } from './rhea-internals.ts'
 import { SafeConnection } from './safe-connection.ts'
 import { peerError } from './sender.ts'
 
@@ -64,9 +64,10 @@ export function dial(options: DialOptions): Promise<Connection> {
       ...(options.user && { username: options.user.name, password: options.user.password }),
     } as Parameters<typeof container.create_connection>[0])
     const guard = new FrameGuard(MAX_FRAME_BYTES)
+    const unfinished = new Unfinished()
     guardInput(
       connection,
-      bytes => guard.check(bytes),
+      bytes => guard.take(bytes),
       reason =>
         opened
           ? opened.refuse({ condition: 'amqp:connection:framing-error', description: reason })
@@ -84,13 +85,16 @@ export function dial(options: DialOptions): Promise<Connection> {
     connection.on('disconnected', context => !opened && fail('link_lost', context.error ? String(context.error) : 'disconnected'))
     for (const event of ['error', 'protocol_error'] as const)
       connection.on(event, error => !opened && fail('link_refused', String(error), error))
-    connection.on('session_open', context => context.session && !opened && mendSession(context.session))
+    connection.on('session_open', context => context.session && !opened && mendSession(context.session, unfinished))
     connection.once('connection_open', () => {
+      const wrong = wrongLimits(connection)
+      if (wrong !== undefined) return fail('link_refused', wrong)
       limit.cancel()
       connection.removeListener('connection_close', refusedEarly)
       opened = new SafeConnection(
         connection,
         { method: tls ? 'certificate' : 'anonymous', name: undefined },
+        unfinished,
         options.clock,
         options.log,
       )

@@ -1,3 +1,6 @@
+import { messageOf } from '../runtime/errors.ts'
+import { checkFrame } from './encoded-values.ts'
+
 /** Bytes of a protocol header (AMQP 1.0 part 2, 2.2): "AMQP", protocol id, major, minor, revision. */
 const PROTOCOL_HEADER_BYTES = 8
 const SIZE_BYTES = 4
@@ -5,17 +8,20 @@ const SIZE_BYTES = 4
 const FRAME_BYTES_MIN = 8
 /** "AMQP" read as a frame's size: a protocol header begins here, before SASL and again after it. */
 const MAGIC = 0x414d5150
+/** What is kept of a frame that has not come whole begins so large, and grows with what comes, not with what is announced. */
+const HELD_BYTES_FIRST = 1_024
+
+/** Whole headers and frames, in order; or why the peer has to be cut off. */
+export type Passed = { readonly whole: readonly Buffer[] } | { readonly refused: string }
 
 /**
- * Reads the sizes of frames as bytes pass, before anything else sees them: rhea keeps what a size announces, however large, and asks for no
- * name first. Looks at no content.
+ * Stands before everything that reads what a peer sends: keeps back a frame until it is whole, and passes on only frames whose size and values are
+ * what they may be. rhea itself keeps what a size announces, however large, keeps each piece as it came, however small, and asks for no name first.
  */
 export class FrameGuard {
   readonly #maxFrameBytes: number
-  readonly #head = Buffer.alloc(SIZE_BYTES)
-  #headBytes = 0
-  /** Bytes of the frame or header that are still to come. */
-  #left = 0
+  #held: Buffer = Buffer.alloc(0)
+  #heldBytes = 0
   #begun = false
   #passed = 0
 
@@ -28,27 +34,85 @@ export class FrameGuard {
     return this.#passed
   }
 
-  /** What is wrong with these bytes; undefined where nothing is. */
-  check(bytes: Buffer): string | undefined {
+  /** Bytes of a frame that is not whole yet. */
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  take(bytes: Buffer): Passed {
     this.#passed += bytes.length
-    for (let at = 0; at < bytes.length; ) {
-      if (this.#left > 0) {
-        const step = Math.min(this.#left, bytes.length - at)
-        this.#left -= step
-        at += step
-        continue
-      }
-      this.#head[this.#headBytes++] = bytes[at++] as number
-      if (this.#headBytes < SIZE_BYTES) continue
-      this.#headBytes = 0
-      const size = this.#head.readUInt32BE(0)
-      if (size === MAGIC) this.#left = PROTOCOL_HEADER_BYTES - SIZE_BYTES
-      else if (!this.#begun) return 'it does not begin as AMQP does'
-      else if (size < FRAME_BYTES_MIN || size > this.#maxFrameBytes)
-        return `a frame gives itself ${size} bytes, ${this.#maxFrameBytes} are allowed`
-      else this.#left = size - SIZE_BYTES
-      this.#begun = true
+    try {
+      return { whole: this.#wholeOf(bytes) }
+    } catch (error) {
+      return { refused: messageOf(error) }
     }
-    return undefined
+  }
+
+  #wholeOf(bytes: Buffer): Buffer[] {
+    const whole: Buffer[] = []
+    let at = 0
+    if (this.#heldBytes > 0) {
+      at = this.#fill(bytes)
+      if (this.#heldBytes > 0) return whole
+      whole.push(this.#held)
+      this.#held = Buffer.alloc(0)
+    }
+    const from = at
+    while (bytes.length - at >= SIZE_BYTES) {
+      const size = this.#sizeAt(bytes, at)
+      if (at + size > bytes.length) break
+      this.#check(bytes.subarray(at, at + size))
+      at += size
+    }
+    if (at > from) whole.push(bytes.subarray(from, at))
+    if (at < bytes.length) this.#hold(bytes, at, bytes.length)
+    return whole
+  }
+
+  /** Goes on with the frame that is held; where that is whole then, nothing counts as held. Gives how many bytes were its. */
+  #fill(bytes: Buffer): number {
+    let at = 0
+    if (this.#heldBytes < SIZE_BYTES) {
+      at = Math.min(SIZE_BYTES - this.#heldBytes, bytes.length)
+      this.#hold(bytes, 0, at)
+      if (this.#heldBytes < SIZE_BYTES) return at
+    }
+    const size = this.#sizeAt(this.#held, 0)
+    const to = Math.min(at + size - this.#heldBytes, bytes.length)
+    this.#hold(bytes, at, to)
+    if (this.#heldBytes === size) {
+      this.#held = this.#held.subarray(0, size)
+      this.#check(this.#held)
+      this.#heldBytes = 0
+    }
+    return to
+  }
+
+  #hold(bytes: Buffer, from: number, to: number): void {
+    const wanted = this.#heldBytes + to - from
+    if (wanted > this.#held.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(wanted, HELD_BYTES_FIRST, this.#held.length * 2))
+      this.#held.copy(larger, 0, 0, this.#heldBytes)
+      this.#held = larger
+    }
+    bytes.copy(this.#held, this.#heldBytes, from, to)
+    this.#heldBytes = wanted
+  }
+
+  /** The size of the header or frame that begins there. */
+  #sizeAt(bytes: Buffer, at: number): number {
+    const size = bytes.readUInt32BE(at)
+    if (size === MAGIC) {
+      this.#begun = true
+      return PROTOCOL_HEADER_BYTES
+    }
+    if (!this.#begun) throw new Error('it does not begin as AMQP does')
+    if (size < FRAME_BYTES_MIN || size > this.#maxFrameBytes)
+      throw new Error(`a frame gives itself ${size} bytes, ${this.#maxFrameBytes} are allowed`)
+    return size
+  }
+
+  #check(part: Buffer): void {
+    if (part.readUInt32BE(0) !== MAGIC) checkFrame(part)
   }
 }

@@ -6,6 +6,20 @@ export const IDLE_TIMEOUT_MS = 4_000
 export const OPEN_LIMIT_MS = 5_000
 /** Bytes that a peer may send before it is open. */
 export const BYTES_BEFORE_OPEN_MAX = 64 * 1024
+/** A message, in however many frames: a batch has a million bytes at the most, an opening of ten thousand sources a few. */
+export const MESSAGE_BYTES_MAX = 4 * 2 ** 20
+/** What one peer may have begun and not ended, over all its links. */
+export const UNFINISHED_PER_PEER_MAX = 8 * 2 ** 20
+/** What all peers of a listener together may have begun and not ended. */
+export const UNFINISHED_MAX = 64 * 2 ** 20
+/** What a peer may leave unread of what it is told. */
+export const UNREAD_BYTES_MAX = 16 * 2 ** 20
+/** Deliveries that a peer may settle with one disposition: a session has no more (rhea: 2,048). */
+export const SETTLED_AT_ONCE_MAX = 2_048
+/** AMQP 1.0 part 2, 2.7.1: no peer may ask for smaller frames. */
+export const PEER_FRAME_BYTES_MIN = 512
+/** A peer that wants to hear something more often than this costs more than it can be worth, ms. */
+export const PEER_IDLE_TIMEOUT_MIN_MS = 100
 
 /** Contents of PEM files for TLS. */
 export interface TlsMaterial {

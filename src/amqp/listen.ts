@@ -2,18 +2,39 @@ import { createServer as createTcpServer, type Server, type Socket } from 'node:
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import type { Connection as RheaConnection, Receiver as RheaReceiver, Sender as RheaSender } from 'rhea'
 import type { Clock } from '../runtime/clock.ts'
-import { HeadraceError } from '../runtime/errors.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Listener, ListenHandlers, PeerError, PeerIdentity } from './amqp.ts'
-import { FrameGuard } from './frame-guard.ts'
-import { BYTES_BEFORE_OPEN_MAX, IDLE_TIMEOUT_MS, MAX_FRAME_BYTES, OPEN_LIMIT_MS, type TlsMaterial } from './limits.ts'
-import { acceptSocket, createContainer, guardInput, mendSession } from './rhea-internals.ts'
+import { FrameGuard, type Passed } from './frame-guard.ts'
+import {
+  BYTES_BEFORE_OPEN_MAX,
+  IDLE_TIMEOUT_MS,
+  MAX_FRAME_BYTES,
+  OPEN_LIMIT_MS,
+  type TlsMaterial,
+  UNFINISHED_MAX,
+  UNREAD_BYTES_MAX,
+} from './limits.ts'
+import {
+  acceptSocket,
+  createContainer,
+  guardInput,
+  markDisconnected,
+  mendSession,
+  Unfinished,
+  wrongLimits,
+} from './rhea-internals.ts'
 import { SafeConnection } from './safe-connection.ts'
+import { type Holder, UnfinishedBytes } from './unfinished.ts'
 
 /** Connections at once; more are closed as they come. */
 const CONNECTIONS_MAX = 4_000
 /** Links of one connection; a gateway has three. */
 const LINKS_PER_CONNECTION_MAX = 32
+/** Sessions of one connection; a gateway has one for each link. rhea counts none. */
+const SESSIONS_PER_CONNECTION_MAX = 64
+/** Links that were refused and whose peer has not taken note; rhea keeps each until it has. */
+const REFUSED_LINKS_MAX = 32
 const CLOSE_LIMIT_MS = 2_000
 
 export interface ListenOptions {
@@ -36,6 +57,7 @@ export async function listen(options: ListenOptions, handlers: ListenHandlers): 
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const port = url.port === '' ? (tls ? 5671 : 5672) : Number(url.port)
   const peers = new Set<Socket>()
+  const unfinished = new UnfinishedBytes(UNFINISHED_MAX)
   const take = (socket: Socket) => {
     if (peers.size >= (options.connectionsMax ?? CONNECTIONS_MAX)) {
       socket.destroy()
@@ -43,7 +65,7 @@ export async function listen(options: ListenOptions, handlers: ListenHandlers): 
     }
     peers.add(socket)
     socket.once('close', () => peers.delete(socket))
-    new Peer(socket, options, handlers)
+    new Peer(socket, options, handlers, unfinished)
   }
   const server: Server = tls
     ? createTlsServer(
@@ -85,15 +107,22 @@ export async function listen(options: ListenOptions, handlers: ListenHandlers): 
  *
  *   CONNECTED ──open, within the limit──► OPEN ──► its links are offered to the handlers, one by one
  */
-class Peer {
+class Peer implements Holder {
   readonly #options: ListenOptions
   readonly #handlers: ListenHandlers
   readonly #connection: RheaConnection
   readonly #socket: Socket
+  readonly #guard = new FrameGuard(MAX_FRAME_BYTES)
+  readonly #messages = new Unfinished()
+  readonly #ofAll: UnfinishedBytes
+  readonly #refusedLinks = new Set<RheaReceiver | RheaSender>()
+  #ended = 0
+  #sessions = 0
   #opened: SafeConnection | undefined
   #dynamic = 0
 
-  constructor(socket: Socket, options: ListenOptions, handlers: ListenHandlers) {
+  constructor(socket: Socket, options: ListenOptions, handlers: ListenHandlers, unfinished: UnfinishedBytes) {
+    this.#ofAll = unfinished
     this.#options = options
     this.#handlers = handlers
     this.#socket = socket
@@ -115,38 +144,68 @@ class Peer {
     acceptSocket(this.#connection, socket)
   }
 
+  cutOff(): void {
+    this.#refuse('it has ended nothing of what it began, and others need the room')
+  }
+
   #watch(): void {
     const { clock, log, openLimitMs } = this.#options
-    const remote = `${this.#socket.remoteAddress}:${this.#socket.remotePort}`
-    const refuse = (reason: string) => {
-      log.warn({ remote }, `a connection was refused: ${reason}`)
-      if (this.#opened) this.#opened.refuse({ condition: 'amqp:connection:framing-error', description: reason })
-      else this.#socket.destroy()
-    }
-    const guard = new FrameGuard(MAX_FRAME_BYTES)
+    const connection = this.#connection
+    const refuse = (reason: string) => this.#refuse(reason)
     guardInput(
-      this.#connection,
-      bytes =>
-        guard.check(bytes) ??
-        (!this.#opened && guard.passedBytes > BYTES_BEFORE_OPEN_MAX ? 'too much was said before it was open' : undefined),
+      connection,
+      bytes => this.#take(bytes),
       refuse,
+      () => this.#account(),
     )
     const limit = clock.after(openLimitMs ?? OPEN_LIMIT_MS, () => !this.#opened && refuse('it was not open in time'))
-    this.#socket.once('close', () => limit.cancel())
-    const connection = this.#connection
+    this.#socket.once('close', () => {
+      limit.cancel()
+      this.#ofAll.forget(this)
+      markDisconnected(connection)
+    })
     for (const event of ['error', 'protocol_error'] as const)
-      connection.on(event, error => !this.#opened && refuse(String(error)))
+      connection.on(event, error => !this.#opened && refuse(messageOf(error)))
     connection.on('connection_error', () => {})
     connection.on('session_error', () => {})
     connection.on('disconnected', () => {})
-    connection.on('session_open', context => context.session && mendSession(context.session))
+    connection.on('session_open', context => {
+      if (!context.session) return
+      mendSession(context.session, this.#messages)
+      if (++this.#sessions > SESSIONS_PER_CONNECTION_MAX) refuse(`it has more than ${SESSIONS_PER_CONNECTION_MAX} sessions`)
+    })
+    connection.on('session_close', () => this.#sessions--)
     connection.once('connection_open', () => {
+      const wrong = wrongLimits(connection)
+      if (wrong !== undefined) return refuse(wrong)
       limit.cancel()
-      this.#opened = new SafeConnection(connection, this.#identity(), clock, log)
+      this.#opened = new SafeConnection(connection, this.#identity(), this.#messages, clock, log)
       this.#handlers.onConnection(this.#opened)
     })
     connection.on('receiver_open', context => context.receiver && this.#senderAttached(context.receiver))
     connection.on('sender_open', context => context.sender && this.#receiverAttached(context.sender))
+  }
+
+  #refuse(reason: string): void {
+    const { remoteAddress, remotePort } = this.#socket
+    this.#options.log.warn({ remote: `${remoteAddress}:${remotePort}` }, `a connection was refused: ${reason}`)
+    if (this.#opened) this.#opened.refuse({ condition: 'amqp:connection:framing-error', description: reason })
+    else this.#socket.destroy()
+  }
+
+  #take(bytes: Buffer): Passed {
+    const passed = this.#guard.take(bytes)
+    if ('refused' in passed) return passed
+    if (!this.#opened && this.#guard.passedBytes > BYTES_BEFORE_OPEN_MAX)
+      return { refused: 'too much was said before it was open' }
+    if (this.#socket.writableLength > UNREAD_BYTES_MAX) return { refused: 'it does not read what it is told' }
+    return passed
+  }
+
+  #account(): void {
+    const progress = this.#messages.ended > this.#ended ? 'progress' : 'none'
+    this.#ended = this.#messages.ended
+    if (!this.#socket.destroyed) this.#ofAll.set(this, this.#messages.bytes + this.#guard.heldBytes, progress)
   }
 
   #identity(): PeerIdentity {
@@ -159,11 +218,14 @@ class Peer {
   /** The peer sends: the link is a receiver here. */
   #senderAttached(link: RheaReceiver): void {
     const connection = this.#opened
-    if (!connection) return
+    if (!connection) {
+      this.#refuse('a link was attached before it was open')
+      return
+    }
     const address = link.target?.address ?? null
     const answer = this.#tooMany(connection) ?? this.#handlers.onSenderAttach({ connection, address })
     if ('refuse' in answer) {
-      link.close(answer.refuse)
+      this.#refuseLink(link, answer.refuse)
       return
     }
     link.set_source(link.source ?? {})
@@ -174,17 +236,29 @@ class Peer {
   /** The peer receives: the link is a sender here. */
   #receiverAttached(link: RheaSender): void {
     const connection = this.#opened
-    if (!connection) return
+    if (!connection) {
+      this.#refuse('a link was attached before it was open')
+      return
+    }
     const asked = link.source?.dynamic ? null : (link.source?.address ?? null)
     const answer = this.#tooMany(connection) ?? this.#handlers.onReceiverAttach({ connection, address: asked })
     if ('refuse' in answer) {
-      link.close(answer.refuse)
+      this.#refuseLink(link, answer.refuse)
       return
     }
     const address = asked ?? `headrace/reply/${connection.remote}/${this.#dynamic++}`
     link.set_source({ address, ...(asked === null && { dynamic: true }) })
     link.set_target(link.target ?? {})
     answer.onSender(connection.adoptSender(link, address, link.session, false))
+  }
+
+  #refuseLink(link: RheaReceiver | RheaSender, error: PeerError): void {
+    link.close(error)
+    this.#refusedLinks.add(link)
+    for (const event of ['close', 'error']) {
+      for (const role of ['receiver', 'sender']) link.on(`${role}_${event}`, () => this.#refusedLinks.delete(link))
+    }
+    if (this.#refusedLinks.size > REFUSED_LINKS_MAX) this.#refuse('it attaches links and does not hear that they are refused')
   }
 
   #tooMany(connection: SafeConnection): { refuse: PeerError } | undefined {

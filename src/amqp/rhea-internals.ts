@@ -6,12 +6,24 @@ import rhea, {
   type Sender as RheaSender,
   type Session as RheaSession,
 } from 'rhea'
+import { assertProtocol, checkMessage } from './encoded-values.ts'
+import type { Passed } from './frame-guard.ts'
+import {
+  MESSAGE_BYTES_MAX,
+  PEER_FRAME_BYTES_MIN,
+  PEER_IDLE_TIMEOUT_MIN_MS,
+  SETTLED_AT_ONCE_MAX,
+  UNFINISHED_PER_PEER_MAX,
+} from './limits.ts'
 
 /*
   The one file that knows what rhea 3.0.5 has inside, and mends it:
     - lib/session.js, write_dispositions: a run of one element is not compared with what follows, so that "accept, release" in one tick arrives as
       "accept, accept".
-    - lib/session.js, Incoming.on_transfer: knows no aborted transfer.
+    - lib/session.js, Incoming.on_transfer: knows no aborted transfer, takes messages that it gave no credit for, and keeps the frames of a message
+      that never ends.
+    - lib/session.js, on_disposition: walks from the first to the last number that a peer names, if that takes minutes.
+    - lib/session.js, Outgoing.send: cuts a message without end where the peer asks for frames of fewer than 50 bytes.
     - lib/link.js, Sender.sendable: counts credit that is spoken for by deliveries which wait to be transferred.
 */
 
@@ -20,16 +32,30 @@ const frames = require('rhea/lib/frames.js') as { disposition(fields: object): o
 
 /** AMQP 1.0 part 3, 3.4.2: the descriptor of `accepted`. */
 const ACCEPTED = 0x24
+/** What a frame that is kept costs beside its bytes, about. */
+const FRAME_COST_BYTES = 256
 
 interface IncomingDelivery {
   readonly id: number
   settled: boolean
   readonly state?: { readonly descriptor?: { readonly value?: unknown } }
   readonly link: { readonly session: SessionInside }
+  frames: Buffer[]
 }
 
 interface TransferFrame {
-  readonly performative: { readonly aborted?: boolean; readonly handle: number }
+  readonly size: number
+  readonly performative: {
+    readonly aborted?: boolean
+    readonly more?: boolean
+    readonly handle: number
+    readonly message_format?: number
+  }
+  payload?: Buffer
+}
+
+interface DispositionFrame {
+  readonly performative: { readonly first: number; readonly last?: number | null }
 }
 
 interface SessionInside {
@@ -40,10 +66,12 @@ interface SessionInside {
   }
   output(frame: object): void
   on_transfer(frame: TransferFrame): void
+  on_disposition(frame: DispositionFrame): void
 }
 
 interface ConnectionInside {
   readonly socket?: Socket
+  readonly remote: { readonly open?: { readonly max_frame_size?: number; readonly idle_time_out?: number } }
   input(bytes: Buffer): void
   accept(socket: Socket): void
   _disconnected(error?: Error): void
@@ -52,8 +80,33 @@ interface ConnectionInside {
 const inside = (session: RheaSession) => session as unknown as SessionInside
 const within = (connection: RheaConnection) => connection as unknown as ConnectionInside
 
-/** Makes a session tell the outcomes that were decided, and survive a transfer that its sender gave up. */
-export function mendSession(session: RheaSession): void {
+/** What a peer has begun to send and not ended, over all links of its connection. */
+export class Unfinished {
+  bytes = 0
+  /** Rises with every message that was ended. */
+  ended = 0
+  readonly #byDelivery = new WeakMap<IncomingDelivery, number>()
+
+  /** Counts a frame of a delivery that goes on. Throws where it, or all of them, became too large. */
+  add(delivery: IncomingDelivery, bytes: number): void {
+    const sum = (this.#byDelivery.get(delivery) ?? 0) + bytes
+    this.#byDelivery.set(delivery, sum)
+    this.bytes += bytes
+    assertProtocol(sum <= MESSAGE_BYTES_MAX, `a message has more than ${MESSAGE_BYTES_MAX} bytes`)
+    assertProtocol(this.bytes <= UNFINISHED_PER_PEER_MAX, `more than ${UNFINISHED_PER_PEER_MAX} bytes of messages are not ended`)
+  }
+
+  end(delivery: IncomingDelivery | undefined): void {
+    this.ended += 1
+    this.bytes -= (delivery && this.#byDelivery.get(delivery)) ?? 0
+  }
+}
+
+/**
+ * Makes a session tell the outcomes that were decided, survive a transfer that its sender gave up, and end the connection of a peer that sends what
+ * it may not: an exception in here does that.
+ */
+export function mendSession(session: RheaSession, unfinished: Unfinished): void {
   const { incoming } = inside(session)
   const process = incoming.process
   incoming.process = function (this: SessionInside['incoming'], of: unknown) {
@@ -64,9 +117,37 @@ export function mendSession(session: RheaSession): void {
   }
   const onTransfer = inside(session).on_transfer
   inside(session).on_transfer = function (this: SessionInside, frame: TransferFrame) {
-    if (frame.performative.aborted) forgetAborted(this, frame)
-    else onTransfer.call(this, frame)
+    const before = this.remote.handles[frame.performative.handle]?._incomplete
+    if (frame.performative.aborted) {
+      unfinished.end(before)
+      forgetAborted(this, frame)
+      return
+    }
+    checkTransfer(this, frame)
+    if (!frame.performative.more) unfinished.end(before)
+    onTransfer.call(this, frame)
+    const after = this.remote.handles[frame.performative.handle]?._incomplete
+    if (after && frame.performative.more) unfinished.add(after, frame.size + FRAME_COST_BYTES)
   }
+  const onDisposition = inside(session).on_disposition
+  inside(session).on_disposition = function (this: SessionInside, frame: DispositionFrame) {
+    const { first, last } = frame.performative
+    assertProtocol((last ?? first) - first < SETTLED_AT_ONCE_MAX, `a disposition names the deliveries from ${first} to ${last}`)
+    onDisposition.call(this, frame)
+  }
+}
+
+/** A delivery needs credit to begin, and has to be a message when it ends (AMQP 1.0 part 2, 2.6.7; part 3, 3.2). */
+function checkTransfer(session: SessionInside, frame: TransferFrame): void {
+  const { handle, more, message_format: format } = frame.performative
+  const link = session.remote.handles[handle]
+  const begun = link?._incomplete
+  if (link && !begun) assertProtocol(link.credit > 0, 'a message was sent without credit')
+  assertProtocol((format ?? 0) === 0, `message format ${format} is not known`)
+  if (more) return
+  // Put together once: what has one frame rhea takes as it is.
+  if (begun) frame.payload = Buffer.concat([...begun.frames.splice(0), frame.payload ?? Buffer.alloc(0)])
+  checkMessage(frame.payload ?? Buffer.alloc(0))
 }
 
 /** One disposition for each run of accepted deliveries with consecutive ids, one for every other delivery (AMQP 1.0 part 2, 2.7.6). */
@@ -115,18 +196,35 @@ export function placesLeft(session: RheaSession): number {
   return inside(session).outgoing.available()
 }
 
-/** Puts `check` before everything that rhea reads; where it returns a reason, rhea never sees the bytes. Call before the connection has its socket. */
+/** Bytes that say nothing, but that the peer is alive. */
+const SIGN_OF_LIFE = Buffer.alloc(0)
+
+/** Puts `take` before everything that rhea reads; what it refuses, rhea never sees. Call before the connection has its socket. */
 export function guardInput(
   connection: RheaConnection,
-  check: (bytes: Buffer) => string | undefined,
+  take: (bytes: Buffer) => Passed,
   refuse: (reason: string) => void,
+  looked: () => void = () => {},
 ): void {
   const input = within(connection).input
   within(connection).input = function (this: ConnectionInside, bytes: Buffer) {
-    const reason = check(bytes)
-    if (reason === undefined) input.call(this, bytes)
-    else refuse(reason)
+    const passed = take(bytes)
+    if ('refused' in passed) return refuse(passed.refused)
+    if (passed.whole.length === 0) input.call(this, SIGN_OF_LIFE)
+    for (const part of passed.whole) {
+      if (this.socket?.destroyed) return
+      input.call(this, part)
+    }
+    looked()
   }
+}
+
+/** What is wrong with the limits that a peer gave when it opened; undefined where nothing is. */
+export function wrongLimits(connection: RheaConnection): string | undefined {
+  const { max_frame_size: frame, idle_time_out: idle } = within(connection).remote.open ?? {}
+  if (frame !== undefined && frame < PEER_FRAME_BYTES_MIN) return `it asks for frames of ${frame} bytes`
+  if (idle && idle < PEER_IDLE_TIMEOUT_MIN_MS) return `it wants to hear something every ${idle} ms`
+  return undefined
 }
 
 export function socketOf(connection: RheaConnection): Socket | undefined {

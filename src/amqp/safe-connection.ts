@@ -10,7 +10,7 @@ import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Connection, Delivery, PeerError, PeerIdentity, Receiver, Sender } from './amqp.ts'
 import { SafeReceiver } from './receiver.ts'
-import { markDisconnected, mendSession, socketOf } from './rhea-internals.ts'
+import { markDisconnected, mendSession, socketOf, type Unfinished } from './rhea-internals.ts'
 import { peerError, SafeSender } from './sender.ts'
 
 /** Between our `close` and the end of the connection where the peer does not answer, ms. */
@@ -24,13 +24,15 @@ export class SafeConnection implements Connection {
   readonly #connection: RheaConnection
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #unfinished: Unfinished
   readonly #links = new Set<{ end(error: PeerError | undefined): void }>()
   readonly #resolveClosed: (error: PeerError | undefined) => void
   #ended = false
   #error: PeerError | undefined
 
-  constructor(connection: RheaConnection, identity: PeerIdentity, clock: Clock, log: Logger) {
+  constructor(connection: RheaConnection, identity: PeerIdentity, unfinished: Unfinished, clock: Clock, log: Logger) {
     this.#connection = connection
+    this.#unfinished = unfinished
     this.identity = identity
     this.#clock = clock
     this.#log = log
@@ -55,7 +57,7 @@ export class SafeConnection implements Connection {
   async openSender(options: { address: string | null; capabilities?: readonly string[]; timeoutMs: number }): Promise<Sender> {
     this.#assertAlive()
     const session = this.#connection.create_session()
-    mendSession(session)
+    mendSession(session, this.#unfinished)
     session.begin()
     const target = {
       ...(options.address !== null && { address: options.address }),
@@ -76,7 +78,7 @@ export class SafeConnection implements Connection {
   }): Promise<Receiver> {
     this.#assertAlive()
     const session = this.#connection.create_session()
-    mendSession(session)
+    mendSession(session, this.#unfinished)
     session.begin()
     const source = {
       ...(options.address === null ? { dynamic: true } : { address: options.address }),
