@@ -42,16 +42,22 @@ const identitySchema = z.object({ instance: z.string().min(8).max(64), machine: 
 
 /**
  * The instance that this state directory belongs to: made with it, and bound to the machine, so that a disk that is cloned into another machine is
- * another instance.
+ * another instance. So is one whose file was damaged: it goes on reading its devices, and the core asks a person which one is real.
  */
 export function readInstance(path: string, machineIdPath = '/etc/machine-id'): string {
   const machineId = existsSync(machineIdPath) ? readFileSync(machineIdPath, 'utf8').trim() : ''
   const machine = createHash('sha256').update(`headrace ${machineId}`).digest('hex').slice(0, 32)
-  if (existsSync(path)) {
-    const kept = identitySchema.safeParse(JSON.parse(readFileSync(path, 'utf8')))
-    if (kept.success && kept.data.machine === machine) return kept.data.instance
-  }
+  const kept = existsSync(path) ? identitySchema.safeParse(parseJson(readFileSync(path, 'utf8'))).data : undefined
+  if (kept?.machine === machine) return kept.instance
   const instance = randomBytes(12).toString('hex')
   writeDurably(path, JSON.stringify({ instance, machine }))
   return instance
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }

@@ -1,15 +1,13 @@
-import { readFileSync, statSync } from 'node:fs'
-import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument, visit } from 'yaml'
+import { type Document, isMap, isScalar, LineCounter, type Node, visit } from 'yaml'
 import type { z } from 'zod'
 import { messageOf } from '../runtime/errors.ts'
 import { NAME_RULE } from '../runtime/names.ts'
+import { ALIASES_MAX, parseYaml, readYamlFile } from '../runtime/yaml.ts'
 import { ConfigError, type ConfigIssue } from './errors.ts'
 import { explain } from './explain.ts'
 
-/** A configuration that a person wrote has a few kilobytes. */
-const FILE_BYTES_MAX = 1024 * 1024
-/** How often an anchor may be used: more is a bomb, not a configuration. */
-const ALIASES_MAX = 100
+/** What is wrong beyond so much is counted, not told: it takes time to find each place, and nobody reads on. */
+const ISSUES_MAX = 100
 
 type Path = readonly PropertyKey[]
 
@@ -27,15 +25,11 @@ export class ConfigDocument {
 
   /** Reads and parses a file. Throws {@link ConfigError} with every error that YAML has. */
   static read(file: string): ConfigDocument {
-    const fail = (message: string) => new ConfigError([{ file, line: 1, column: 1, message }])
     let text: string
     try {
-      const { size } = statSync(file)
-      if (size > FILE_BYTES_MAX) throw fail(`the file has ${size} bytes; a configuration may have ${FILE_BYTES_MAX}`)
-      text = readFileSync(file, 'utf8')
+      text = readYamlFile(file)
     } catch (error) {
-      if (error instanceof ConfigError) throw error
-      throw fail(`cannot be read: ${messageOf(error)}`)
+      throw new ConfigError([{ file, line: 1, column: 1, message: `cannot be read: ${messageOf(error)}` }])
     }
     return ConfigDocument.parse(file, text)
   }
@@ -44,17 +38,17 @@ export class ConfigDocument {
     const lines = new LineCounter()
     const fail = (message: string) => new ConfigError([{ file, line: 1, column: 1, message }])
     if (text.includes('\0')) throw fail('is not text')
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true })
-    if (document.errors.length > 0) {
+    const { document, errors } = parseYaml(text, lines)
+    if (errors.length > 0) {
       throw new ConfigError(
-        document.errors.map(error => {
-          const { line, col } = lines.linePos(error.pos[0])
-          return { file, line, column: col, message: `is not YAML: ${error.message}` }
+        firstOf(errors, ({ message, at }) => {
+          const { line, col } = lines.linePos(at)
+          return { file, line, column: col, message: `is not YAML: ${message}` }
         }),
       )
     }
     if (!isMap(document.contents)) throw fail(document.contents === null ? 'is empty' : 'has to be a mapping of keys to values')
-    return new ConfigDocument(file, document as Document.Parsed, lines)
+    return new ConfigDocument(file, document, lines)
   }
 
   /** What the schema makes of it; throws {@link ConfigError} with all that is wrong. */
@@ -69,9 +63,8 @@ export class ConfigDocument {
     if (reserved.length > 0) throw new ConfigError(reserved)
     const parsed = schema.safeParse(value)
     if (parsed.success) return parsed.data
-    throw new ConfigError(
-      explain(parsed.error.issues, schema, value).map(({ path, message, atKey }) => this.issue(path, message, atKey)),
-    )
+    const told = explain(parsed.error.issues, schema, value)
+    throw new ConfigError(firstOf(told, ({ path, message, atKey }) => this.issue(path, message, atKey)))
   }
 
   /** A key that JavaScript takes for something else would be left out without a word. */
@@ -109,4 +102,12 @@ export class ConfigDocument {
     }
     return this.#document.contents?.range?.[0] ?? 0
   }
+}
+
+/** The first issues at their places, and how many more there are. */
+function firstOf<Found>(found: readonly Found[], issueOf: (each: Found) => ConfigIssue): ConfigIssue[] {
+  const issues = found.slice(0, ISSUES_MAX).map(issueOf)
+  const last = issues.at(-1)
+  const more = found.length - issues.length
+  return last && more > 0 ? [...issues, { ...last, message: `and ${more} more` }] : issues
 }

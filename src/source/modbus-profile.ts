@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { parse } from 'yaml'
 import { z } from 'zod'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { nearest } from '../runtime/nearest.ts'
+import { ALIASES_MAX, parseYaml, readYamlFile } from '../runtime/yaml.ts'
 
 const PROFILES_FOLDER = new URL('../../hardware/devices/', import.meta.url)
 
@@ -46,7 +46,9 @@ export function loadProfile(device: string): ModbusProfile {
   }
   const path = isFile ? device : fileURLToPath(new URL(`${device}.yaml`, PROFILES_FOLDER))
   try {
-    return profileSchema.parse(parse(readFileSync(path, 'utf8'), { maxAliasCount: 10 }))
+    const { document, errors } = parseYaml(readYamlFile(path))
+    if (errors[0]) throw new Error(errors[0].message)
+    return profileSchema.parse(document.toJS({ maxAliasCount: ALIASES_MAX }))
   } catch (cause) {
     throw new HeadraceError('config_invalid', `the device profile ${device} cannot be used: ${messageOf(cause)}`, {
       advice: 'Look at those in hardware/devices/ for how one is made.',

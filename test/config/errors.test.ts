@@ -439,7 +439,9 @@ test('a file of exactly the size that is allowed is read, one byte more is not',
   const head = 'pipeline: plant\n#'
   const allowed = head + 'x'.repeat(1024 * 1024 - head.length)
   expect(saidOfPipeline(allowed)).toEqual([])
-  expect(saidOfPipeline(`${allowed}x`)).toEqual(['p.yaml:1:1: the file has 1048577 bytes; a configuration may have 1048576'])
+  expect(saidOfPipeline(`${allowed}x`)).toEqual([
+    'p.yaml:1:1: cannot be read: the file has 1048577 bytes; a configuration may have 1048576',
+  ])
 })
 
 describe('said so that somebody can act on it', () => {

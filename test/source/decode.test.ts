@@ -48,7 +48,7 @@ describe('csv', () => {
 describe('json', () => {
   test('one line is kept as it is; several become one', () => {
     expect(decoded('json', '{"a": 1.10}')).toMatchObject({ text: '{"a": 1.10}' })
-    expect(decoded('json', '{\n "a": 1\r\n}')).toMatchObject({ text: '{"a":1}' })
+    expect(decoded('json', '{\n "a": 1\r\n}')).toMatchObject({ text: '{  "a": 1  }' })
   })
 
   test.each(['', '{', '{"a":}', 'nan', '{"a":1}{"b":2}'])('%j is not JSON', text => {
@@ -84,4 +84,26 @@ describe('nmea', () => {
 
 test('raw has no decoder: bytes stay as they are', () => {
   expect(createDecoder(decodeOptions.parse('raw'))).toBeUndefined()
+})
+
+describe('what fuzzing found', () => {
+  test('a CSV line whose first value is empty and another one quoted ends', () => {
+    expect(decoded({ csv: ['a', 'b'] }, ',"x,y"')).toMatchObject({ json: { a: null, b: 'x,y' } })
+  })
+
+  test('CSV numbers keep their digits, and none makes an infinity', () => {
+    const { text } = decoded({ csv: ['a', 'b', 'c'] }, '+12345678901234567890,01e999,-007.') as { text: string }
+    expect(text).toBe('{"a":12345678901234567890,"b":1e999,"c":-7}')
+  })
+
+  test('JSON on several lines keeps its digits', () => {
+    expect(decoded('json', '[1e400,\n12345678901234567890]')).toMatchObject({ text: '[1e400, 12345678901234567890]' })
+  })
+
+  test.each(['json', { csv: ['a'] }] as const)('bytes that are not UTF-8 stay as they came (%j)', decode => {
+    const bytes = Buffer.from([0x22, 0xb0, 0x43, 0x22])
+    expect(createDecoder(typeof decode === 'string' ? decode : { csv: [...decode.csv] })?.(bytes, 0, bytes.length)).toEqual({
+      error: 'not UTF-8',
+    })
+  })
 })

@@ -1,15 +1,19 @@
-import type { Decoded, Decoder } from './decoder.ts'
+import { isUtf8 } from 'node:buffer'
+import { type Decoded, type Decoder, NOT_UTF8 } from './decoder.ts'
 
 /** A number as JSON knows it; others stay text. */
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
-/** Leading zeros and signs that devices write and JSON does not know. */
-const LOOSE_NUMBER = /^[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?$/
+/** Leading zeros, signs and points that devices write and JSON does not know. */
+const LOOSE_NUMBER = /^([+-]?)0*(\d+)(?:\.(\d*))?([eE][+-]?\d+)?$/
 
 /** Comma-separated values (RFC 4180) with known columns: one line becomes a JSON object. */
 export function csvDecoder(columns: readonly string[]): Decoder {
   const names = columns.map((column, index) => `${index === 0 ? '{' : ','}"${column}":`)
   return (bytes, from, to): Decoded => {
-    const line = bytes.toString('utf8', from, to)
+    const raw = bytes.subarray(from, to)
+    // Other bytes would come out as question marks: kept as they came, nothing of them is lost.
+    if (!isUtf8(raw)) return { error: NOT_UTF8 }
+    const line = raw.toString('utf8')
     const fields = line.includes('"') ? splitQuoted(line) : line.split(',')
     if (typeof fields === 'string') return { error: fields }
     if (fields.length !== columns.length) return { error: `${fields.length} values for ${columns.length} columns` }
@@ -19,24 +23,42 @@ export function csvDecoder(columns: readonly string[]): Decoder {
   }
 }
 
+/** Digits are kept as they came: none is rounded, and none makes an infinity. */
 function toJson(field: string): string {
   if (NUMBER.test(field)) return field
-  if (LOOSE_NUMBER.test(field)) return String(Number(field))
-  return field === '' ? 'null' : JSON.stringify(field)
+  const loose = LOOSE_NUMBER.exec(field)
+  if (!loose) return field === '' ? 'null' : JSON.stringify(field)
+  const [, sign, whole, fraction, exponent = ''] = loose
+  return `${sign === '-' ? '-' : ''}${whole}${fraction ? `.${fraction}` : ''}${exponent}`
 }
+
+const QUOTE = '"'
 
 /** The fields of a line in which some are quoted; as text, what is wrong with it. */
 function splitQuoted(line: string): string[] | string {
   const fields: string[] = []
-  const field = /(?:^|,)(?:"((?:[^"]|"")*)"|([^,"]*))(?=,|$)/gy
-  let at = 0
-  while (at <= line.length) {
-    field.lastIndex = at
-    const match = field.exec(line)
-    if (!match) return 'a quote is not closed, or stands in the middle of a value'
-    fields.push(match[1] === undefined ? (match[2] ?? '') : match[1].replaceAll('""', '"'))
-    at = field.lastIndex
-    if (at >= line.length) break
+  for (let at = 0; ; ) {
+    const isQuoted = line[at] === QUOTE
+    const end = isQuoted ? endOfQuoted(line, at) : endOfPlain(line, at)
+    if (end < line.length && line[end] !== ',') return 'a quote is not closed, or stands in the middle of a value'
+    fields.push(isQuoted ? line.slice(at + 1, end - 1).replaceAll('""', QUOTE) : line.slice(at, end))
+    if (end >= line.length) return end > line.length ? 'a quote is not closed, or stands in the middle of a value' : fields
+    at = end + 1
   }
-  return fields
+}
+
+/** Where a quoted field ends, behind its last quote; past the end of the line where it has none. */
+function endOfQuoted(line: string, from: number): number {
+  for (let at = from + 1; at < line.length; at++) {
+    if (line[at] !== QUOTE) continue
+    if (line[at + 1] !== QUOTE) return at + 1
+    at += 1
+  }
+  return line.length + 1
+}
+
+/** Where a field without quotes ends: at a comma, at a quote that should not be there, or with the line. */
+function endOfPlain(line: string, from: number): number {
+  for (let at = from; at < line.length; at++) if (line[at] === ',' || line[at] === QUOTE) return at
+  return line.length
 }

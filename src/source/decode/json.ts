@@ -1,13 +1,24 @@
+import { isUtf8 } from 'node:buffer'
 import { messageOf } from '../../runtime/errors.ts'
-import type { Decoded } from './decoder.ts'
+import { type Decoded, NOT_UTF8 } from './decoder.ts'
 
-/** JSON (RFC 8259): checked, and kept as it is where it stands on one line; digits are never rewritten. */
+const LINE_FEED = 0x0a
+const CARRIAGE_RETURN = 0x0d
+const SPACE = 0x20
+
+/** JSON (RFC 8259): checked, and kept as it is, on one line; digits are never rewritten. */
 export function decodeJson(bytes: Buffer, from: number, to: number): Decoded {
   const value = bytes.subarray(from, to)
+  if (!isUtf8(value)) return { error: NOT_UTF8 }
   try {
-    const parsed: unknown = JSON.parse(value.toString('utf8'))
-    return value.includes(0x0a) || value.includes(0x0d) ? { value: Buffer.from(JSON.stringify(parsed)) } : { value }
+    JSON.parse(value.toString('utf8'))
   } catch (error) {
     return { error: `not JSON: ${messageOf(error)}` }
   }
+  return { value: value.includes(LINE_FEED) || value.includes(CARRIAGE_RETURN) ? onOneLine(value) : value }
+}
+
+/** Within a text of JSON no line can end: where one does, a space says the same. */
+function onOneLine(value: Buffer): Buffer {
+  return value.map(byte => (byte === LINE_FEED || byte === CARRIAGE_RETURN ? SPACE : byte)) as Buffer
 }

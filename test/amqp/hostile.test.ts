@@ -1,0 +1,116 @@
+import { describe, expect, test } from 'vitest'
+import { UnfinishedBytes } from '../../src/amqp/unfinished.ts'
+import {
+  AMQP_HEADER,
+  attach,
+  begin,
+  COSTLY,
+  costlyOpen,
+  frame,
+  HostilePeer,
+  open,
+  transfer,
+} from '../fuzz/harness/hostile-peer.ts'
+import { until } from '../support/until.ts'
+import { closers, core, gateway, message } from './ends.ts'
+import { RawSender } from './raw-sender.ts'
+
+/*
+  What one peer, without a name, could do to a core and everybody on it. Each of these was found by fuzzing, on the real listener.
+*/
+
+const OPENED = [AMQP_HEADER, open(), begin()]
+const MESSAGE = RawSender.encode(Buffer.from('x'))
+
+async function peerOf(end: { url: string }): Promise<HostilePeer> {
+  const peer = new HostilePeer(Number(new URL(end.url).port))
+  closers.push(() => peer.end())
+  return peer
+}
+
+describe('a peer is cut off, and the next one served,', () => {
+  const attacks: Readonly<Record<string, readonly Buffer[]>> = {
+    ...Object.fromEntries(
+      Object.entries(COSTLY).map(([name, value]) => [`that opens with ${name}`, [AMQP_HEADER, costlyOpen(value)]]),
+    ),
+    'that settles four thousand million deliveries at once': [
+      ...OPENED,
+      frame('disposition', { role: true, first: 0, last: 4_294_967_295, settled: true }),
+    ],
+    'that asks for frames of sixty bytes, into which no message can ever be cut': [AMQP_HEADER, open({ max_frame_size: 60 })],
+    'that wants to hear something every millisecond': [AMQP_HEADER, open({ idle_time_out: 1 })],
+    'that sends without credit': [...OPENED, attach({ handle: 0, name: 'a' }), ...without(1_001)],
+    'that sends a message without end': [
+      ...OPENED,
+      attach({ handle: 0, name: 'a' }),
+      transfer({ handle: 0, id: 0, more: true }, MESSAGE),
+      ...Array<Buffer>(100).fill(transfer({ handle: 0, more: true }, Buffer.alloc(60_000))),
+    ],
+    'that sends a message without end a byte at a time': [
+      ...OPENED,
+      attach({ handle: 0, name: 'a' }),
+      transfer({ handle: 0, id: 0, more: true }, MESSAGE),
+      ...Array<Buffer>(20_000).fill(transfer({ handle: 0, more: true }, Buffer.alloc(1))),
+    ],
+    'that begins session after session': [AMQP_HEADER, open(), ...Array.from({ length: 70 }, (_, channel) => begin(channel))],
+    'that attaches link after link': [
+      ...OPENED,
+      ...Array.from({ length: 100 }, (_, handle) => attach({ handle, name: `link ${handle}` })),
+    ],
+    'that attaches link after link where it may not': [
+      ...OPENED,
+      ...Array.from({ length: 40 }, (_, handle) => attach({ handle, name: `link ${handle}`, address: 'forbidden' })),
+    ],
+    'that attaches a link before it is open': [AMQP_HEADER, begin(), attach({ handle: 0, name: 'a' })],
+    'that sends something else than sections as a message': [
+      ...OPENED,
+      attach({ handle: 0, name: 'a' }),
+      transfer({ handle: 0, id: 0 }, Buffer.from([0x40])),
+    ],
+  }
+
+  test.each(Object.entries(attacks))('%s', async (_what, parts) => {
+    const end = await core()
+    const peer = await peerOf(end)
+    await peer.write(...parts)
+    await until('it is cut off', () => peer.closed)
+    const connection = await gateway(end.url)
+    const sender = await connection.openSender({ address: 'in', timeoutMs: 5_000 })
+    await until('credit', () => sender.room > 0)
+    const before = end.deliveries.length
+    sender.send(message(1), () => {})
+    await until('an honest message', () => end.deliveries.length > before)
+  })
+})
+
+function without(messages: number): Buffer[] {
+  return Array.from({ length: messages }, (_, id) => transfer({ handle: 0, id }, MESSAGE))
+}
+
+test('a frame that comes a byte at a time is read as one that comes at once', async () => {
+  const end = await core()
+  const peer = await peerOf(end)
+  await peer.write(...OPENED, attach({ handle: 0, name: 'a' }))
+  await until('attached', () => end.receivers.length === 1)
+  for (const byte of transfer({ handle: 0, id: 0 }, MESSAGE)) await peer.write(Buffer.from([byte]))
+  await until('it arrives', () => end.deliveries.length === 1)
+  expect(end.deliveries[0]?.message.body.toString()).toBe('x')
+})
+
+describe('what all peers have begun and not ended', () => {
+  test('is bounded: who has ended nothing for longest is cut off, who goes on is not', () => {
+    const cut: string[] = []
+    const holder = (name: string) => ({ cutOff: () => void cut.push(name) })
+    const [stale, busy, late] = [holder('stale'), holder('busy'), holder('late')]
+    const all = new UnfinishedBytes(100)
+    all.set(busy, 40, 'none')
+    all.set(stale, 40, 'none')
+    all.set(busy, 30, 'progress')
+    all.set(late, 40, 'none')
+    expect(cut).toEqual(['stale'])
+    expect(all.totalBytes).toBe(70)
+    all.set(late, 0, 'progress')
+    all.forget(busy)
+    expect(all.totalBytes).toBe(0)
+  })
+})

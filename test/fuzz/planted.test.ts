@@ -1,0 +1,24 @@
+import { describe, expect, test } from 'vitest'
+import { fuzz } from './harness/fuzz.ts'
+
+const SEED = 1
+const file = new URL('./planted.ts', import.meta.url).href
+
+describe('the harness finds a target that', () => {
+  test.each([
+    ['throws where nobody catches', 'crash'],
+    ['says something wrong', 'failure'],
+    ['never ends', 'endless'],
+    ['keeps all it is given', 'memory'],
+    ['plain rhea, and an array of values without bytes', 'memory'],
+    ['plain rhea, and a disposition of all there can be', 'endless'],
+  ] as const)('%s', async (name, kind) => {
+    const found = await fuzz({ file, name, seed: SEED, runs: 1_000, inputLimitMs: 3_000, gainMibMax: 256 })
+    expect(found.kind).toBe(kind)
+  })
+
+  test('and gives the same input for the same seed', async () => {
+    const run = () => fuzz({ file, name: 'says something wrong', seed: 7, runs: 1_000 })
+    expect(await run()).toEqual(await run())
+  })
+})

@@ -1,0 +1,87 @@
+import { isUtf8 } from 'node:buffer'
+import fc from 'fast-check'
+import { systemClock } from '../../../src/runtime/clock.ts'
+import { createDecoder } from '../../../src/source/decode/create-decoder.ts'
+import type { DecodeOptions } from '../../../src/source/decode/options.ts'
+import { createFramer } from '../../../src/source/framing/create-framer.ts'
+import { type FrameOptions, frameOptions } from '../../../src/source/framing/options.ts'
+import { anyBytes, cuts, inPieces, mutated } from '../harness/bytes.ts'
+import { target } from '../harness/target.ts'
+
+const small = fc.integer({ min: 1, max: 40 })
+const border = fc.oneof(
+  fc.record({ delimiter: fc.constantFrom('\\n', '\\r\\n', '\\x03', 'aab', '\\0\\0\\0') }),
+  fc.record({ length: small }),
+  fc.record({
+    length_field: fc.record({
+      offset: fc.nat(4),
+      bytes: fc.constantFrom(1 as const, 2 as const, 4 as const),
+      order: fc.constantFrom('big' as const, 'little' as const),
+      adds: fc.integer({ min: -64, max: 64 }),
+    }),
+  }),
+)
+const framing: fc.Arbitrary<FrameOptions> = fc
+  .tuple(border, fc.integer({ min: 1, max: 64 }), fc.constantFrom('drop', 'truncate'))
+  .map(([by, max_bytes, oversize]) => frameOptions.parse({ ...by, max_bytes, oversize }))
+
+/** Few different bytes, so that delimiters and lengths come about by chance. */
+const stream = fc.array(fc.constantFrom(0, 1, 2, 3, 9, 10, 13, 97, 98, 255), { maxLength: 400 }).map(array => Buffer.from(array))
+
+function frames(options: FrameOptions, pieces: readonly Buffer[]): string[] {
+  const found: string[] = []
+  const framer = createFramer(options, {
+    clock: systemClock,
+    onTrouble: () => {},
+    onFrame: (bytes, from, to) => {
+      if (to - from > options.max_bytes) throw new Error(`a record of ${to - from} bytes, ${options.max_bytes} are allowed`)
+      if (from < 0 || to > bytes.length || from > to) throw new Error(`a record from ${from} to ${to} of ${bytes.length} bytes`)
+      found.push(bytes.toString('hex', from, to))
+    },
+  })
+  for (const piece of pieces) framer.push(piece, 0)
+  return found
+}
+
+const SENTENCES = [
+  '$GPGGA,123519,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,*47',
+  '$GPRMC,123519,A,4807.038,N,01131.000,E,022.4,084.4,230394,003.1,W*6A',
+  '$GPHDT,274.07,T*03',
+  '!AIVDM,1,1,,A,14eG;o@034o8sd<L9i:a;WF>062D,0*7D',
+].map(text => Buffer.from(text))
+const LINES = ['1,2.5,abc', '"a ""b""",,-0.0', '+01,1e999,"x,y"', '0x10, 7 ,00012', '-1.e+3,+00,1.'].map(text =>
+  Buffer.from(text),
+)
+const JSONS = ['{"a":[1,2,{"b":null}],"c":"\\u00e9"}', '[1e400,\n12345678901234567890]', '"text"'].map(text => Buffer.from(text))
+
+const decoding: fc.Arbitrary<{ decode: DecodeOptions; bytes: Buffer }> = fc.oneof(
+  fc.record({ decode: fc.constant('nmea' as const), bytes: fc.oneof(mutated(SENTENCES), anyBytes(120)) }),
+  fc.record({ decode: fc.constant({ csv: ['a', 'b', 'c'] as string[] }), bytes: fc.oneof(mutated(LINES), anyBytes(60)) }),
+  fc.record({ decode: fc.constant('json' as const), bytes: fc.oneof(mutated(JSONS), anyBytes(60)) }),
+)
+
+export const targets = [
+  target({
+    name: 'framings: a stream cut anywhere gives the same records, none too long',
+    input: fc.record({ options: framing, bytes: stream, lengths: cuts }),
+    runs: 3_000,
+    run({ options, bytes, lengths }) {
+      const cut = frames(options, inPieces(bytes, lengths))
+      // Where a length cannot be, what came with it is dropped: there the pieces decide.
+      if (options.length_field || (options.length ?? 0) > options.max_bytes) return
+      const whole = frames(options, [bytes])
+      if (cut.join() !== whole.join()) throw new Error(`in pieces ${cut.join()}, whole ${whole.join()}`)
+    },
+  }),
+  target({
+    name: 'decoders: what is decoded is JSON in UTF-8',
+    input: decoding,
+    runs: 5_000,
+    run({ decode, bytes }) {
+      const decoded = createDecoder(decode)?.(bytes, 0, bytes.length)
+      if (!decoded || 'error' in decoded) return
+      if (!isUtf8(decoded.value)) throw new Error('the value is not UTF-8')
+      JSON.parse(decoded.value.toString('utf8'))
+    },
+  }),
+]
