@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../hardware/simulators/free-port.ts'
@@ -29,6 +29,8 @@ export interface PlantOptions {
   readonly counted: number
   readonly cores: number
   readonly durabilityMs: number
+  /** One record of each device is that large: bytes that do not compress. */
+  readonly heavy: { readonly atRecord: number; readonly bytes: number } | undefined
   /** What follows in edge.yaml; in core.yaml; in the settings of each source. */
   readonly edgeYaml: string
   readonly coreYaml: string
@@ -46,6 +48,7 @@ export interface PlantOptions {
 
 /** A record is at risk that came within its durability before its gateway was killed; a busy machine may take longer to come to it, ms. */
 const RISK_SLACK_MS = 2_000
+const FRAME_BYTES_MAX = 65_536
 const READING_LIMIT_MS = 60_000
 
 export const PLANT_DEFAULTS: Omit<PlantOptions, 'name' | 'brokers' | 'seed'> = {
@@ -55,6 +58,7 @@ export const PLANT_DEFAULTS: Omit<PlantOptions, 'name' | 'brokers' | 'seed'> = {
   counted: 1_000,
   cores: 1,
   durabilityMs: 20,
+  heavy: undefined,
   edgeYaml: '',
   coreYaml: '',
   sourceYaml: '',
@@ -95,6 +99,7 @@ export class Plant {
       link: join(folder, source),
       ledger: join(folder, `${source}.ledger`),
       recordsPerSecond: options.recordsPerSecond,
+      ...(options.heavy && { heavy: options.heavy }),
     }))
     const plant = new Plant(folder, options, await Devices.open(options.seed, setups), ports)
     await plant.#writeFiles()
@@ -120,6 +125,11 @@ export class Plant {
 
   path(name: string): string {
     return join(this.folder, name)
+  }
+
+  /** Names of what lies in a folder of the plant's. */
+  list(name: string): string[] {
+    return readdirSync(this.path(name))
   }
 
   /** A process beside the plant's own; `config` is a file in its folder. */
@@ -194,12 +204,18 @@ export class Plant {
       })
     }
     for (const source of counterNames(this.options)) {
-      const own = seedOf(this.options.seed, source)
-      const scratch = Buffer.alloc(PAYLOAD_BYTES_MAX)
-      const payload = (number: number) => Buffer.from(scratch.subarray(0, writePayload('meter', own, number, 0, scratch, 0)))
-      entries.set(`${this.gateway}/${source}`, { partition: partitionOf(source), records: this.options.counted, payload })
+      const { seed, counted } = this.options
+      entries.set(`${this.gateway}/${source}`, this.expectedCounter(source, seed, counted, partitionOf(source)))
     }
     return entries
+  }
+
+  /** What a generator of this name, seed and count gives. */
+  expectedCounter(source: string, seed: number, records: number, partition: number): ExpectedSource {
+    const own = seedOf(seed, source)
+    const scratch = Buffer.alloc(PAYLOAD_BYTES_MAX)
+    const payload = (number: number) => Buffer.from(scratch.subarray(0, writePayload('meter', own, number, 0, scratch, 0)))
+    return { partition, records, payload }
   }
 
   /** The last record of each source: when a reader has it, everything has come that will come. */
@@ -246,7 +262,7 @@ export class Plant {
     const { name, seed, counted, durabilityMs, recordsPerSecond, sourceYaml } = this.options
     const serial = deviceNames(this.options).map(
       source =>
-        `  ${source}:\n    serial: { path: ${this.path(source)}, baud: 115200 }\n    frame: { delimiter: "\\n" }\n${sourceYaml}`,
+        `  ${source}:\n    serial: { path: ${this.path(source)}, baud: 115200 }\n    frame: { delimiter: "\\n", max_bytes: ${FRAME_BYTES_MAX} }\n${sourceYaml}`,
     )
     const generators = counterNames(this.options).map(
       source =>

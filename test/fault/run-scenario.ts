@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '../../hardware/simulators/free-port.ts'
 import { KafkaCluster } from '../support/kafka/cluster.ts'
 import { consumeTopic } from '../support/kafka/consume.ts'
 import { SeededRandom } from '../support/random.ts'
 import { until } from '../support/until.ts'
 import { checkBatchOutputs } from './batch-outputs.ts'
 import { check, type Verdict } from './checker.ts'
+import { KafkaProxy } from './faults/kafka-proxy.ts'
 import { LiveReader } from './live-reader.ts'
 import { PLANT_DEFAULTS, Plant } from './plant.ts'
 import type { Proof, Scenario, Stage } from './scenario.ts'
@@ -33,16 +35,19 @@ export function isProven(proof: Proof, gaps: Scenario['gaps']): boolean {
  */
 export async function runScenario(scenario: Scenario, sharedBootstrap: string, seed: number): Promise<Proof | undefined> {
   const random = new SeededRandom(seed)
-  const kafka = scenario.cluster ? await KafkaCluster.start(scenario.cluster) : await KafkaCluster.at(sharedBootstrap)
+  const proxyPort = scenario.proxied && (await freePort())
+  const proxies = proxyPort ? [await KafkaProxy.open(proxyPort)] : []
+  const kafka = await openKafka(scenario, sharedBootstrap, proxyPort)
+  proxies[0]?.leadsTo(kafka.port(1))
   let plant: Plant | undefined
   let reader: LiveReader | undefined
   try {
-    const brokers = kafka.addresses
-    const own = typeof scenario.plant === 'function' ? await scenario.plant({ kafka, brokers, random }) : scenario.plant
+    const brokers = proxyPort ? [`127.0.0.1:${proxyPort}`] : kafka.addresses
     // Several runs of one scenario, on one broker, are several gateways.
     const name = `${scenario.id}-${seed.toString(36)}`
+    const own = typeof scenario.plant === 'function' ? await scenario.plant({ kafka, brokers, name, random }) : scenario.plant
     plant = await Plant.create({ ...PLANT_DEFAULTS, name, brokers, seed: seed % 1_000_000, ...own })
-    const stage = stageOf(scenario, plant, kafka, random)
+    const stage = stageOf(scenario, { plant, kafka, proxies, random })
     for (const core of plant.cores) core.start()
     plant.edge.start()
     await plant.reading()
@@ -63,15 +68,20 @@ export async function runScenario(scenario: Scenario, sharedBootstrap: string, s
     await plant?.end()
     await scenario.cleanUp?.()
     await kafka.stop()
+    for (const proxy of proxies) await proxy.close()
   }
 }
 
-function stageOf(scenario: Scenario, plant: Plant, kafka: KafkaCluster, random: SeededRandom): Stage {
+function openKafka({ cluster }: Scenario, sharedBootstrap: string, proxyPort: number | undefined): Promise<KafkaCluster> {
+  if (!cluster && !proxyPort) return KafkaCluster.at(sharedBootstrap)
+  return KafkaCluster.start({ ...cluster, ...(proxyPort ? { advertisedPorts: [proxyPort] } : {}) })
+}
+
+function stageOf(scenario: Scenario, parts: Pick<Stage, 'plant' | 'kafka' | 'proxies' | 'random'>): Stage {
+  const { plant } = parts
   const startedMs = performance.now()
   return {
-    plant,
-    kafka,
-    random,
+    ...parts,
     async step(what, act) {
       console.log(`${scenario.id} ${((performance.now() - startedMs) / 1_000).toFixed(1)} s: ${what}`)
       await act?.()
@@ -102,7 +112,11 @@ async function comeToRest(scenario: Scenario, stage: Stage, reader: LiveReader):
   const { plant, kafka } = stage
   await plant.devices.rest()
   const last = plant.lastValues()
-  await until('the reader has the last record of every source', () => last.every(value => reader.hasSeen(value)), DRAIN_LIMIT_MS)
+  await until(
+    'the reader has the last record of every source',
+    () => last.every(value => reader.hasSeen(value)),
+    scenario.restLimitMs ?? DRAIN_LIMIT_MS,
+  )
   await until('the gateway knows it', async () =>
     (await plant.edgeStatus())?.sources.every(({ next, settled, buffered }) => next === settled && buffered.records === 0),
   )

@@ -1,12 +1,15 @@
 import type { ClusterOptions, KafkaCluster } from '../support/kafka/cluster.ts'
 import type { SeededRandom } from '../support/random.ts'
 import type { ExpectedSource, Verdict } from './checker.ts'
+import type { KafkaProxy } from './faults/kafka-proxy.ts'
 import type { Plant, PlantOptions } from './plant.ts'
 
 /** What a scenario works with. */
 export interface Stage {
   readonly plant: Plant
   readonly kafka: KafkaCluster
+  /** One before each node, where the scenario is `proxied`. */
+  readonly proxies: readonly KafkaProxy[]
   /** All that is left to chance comes from here, in the order of the scenario's steps: the same seed strikes the same way. */
   readonly random: SeededRandom
   /** Does one step of the schedule, and says so. */
@@ -38,6 +41,8 @@ export interface Scenario {
   readonly plant?: Partial<PlantOptions> | ((context: Setting) => Promise<Partial<PlantOptions>>)
   /** A cluster of its own, for one that hurts brokers; the shared broker unless given. */
   readonly cluster?: ClusterOptions
+  /** Cores reach the one broker of the scenario's own cluster through a proxy. */
+  readonly proxied?: true
   strike(stage: Stage): Promise<void>
   /** Records that may be missing, said in gaps: none unless given. */
   readonly gaps?: 'declared' | 'declared exactly'
@@ -45,6 +50,8 @@ export interface Scenario {
   readonly endsFrozen?: true
   /** Mounts, namespaces and the like. */
   readonly needsRoot?: true
+  /** How long everything may take to arrive afterwards, ms; two minutes unless given. */
+  readonly restLimitMs?: number
   /** Looks at more than what every scenario is judged by. */
   judge?(stage: Stage, proof: Proof): Promise<void> | void
   /** What other gateways gave into the same topic. */
@@ -57,6 +64,8 @@ export interface Scenario {
 export interface Setting {
   readonly kafka: KafkaCluster
   readonly brokers: readonly string[]
+  /** The gateway's and the topic's. */
+  readonly name: string
   readonly random: SeededRandom
 }
 

@@ -13,8 +13,9 @@ export interface HeadraceProcessOptions {
   /** What the process is started through, such as `ip netns exec NAME`; it has to become the process. */
   readonly prefix?: readonly string[]
   readonly nodeArgs?: readonly string[]
-  /** Another program than `headrace`, with the same arguments. */
+  /** Another program than `headrace`, with the same arguments behind some of its own. */
   readonly entry?: string
+  readonly argsBefore?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
 }
 
@@ -49,8 +50,8 @@ export class HeadraceProcess {
 
   start(): void {
     const log = createWriteStream(this.#logPath, { flags: 'a' })
-    const { prefix = [], nodeArgs = [], entry = MAIN, env } = this.#how
-    const [program = process.execPath, ...rest] = [...prefix, process.execPath, ...nodeArgs, entry, ...this.#args]
+    const { prefix = [], nodeArgs = [], entry = MAIN, argsBefore = [], env } = this.#how
+    const [program = process.execPath, ...rest] = [...prefix, process.execPath, ...nodeArgs, entry, ...argsBefore, ...this.#args]
     const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
     child.stdout.pipe(log, { end: false })
     child.stderr.pipe(log, { end: false })

@@ -1,7 +1,7 @@
 /** Serial devices as a process of its own: whatever a test kills, what they gave is known from their ledgers. Talks to its parent over IPC. */
 import { Pty } from '../../../hardware/simulators/pty.ts'
 import { SeededRandom } from '../../support/random.ts'
-import { LedgerWriter, payloadOf } from './ledger-file.ts'
+import { heavyPayload, LedgerWriter, payloadOf } from './ledger-file.ts'
 import type { DeviceReply, DeviceRequest, DeviceSetup } from './messages.ts'
 
 /** Between two groups of records, ms. */
@@ -53,11 +53,18 @@ class LedgerDevice {
   }
 
   async #group(records: number): Promise<void> {
-    const payloads = Array.from({ length: records }, (_, index) => payloadOf(this.#seed, this.source, this.given + index))
+    const payloads = Array.from({ length: records }, (_, index) => this.#payload(this.given + index))
     this.#ledger.write(payloads)
     this.given += records
     // A terminal that nobody reads pushes back: what the ledger holds waits there, and is not lost.
     if (!this.#pty.write(payloads.map(payload => `${payload}\n`).join(''))) await this.#pty.drained()
+  }
+
+  #payload(number: number): string {
+    const { heavy } = this.#setup
+    return number === heavy?.atRecord
+      ? heavyPayload(this.#seed, this.source, number, heavy.bytes)
+      : payloadOf(this.#seed, this.source, number)
   }
 
   async close(): Promise<void> {

@@ -24,6 +24,13 @@ export function payloadOf(seed: number, source: string, number: number): string 
   return `${source} ${number} ${hash.slice(0, HASH_DIGITS)} ${'.'.repeat(filler)}`
 }
 
+/** A record of so many bytes that do not compress: random letters. */
+export function heavyPayload(seed: number, source: string, number: number, bytes: number): string {
+  const random = new SeededRandom(seed)
+  const letters = Array.from({ length: bytes }, () => String.fromCharCode(random.between(33, 127))).join('')
+  return `${source} ${number} ${letters}`
+}
+
 export function readLedger(path: string): LedgerEntry[] {
   return readFileSync(path, 'utf8')
     .split('\n')

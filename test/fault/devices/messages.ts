@@ -4,6 +4,8 @@ export interface DeviceSetup {
   readonly link: string
   readonly ledger: string
   readonly recordsPerSecond: number
+  /** One of its records, and how large it is. */
+  readonly heavy?: { readonly atRecord: number; readonly bytes: number }
 }
 
 /** What is asked of the process of the devices. */
