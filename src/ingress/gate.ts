@@ -61,6 +61,8 @@ export interface GateDeps {
   readonly signal: AbortSignal
   /** {@link standingOf}; another one only where a test breaks the rule on purpose. */
   readonly standing?: (batch: EncodedBatch, next: number) => Standing
+  /** {@link whatLiesAt}; another one only where a test breaks the rule on purpose. */
+  readonly look?: typeof whatLiesAt
 }
 
 interface Waiting {
@@ -213,11 +215,11 @@ export class Gate {
 
   /** Its numbers are in the log: whether its records are is looked at there. */
   async #confirm(head: Waiting, accept: () => void): Promise<void> {
-    const { log, place } = this.#deps
+    const { log, place, look = whatLiesAt } = this.#deps
     const crc = head.batch === head.arrival.batch ? head.arrival.crc : readBatchHeader(head.batch.bytes).crc
     let likeness: Likeness
     try {
-      likeness = await whatLiesAt(log, place, head.batch, crc)
+      likeness = await look(log, place, head.batch, crc)
     } catch (cause) {
       return this.#rest(messageOf(cause))
     }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -287,6 +287,14 @@ test('a resumed source goes on at the end of the log, and what had no place is s
   const records = recordsOf(await takeRecords(buffer, 'pump-1', 2))
   expect(records).toMatchObject([{ sequence: 500, text: null, gap: { records: 10, reason: 'resumed' } }, { sequence: 501 }])
   expect(readdirSync(join(bench.folder, 'edge', 'set-aside')).length).toBeGreaterThan(0)
+})
+
+test('a database that cannot be opened for another reason than damage is not moved aside', async () => {
+  const path = join(bench.folder, 'edge', 'buffer.db')
+  mkdirSync(path, { recursive: true })
+  await expect(bench.open()).rejects.toMatchObject({ code: 'disk_unusable', advice: expect.stringContaining('permissions') })
+  expect(readdirSync(join(bench.folder, 'edge')).filter(name => name.startsWith('damaged-'))).toEqual([])
+  expect(existsSync(path)).toBe(true)
 })
 
 test('a buffer that was restored from an older copy does not send its backlog a second time when it is resumed', async () => {
