@@ -18,6 +18,11 @@ export interface Freeze {
   readonly code: string
   readonly message: string
   readonly advice: string
+  /**
+   * Blocks without numbers that lay in the database when the process started. Where the log is ahead, this database is an older copy, and these
+   * records are most likely in the log: they may not be sent again.
+   */
+  readonly olderBlocks?: number
 }
 
 export interface BufferedCounts {

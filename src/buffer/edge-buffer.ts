@@ -16,7 +16,7 @@ import { Plan, type PlanContext, READY_BATCHES_MAX } from './plan.ts'
 import { Refill } from './refill.ts'
 import { Reservations } from './reservations.ts'
 import { Serial } from './serial.ts'
-import { setAside } from './set-aside.ts'
+import { oldestUncut, setAside } from './set-aside.ts'
 import type { SourceBuffer, SourceSettings } from './source-buffer.ts'
 import { type OutletHost, SourceOutlet } from './source-outlet.ts'
 import type { StoreDisk } from './store.ts'
@@ -95,6 +95,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       onReady: () => this.#attached,
     })
     this.#index.load(store.opened)
+    for (const source of this.#index.sources.values()) source.blocksAtOpen = source.uncutBlocks
     for (const source of this.#index.configure(settings)) this.#wanted.add(source)
     for (const source of this.#index.restore(marks)) {
       this.#wanted.add(source)
@@ -178,6 +179,8 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
 
   take(source: SourceBuffer): CutBatch | undefined {
     const batch = source.take()
+    // The log follows on what this database holds.
+    source.blocksAtOpen = 0
     if (batch) this.#index.readyBytes -= batch.bytes.length
     if (source.ready.length < READY_BATCHES_MAX / 2 && (source.uncutBlocks > 0 || source.readyEnd < source.next))
       this.#want(source)
@@ -227,7 +230,8 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
 
   freeze(source: SourceBuffer, why: Freeze): Promise<void> {
     return this.#serial.run(async () => {
-      source.frozen = why
+      const olderBlocks = why.code === 'log_ahead' ? Math.min(source.blocksAtOpen, source.uncutBlocks) : 0
+      source.frozen = olderBlocks > 0 ? { ...why, olderBlocks } : why
       // Nobody takes them now, and others could use the room.
       this.#index.dropReady(source, Number.POSITIVE_INFINITY)
       await this.#writeRow(source)
@@ -235,16 +239,19 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   /**
-   * Goes on at `end` under a new epoch, with one placeholder. What was cut and never settled has numbers that are somebody else's now: it is set
-   * aside as files, and declared.
+   * Goes on at `end` under a new epoch, with one placeholder. What was cut and never settled has numbers that are somebody else's now, and what an
+   * older copy of the database held may be in the log: both are set aside as files, and declared.
    */
   resume(source: SourceBuffer, assignment: Assignment, end: number): Promise<void> {
     return this.#serial.run(async () => {
       const unsettled = source.cut.slice(source.cutFrom(source.settled))
       const { stateDir, log } = this.#deps
-      await setAside({ store: this.#store, folder: join(stateDir, 'set-aside'), log }, source.source, unsettled)
-      const records = unsettled.reduce((sum, row) => sum + row.count, 0)
-      const ids = source.cut.map(row => row.id)
+      const older = await oldestUncut(this.#store, source.id, source.frozen?.olderBlocks ?? 0)
+      const aside = [...unsettled, ...older]
+      await setAside({ store: this.#store, folder: join(stateDir, 'set-aside'), log }, source.source, aside)
+      const records = aside.reduce((sum, row) => sum + row.count, 0)
+      const ids = [...source.cut, ...older].map(row => row.id)
+      source.forgetUncut(older)
       this.#index.unkeepFrom(source, 0)
       this.#index.dropReady(source, Number.POSITIVE_INFINITY)
       source.cut.length = 0
@@ -256,7 +263,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
         { step: { kind: 'forget', ids }, done: () => {} },
         { step: { kind: 'source', row: source.toRow() }, done: () => {} },
       )
-      const gap = gapAt(records, unsettled[0]?.timeMs ?? nowMs, nowMs, 'resumed')
+      const gap = gapAt(records, aside[0]?.timeMs ?? nowMs, nowMs, 'resumed')
       plan.placeholder(source, { from: end, count: 1, timeMs: nowMs, gap })
       await this.#execute(plan)
       this.#want(source)

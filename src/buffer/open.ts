@@ -24,6 +24,8 @@ export interface EdgeBufferOptions {
   readonly alarms: Alarms
   /** Where the database is worked on; `thread` unless set. */
   readonly worker?: 'thread' | 'inline'
+  /** What works on the database; another one only where a test breaks it on purpose. */
+  readonly openStore?: (store: StoreOptions) => Promise<AsyncStore>
 }
 
 const DATABASE_FILES = ['buffer.db', 'buffer.db-wal', 'buffer.db-shm']
@@ -59,7 +61,8 @@ export async function openEdgeBuffer(options: EdgeBufferOptions): Promise<EdgeBu
 }
 
 async function openStore(options: EdgeBufferOptions, store: StoreOptions): Promise<AsyncStore> {
-  const open = () => (options.worker === 'inline' ? Promise.resolve().then(() => openInlineStore(store)) : openStoreThread(store))
+  const openIn = options.worker === 'inline' ? async () => openInlineStore(store) : openStoreThread
+  const open = () => (options.openStore ?? openIn)(store)
   try {
     return await open()
   } catch (error) {

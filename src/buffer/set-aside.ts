@@ -1,22 +1,52 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from '../runtime/logger.ts'
+import { visitBlock } from './block-codec.ts'
 import { writeDurably } from './durable-file.ts'
-import type { CutRow } from './source-buffer.ts'
+import type { BlockRow } from './store.ts'
 import type { AsyncStore } from './store-thread.ts'
 
-/** Writes batches that have no place in the log any more to files, one each, so that a person can still look at what they held. */
+/** Index rows that one look through the database brings. */
+const SCAN_ROWS = 2_000
+
+/**
+ * Writes blocks that have no place in the log any more to files, one each, so that a person can still look at what they held: batches as they are, what
+ * has no numbers as NDJSON.
+ */
 export async function setAside(
   deps: { readonly store: AsyncStore; readonly folder: string; readonly log: Logger },
   source: string,
-  rows: readonly CutRow[],
+  rows: readonly Pick<BlockRow, 'id' | 'first'>[],
 ): Promise<void> {
   if (rows.length === 0) return
   const { store, folder, log } = deps
   mkdirSync(folder, { recursive: true })
-  for (const row of rows) {
-    const [read] = await store.read([row.id])
-    if (read && 'bytes' in read) writeDurably(join(folder, `${source}-${row.first}.batch`), read.bytes)
+  for (const { id, first } of rows) {
+    const [read] = await store.read([id])
+    if (!read || 'damaged' in read) continue
+    if (first !== null) writeDurably(join(folder, `${source}-${first}.batch`), read.bytes)
+    else writeDurably(join(folder, `${source}-uncut-${id}.ndjson`), linesOf(read.bytes))
   }
-  log.warn({ source, batches: rows.length }, `batches without a place in the log were set aside in ${folder}`)
+  log.warn({ source, blocks: rows.length }, `blocks without a place in the log were set aside in ${folder}`)
+}
+
+/** The oldest uncut blocks of a source, at most `blocks`. */
+export async function oldestUncut(store: AsyncStore, source: number, blocks: number): Promise<BlockRow[]> {
+  const found: BlockRow[] = []
+  for (let after = 0; found.length < blocks; ) {
+    const rows = await store.scan(after, SCAN_ROWS)
+    found.push(...rows.filter(row => row.source === source).slice(0, blocks - found.length))
+    const last = rows.at(-1)
+    if (!last) break
+    after = last.id
+  }
+  return found
+}
+
+function linesOf(block: Buffer): string {
+  let text = ''
+  visitBlock(block, (timeMs, bytes, from, to) => {
+    text += `${JSON.stringify({ time_ms: timeMs, value_base64: bytes.toString('base64', from, to) })}\n`
+  })
+  return text
 }

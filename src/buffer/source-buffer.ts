@@ -87,6 +87,8 @@ export class SourceBuffer implements Inlet {
   uncutBlocks = 0
   uncutRecords = 0
   uncutBytes = 0
+  /** Uncut blocks that lay in the database when the process started, until the log is known to follow on. */
+  blocksAtOpen = 0
   /** Event time of the oldest uncut record when the database was opened, ms. */
   uncutSinceMs: number | undefined
   /** Every uncut block up to this id is in the window, or gone. */
@@ -254,6 +256,17 @@ export class SourceBuffer implements Inlet {
     if (!follows || this.uncut.length >= UNCUT_WINDOW_MAX) return
     this.uncut.push(row)
     this.loadedThrough = row.id
+  }
+
+  /** Uncut blocks, the oldest, are gone; all others have ids above theirs. */
+  forgetUncut(rows: readonly BlockRow[]): void {
+    const last = rows.at(-1)
+    if (!last) return
+    this.uncut.splice(0, this.uncut.length, ...this.uncut.filter(({ id }) => id > last.id))
+    this.uncutBlocks -= rows.length
+    this.uncutRecords -= rows.reduce((sum, { count }) => sum + count, 0)
+    this.uncutBytes -= rows.reduce((sum, { bytes }) => sum + bytes, 0)
+    this.loadedThrough = Math.max(this.loadedThrough, last.id)
   }
 
   addCut(row: CutRow): void {

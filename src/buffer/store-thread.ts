@@ -20,6 +20,9 @@ interface Failure {
   readonly advice: string | undefined
 }
 
+/** What SQLite says of a file that does not hold what was written. Everything else says nothing about the file. */
+const DAMAGED = ['SQLITE_CORRUPT', 'SQLITE_NOTADB']
+
 type Reply =
   | { readonly value: unknown }
   /** `plains`: the records of a commit that failed, given back. */
@@ -142,13 +145,13 @@ function toError({ code, message, advice }: Failure): HeadraceError {
 
 function toFailure(error: unknown): Failure {
   if (error instanceof HeadraceError) return { code: error.code, message: error.message, advice: error.advice }
-  const sqlite = error as { code?: string; message?: string }
-  const full = sqlite.code === 'SQLITE_FULL' || sqlite.code === 'SQLITE_IOERR_WRITE' || sqlite.code?.startsWith('SQLITE_IOERR')
-  return {
-    code: full ? 'disk_full' : 'buffer_corrupt',
-    message: `${sqlite.code ?? ''} ${sqlite.message ?? String(error)}`.trim(),
-    advice: undefined,
-  }
+  const { code, message } = error as { code?: string; message?: string }
+  const text = `${code ?? ''} ${message ?? String(error)}`.trim()
+  if (DAMAGED.some(known => code?.startsWith(known))) return { code: 'buffer_corrupt', message: text, advice: undefined }
+  if (code === 'SQLITE_FULL' || code === 'ENOSPC')
+    return { code: 'disk_full', message: text, advice: 'Free space on the file system of the state directory.' }
+  const advice = 'Look at owner, permissions and mount of the state directory, and at the disk. Nothing in it was changed.'
+  return { code: 'disk_unusable', message: text, advice }
 }
 
 function serve(options: StoreOptions): void {

@@ -196,7 +196,8 @@ export class Store implements StoreCalls {
       const row = this.#sql.data.get(id)
       if (!row) return { id, damaged: 'it is not there' }
       try {
-        checkBatchCrc(row.data, readBatchHeader(row.data))
+        if (isBatch(row.data)) checkBatchCrc(row.data, readBatchHeader(row.data))
+        else visitBlock(row.data, () => {})
         return { id, bytes: row.data }
       } catch (error) {
         return { id, damaged: messageOf(error) }

@@ -32,6 +32,11 @@ export interface CoreEvents {
   readonly onAlert?: (alert: Alert) => void
 }
 
+/** Parts of a core that a test hands in broken, to show what the whole is worth without them. */
+export interface CoreParts {
+  readonly openLedger?: (path: string) => Ledger
+}
+
 interface Parts {
   readonly config: CoreConfig
   readonly log: Log
@@ -65,6 +70,7 @@ export class CoreProcess {
     pipelines: readonly LoadedPipeline[],
     logger: Logger,
     events: CoreEvents = {},
+    parts: CoreParts = {},
   ): Promise<CoreProcess> {
     if (config.ingress?.connect !== undefined) {
       throw new HeadraceError('config_invalid', 'an ingress that connects to a router or broker is not there yet', {
@@ -80,7 +86,8 @@ export class CoreProcess {
     try {
       const log = await openLog(config.log, { stateDir, clock, random: Math.random, log: logger.child({ part: 'log' }) })
       open.unshift(log)
-      const ledger = new Ledger(join(stateDir, 'readers.db'))
+      const ledgerPath = join(stateDir, 'readers.db')
+      const ledger = parts.openLedger?.(ledgerPath) ?? new Ledger(ledgerPath)
       open.unshift(ledger)
       const deps = { log, ledger, clock, random: Math.random, logger, alarms, name: config.name }
       const scheduler = createScheduler(config.batch ? pipelines : [], { ...deps, ...(events.onRun && { onRun: events.onRun }) })

@@ -46,6 +46,11 @@ export interface EdgeSourceStatus {
   readonly partition: number | null
 }
 
+/** Parts of an agent that a test hands in broken, to show what the whole is worth without them. */
+export interface EdgeParts {
+  readonly openBuffer?: typeof openEdgeBuffer
+}
+
 /** The gateway's agent: sources → buffer → link. */
 export class EdgeProcess {
   readonly #config: EdgeConfig
@@ -72,7 +77,12 @@ export class EdgeProcess {
   }
 
   /** Opens everything and starts it, the buffer first and the sources last. */
-  static async start(config: EdgeConfig, pipelines: readonly LoadedPipeline[], log: Logger): Promise<EdgeProcess> {
+  static async start(
+    config: EdgeConfig,
+    pipelines: readonly LoadedPipeline[],
+    log: Logger,
+    parts: EdgeParts = {},
+  ): Promise<EdgeProcess> {
     if (config.uplink.mode !== 'direct') {
       throw new HeadraceError('config_invalid', `uplink mode "${config.uplink.mode}" is not there yet`, {
         advice: 'Use mode: direct.',
@@ -82,7 +92,7 @@ export class EdgeProcess {
     if (config.uplink.tls) readTlsMaterial(config.uplink.tls)
     const clock = systemClock
     const alarms = new Alarms(clock)
-    const buffer = await openEdgeBuffer({
+    const buffer = await (parts.openBuffer ?? openEdgeBuffer)({
       stateDir: join(config.state, 'edge'),
       gateway: config.gateway,
       quotaBytes: config.buffer.quota,

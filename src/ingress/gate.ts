@@ -1,6 +1,7 @@
 import type { PeerError } from '../amqp/amqp.ts'
 import { REFUSAL } from '../amqp/messages.ts'
 import type { Appended, EndProof, Log, Place } from '../log/log.ts'
+import { readBatchHeader } from '../record/batch-header.ts'
 import type { EncodedBatch } from '../record/record.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import { Backoff } from '../runtime/backoff.ts'
@@ -10,6 +11,7 @@ import type { Logger } from '../runtime/logger.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { placeholderFor } from './placeholder.ts'
 import { Suspicion } from './suspicion.ts'
+import { type Likeness, whatLiesAt } from './what-lies.ts'
 
 /** Batches that wait at one gate. A gateway has five unsettled; the rest is room for those of sessions that are gone. */
 const WAITING_MAX = 32
@@ -59,6 +61,8 @@ export interface GateDeps {
   readonly signal: AbortSignal
   /** {@link standingOf}; another one only where a test breaks the rule on purpose. */
   readonly standing?: (batch: EncodedBatch, next: number) => Standing
+  /** {@link whatLiesAt}; another one only where a test breaks the rule on purpose. */
+  readonly look?: typeof whatLiesAt
 }
 
 interface Waiting {
@@ -76,7 +80,7 @@ interface Waiting {
  *      ▲                     │                        │
  *      ├── something ahead ──┘                        ├── proof void, gap, fenced ──► UNPROVEN
  *      └── after a rest ◄── RESTING ◄─────────────────┘ not known whether stored: everything that waits is released
- *   any ──another offset, a straddling batch, refused twice at one end──► FROZEN ──a batch of a higher epoch──► UNPROVEN
+ *   any ──another offset, a straddling batch, another one's records, refused twice at one end──► FROZEN ──a batch of a higher epoch──► UNPROVEN
  *
  * One loop walks through the batches that wait, in order, one append at a time; it ends where none waits.
  */
@@ -158,9 +162,10 @@ export class Gate {
   async #pass(head: Waiting, end: { readonly next: number; readonly proof: EndProof }): Promise<void> {
     switch (this.#standing(head.batch, end.next)) {
       case 'stored':
-        this.#waiting.shift()
-        head.arrival.accept()
-        return
+        return this.#confirm(head, () => {
+          this.#waiting.shift()
+          head.arrival.accept()
+        })
       case 'straddles':
         this.#freeze(head.arrival.epoch, `a batch of numbers ${rangeText(head.batch)} straddles the end of the log, ${end.next}`)
         return
@@ -190,8 +195,9 @@ export class Gate {
     const answer = await this.#answerOf(head.batch, proof)
     switch (answer.outcome) {
       case 'appended':
-      case 'repeated':
         return this.#stored(head, answer.offset, proof)
+      case 'repeated':
+        return this.#confirm(head, () => this.#stored(head, answer.offset, proof))
       case 'unavailable':
         return this.#rest(answer.detail)
       case 'refused':
@@ -205,6 +211,20 @@ export class Gate {
     } catch (cause) {
       return { outcome: 'unavailable', detail: messageOf(cause) }
     }
+  }
+
+  /** Its numbers are in the log: whether its records are is looked at there. */
+  async #confirm(head: Waiting, accept: () => void): Promise<void> {
+    const { log, place, look = whatLiesAt } = this.#deps
+    const crc = head.batch === head.arrival.batch ? head.arrival.crc : readBatchHeader(head.batch.bytes).crc
+    let likeness: Likeness
+    try {
+      likeness = await look(log, place, head.batch, crc)
+    } catch (cause) {
+      return this.#rest(messageOf(cause))
+    }
+    if (likeness !== 'other') return accept()
+    this.#freeze(head.arrival.epoch, `the log holds another batch at numbers ${rangeText(head.batch)}: two write as this one`)
   }
 
   /** Error 0 says little; the offset is the judge. */

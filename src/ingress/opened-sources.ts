@@ -1,12 +1,10 @@
 import { OPEN_ERROR, type OpenedSource, type OpenRequest } from '../amqp/messages.ts'
 import type { Claim, Log, PartitionEnd } from '../log/log.ts'
-import { readHeaders, visitRecords } from '../record/batch-reader.ts'
-import { parseGap } from '../record/gap.ts'
-import { HEADER } from '../record/record.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { DEAD_LETTER_TOPIC } from './dead-letters.ts'
 import type { Gates } from './gates.ts'
 import type { GatewaySession } from './gateway-session.ts'
+import { isDeadLetterPlaceholder } from './what-lies.ts'
 
 /** Questions to the log at once, in one opening. */
 const QUESTIONS_AT_ONCE_MAX = 32
@@ -75,28 +73,20 @@ async function openOne(
   const found = read.next > read.first ? await log.lastBatch(claim) : undefined
   // What an older session still had on its way may have come between the two questions.
   const end = Math.max(read.next, found ? found.sequence + found.count : 0)
-  const comparable =
-    found && found.sequence + found.count === end && !(deadLetters && (await isDeadLetterPlaceholder(log, claim, end)))
+  const comparable = found && found.sequence + found.count === end && !(deadLetters && (await endsInDeadLetter(log, claim, end)))
   session.sources.set(source, { claim, gate, end })
   const { topic, partition, producerId, epoch, epochStart, topicId } = claim
   return { source, topic, partition, producerId, epoch, epochStart, end, last: comparable ? found : null, topicId }
 }
 
 /** The gateway cannot know a placeholder that the core wrote in the place of a batch of its own. */
-async function isDeadLetterPlaceholder(log: Log, claim: Claim, end: number): Promise<boolean> {
+async function endsInDeadLetter(log: Log, claim: Claim, end: number): Promise<boolean> {
   const [fetched] = await log.fetch([{ topic: claim.topic, partition: claim.partition, from: end - 1 }], {
     maxBytes: 1,
     waitMs: 0,
   })
   const batch = fetched?.batches[0]
-  if (!batch) return false
-  let found = false
-  visitRecords(batch, record => {
-    if (found || record.valueFrom >= 0) return
-    const gap = readHeaders(record).find(header => header.key === HEADER.gap)
-    found = gap !== undefined && parseGap(gap.value)?.reason === 'dead_letter'
-  })
-  return found
+  return batch !== undefined && isDeadLetterPlaceholder(batch)
 }
 
 /** Does something for each item, a bounded number at once, and gives the results in their order. */

@@ -192,7 +192,11 @@ export class Lane {
   watch(): boolean {
     const now = this.#clock.monotonicMs()
     if (this.#state === 'frozen') return false
-    if (this.#state === 'closed') return this.#due(now, this.#askBackoff.nextMs.bind(this.#askBackoff))
+    if (this.#state === 'closed') {
+      const closedMs = now - this.#progressAtMs
+      if (closedMs >= STUCK_ALARM_AFTER_MS && this.outlet.buffered().records > 0) this.#raiseStuck(closedMs)
+      return this.#due(now, this.#askBackoff.nextMs.bind(this.#askBackoff))
+    }
     if (!this.pending) {
       this.#progressed()
       return false

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -287,6 +287,44 @@ test('a resumed source goes on at the end of the log, and what had no place is s
   const records = recordsOf(await takeRecords(buffer, 'pump-1', 2))
   expect(records).toMatchObject([{ sequence: 500, text: null, gap: { records: 10, reason: 'resumed' } }, { sequence: 501 }])
   expect(readdirSync(join(bench.folder, 'edge', 'set-aside')).length).toBeGreaterThan(0)
+})
+
+test('a database that cannot be opened for another reason than damage is not moved aside', async () => {
+  const path = join(bench.folder, 'edge', 'buffer.db')
+  mkdirSync(path, { recursive: true })
+  await expect(bench.open()).rejects.toMatchObject({ code: 'disk_unusable', advice: expect.stringContaining('permissions') })
+  expect(readdirSync(join(bench.folder, 'edge')).filter(name => name.startsWith('damaged-'))).toEqual([])
+  expect(existsSync(path)).toBe(true)
+})
+
+test('a buffer that was restored from an older copy does not send its backlog a second time when it is resumed', async () => {
+  const before = await bench.open()
+  await outletOf(before).assign(ASSIGNMENT)
+  for (const from of [0, 10, 20]) await fill(before, 'pump-1', from, 10)
+  await bench.close(before)
+
+  // The log ends far above what this copy knows: what it held then was sent long ago.
+  const buffer = await bench.open()
+  await fill(buffer, 'pump-1', 30, 1)
+  await outletOf(buffer).freeze({ code: 'log_ahead', message: 'm', advice: 'a' })
+  await fill(buffer, 'pump-1', 31, 1)
+  await bench.close(buffer)
+
+  const again = await bench.open()
+  await fill(again, 'pump-1', 32, 1)
+  again.attachLink(() => {})
+  await outletOf(again).resume({ ...ASSIGNMENT, epoch: 1, epochStart: 500 }, 500)
+  const records = recordsOf(await takeRecords(again, 'pump-1', 4))
+  expect(records[0]).toMatchObject({ sequence: 500, text: null, gap: { records: 30, reason: 'resumed' } })
+  expect(records.slice(1).map(({ text }) => numberOf(text))).toEqual([30, 31, 32])
+  expect(outletOf(again).buffered().records).toBe(4)
+  const aside = readdirSync(join(bench.folder, 'edge', 'set-aside'))
+  const lines = aside.flatMap(name =>
+    readFileSync(join(bench.folder, 'edge', 'set-aside', name), 'utf8')
+      .trim()
+      .split('\n'),
+  )
+  expect(lines.length).toBe(30)
 })
 
 test('what is ready in memory is bounded over all sources, and none of them is left out', async () => {

@@ -43,6 +43,27 @@ describe('the checker', () => {
     expect(check(expectation(), records).lost).toBe(1)
   })
 
+  test('passes over what was at risk, and the rest of a record that went with the process that had read half of it', () => {
+    const source = { partition: 3, records: RECORDS, payload, atRisk: (number: number) => number >= 20 && number < 24 }
+    const records = partition([...without(-1).slice(0, 20), ...without(-1).slice(23)])
+    const rest = Buffer.from(payload(23).subarray(3))
+    records[20] = { ...(records[20] as ConsumedRecord), value: rest }
+    expect(check({ sources: new Map([[KEY, source]]) }, records)).toMatchObject({ lost: 0, atRisk: 4, findings: [] })
+    expect(check(expectation(), records).findings.length).toBeGreaterThan(0)
+  })
+
+  test('counts what is declared and was not missing', () => {
+    const records = partition()
+    records[20] = { ...(records[20] as ConsumedRecord), headers: { seq: '20', gap: gap(3) } }
+    expect(check(expectation(), records)).toMatchObject({ lost: 0, declaredLost: 3, overdeclared: 3 })
+  })
+
+  test('does not take a gap that is declared later for one that is missing before', () => {
+    const records = partition(without(20))
+    records[30] = { ...(records[30] as ConsumedRecord), headers: { seq: '30', gap: gap(1) } }
+    expect(check(expectation(), records).findings.length).toBeGreaterThan(0)
+  })
+
   const broken: Record<string, () => ConsumedRecord[]> = {
     'a record is missing at the end': () => partition().slice(0, -1),
     'a record is missing in the middle, and the offsets close up': () => partition(without(20)),

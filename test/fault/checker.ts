@@ -9,9 +9,18 @@ export interface ConsumedRecord {
   readonly headers: Readonly<Record<string, string>>
 }
 
+/** How many records a device gave, and what each of them was. */
+export interface ExpectedSource {
+  readonly partition: number
+  readonly records: number
+  payload(number: number): Buffer
+  /** Whether nothing was promised of this record yet: its gateway was killed before its `durability` had passed. Never unless given. */
+  atRisk?(number: number): boolean
+}
+
 export interface Expectation {
-  /** `<gateway>/<source>` → how many records its device gave, and what each of them was. */
-  readonly sources: ReadonlyMap<string, { readonly partition: number; readonly records: number; payload(number: number): Buffer }>
+  /** By `<gateway>/<source>`. */
+  readonly sources: ReadonlyMap<string, ExpectedSource>
 }
 
 export interface Verdict {
@@ -21,6 +30,10 @@ export interface Verdict {
   readonly outOfOrder: number
   /** Records that a `gap` declares. */
   readonly declaredLost: number
+  /** Declared, though they are there. */
+  readonly overdeclared: number
+  /** Missing, and at risk: nothing was promised of them. */
+  readonly atRisk: number
   /** What was found, in words, the first few of each kind. */
   readonly findings: readonly string[]
 }
@@ -28,63 +41,96 @@ export interface Verdict {
 const FINDINGS_MAX = 20
 const NUMBER_HEADER = 'seq'
 
+interface Totals {
+  lost: number
+  repeated: number
+  outOfOrder: number
+  declaredLost: number
+  overdeclared: number
+  atRisk: number
+}
+
 /**
  * Compares what lies in the partitions with what the devices gave. It knows nothing of how it came there: it reads payloads, offsets, keys and
  * headers alone. A device's records are numbered in the order in which it gave them, so that a partition without gaps has to hold record n at
- * offset n; where gaps are declared, records still have to rise, and as many have to be missing as were declared.
+ * offset n; where gaps are declared, records still have to rise, and no more may be missing up to any place than was declared up to there.
  */
 export function check(expectation: Expectation, consumed: readonly ConsumedRecord[]): Verdict {
   const findings: string[] = []
-  const totals = { lost: 0, repeated: 0, outOfOrder: 0, declaredLost: 0 }
+  const totals: Totals = { lost: 0, repeated: 0, outOfOrder: 0, declaredLost: 0, overdeclared: 0, atRisk: 0 }
   const find = (text: string) => {
     if (findings.length < FINDINGS_MAX) findings.push(text)
   }
   const byPartition = Map.groupBy(consumed, record => record.partition)
   for (const [source, expected] of expectation.sources) {
-    const records = byPartition.get(expected.partition) ?? []
+    checkSource(source, expected, byPartition.get(expected.partition) ?? [], totals, find)
     byPartition.delete(expected.partition)
-    const numbers = new Map<string, number>()
-    for (let number = 0; number < expected.records; number++) numbers.set(expected.payload(number).toString('latin1'), number)
-    const seen = new Set<number>()
-    let highest = -1
-    let declared = 0
-    for (const [index, record] of records.entries()) {
-      const where = `${source} offset ${record.offset}`
-      const first = records[0]?.offset ?? 0
-      if (record.offset !== first + index) find(`${where}: offsets are not contiguous`)
-      if (record.key !== source) find(`${where}: key is ${record.key}`)
-      if (record.headers[NUMBER_HEADER] !== String(record.offset)) find(`${where}: seq is ${record.headers[NUMBER_HEADER]}`)
-      const gap = record.headers['gap']
-      if (gap !== undefined) declared += parseGap(Buffer.from(gap))?.records ?? 0
-      if (record.value === null) {
-        if (gap === undefined && !inPlaceholder(records, index)) find(`${where}: no value, and no gap says why`)
-        continue
-      }
-      const number = numbers.get(record.value.toString('latin1'))
-      if (number === undefined) {
-        find(`${where}: the device never gave "${record.value.subarray(0, 60).toString('latin1')}"`)
-        continue
-      }
-      if (seen.has(number)) {
-        totals.repeated += 1
-        find(`${where}: record ${number} once more`)
-      } else if (number < highest) {
-        totals.outOfOrder += 1
-        find(`${where}: record ${number} after ${highest}`)
-      }
-      seen.add(number)
-      highest = Math.max(highest, number)
-    }
-    const missing = expected.records - seen.size
-    totals.declaredLost += declared
-    if (missing > declared) {
-      totals.lost += missing - declared
-      find(`${source}: ${missing} of ${expected.records} records are missing, ${declared} of them declared`)
-    }
   }
   for (const [partition, records] of byPartition)
     find(`partition ${partition} belongs to no source and holds ${records.length} records`)
   return { records: consumed.length, ...totals, findings }
+}
+
+function checkSource(
+  source: string,
+  expected: ExpectedSource,
+  records: readonly ConsumedRecord[],
+  totals: Totals,
+  find: (text: string) => void,
+): void {
+  const payloads = Array.from({ length: expected.records }, (_, number) => expected.payload(number).toString('latin1'))
+  const numbers = new Map(payloads.map((payload, number) => [payload, number]))
+  const isAtRisk = (number: number) => expected.atRisk?.(number) ?? false
+  const seen = new Set<number>()
+  let highest = -1
+  let declared = 0
+  let missing = 0
+  const passOver = (to: number, where: string) => {
+    for (let number = highest + 1; number < to; number++) if (!isAtRisk(number)) missing += 1
+    if (missing > declared) find(`${where}: ${missing} records are missing up to here, ${declared} of them declared`)
+  }
+  for (const [index, record] of records.entries()) {
+    const where = `${source} offset ${record.offset}`
+    const first = records[0]?.offset ?? 0
+    if (record.offset !== first + index) find(`${where}: offsets are not contiguous`)
+    if (record.key !== source) find(`${where}: key is ${record.key}`)
+    if (record.headers[NUMBER_HEADER] !== String(record.offset)) find(`${where}: seq is ${record.headers[NUMBER_HEADER]}`)
+    const gap = record.headers['gap']
+    if (gap !== undefined) declared += parseGap(Buffer.from(gap))?.records ?? 0
+    if (record.value === null) {
+      if (gap === undefined && !inPlaceholder(records, index)) find(`${where}: no value, and no gap says why`)
+      continue
+    }
+    const text = record.value.toString('latin1')
+    const number = numbers.get(text)
+    if (number === undefined) {
+      if (!isRestOf(text, highest + 1, payloads, isAtRisk)) find(`${where}: the device never gave "${text.slice(0, 60)}"`)
+      continue
+    }
+    if (seen.has(number)) {
+      totals.repeated += 1
+      find(`${where}: record ${number} once more`)
+    } else if (number < highest) {
+      totals.outOfOrder += 1
+      find(`${where}: record ${number} after ${highest}`)
+    } else if (number > highest + 1) passOver(number, where)
+    seen.add(number)
+    highest = Math.max(highest, number)
+  }
+  passOver(expected.records, `${source}'s end`)
+  const unseen = payloads.map((_, number) => number).filter(number => !seen.has(number))
+  const atRisk = unseen.filter(isAtRisk).length
+  totals.atRisk += atRisk
+  totals.declaredLost += declared
+  totals.lost += Math.max(0, unseen.length - atRisk - declared)
+  totals.overdeclared += Math.max(0, declared - (unseen.length - atRisk))
+}
+
+/** The rest of a record whose beginning went with the process that had read it. */
+function isRestOf(text: string, from: number, payloads: readonly string[], isAtRisk: (number: number) => boolean): boolean {
+  for (let number = from; number < payloads.length && isAtRisk(number); number++)
+    if (payloads[number]?.endsWith(text)) return true
+  return false
 }
 
 /** A placeholder says its gap once, in its first record; those behind it have no value either. */

@@ -177,6 +177,39 @@ describe('a gate', () => {
     expect(values()).toEqual(upTo(4))
   })
 
+  test("a gateway that exists twice: the records of one are not accepted because the other's lie at their numbers", async () => {
+    for (const clone of [cutBatch(2, 2, { salt: ' of the clone' }), cutBatch(2, 1, { salt: ' of the clone' })]) {
+      const { clock, log, place, offer, outcomes } = await bench()
+      offer(cutBatch(0, 2))
+      await clock.pass(50)
+      // Another ingress has let the other one's batch pass, within the time in which this one's proof is good.
+      log.intrude(place, clone.bytes)
+      offer(cutBatch(2, clone.count))
+      if (clone.count === 1) offer(cutBatch(3, 1))
+      await clock.pass(100)
+      expect(outcomes).toEqual([
+        '0 accepted',
+        '2 rejected headrace:freeze',
+        ...(clone.count === 1 ? ['3 rejected headrace:freeze'] : []),
+      ])
+    }
+  })
+
+  test('what the end passed over is looked at: another batch there freezes, the same one is accepted, a trimmed one too', async () => {
+    const { clock, log, place, offer, outcomes } = await bench()
+    for (const sequence of [0, 2, 4]) offer(cutBatch(sequence, 2))
+    await clock.pass(50)
+    offer(cutBatch(2, 2))
+    await clock.pass(50)
+    await log.trim(place, 4)
+    offer(cutBatch(0, 2))
+    await clock.pass(50)
+    expect(outcomes.slice(3)).toEqual(['2 accepted', '0 accepted'])
+    offer(cutBatch(4, 2, { salt: ' of another' }))
+    await clock.pass(50)
+    expect(outcomes.at(-1)).toBe('4 rejected headrace:freeze')
+  })
+
   test('does not pass on what waits from a session that is over', async () => {
     const { clock, offer, outcomes, values } = await bench()
     const session = { alive: true }

@@ -10,7 +10,7 @@ function openOn(kafka: KafkaCluster): Promise<Log> {
   return openKafkaLog({ brokers: kafka.addresses, client_id: 'test' }, { clock: systemClock, log: silentLogger })
 }
 
-describeLog('Kafka', { proofsExpire: true, tellsRepeats: false }, async () => {
+describeLog('Kafka', { proofsExpire: true, tellsRepeats: true }, async () => {
   const kafka = await KafkaCluster.start()
   return {
     open: () => openOn(kafka),

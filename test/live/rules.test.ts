@@ -2,14 +2,14 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import type { CutBatch } from '../../src/buffer/buffer.ts'
 import { DeadLetters } from '../../src/ingress/dead-letters.ts'
 import { Gate, type GateDeps, standingOf } from '../../src/ingress/gate.ts'
-import { Flight } from '../../src/link/flight.ts'
+import { BATCHES_IN_FLIGHT_PER_SOURCE_MAX, Flight } from '../../src/link/flight.ts'
 import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts'
 import type { Claim, Log } from '../../src/log/log.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { check, type Verdict } from '../fault/checker.ts'
-import { CutsAnew } from '../link/broken-flights.ts'
+import { CutsAnew, SendsBackwards } from '../link/broken-flights.ts'
 import { cutBatch } from '../support/batches.ts'
 import { consumeTopic } from '../support/kafka/consume.ts'
 import { until } from '../support/until.ts'
@@ -117,5 +117,81 @@ describe('cut once: a batch whose answer was lost after it was stored', () => {
     const verdict = await answerLost('once-broken', new CutsAnew())
     expect(verdict.records).toBe(10)
     expect(verdict.findings).not.toEqual([])
+  })
+})
+
+describe('order of resends: three batches came back, and the leader knows nothing of their producer', () => {
+  /** The gate is one that lets everything pass, so that nothing else stands between the flight and the broker. */
+  async function sentAgain(name: string, flight: Flight) {
+    const { batch, offer, settled, verdict } = await partition(name, { standing: () => 'next' })
+    const cut = [batch(0, 4), batch(4, 4), batch(8, 4)]
+    for (const each of cut) flight.add(each)
+    for (const each of cut) flight.markSent(each)
+    for (const each of cut) flight.markReturned(each)
+    for (let outcomes = 1; outcomes <= cut.length; outcomes++) {
+      const next = flight.waiting()
+      if (!next) throw new Error('nothing is sent again')
+      flight.markSent(next)
+      offer(next)
+      await settled(outcomes)
+    }
+    return verdict()
+  }
+
+  test('in order of sequence, each lies at its number', async () => {
+    expect(await sentAgain('order', new Flight())).toMatchObject({ records: 12, findings: [] })
+  })
+
+  test('backwards, and the checker finds it', async () => {
+    expect((await sentAgain('order-broken', new SendsBackwards())).findings).not.toEqual([])
+  })
+})
+
+describe('five in flight: the leader knows no more batches of a producer again', () => {
+  /** So many batches are stored, and none of the answers arrives; each is sent again. */
+  async function repeated(name: string, inFlight: number) {
+    const { claim, batch } = await partition(name)
+    const sent = Array.from({ length: inFlight }, (_, index) => batch(index * 2, 2))
+    const { proof } = await log.end(claim)
+    for (const each of sent) await log.append(claim, each, proof)
+    const answers = []
+    for (const each of sent) answers.push(await log.append(claim, each, proof))
+    return answers.map(answer => answer.outcome)
+  }
+
+  test('five that are sent again are known as what they are', async () => {
+    expect(await repeated('five', BATCHES_IN_FLIGHT_PER_SOURCE_MAX)).toEqual(Array(5).fill('repeated'))
+  })
+
+  test('of six, the first looks like a gap', async () => {
+    expect((await repeated('six', BATCHES_IN_FLIGHT_PER_SOURCE_MAX + 1))[0]).toBe('refused')
+  })
+})
+
+describe('a repeat is compared: a gateway exists twice, and both cut the same numbers', () => {
+  /** The clone's record comes second; what the checker finds of the clone's, and what the clone was told. */
+  async function cloned(name: string, changes: Partial<GateDeps>) {
+    const { topic, claim, batch, offer, settled, outcomes } = await partition(name, changes)
+    const key = `gw-1/${name}`
+    offer(batch(0, 1))
+    await settled(1)
+    // Another ingress, whose proof of the end is from before.
+    const other = await partition(name, changes)
+    const salt = ' of the clone'
+    other.offer(cutBatch(0, 1, { key, producerId: claim.producerId, salt }))
+    await other.settled(1)
+    const consumed = await consumeTopic(brokers(), topic)
+    const payload = (record: number) => Buffer.from(`${key}#${record}${salt}`)
+    const expectation = { sources: new Map([[key, { partition: claim.partition, records: 1, payload }]]) }
+    return { outcomes: [...outcomes, ...other.outcomes], lost: check(expectation, consumed).lost }
+  }
+
+  test('with the rule, the second is not told that its record is there', async () => {
+    expect((await cloned('twice', {})).outcomes).toEqual(['accepted', 'rejected'])
+  })
+
+  test('without it, it is told so, and its record is lost', async () => {
+    const { outcomes, lost } = await cloned('twice-broken', { look: async () => 'same' })
+    expect([outcomes, lost]).toEqual([['accepted', 'accepted'], 1])
   })
 })

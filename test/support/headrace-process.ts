@@ -6,15 +6,30 @@ import { endNow } from './kafka/java.ts'
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const STATUS_LIMIT_MS = 10_000
 
+export interface HeadraceProcessOptions {
+  readonly name: string
+  readonly args: readonly string[]
+  readonly logPath: string
+  /** What the process is started through, such as `ip netns exec NAME`; it has to become the process. */
+  readonly prefix?: readonly string[]
+  readonly nodeArgs?: readonly string[]
+  /** Another program than `headrace`, with the same arguments behind some of its own. */
+  readonly entry?: string
+  readonly argsBefore?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
 /** A real `headrace` process that a test starts, freezes, kills and starts again. What it logs goes to a file that outlives it. */
 export class HeadraceProcess {
   readonly name: string
   readonly #args: readonly string[]
   readonly #logPath: string
+  readonly #how: HeadraceProcessOptions
   #child: ChildProcess | undefined
   readonly #endNow = () => this.#child?.kill('SIGKILL')
 
-  constructor(options: { name: string; args: readonly string[]; logPath: string }) {
+  constructor(options: HeadraceProcessOptions) {
+    this.#how = options
     this.name = options.name
     this.#args = options.args
     this.#logPath = options.logPath
@@ -35,7 +50,9 @@ export class HeadraceProcess {
 
   start(): void {
     const log = createWriteStream(this.#logPath, { flags: 'a' })
-    const child = spawn(process.execPath, [MAIN, ...this.#args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const { prefix = [], nodeArgs = [], entry = MAIN, argsBefore = [], env } = this.#how
+    const [program = process.execPath, ...rest] = [...prefix, process.execPath, ...nodeArgs, entry, ...argsBefore, ...this.#args]
+    const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
     child.stdout.pipe(log, { end: false })
     child.stderr.pipe(log, { end: false })
     child.once('exit', () => log.end())

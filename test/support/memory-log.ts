@@ -220,8 +220,8 @@ export class MemoryLog implements Log {
     }
     const last = (baseSequence + count - 1) % BASE_SEQUENCE_MODULUS
     const repeat = producer.batches.find(known => known.first === baseSequence && known.last === last)
-    // The leader's answer to a repeat is error 0 with the first offset: nobody can tell it from an append.
-    if (repeat) return { outcome: 'appended', offset: repeat.offset }
+    // The numbers alone make a repeat: the leader does not compare what is in it.
+    if (repeat) return { outcome: 'repeated', offset: repeat.offset }
     const newest = producer.batches.at(-1)
     if (newest && baseSequence !== (newest.last + 1) % BASE_SEQUENCE_MODULUS) return refused('gap', '45')
     return { outcome: 'appended', offset: this.#store(partition, batch.bytes) }

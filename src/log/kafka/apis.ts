@@ -8,6 +8,11 @@ export interface PartitionBytes extends Place {
 export interface ProducedPartition extends Place {
   readonly error: number
   readonly baseOffset: number
+  /**
+   * The leader knew a batch of this producer with these very numbers. It says so without wanting to: a topic of CreateTime has no time of appending,
+   * but of a batch that it remembers the leader gives that one's timestamp (Kafka 3.9 and 4.x: UnifiedLog.append, ProducerStateEntry).
+   */
+  readonly isRepeat: boolean
   readonly message: string | null
 }
 
@@ -21,6 +26,8 @@ function byTopic<Item extends Place>(items: readonly Item[]): [string, Item[]][]
     response  [topic STRING, [partition INT32, error INT16, baseOffset INT64, logAppendTime INT64, logStartOffset INT64,
               [batchIndex INT32, message NULLABLE_STRING], message NULLABLE_STRING]], throttleMs INT32
 */
+/** Kafka: RecordBatch.NO_TIMESTAMP */
+const NO_TIMESTAMP = -1
 const FRAME_BYTES = 64
 /** Of a Produce request beside a topic's name and the records: their lengths and the partition, at the most. */
 const PART_BYTES = 32
@@ -45,11 +52,11 @@ export const produce: Api<{ parts: readonly PartitionBytes[]; timeoutMs: number 
           const partition = response.int32()
           const error = response.int16()
           const baseOffset = response.int64()
-          response.int64()
+          const logAppendTime = response.int64()
           response.int64()
           const first = response.array(() => ({ index: response.int32(), message: response.string() }))[0]
           const message = response.string() ?? first?.message ?? null
-          return { topic, partition, error, baseOffset, message }
+          return { topic, partition, error, baseOffset, isRepeat: logAppendTime !== NO_TIMESTAMP, message }
         })
       })
       .flat()

@@ -140,8 +140,7 @@ export class Appender {
   #settle({ place, proof, settle }: Waiting, answer: ProducedPartition): void {
     if (answer.error === KAFKA_ERROR.none) {
       if (proof instanceof KafkaProof) proof.provenMs = this.#clock.monotonicMs()
-      // A repeat is answered like the first time: whether it was one cannot be told.
-      settle({ outcome: 'appended', offset: answer.baseOffset })
+      settle({ outcome: answer.isRepeat ? 'repeated' : 'appended', offset: answer.baseOffset })
       return
     }
     if (LEADER_MOVED.includes(answer.error)) {

@@ -5,6 +5,7 @@ import type { Logger } from '../../runtime/logger.ts'
 import type { Place } from '../log.ts'
 import type { KafkaOptions } from '../options.ts'
 import { type BrokerAddress, type ClusterMetadata, metadata } from './apis.ts'
+import { KAFKA_ERROR } from './error-codes.ts'
 import { KafkaJs, type RawConnection } from './kafkajs-internals.ts'
 import { type Api, WireReader } from './wire.ts'
 
@@ -85,6 +86,11 @@ export class KafkaCluster {
     if (this.#leaders.delete(placeKey(place))) for (const call of this.#voidCalls) call()
   }
 
+  /** Whether the brokers said, when they were asked last, that there is no such topic. */
+  isMissing(topic: string): boolean {
+    return this.#topics.has(topic) && !this.#topicIds.has(topic)
+  }
+
   async topicId(topic: string): Promise<string> {
     const known = this.#topicIds.get(topic)
     if (known !== undefined) return known
@@ -153,7 +159,10 @@ export class KafkaCluster {
     for (const broker of found.brokers) this.#brokers.set(broker.id, broker)
     let moved = false
     for (const topic of found.topics) {
+      if (topic.error === KAFKA_ERROR.unknownTopicOrPartition) moved = this.#forgetTopic(topic.topic) || moved
       if (topic.error !== 0) continue
+      // A topic that was made anew has leaders of the same epochs as the old one, and is another log all the same.
+      if (this.#topicIds.get(topic.topic) !== topic.id) moved = this.#forgetTopic(topic.topic) || moved
       this.#topicIds.set(topic.topic, topic.id)
       for (const { error, partition, leader, leaderEpoch } of topic.partitions) {
         const key = placeKey({ topic: topic.topic, partition })
@@ -168,6 +177,13 @@ export class KafkaCluster {
     if (moved) for (const call of this.#voidCalls) call()
     this.#timer?.cancel()
     this.#timer = this.#clock.after(REFRESH_EVERY_MS, () => void this.refresh().catch(() => this.#again()), 'background')
+  }
+
+  /** It was deleted, or made anew; false where nothing was known of it. */
+  #forgetTopic(topic: string): boolean {
+    for (const key of this.#leaders.keys())
+      if (key.startsWith(placeKey({ topic, partition: 0 }).slice(0, -1))) this.#leaders.delete(key)
+    return this.#topicIds.delete(topic)
   }
 
   #again(): void {

@@ -75,8 +75,10 @@ export class Registry {
   claim(source: SourceId, topic: string): Promise<Claim> {
     return this.#inTurn(async () => {
       const known = this.#fold.of(source)
-      if (known) return this.#withTopicId(known)
+      if (known) return this.#standing(known)
       await this.#catchUp()
+      const found = this.#fold.of(source)
+      if (found) return this.#standing(found)
       await this.#checkTopic(topic)
       let producerId: number | undefined
       for (let attempt = 0; attempt < CLAIM_ATTEMPTS_MAX; attempt++) {
@@ -133,6 +135,18 @@ export class Registry {
     const result = this.#turn.then(work)
     this.#turn = result.catch(() => {})
     return result
+  }
+
+  /** A claim that stands is worth what its topic is: somebody may have set that wrong, or deleted it, since it was made. */
+  async #standing(claim: Claim): Promise<Claim> {
+    const { topic, partition } = claim
+    if (this.#cluster.isMissing(topic)) this.#checked.delete(topic)
+    if (!this.#checked.has(topic)) {
+      const { topics } = await this.#cluster.describe([topic])
+      if (topics[0]?.error === KAFKA_ERROR.unknownTopicOrPartition) throw topicGone(topic, partition)
+      await this.#checkTopic(topic)
+    }
+    return this.#withTopicId(claim)
   }
 
   async #checkTopic(topic: string): Promise<void> {
@@ -232,4 +246,10 @@ export class Registry {
         )
     }
   }
+}
+
+function topicGone(topic: string, partition: number): HeadraceError {
+  return new HeadraceError('topic_refused', `topic ${topic} is not there any more, though sources lie in it`, {
+    advice: `Restore it. If it is gone for good: kafka-topics --create --topic ${topic} with at least ${partition + 1} partitions, then \`headrace source resume\` for each source, which begins anew there.`,
+  })
 }

@@ -13,6 +13,8 @@ export interface ClusterOptions {
   readonly heapMb?: number
   /** Settings of server.properties, over the ones below. */
   readonly settings?: Record<string, string | number>
+  /** Ports that the nodes tell clients to use: proxies of the test that lead to {@link KafkaCluster.port}. */
+  readonly advertisedPorts?: readonly number[]
 }
 
 export interface ToolRun {
@@ -104,7 +106,7 @@ export class KafkaCluster {
         'process.roles': 'broker,controller',
         'node.id': node,
         listeners: `${listener},CONTROLLER://127.0.0.1:${controllerPorts[index]}`,
-        'advertised.listeners': listener,
+        'advertised.listeners': `PLAINTEXT://127.0.0.1:${options.advertisedPorts?.[index] ?? ports[index]}`,
         'controller.listener.names': 'CONTROLLER',
         'controller.quorum.voters': voters,
         'auto.create.topics.enable': 'false',
@@ -141,6 +143,11 @@ export class KafkaCluster {
   /** `host:port,…`, as Kafka's tools take it. */
   get bootstrap(): string {
     return this.addresses.join(',')
+  }
+
+  /** Where a node listens. */
+  port(node: number): number {
+    return this.#ports[node - 1] ?? 0
   }
 
   /** Where a node's data lies. */

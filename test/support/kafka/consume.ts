@@ -1,12 +1,11 @@
 import { zstdDecompressSync } from 'node:zlib'
-import kafkajs from 'kafkajs'
+import kafkajs, { type Kafka, type KafkaMessage } from 'kafkajs'
 import type { ConsumedRecord } from '../../fault/checker.ts'
 
 const READ_LIMIT_MS = 120_000
 
-/** Reads a topic from its beginning to its present end, as any consumer would: kafkajs, in a group of its own. */
-export async function consumeTopic(brokers: string[], topic: string): Promise<ConsumedRecord[]> {
-  // kafkajs has no zstd of its own: a consumer brings it, in two lines.
+/** Kafka as any program sees it through kafkajs, which has no zstd of its own: a consumer brings it, in two lines. */
+export function plainKafka(brokers: readonly string[]): Kafka {
   const codecs = kafkajs.CompressionCodecs as Record<
     number,
     () => { compress(): Promise<Buffer>; decompress(bytes: Buffer): Promise<Buffer> }
@@ -15,7 +14,22 @@ export async function consumeTopic(brokers: string[], topic: string): Promise<Co
     compress: () => Promise.reject(new Error('only reads')),
     decompress: async bytes => zstdDecompressSync(bytes),
   })
-  const kafka = new kafkajs.Kafka({ brokers, clientId: 'checker', logLevel: kafkajs.logLevel.NOTHING })
+  return new kafkajs.Kafka({ brokers: [...brokers], clientId: 'checker', logLevel: kafkajs.logLevel.NOTHING })
+}
+
+export function groupName(): string {
+  return `checker-${Math.random().toString(36).slice(2)}`
+}
+
+export function consumedRecord(partition: number, message: KafkaMessage): ConsumedRecord {
+  const headers = Object.fromEntries(Object.entries(message.headers ?? {}).map(([key, value]) => [key, String(value)]))
+  const { offset, key, value } = message
+  return { partition, offset: Number(offset), key: key?.toString() ?? null, value, headers }
+}
+
+/** Reads a topic from its beginning to its present end, as any consumer would: kafkajs, in a group of its own. */
+export async function consumeTopic(brokers: readonly string[], topic: string): Promise<ConsumedRecord[]> {
+  const kafka = plainKafka(brokers)
   const admin = kafka.admin()
   await admin.connect()
   const ends = new Map(
@@ -24,7 +38,7 @@ export async function consumeTopic(brokers: string[], topic: string): Promise<Co
   await admin.disconnect()
   const wanted = [...ends.values()].reduce((sum, { low, high }) => sum + high - low, 0)
   const records: ConsumedRecord[] = []
-  const consumer = kafka.consumer({ groupId: `checker-${Math.random().toString(36).slice(2)}` })
+  const consumer = kafka.consumer({ groupId: groupName() })
   await consumer.connect()
   await consumer.subscribe({ topic, fromBeginning: true })
   try {
@@ -44,14 +58,7 @@ export async function consumeTopic(brokers: string[], topic: string): Promise<Co
         eachBatch: async ({ batch }) => {
           for (const message of batch.messages) {
             if (Number(message.offset) >= (ends.get(batch.partition)?.high ?? 0)) continue
-            const headers = Object.fromEntries(Object.entries(message.headers ?? {}).map(([key, value]) => [key, String(value)]))
-            records.push({
-              partition: batch.partition,
-              offset: Number(message.offset),
-              key: message.key?.toString() ?? null,
-              value: message.value,
-              headers,
-            })
+            records.push(consumedRecord(batch.partition, message))
           }
           look()
         },

@@ -1,0 +1,45 @@
+import type { Scenario } from '../scenario.ts'
+import { answersLost } from './answers.ts'
+import { clocksWrong } from './clocks.ts'
+import { clonedBeforeOneCore, clonedBeforeTwoCores } from './clones.ts'
+import { coreDiskFull, edgeDiskFull, edgeDiskReadOnly } from './disks.ts'
+import { processesFrozen } from './freezes.ts'
+import { runnerKilled } from './jobs.ts'
+import { coresKilled, edgeKilled } from './kills.ts'
+import { badLines, cablePulled, cutInFrames, narrowLine } from './lines.ts'
+import { brokerKilled, logRestored, numbersWrap, producersForgotten, rollingKills, uncleanElection } from './logs.ts'
+import { bufferRestored, databaseDamaged, databaseLost, powerCut } from './losses.ts'
+import { batchRefused, claimsContested, topicMadeAnew, topicSetWrong } from './topics.ts'
+
+/** Everything that is done to an installation. */
+export const SCENARIOS: readonly Scenario[] = [
+  edgeKilled,
+  coresKilled,
+  runnerKilled,
+  processesFrozen,
+  brokerKilled,
+  rollingKills,
+  cablePulled,
+  narrowLine,
+  badLines,
+  cutInFrames,
+  answersLost,
+  logRestored,
+  uncleanElection,
+  producersForgotten,
+  numbersWrap,
+  claimsContested,
+  batchRefused,
+  topicSetWrong,
+  topicMadeAnew,
+  clonedBeforeOneCore,
+  clonedBeforeTwoCores,
+  bufferRestored,
+  databaseLost,
+  databaseDamaged,
+  powerCut,
+  edgeDiskFull,
+  edgeDiskReadOnly,
+  coreDiskFull,
+  clocksWrong,
+]

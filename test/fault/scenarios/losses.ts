@@ -1,0 +1,157 @@
+import { closeSync, cpSync, existsSync, openSync, readSync, rmSync, statSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { headrace } from '../../support/headrace-process.ts'
+import type { SeededRandom } from '../../support/random.ts'
+import { until } from '../../support/until.ts'
+import { DiskWithPowerCuts } from '../faults/power.ts'
+import { defineScenario } from '../scenario.ts'
+
+const disks: DiskWithPowerCuts[] = []
+const disk = () => {
+  const [only] = disks
+  if (!only) throw new Error('there is no disk yet')
+  return only
+}
+
+/** The power is cut so many times. */
+const powerCuts = (cuts: number) =>
+  defineScenario({
+    id: 'power-cut',
+    title: 'the gateway loses its power, and what it had not synced',
+    seconds: 30,
+    needsRoot: true,
+    plant: async () => {
+      disks.push(new DiskWithPowerCuts())
+      return { edgeState: disk().path }
+    },
+    cleanUp: () => {
+      for (const each of disks.splice(0)) each.remove()
+    },
+    async strike({ plant, random, step, moves, lasts }) {
+      for (let cut = 1; cut <= cuts; cut++) {
+        await moves(50)
+        await lasts(random.between(0, 400))
+        await step(`the power is cut, ${cut}`, () =>
+          plant.restartEdge(
+            () => plant.edge.kill9(),
+            () => disk().cutPower(),
+          ),
+        )
+      }
+      await moves()
+    },
+  })
+
+export const powerCut = powerCuts(3)
+export const powerCutOnce = powerCuts(1)
+
+const DATABASE = ['buffer.db', 'buffer.db-wal', 'buffer.db-shm']
+
+export const databaseLost = defineScenario({
+  id: 'database-lost',
+  title: "the gateway's database is gone: numbers go on at the mark, and what is missing is declared",
+  seconds: 25,
+  gaps: 'declared',
+  async strike({ plant, step, moves }) {
+    await moves(50)
+    await step('kill -9, and the database is deleted', () =>
+      plant.restartEdge(
+        () => plant.edge.kill9(),
+        () => {
+          for (const name of DATABASE) rmSync(join(plant.edgeState, 'edge', name), { force: true })
+        },
+      ),
+    )
+    await moves()
+  },
+})
+
+const PAGE_BYTES = 4_096
+
+/** Turns bits over in some places of a file, behind its first pages. */
+function damage(path: string, random: SeededRandom, places: number): void {
+  const size = statSync(path).size
+  const file = openSync(path, 'r+')
+  const byte = Buffer.alloc(1)
+  for (let place = 0; place < places; place++) {
+    const at = random.between(Math.min(size - 1, 2 * PAGE_BYTES), size)
+    readSync(file, byte, 0, 1, at)
+    writeSync(file, Buffer.from([~(byte[0] ?? 0) & 255]), 0, 1, at)
+  }
+  closeSync(file)
+}
+
+export const databaseDamaged = defineScenario({
+  id: 'database-damaged',
+  title: "pages of the gateway's database are damaged, with a backlog in it: what cannot be read is declared, the rest arrives",
+  seconds: 35,
+  gaps: 'declared',
+  async strike({ plant, random, step, moves, lasts }) {
+    const [core] = plant.cores
+    const path = join(plant.edgeState, 'edge', 'buffer.db')
+    for (let time = 1; time <= 2; time++) {
+      await moves(50)
+      await core?.kill9()
+      await lasts(2_500)
+      await step(`the gateway ends, and some pages are damaged, ${time}`, () =>
+        plant.restartEdge(
+          () => plant.edge.stop(),
+          () => damage(path, random, 12),
+        ),
+      )
+      core?.start()
+      await moves()
+    }
+  },
+})
+
+export const bufferRestored = defineScenario({
+  id: 'buffer-restored',
+  title:
+    'the buffer is restored from a copy that had a backlog: frozen, and what the log has does not come twice when a person resumes it',
+  seconds: 45,
+  gaps: 'declared',
+  plant: { counters: 0, devices: 3 },
+  async strike({ plant, step, moves, lasts }) {
+    const [core] = plant.cores
+    const copy = plant.path('backup')
+    await moves(50)
+    await core?.kill9()
+    await lasts(2_500)
+    await step('a copy is made, with a backlog in it', () =>
+      plant.restartEdge(
+        () => plant.edge.stop(),
+        () => cpSync(plant.edgeState, copy, { recursive: true }),
+      ),
+    )
+    core?.start()
+    await moves(200)
+    await step('the copy is put in its place', () =>
+      plant.restartEdge(
+        () => plant.edge.stop(),
+        () => {
+          rmSync(plant.edgeState, { recursive: true })
+          cpSync(copy, plant.edgeState, { recursive: true })
+        },
+      ),
+    )
+    const frozen = await until(
+      'each source is frozen',
+      async () => {
+        const status = await plant.edgeStatus()
+        return status?.sources.every(({ state }) => state === 'frozen') && status
+      },
+      60_000,
+    )
+    for (const { advice } of frozen.alarms as readonly { advice: string }[]) expect(advice).toContain('headrace source resume')
+    await step('a person resumes each', async () => {
+      for (const { source } of frozen.sources) {
+        const { code, stdout, stderr } = await headrace(['source', 'resume', source, '--state', plant.edgeState])
+        expect([code, stdout + stderr]).toEqual([0, expect.anything()])
+      }
+    })
+    expect(existsSync(join(plant.edgeState, 'edge', 'set-aside'))).toBe(true)
+    await moves()
+  },
+})

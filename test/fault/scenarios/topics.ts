@@ -1,0 +1,229 @@
+import { writeFileSync } from 'node:fs'
+import type { Admin } from 'kafkajs'
+import kafkajs from 'kafkajs'
+import { expect } from 'vitest'
+import { headrace } from '../../support/headrace-process.ts'
+import { consumeTopic, plainKafka } from '../../support/kafka/consume.ts'
+import { until } from '../../support/until.ts'
+import type { Plant } from '../plant.ts'
+import { defineScenario, type Stage } from '../scenario.ts'
+import { TOPIC_SETTINGS } from './logs.ts'
+
+interface Alarm {
+  readonly code: string
+  readonly source?: string
+  readonly message: string
+  readonly advice: string
+}
+
+async function alarmsOf(plant: Plant, code: string): Promise<Alarm[]> {
+  const alarms = ((await plant.edgeStatus())?.alarms ?? []) as readonly Alarm[]
+  return alarms.filter(alarm => alarm.code === code)
+}
+
+/** Waits until each source has an alarm of this code; gives them. */
+function alarmedAll(plant: Plant, code: string): Promise<Alarm[]> {
+  const sources = plant.options.devices + plant.options.counters
+  return until(
+    `${code} of each source`,
+    async () => {
+      const alarms = await alarmsOf(plant, code)
+      return alarms.length === sources && alarms
+    },
+    90_000,
+  )
+}
+
+async function administer<Result>({ kafka }: Stage, act: (admin: Admin) => Promise<Result>): Promise<Result> {
+  const admin = plainKafka(kafka.addresses).admin()
+  await admin.connect()
+  try {
+    return await act(admin)
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+function alter(stage: Stage, settings: Readonly<Record<string, string>>): Promise<unknown> {
+  const configEntries = Object.entries({
+    ...Object.fromEntries(TOPIC_SETTINGS.map(({ name, value }) => [name, value])),
+    ...settings,
+  })
+  return administer(stage, admin =>
+    admin.alterConfigs({
+      validateOnly: false,
+      resources: [
+        {
+          type: kafkajs.ConfigResourceTypes.TOPIC,
+          name: stage.plant.topic,
+          configEntries: configEntries.map(([name, value]) => ({ name, value })),
+        },
+      ],
+    }),
+  )
+}
+
+export const topicSetWrong = defineScenario({
+  id: 'topic-set-wrong',
+  title:
+    'a topic is set to compaction, then to a short retention: a core that starts refuses it with the reason, until it is set right',
+  seconds: 80,
+  plant: { counted: 1_500 },
+  async strike(stage) {
+    const { plant, step, moves } = stage
+    for (const [name, value] of [
+      ['cleanup.policy', 'compact'],
+      ['retention.ms', '604800000'],
+    ] as const) {
+      await moves()
+      await step(`the topic is set to ${name}=${value}, and the core starts`, async () => {
+        await plant.cores[0]?.kill9()
+        await alter(stage, { [name]: value })
+        plant.cores[0]?.start()
+      })
+      for (const { message, advice } of await alarmedAll(plant, 'source_refused')) {
+        expect(message).toContain(`${name}=${value}`)
+        expect(advice).toContain('kafka-configs --alter')
+      }
+      await step('the topic is set right', () => alter(stage, {}))
+      await moves()
+    }
+  },
+})
+
+export const topicMadeAnew = defineScenario({
+  id: 'topic-made-anew',
+  title: 'the topic is deleted and made again: frozen, with the reason; each source goes on when a person has said so',
+  seconds: 60,
+  endsFrozen: true,
+  async strike(stage) {
+    const { plant, kafka, step, moves } = stage
+    await moves()
+    await step('the topic is deleted', () => administer(stage, admin => admin.deleteTopics({ topics: [plant.topic] })))
+    for (const { message, advice } of await alarmedAll(plant, 'source_refused')) {
+      expect(message).toContain(plant.topic)
+      expect(advice).toMatch(/headrace source resume|kafka-topics --create/)
+    }
+    await step('the topic is made again', () =>
+      administer(stage, admin =>
+        admin.createTopics({ topics: [{ topic: plant.topic, numPartitions: 8, configEntries: [...TOPIC_SETTINGS] }] }),
+      ),
+    )
+    for (const { message, advice } of await alarmedAll(plant, 'source_frozen')) {
+      expect(message).toContain('another log')
+      expect(advice).toContain('headrace source resume')
+    }
+    await step('a person says that it is meant', async () => {
+      for (const { source } of (await plant.edgeStatus())?.sources ?? []) {
+        const { code, stdout, stderr } = await headrace(['source', 'resume', source, '--state', plant.edgeState])
+        expect([code, stdout + stderr]).toEqual([0, expect.anything()])
+      }
+    })
+    await moves(100)
+    const records = await consumeTopic(kafka.addresses, plant.topic)
+    const expected = plant.expected(new Map())
+    for (const [key, { records: given, payload }] of expected) {
+      const own = records.filter(record => record.key === key)
+      expect(own.map(({ offset }) => offset)).toEqual(own.map((_, index) => index))
+      expect(own.map(({ headers }) => headers['seq'])).toEqual(own.map((_, index) => String(index)))
+      expect([own[0]?.value, own[0]?.headers['gap']]).toEqual([null, expect.stringContaining('resumed')])
+      const numbers = new Map(Array.from({ length: given }, (_, number) => [payload(number).toString('latin1'), number]))
+      const found = own.slice(1).map(({ value }) => numbers.get(String(value)) ?? -1)
+      expect(found.length).toBeGreaterThan(50)
+      expect(found).toEqual(found.map((_, index) => (found[0] ?? 0) + index))
+    }
+  },
+})
+
+/** Sources of each gateway that comes beside the plant's own. */
+const OTHERS = { gateways: 3, sources: 6, records: 200 }
+
+function otherGateway({ plant }: Stage, index: number): string {
+  return `${plant.gateway}-${index + 2}`
+}
+
+export const claimsContested = defineScenario({
+  id: 'claims-contested',
+  title: 'three gateways before three cores claim partitions of one topic in one moment, and somebody else adds some',
+  seconds: 35,
+  plant: { cores: 3, devices: 1 },
+  async strike(stage) {
+    const { plant, step, moves } = stage
+    await moves()
+    const others = Array.from({ length: OTHERS.gateways }, (_, index) => startOther(stage, index))
+    try {
+      await step('three gateways start, each before a core of its own', () => {
+        for (const { process } of others) process.start()
+      })
+      await step('somebody adds partitions', () =>
+        administer(stage, admin => admin.createPartitions({ topicPartitions: [{ topic: plant.topic, count: 19 }] })).catch(
+          () => {},
+        ),
+      )
+      await until(
+        'all that they have is in the log',
+        async () => {
+          const all = await Promise.all(others.map(({ state }) => plant.edgeStatus(state)))
+          return all.every(status => status?.sources.every(({ settled }) => settled === OTHERS.records))
+        },
+        90_000,
+      )
+      await moves()
+    } finally {
+      for (const { process } of others) await process.end()
+    }
+  },
+  also: (stage, partitions) => {
+    const { seed } = stage.plant.options
+    return new Map(
+      Array.from({ length: OTHERS.gateways * OTHERS.sources }, (_, at) => {
+        const key = `${otherGateway(stage, Math.floor(at / OTHERS.sources))}/other-${at % OTHERS.sources}`
+        return [key, stage.plant.expectedCounter(key.split('/')[1] ?? '', seed, OTHERS.records, partitions.get(key) ?? -1)]
+      }),
+    )
+  },
+})
+
+function startOther(stage: Stage, index: number) {
+  const { plant } = stage
+  const gateway = otherGateway(stage, index)
+  const state = plant.path(gateway)
+  const sources = Array.from(
+    { length: OTHERS.sources },
+    (_, at) => `  other-${at}: { generator: { records_per_second: 0, count: ${OTHERS.records}, seed: ${plant.options.seed} } }\n`,
+  )
+  writeFileSync(plant.path(`${gateway}-pipeline.yaml`), `pipeline: ${plant.topic}\nsources:\n${sources.join('')}`)
+  const config = plant.edgeConfig([`amqp://127.0.0.1:${plant.corePorts[index]}`], state)
+  writeFileSync(
+    plant.path(`${gateway}.yaml`),
+    config.replace(/^gateway: .*$/m, `gateway: ${gateway}`).replace('[pipeline.yaml]', `[${gateway}-pipeline.yaml]`),
+  )
+  return { process: plant.newProcess(gateway, 'edge', `${gateway}.yaml`), state }
+}
+
+const TOO_LARGE_BYTES = 30_000
+
+export const batchRefused = defineScenario({
+  id: 'batch-refused',
+  title: 'the broker refuses one batch for good: it goes to the dead letters, a placeholder says so, and the stream goes on',
+  seconds: 110,
+  gaps: 'declared exactly',
+  plant: { counted: 1_500, heavy: { atRecord: 200, bytes: TOO_LARGE_BYTES } },
+  async strike(stage) {
+    const { plant, kafka, step, moves } = stage
+    await step('the topic takes no batch above 20 kB', () => alter(stage, { 'max.message.bytes': '20000' }))
+    await until(
+      'a person is told',
+      async () => ((await plant.coreStatus())?.alarms as Alarm[] | undefined)?.some(({ code }) => code === 'dead_letter'),
+      150_000,
+    )
+    await moves()
+    const dead = await consumeTopic(kafka.addresses, 'headrace.dead')
+    const whole = Buffer.concat(
+      dead
+        .filter(({ headers }) => headers['dead_source']?.startsWith(plant.gateway))
+        .map(({ value }) => value ?? Buffer.alloc(0)),
+    )
+    expect(whole.length).toBeGreaterThan(TOO_LARGE_BYTES)
+  },
+})
