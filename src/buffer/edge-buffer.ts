@@ -137,6 +137,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       const { marks } = this.#reservations
       marks.session = Math.max(marks.session, above) + 1
       await this.#store.commit({ steps: [], marks: this.#reservations.text() })
+      this.#reservations.written()
       return marks.session
     })
   }
@@ -189,12 +190,13 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
 
   /** Puts the link's place back to `sequence`, filling with placeholders what is not kept any more. */
   rewind(source: SourceBuffer, sequence: number): Promise<void> {
-    return this.#serial.run(async () => {
+    const before = source.cut[source.cutFrom(sequence) - 1]
+    if (before && before.first + before.count > sequence) {
+      const what = `${source.source}: ${sequence} lies within a batch that was cut at ${before.first}`
+      return Promise.reject(new HeadraceError('not_found', what))
+    }
+    return this.#change(source, async () => {
       const at = source.cutFrom(sequence)
-      const before = source.cut[at - 1]
-      if (before && before.first + before.count > sequence) {
-        throw new HeadraceError('internal', `${source.source}: ${sequence} lies within a batch that was cut at ${before.first}`)
-      }
       this.#index.dropReady(source, Number.POSITIVE_INFINITY)
       this.#index.unkeepFrom(source, sequence)
       Object.assign(source, { settled: sequence, position: sequence, dirty: true })
@@ -205,7 +207,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   fill(source: SourceBuffer, from: number, to: number): Promise<void> {
-    return this.#serial.run(async () => {
+    return this.#change(source, async () => {
       this.#index.dropReady(source, Number.POSITIVE_INFINITY)
       Object.assign(source, { settled: from, position: from, dirty: true })
       await this.#refill.fill(source, from, to, 'buffer_lost')
@@ -221,7 +223,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   assign(source: SourceBuffer, assignment: Assignment): Promise<void> {
-    return this.#serial.run(async () => {
+    return this.#change(source, async () => {
       source.assignment = assignment
       await this.#writeRow(source)
       this.#want(source)
@@ -243,7 +245,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
    * older copy of the database held may be in the log: both are set aside as files, and declared.
    */
   resume(source: SourceBuffer, assignment: Assignment, end: number): Promise<void> {
-    return this.#serial.run(async () => {
+    return this.#change(source, async () => {
       const unsettled = source.cut.slice(source.cutFrom(source.settled))
       const { stateDir, log } = this.#deps
       const older = await oldestUncut(this.#store, source.id, source.frozen?.olderBlocks ?? 0)
@@ -267,6 +269,20 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       plan.placeholder(source, { from: end, count: 1, timeMs: nowMs, gap })
       await this.#execute(plan)
       this.#want(source)
+    })
+  }
+
+  /** What the link wants of a source counts once it is on disk: where that fails, the source is what it was, and the link asks again. */
+  #change(source: SourceBuffer, change: () => Promise<void>): Promise<void> {
+    return this.#serial.run(async () => {
+      const putBack = source.remember()
+      try {
+        await change()
+      } catch (error) {
+        putBack()
+        this.#failed(error, [source])
+        throw error
+      }
     })
   }
 
@@ -390,6 +406,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
         for (const { failed } of steps) failed?.()
         throw error
       })
+    if (marks !== undefined) this.#reservations.written()
     this.#disk = disk
     let at = 0
     for (const planned of plan.steps) planned.done((isEmpty(planned) ? undefined : results[at++]) ?? { kind: 'done' })
@@ -397,6 +414,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
 
   async #writeRow(source: SourceBuffer): Promise<void> {
     await this.#store.commit({ steps: [{ kind: 'source', row: source.toRow() }], marks: this.#reservations.with(source) })
+    this.#reservations.written()
   }
 
   /** Nothing is known of what the commit did: the index is made anew before the next one. */

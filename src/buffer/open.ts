@@ -24,8 +24,8 @@ export interface EdgeBufferOptions {
   readonly alarms: Alarms
   /** Where the database is worked on; `thread` unless set. */
   readonly worker?: 'thread' | 'inline'
-  /** What works on the database; another one only where a test breaks it on purpose. */
-  readonly openStore?: (store: StoreOptions) => Promise<AsyncStore>
+  /** What works on the database, in place of that: a simulation hands in a disk that fails, a test what breaks a rule. */
+  readonly openStore?: (store: StoreOptions) => AsyncStore | Promise<AsyncStore>
 }
 
 const DATABASE_FILES = ['buffer.db', 'buffer.db-wal', 'buffer.db-shm']
@@ -61,8 +61,8 @@ export async function openEdgeBuffer(options: EdgeBufferOptions): Promise<EdgeBu
 }
 
 async function openStore(options: EdgeBufferOptions, store: StoreOptions): Promise<AsyncStore> {
-  const openIn = options.worker === 'inline' ? async () => openInlineStore(store) : openStoreThread
-  const open = () => (options.openStore ?? openIn)(store)
+  const openIn = options.worker === 'inline' ? openInlineStore : openStoreThread
+  const open = async () => (options.openStore ?? openIn)(store)
   try {
     return await open()
   } catch (error) {

@@ -81,7 +81,7 @@ export class Plan {
       if (source.pending.length > 0) this.#insert(source)
     }
     this.#forgetBeyondWindow()
-    for (const source of sources) if (source.dirty) this.#writeRow(source)
+    for (const source of new Set([...sources, ...this.#forgetting])) if (source.dirty) this.#writeRow(source)
     return this
   }
 
@@ -276,10 +276,15 @@ export class Plan {
         }
       },
     })
-    // What the blocks said of `next` and `settled` has to stand somewhere else before they go.
-    for (const { source } of going) source.dirty = true
+    // What the blocks said of `next` and `settled` has to stand somewhere else before they go, also of a source that this plan is not about.
+    for (const { source } of going) {
+      source.dirty = true
+      this.#forgetting.add(source)
+    }
     return freed
   }
+
+  readonly #forgetting = new Set<SourceBuffer>()
 
   #forgetBeyondWindow(): void {
     const { index, rewindBytes } = this.#context

@@ -111,6 +111,16 @@ export class SourceBuffer implements Inlet {
     this.#hooks = hooks
   }
 
+  /** Gives what puts back all that was known of its numbers, its place and its cut batches at this moment. */
+  remember(): () => void {
+    const { assignment, frozen, settled, position, next, lostBelow, mark } = this
+    const cut = [...this.cut]
+    return () => {
+      Object.assign(this, { assignment, frozen, settled, position, next, lostBelow, mark, dirty: true })
+      this.cut.splice(0, this.cut.length, ...cut)
+    }
+  }
+
   append(
     timeMs: number,
     bytes: Buffer,
