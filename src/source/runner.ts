@@ -77,7 +77,7 @@ export class SourceRunner {
 
   constructor(options: SourceRunnerOptions) {
     this.#options = options
-    this.#decoder = createDecoder(options.decode)
+    this.#decoder = createDecoder(options.decode, what => this.#count(what))
     this.#stripReturn = options.frame === undefined
     if (options.kind.gives === 'stream') {
       this.#framer = createFramer(options.frame ?? DEFAULT_FRAME, {
@@ -153,6 +153,7 @@ export class SourceRunner {
     this.#read += 1
     const decoded = this.#decoder?.(bytes, from, to)
     if (!decoded) this.#hand(timeMs, bytes, from, to, headers)
+    else if ('held' in decoded) return
     else if ('value' in decoded) this.#hand(timeMs, decoded.value, 0, decoded.value.length, headers)
     else {
       this.#decodeErrors += 1

@@ -102,7 +102,7 @@ const WRONG_KEYS: readonly Wrong[] = [
     what: 'misspelt framing',
     text: source(serial, 'frame: { delimter: "x" }'),
     said: [
-      'p.yaml:5:12: frame needs exactly one of `delimiter`, `length`, `length_field` and `silence`',
+      'p.yaml:5:12: frame needs exactly one of `delimiter`, `length`, `length_field`, `silence` and `telegram`',
       'p.yaml:5:14: unknown key "delimter" in frame; did you mean "delimiter"?',
     ],
   },

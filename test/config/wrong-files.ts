@@ -87,12 +87,12 @@ export const WRONG_PIPELINES: readonly WrongFile[] = [
   {
     what: 'two ways of framing',
     text: source(`${serial}\n    frame: { delimiter: "\\n", length: 5 }`),
-    said: ['5:12: frame needs exactly one of `delimiter`, `length`, `length_field` and `silence`'],
+    said: ['5:12: frame needs exactly one of `delimiter`, `length`, `length_field`, `silence` and `telegram`'],
   },
   {
     what: 'an unknown decoder',
     text: source(`${serial}\n    decode: xml`),
-    said: ['5:13: decode has to be raw, json, nmea or { csv: [column, …] }, not "xml"'],
+    said: ['5:13: decode has to be raw, json, nmea, telegram or { csv: [column, …] }, not "xml"'],
   },
   {
     what: 'framing of whole messages',

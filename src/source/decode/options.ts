@@ -6,15 +6,15 @@ const column = z.string().regex(/^[a-z_][a-z0-9_]*$/, 'is not a column name: low
 export const decodeOptions = z
   .union(
     [
-      z.enum(['raw', 'json', 'nmea']),
+      z.enum(['raw', 'json', 'nmea', 'telegram']),
       z.strictObject({
         csv: z.array(column).min(1).max(500).describe('Columns of separated values, in their order; each becomes a field.'),
       }),
     ],
-    'has to be raw, json, nmea or { csv: [column, …] }',
+    'has to be raw, json, nmea, telegram or { csv: [column, …] }',
   )
   .describe(
-    'How a record is read: raw (the bytes as they are), json, nmea (NMEA 0183), or csv with its columns. What cannot be read stays as it came, with a header that says why.',
+    'How a record is read: raw (the bytes as they are), json, nmea (NMEA 0183, with AIS), telegram (smart meters: DSMR, IEC 62056-21), or csv with its columns. What cannot be read stays as it came, with a header that says why.',
   )
 export type DecodeOptions = z.output<typeof decodeOptions>
 
