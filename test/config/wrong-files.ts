@@ -92,7 +92,7 @@ export const WRONG_PIPELINES: readonly WrongFile[] = [
   {
     what: 'an unknown decoder',
     text: source(`${serial}\n    decode: xml`),
-    said: ['5:13: decode has to be raw, json, nmea, telegram or { csv: [column, …] }, not "xml"'],
+    said: ['5:13: decode has to be raw, json, nmea, telegram, { csv: [column, …] }, { words: … } or { binary: … }, not "xml"'],
   },
   {
     what: 'framing of whole messages',

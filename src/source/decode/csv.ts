@@ -19,7 +19,8 @@ export function csvDecoder(columns: readonly string[]): Decoder {
   }
 }
 
-function toJson(field: string): string {
+/** A value as JSON: digits are kept as they were written, what is empty becomes null. */
+export function toJson(field: string): string {
   if (NUMBER.test(field)) return field
   if (LOOSE_NUMBER.test(field)) return String(Number(field))
   return field === '' ? 'null' : JSON.stringify(field)
