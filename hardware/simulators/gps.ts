@@ -12,13 +12,7 @@ export async function startGps(options: { link?: string; fixesPerSecond: number 
   const pty = await Pty.open(options.link)
   const startedMs = performance.now()
   const timer = setInterval(() => {
-    const second = (performance.now() - startedMs) / 1_000
-    const now = new Date()
-    const clock = now.toISOString().slice(11, 22).replaceAll(':', '')
-    const day = now.toISOString().slice(2, 10).split('-').reverse().join('')
-    const position = `${dm(START.latitude, 2, 'N', 'S')},${dm(START.longitude + second * DEGREES_PER_SECOND, 3, 'E', 'W')}`
-    pty.write(sentence(`GPGGA,${clock},${position},1,09,0.9,12.3,M,47.0,M,,`))
-    pty.write(sentence(`GPRMC,${clock},A,${position},${SPEED_KN},${COURSE_DEG}.0,${day},,,A`))
+    for (const text of gpsSentences((performance.now() - startedMs) / 1_000)) pty.write(text)
   }, 1_000 / options.fixesPerSecond)
   return {
     path: pty.path,
@@ -27,6 +21,18 @@ export async function startGps(options: { link?: string; fixesPerSecond: number 
       await pty.close()
     },
   }
+}
+
+/** GGA and RMC of a moment, so many seconds along the track. */
+export function gpsSentences(second: number): [string, string] {
+  const now = new Date()
+  const clock = now.toISOString().slice(11, 22).replaceAll(':', '')
+  const day = now.toISOString().slice(2, 10).split('-').reverse().join('')
+  const position = `${dm(START.latitude, 2, 'N', 'S')},${dm(START.longitude + second * DEGREES_PER_SECOND, 3, 'E', 'W')}`
+  return [
+    sentence(`GPGGA,${clock},${position},1,09,0.9,12.3,M,47.0,M,,`),
+    sentence(`GPRMC,${clock},A,${position},${SPEED_KN},${COURSE_DEG}.0,${day},,,A`),
+  ]
 }
 
 /** Degrees and minutes as NMEA writes them, with the hemisphere. */

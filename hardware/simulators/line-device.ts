@@ -12,12 +12,7 @@ export async function startLineDevice(options: { link?: string; linesPerSecond: 
   const pty = await Pty.open(options.link)
   const startedMs = performance.now()
   const timer = setInterval(() => {
-    const second = (performance.now() - startedMs) / 1_000
-    const swing = Math.sin((2 * Math.PI * second) / CYCLE_S)
-    const suction = 2.1 + 0.1 * Math.sin(second)
-    const discharge = 12.4 + 0.8 * swing
-    const oil = 84 + 10 * swing + Math.random()
-    pty.write(`${suction.toFixed(2)},${discharge.toFixed(2)},${oil.toFixed(1)}\r\n`)
+    pty.write(compressorLine((performance.now() - startedMs) / 1_000))
   }, 1_000 / options.linesPerSecond)
   return {
     path: pty.path,
@@ -26,4 +21,13 @@ export async function startLineDevice(options: { link?: string; linesPerSecond: 
       await pty.close()
     },
   }
+}
+
+/** The line of a moment. */
+export function compressorLine(second: number): string {
+  const swing = Math.sin((2 * Math.PI * second) / CYCLE_S)
+  const suction = 2.1 + 0.1 * Math.sin(second)
+  const discharge = 12.4 + 0.8 * swing
+  const oil = 84 + 10 * swing + Math.random()
+  return `${suction.toFixed(2)},${discharge.toFixed(2)},${oil.toFixed(1)}\r\n`
 }

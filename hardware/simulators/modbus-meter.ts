@@ -20,16 +20,19 @@ const REGISTERS: ReadonlyMap<number, (second: number) => number> = new Map<numbe
 export async function startModbusMeter(options: { port?: number } = {}): Promise<Simulator> {
   const port = options.port ?? (await freePort())
   const startedMs = performance.now()
-  const word = (address: number): number => {
-    const float = REGISTERS.get(address) ?? REGISTERS.get(address - 1)
-    if (!float) return 0
-    const bytes = Buffer.alloc(4)
-    bytes.writeFloatBE(float((performance.now() - startedMs) / 1_000))
-    return bytes.readUInt16BE(REGISTERS.has(address) ? 0 : 2)
-  }
+  const word = (address: number) => registerWord(address, (performance.now() - startedMs) / 1_000)
   const server = new ServerTCP({ getInputRegister: word, getHoldingRegister: word }, { host: '127.0.0.1', port, unitID: 1 })
   server.on('socketError', () => {})
   server.on('serverError', () => {})
   await new Promise<void>(resolve => server.once('initialized', () => resolve()))
   return { path: `127.0.0.1:${port}`, stop: () => new Promise(resolve => server.close(() => resolve())) }
+}
+
+/** An input register of the meter at a moment: half of a float; 0 where it has none. */
+export function registerWord(address: number, second: number): number {
+  const float = REGISTERS.get(address) ?? REGISTERS.get(address - 1)
+  if (!float) return 0
+  const bytes = Buffer.alloc(4)
+  bytes.writeFloatBE(float(second))
+  return bytes.readUInt16BE(REGISTERS.has(address) ? 0 : 2)
 }

@@ -2,12 +2,14 @@ import { join } from 'node:path'
 import { readBatchHeader } from '../record/batch-header.ts'
 import type { GapReason } from '../record/record.ts'
 import type { Alarms } from '../runtime/alarms.ts'
+import { type Boot, systemBoot } from '../runtime/boot.ts'
 import type { Clock, Timer } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Assignment, CutBatch, DiskCounts, EdgeBuffer, Freeze, Inlet, Outlet } from './buffer.ts'
 import { BufferAlarms } from './buffer-alarms.ts'
 import { BufferIndex } from './buffer-index.ts'
+import { CLOCK_SET_FROM_MS, ClockWatch } from './clock-watch.ts'
 import { CommitTimer } from './commit-timer.ts'
 import { CommitWaiters } from './commit-waiters.ts'
 import { declareGap, gapAt, isSilentGap } from './gaps.ts'
@@ -37,6 +39,8 @@ export interface BufferDeps {
   readonly clock: Clock
   readonly log: Logger
   readonly alarms: Alarms
+  /** The machine's, unless set. */
+  readonly boot?: Boot
 }
 
 /**
@@ -58,6 +62,9 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   readonly #reservations: Reservations
   readonly #alarms: BufferAlarms
   readonly #timer: CommitTimer
+  readonly #watch: ClockWatch
+  /** Nothing was cut at the last look, since the clock was not set. */
+  #waitedForClock = false
   readonly #refill: Refill
   #attached: ((source: string) => void) | undefined
   #disk: StoreDisk
@@ -79,9 +86,11 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     this.#disk = store.opened.disk
     this.#reservations = new Reservations(marks, deps.clock)
     this.#alarms = new BufferAlarms(deps.alarms, deps.log)
+    this.#watch = new ClockWatch(deps.clock, deps.boot ?? systemBoot())
     this.#timer = new CommitTimer(deps.clock, () => void this.#serial.run(() => this.#commit()))
     this.#index = new BufferIndex({
       pending: this.#pending,
+      stampFor: timeMs => this.#watch.stampFor(timeMs),
       onPending: source => this.#want(source),
       stored: source => this.#stored(source),
     })
@@ -303,7 +312,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       rewindBytes,
       sources,
       index: this.#index,
-      attached: this.#attached !== undefined,
+      attached: this.#attached !== undefined && !this.#watch.isAwaited,
       usedBytes: this.#disk.usedBytes,
       nowMs: clock.wallMs(),
       onDropped: (source, gap) => this.#alarms.gaveWay(source, gap),
@@ -388,7 +397,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
 
   /** Whether there is something to cut, or to bring into memory, for the link. */
   #hasMore(source: SourceBuffer): boolean {
-    if (!this.#attached || !source.assignment || source.frozen) return false
+    if (!this.#attached || !source.assignment || source.frozen || this.#watch.isAwaited) return false
     return (source.uncutBlocks > 0 || source.readyEnd < source.next) && source.ready.length < this.#refill.readyMax
   }
 
@@ -401,7 +410,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       return
     }
     const { results, disk } = await this.#store
-      .commit({ steps: steps.map(({ step }) => step), ...(marks !== undefined && { marks }) })
+      .commit({ steps: steps.map(({ step }) => step), clock: this.#watch.atCut(), ...(marks !== undefined && { marks }) })
       .catch(error => {
         for (const { failed } of steps) failed?.()
         throw error
@@ -430,6 +439,14 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   #look(): void {
     this.#lookTimer = this.#deps.clock.after(LOOK_EVERY_MS, () => this.#look(), 'background')
     void this.#serial.run(() => this.#lookNow()).catch(error => this.#failed(error, []))
+    this.#lookAtClock()
+  }
+
+  /** What waited for the clock is cut, once it is set or has been waited for long enough. */
+  #lookAtClock(): void {
+    const { isAwaited } = this.#watch
+    if (this.#waitedForClock && !isAwaited) for (const source of this.#index.sources.values()) this.#want(source)
+    this.#waitedForClock = isAwaited
   }
 
   async #lookNow(): Promise<void> {
@@ -445,7 +462,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       if (ttlMs !== undefined) {
         plan.drop(
           source,
-          source.uncut.filter(row => row.timeMs < nowMs - ttlMs),
+          source.uncut.filter(({ timeMs }) => timeMs < nowMs - ttlMs && isComparable(timeMs, nowMs)),
           'expired',
         )
       }
@@ -454,4 +471,9 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     if (plan.steps.length > 0) await this.#execute(plan)
     if (this.#disk.usedBytes < this.#deps.quotaBytes * 0.8) for (const source of sources) this.#alarms.roomAgain(source)
   }
+}
+
+/** How long a record has waited cannot be told where its time is an unset clock's and the clock has been set since. */
+function isComparable(timeMs: number, nowMs: number): boolean {
+  return timeMs >= CLOCK_SET_FROM_MS || nowMs < CLOCK_SET_FROM_MS
 }

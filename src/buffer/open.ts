@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Alarms } from '../runtime/alarms.ts'
+import type { Boot } from '../runtime/boot.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -22,6 +23,8 @@ export interface EdgeBufferOptions {
   readonly random: () => number
   readonly log: Logger
   readonly alarms: Alarms
+  /** The machine's, unless set. */
+  readonly boot?: Boot
   /** Where the database is worked on; `thread` unless set. */
   readonly worker?: 'thread' | 'inline'
   /** What works on the database, in place of that: a simulation hands in a disk that fails, a test what breaks a rule. */

@@ -126,7 +126,7 @@ export class Plan {
    */
   #likely(source: SourceBuffer, block: PendingBlock, uncutBefore: number): BatchIdentity | undefined {
     const { assignment } = source
-    if (!assignment || source.headGap || block.bytes < LARGE_BLOCK_BYTES) return undefined
+    if (!assignment || source.headGap || block.bytes < LARGE_BLOCK_BYTES || block.hasUnsetTimes) return undefined
     return this.#identityAt(source, assignment, this.#nextOf(source) + uncutBefore)
   }
 

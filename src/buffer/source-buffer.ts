@@ -3,6 +3,7 @@ import { type Gap, type GapReason, HEADER, type RecordHeader } from '../record/r
 import { assert } from '../runtime/errors.ts'
 import { BlockBuilder, visitPlain } from './block-codec.ts'
 import type { Assignment, BufferedCounts, CutBatch, Freeze, Inlet, WhenFull } from './buffer.ts'
+import { CLOCK_SET_FROM_MS } from './clock-watch.ts'
 import { toKept } from './kept.ts'
 import type { BlockRow, SourceRow } from './store.ts'
 
@@ -37,6 +38,8 @@ export interface PendingBlock {
   readonly count: number
   readonly baseTimeMs: number
   readonly lastTimeMs: number
+  /** Some of its times may change when it is cut. */
+  readonly hasUnsetTimes: boolean
 }
 
 export interface CutRow {
@@ -51,6 +54,8 @@ export interface CutRow {
 export interface SourceHooks {
   onPending(source: SourceBuffer): void
   stored(source: SourceBuffer): Promise<void>
+  /** The mark of a record whose time an unset clock gave. */
+  stampFor(timeMs: number): RecordHeader | undefined
   /** Bytes pending over all sources, counted by each. */
   readonly pending: { bytes: number }
 }
@@ -99,6 +104,7 @@ export class SourceBuffer implements Inlet {
   /** Blocks are pending for which there was no room: what comes after them is gathered until there is. */
   waitsForRoom = false
   #builder = new BlockBuilder()
+  #hasUnsetTimes = false
   #taken = 0
   #dropped = 0
   readonly #roomCalls: (() => void)[] = []
@@ -135,6 +141,11 @@ export class SourceBuffer implements Inlet {
     ) {
       if (this.settings.whenFull === 'block') return 'full'
       return this.#give(timeMs, 'buffer_full')
+    }
+    const stamp = timeMs < CLOCK_SET_FROM_MS ? this.#hooks.stampFor(timeMs) : undefined
+    if (stamp) {
+      headers = [...(headers ?? []), stamp]
+      this.#hasUnsetTimes = true
     }
     if (this.tailGap) {
       headers = [...(headers ?? []), gapHeader(this.tailGap)]
@@ -176,7 +187,8 @@ export class SourceBuffer implements Inlet {
     if (builder.count === 0) return
     const { count, baseTimeMs, lastTimeMs } = builder
     const plain = builder.take()
-    this.pending.push({ plain, bytes: plain.length, count, baseTimeMs, lastTimeMs })
+    this.pending.push({ plain, bytes: plain.length, count, baseTimeMs, lastTimeMs, hasUnsetTimes: this.#hasUnsetTimes })
+    this.#hasUnsetTimes = false
     this.pendingBytes += plain.length
     this.#hooks.pending.bytes += plain.length
     // As large as the last one, and a little: sources go on as they did.

@@ -7,6 +7,7 @@ import { type EncodedBatch, type Gap, type GapReason, HEADER, type RecordHeader 
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { isBatch, sealBlock, visitBlock, visitPlain } from './block-codec.ts'
 import { writeDurably } from './durable-file.ts'
+import { type ClockAtCut, settleTime, timeMax } from './event-time.ts'
 import { SCHEMA, SCHEMA_VERSION } from './schema.ts'
 import { WrittenBytes } from './written-bytes.ts'
 
@@ -85,6 +86,8 @@ export type Step =
 
 export interface Commit {
   readonly steps: readonly Step[]
+  /** By which times are settled in what this commit cuts; they stay as they are where it is missing. */
+  readonly clock?: ClockAtCut
   /** The marks file, written and synced before the database is. */
   readonly marks?: string
 }
@@ -141,6 +144,8 @@ export class Store implements StoreCalls {
   readonly #writer = new BatchWriter()
   readonly #sql: ReturnType<typeof statements>
   readonly #written = new WrittenBytes()
+  /** Of the commit under way. */
+  #clock: ClockAtCut | undefined
 
   constructor(options: { path: string; marksPath: string; quotaBytes: number }) {
     this.#marksPath = options.marksPath
@@ -181,7 +186,8 @@ export class Store implements StoreCalls {
     return { sources: this.#sql.sources.all(), cut: this.#sql.cut.all(), uncut: this.#sql.uncut.all(), disk: this.#disk() }
   }
 
-  commit({ steps, marks }: Commit): CommitResult {
+  commit({ steps, marks, clock }: Commit): CommitResult {
+    this.#clock = clock
     if (marks !== undefined) writeDurably(this.#marksPath, marks)
     if (steps.length === 0) return { results: [], disk: this.#disk() }
     const results: StepResult[] = []
@@ -263,6 +269,8 @@ export class Store implements StoreCalls {
       const { producerId, epoch, sequence } = step.cut
       if (header.producerId !== producerId || header.producerEpoch !== epoch) return undefined
       if (header.baseSequence !== baseSequenceOf(step.cut) || header.count !== row.count) return undefined
+      // The clock was set back since: what lies ahead of it now is settled once more.
+      if (this.#clock && header.maxTimestampMs > timeMax(this.#clock)) return undefined
       this.#sql.adopt.run(sequence, id)
       const { source } = step
       const blockRow = { id, source, first: sequence, count: row.count, timeMs: row.time_ms, bytes: row.data.length }
@@ -341,15 +349,19 @@ export class Store implements StoreCalls {
   /** Begins a batch, and gives what adds records to it; the first carries the gap, joined with one of its own. */
   #records(identity: BatchIdentity, gap: Gap | undefined) {
     const writer = this.#writer
+    const clock = this.#clock
     writer.begin(identity)
     let before = gap
-    return (timeMs: number, bytes: Buffer, from: number, to: number, headers: readonly RecordHeader[]) => {
+    return (taken: number, bytes: Buffer, from: number, to: number, own: readonly RecordHeader[]) => {
+      const settled = clock && settleTime(taken, own, clock)
+      const timeMs = settled?.timeMs ?? taken
+      const headers = settled?.headers ?? own
       if (before === undefined) {
         writer.append(timeMs, bytes, from, to, headers)
         return
       }
-      const own = headers.find(header => header.key === HEADER.gap)
-      const joined = joinGaps(before, own && parseGap(own.value)) ?? before
+      const declared = headers.find(header => header.key === HEADER.gap)
+      const joined = joinGaps(before, declared && parseGap(declared.value)) ?? before
       before = undefined
       writer.append(timeMs, bytes, from, to, [...headers.filter(header => header.key !== HEADER.gap), gapHeader(joined)])
     }

@@ -230,6 +230,7 @@ function runnerOf(
     options,
     frame: config.frame,
     decode: config.decode ?? 'raw',
+    time: config.time,
     sink: {
       append: (timeMs, bytes, from, to, headers) => inlet.append(timeMs, bytes, from, to, headers),
       stored: () => inlet.stored(),

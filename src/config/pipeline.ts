@@ -4,7 +4,8 @@ import { batchJobOptions } from '../reader/batch/options.ts'
 import { analyserOptions } from '../reader/realtime/options.ts'
 import { NAME_PATTERN, NAME_RULE } from '../runtime/names.ts'
 import { duration } from '../runtime/units.ts'
-import { decodeOptions } from '../source/decode/options.ts'
+import { columnsOf, decodeOptions } from '../source/decode/options.ts'
+import { timeOptions } from '../source/device-time.ts'
 import { frameOptions } from '../source/framing/options.ts'
 import { SOURCE_KINDS } from '../source/kinds.ts'
 
@@ -21,9 +22,19 @@ const sourceSchema = z
     ...sourceShape,
     frame: frameOptions.optional().describe('How the stream is cut into records; into lines, unless set.'),
     decode: decodeOptions.optional().describe('How a record is read; left as it is, unless set.'),
+    time: timeOptions.optional().describe("Where the device says the event time; the gateway's, unless set."),
     buffer: sourceBufferOptions.prefault({}).describe('How the source is buffered.'),
   })
   .superRefine((source, context) => {
+    const columns = columnsOf(source.decode ?? 'raw')
+    for (const field of [source.time?.field ?? []].flat()) {
+      if (columns.length === 0 || columns.includes(field)) continue
+      context.addIssue({
+        code: 'custom',
+        path: ['time', 'field'],
+        message: `names "${field}", which is none of the columns that are decoded`,
+      })
+    }
     const given = kindNames.filter(kind => (source as Record<string, unknown>)[kind] !== undefined)
     if (given.length === 1) return
     const message =

@@ -7,6 +7,8 @@ import { HeadraceError, messageOf } from '../runtime/errors.ts'
 const REQUESTS_WAITING_MAX = 256
 const CONNECT_AGAIN_AFTER = { firstMs: 250, maxMs: 15_000 }
 const CONNECT_LIMIT_MS = 5_000
+/** So many requests in a row without an answer, and the connection is made anew: a stream that has lost its step gives none any more. */
+const UNANSWERED_MAX = 3
 
 const ModbusClient = modbusSerial.default
 export type ModbusClient = InstanceType<typeof ModbusClient>
@@ -38,6 +40,7 @@ export class ModbusBus {
   #connectAfterMs = 0
   #why = 'not connected yet'
   #closed = false
+  #unanswered = 0
 
   constructor(line: BusLine, clock: Clock, random: () => number) {
     this.#line = line
@@ -73,6 +76,7 @@ export class ModbusBus {
         request.function === 'input'
           ? await client.readInputRegisters(request.address, request.length)
           : await client.readHoldingRegisters(request.address, request.length)
+      this.#unanswered = 0
       if (buffer.length !== request.length * 2) throw new Error(`${buffer.length} bytes came for ${request.length} registers`)
       return buffer
     } catch (cause) {
@@ -81,7 +85,8 @@ export class ModbusBus {
         throw new HeadraceError('source_failed', `unit ${request.unit} answers exception ${exception}`, { cause })
       const timedOut = (cause as { errno?: string }).errno === 'ETIMEDOUT' || /timed? ?out/i.test(messageOf(cause))
       // An answer that comes late must not be taken for the next one's: over TCP it is told by its number; a line is opened anew, and empty then.
-      if (!timedOut || !this.#line.numbered) this.#drop()
+      this.#unanswered += 1
+      if (!timedOut || !this.#line.numbered || this.#unanswered >= UNANSWERED_MAX) this.#drop()
       throw new HeadraceError(
         timedOut ? 'timeout' : 'source_failed',
         `unit ${request.unit} on ${this.#line.name}: ${messageOf(cause)}`,
@@ -114,6 +119,7 @@ export class ModbusBus {
   #drop(): void {
     const client = this.#client
     this.#client = undefined
+    this.#unanswered = 0
     client?.close(() => {})
   }
 }

@@ -17,6 +17,7 @@ const registerSchema = z.strictObject({
   words: z.enum(['big', 'little']).default('big').describe('Which register of a number comes first.'),
   scale: z.number().default(1).describe('The number is multiplied by it.'),
   unit: z.string().default(''),
+  none: z.number().optional().describe('The number, before it is scaled, that stands for "not known"; null is given then.'),
 })
 export type Register = z.output<typeof registerSchema>
 
@@ -94,7 +95,10 @@ export function readRegister(register: Register, span: Span, bytes: Buffer): num
   const from = (register.address - span.address) * 2
   const raw = Buffer.from(bytes.subarray(from, from + words * 2))
   if (register.words === 'little' && words > 1) swapWords(raw)
-  const value = decode(register.type, raw) * register.scale
+  const number = decode(register.type, raw)
+  // In JSON it is null.
+  if (number === register.none) return Number.NaN
+  const value = number * register.scale
   // Scaling by 0.1 must not give 229.70000000000002.
   return register.scale === 1 && register.type !== 'f32' ? value : Number(value.toPrecision(register.type === 'f32' ? 7 : 12))
 }

@@ -6,6 +6,7 @@ import { type SourceId, sourceKey } from '../runtime/names.ts'
 import { createDecoder } from './decode/create-decoder.ts'
 import type { Decoder } from './decode/decoder.ts'
 import type { DecodeOptions } from './decode/options.ts'
+import { type DeviceTime, deviceTimeReader, type TimeOptions } from './device-time.ts'
 import { createFramer } from './framing/create-framer.ts'
 import type { Framer } from './framing/framer.ts'
 import { type FrameOptions, frameOptions } from './framing/options.ts'
@@ -27,6 +28,8 @@ export interface SourceRunnerOptions {
   readonly options: unknown
   readonly frame: FrameOptions | undefined
   readonly decode: DecodeOptions
+  /** Where the device says the event time. */
+  readonly time?: TimeOptions | undefined
   readonly sink: RecordSink
   readonly shared: SharedParts
   readonly clock: Clock
@@ -65,6 +68,7 @@ export class SourceRunner {
   readonly #options: SourceRunnerOptions
   readonly #decoder: Decoder | undefined
   readonly #framer: Framer | undefined
+  readonly #deviceTime: ((value: Buffer) => DeviceTime) | undefined
   readonly #source: Source
   readonly #held: Held[] = []
   readonly #trouble = new Map<string, number>()
@@ -77,7 +81,8 @@ export class SourceRunner {
 
   constructor(options: SourceRunnerOptions) {
     this.#options = options
-    this.#decoder = createDecoder(options.decode)
+    this.#decoder = createDecoder(options.decode, what => this.#count(what))
+    this.#deviceTime = options.time && deviceTimeReader(options.time)
     this.#stripReturn = options.frame === undefined
     if (options.kind.gives === 'stream') {
       this.#framer = createFramer(options.frame ?? DEFAULT_FRAME, {
@@ -152,13 +157,23 @@ export class SourceRunner {
   #value(bytes: Buffer, from: number, to: number, timeMs: number, headers: readonly RecordHeader[] | undefined): void {
     this.#read += 1
     const decoded = this.#decoder?.(bytes, from, to)
-    if (!decoded) this.#hand(timeMs, bytes, from, to, headers)
-    else if ('value' in decoded) this.#hand(timeMs, decoded.value, 0, decoded.value.length, headers)
+    if (!decoded) this.#hand(this.#timeOf(bytes.subarray(from, to), timeMs), bytes, from, to, headers)
+    else if ('held' in decoded) return
+    else if ('value' in decoded) this.#hand(this.#timeOf(decoded.value, timeMs), decoded.value, 0, decoded.value.length, headers)
     else {
       this.#decodeErrors += 1
       const why = { key: HEADER.decodeError, value: Buffer.from(decoded.error) }
       this.#hand(timeMs, bytes, from, to, [...(headers ?? []), why])
     }
+  }
+
+  /** The device's time where the pipeline file says so and there is one; the gateway's otherwise. */
+  #timeOf(value: Buffer, gatewayMs: number): number {
+    const read = this.#deviceTime?.(value)
+    if (!read) return gatewayMs
+    if ('timeMs' in read) return read.timeMs
+    this.#count(read.missing)
+    return gatewayMs
   }
 
   #hand(timeMs: number, bytes: Buffer, from: number, to: number, headers: readonly RecordHeader[] | undefined): void {

@@ -4,6 +4,7 @@ import { Backoff } from '../runtime/backoff.ts'
 import { pause } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { duration } from '../runtime/units.ts'
+import { readPort } from './serial-read.ts'
 import { defineSource, type Source, type SourceContext } from './source.ts'
 
 /** Bytes that one read may bring: what a port holds when it is read some milliseconds later. */
@@ -108,9 +109,8 @@ class SerialSource implements Source {
     const { clock } = this.#context
     const { signal } = this.#stopping
     while (!signal.aborted) {
-      const { bytesRead } = await port.read(this.#buffer, 0, READ_BYTES)
+      const bytesRead = await readPort(port, this.#buffer)
       if (signal.aborted) return
-      if (bytesRead === 0) throw new Error(`${this.#options.path} has ended`)
       backoff.reset()
       this.#context.bytes(this.#buffer.subarray(0, bytesRead), clock.wallMs())
       if (this.#paused) await this.#paused.promise

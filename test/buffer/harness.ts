@@ -8,6 +8,7 @@ import { decodeBatch } from '../../src/record/batch-reader.ts'
 import { parseGap } from '../../src/record/gap.ts'
 import { type Gap, HEADER } from '../../src/record/record.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
+import type { Boot } from '../../src/runtime/boot.ts'
 import { type Clock, systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 
@@ -22,6 +23,7 @@ export interface OpenOptions {
   readonly rewindBytes?: number
   readonly worker?: 'thread' | 'inline'
   readonly clock?: Clock
+  readonly boot?: Boot
 }
 
 /** A state directory and what is opened in it, one after another. */
@@ -47,6 +49,7 @@ export class Bench {
         ...settings,
       })),
       clock,
+      ...(options.boot && { boot: options.boot }),
       random: Math.random,
       log: silentLogger,
       alarms: this.alarms,

@@ -62,7 +62,7 @@ const WRONG_TEXT: readonly Wrong[] = [
     what: 'a source that holds itself',
     text: 'pipeline: plant\nsources: &all { b: *all }\n',
     said: [
-      `p.yaml:2:17: unknown key "b" in b; known here: ${KINDS}, frame, decode, buffer`,
+      `p.yaml:2:17: unknown key "b" in b; known here: ${KINDS}, frame, decode, time, buffer`,
       `p.yaml:2:20: b needs to say what it reads: one of ${KINDS}`,
     ],
   },
@@ -94,7 +94,7 @@ const WRONG_KEYS: readonly Wrong[] = [
     what: 'a kind that resembles none',
     text: source('mqtt: { url: broker }'),
     said: [
-      `p.yaml:4:5: unknown key "mqtt" in pump-1; known here: ${KINDS}, frame, decode, buffer`,
+      `p.yaml:4:5: unknown key "mqtt" in pump-1; known here: ${KINDS}, frame, decode, time, buffer`,
       `p.yaml:4:5: pump-1 needs to say what it reads: one of ${KINDS}`,
     ],
   },
@@ -102,7 +102,7 @@ const WRONG_KEYS: readonly Wrong[] = [
     what: 'misspelt framing',
     text: source(serial, 'frame: { delimter: "x" }'),
     said: [
-      'p.yaml:5:12: frame needs exactly one of `delimiter`, `length`, `length_field` and `silence`',
+      'p.yaml:5:12: frame needs exactly one of `delimiter`, `length`, `length_field`, `silence` and `telegram`',
       'p.yaml:5:14: unknown key "delimter" in frame; did you mean "delimiter"?',
     ],
   },

@@ -87,12 +87,12 @@ export const WRONG_PIPELINES: readonly WrongFile[] = [
   {
     what: 'two ways of framing',
     text: source(`${serial}\n    frame: { delimiter: "\\n", length: 5 }`),
-    said: ['5:12: frame needs exactly one of `delimiter`, `length`, `length_field` and `silence`'],
+    said: ['5:12: frame needs exactly one of `delimiter`, `length`, `length_field`, `silence` and `telegram`'],
   },
   {
     what: 'an unknown decoder',
     text: source(`${serial}\n    decode: xml`),
-    said: ['5:13: decode has to be raw, json, nmea or { csv: [column, …] }, not "xml"'],
+    said: ['5:13: decode has to be raw, json, nmea, telegram, { csv: [column, …] }, { words: … } or { binary: … }, not "xml"'],
   },
   {
     what: 'framing of whole messages',
@@ -103,7 +103,7 @@ export const WRONG_PIPELINES: readonly WrongFile[] = [
     what: 'an unknown device',
     text: source('modbus: { tcp: "10.0.0.1:502", device: eastron-sdm121 }'),
     said: [
-      '4:44: device "eastron-sdm121" is no device profile; did you mean "eastron-sdm120"? Known are eastron-sdm120, eastron-sdm630, peacefair-pzem-016; or name a .yaml file made like those in hardware/devices/.',
+      '4:44: device "eastron-sdm121" is no device profile; did you mean "eastron-sdm120"? Known are abb-b23, carlo-gavazzi-em24, eastron-sdm120, eastron-sdm230, eastron-sdm630, fronius-sunspec-float, growatt-inverter, peacefair-pzem-016, schneider-iem3155, senseair-s8, sma-inverter, tuf-2000m, xy-md02; or name a .yaml file made like those in hardware/devices/.',
     ],
   },
   {

@@ -8,7 +8,7 @@ function decoded(options: unknown, input: string | Buffer) {
   // In the middle of a buffer, as records are.
   const within = Buffer.concat([Buffer.from('before'), bytes, Buffer.from('after')])
   const result = createDecoder(decodeOptions.parse(options))?.(within, 6, 6 + bytes.length)
-  if (!result) throw new Error('no decoder')
+  if (!result || 'held' in result) throw new Error('no decoder, or nothing decoded')
   return 'error' in result ? result : { json: JSON.parse(result.value.toString('utf8')), text: result.value.toString('utf8') }
 }
 

@@ -1,6 +1,7 @@
 import { systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { decodeOptions } from '../../src/source/decode/options.ts'
+import { timeOptions } from '../../src/source/device-time.ts'
 import { frameOptions } from '../../src/source/framing/options.ts'
 import { SOURCE_KINDS } from '../../src/source/kinds.ts'
 import { SourceRunner } from '../../src/source/runner.ts'
@@ -24,7 +25,7 @@ export class SourceBench {
   start(
     kindName: string,
     options: object,
-    how: { frame?: object; decode?: unknown; name?: string; stored?: number } = {},
+    how: { frame?: object; decode?: unknown; time?: object; name?: string; stored?: number } = {},
   ): SourceRunner {
     const kind = SOURCE_KINDS.find(each => each.kind === kindName)
     if (!kind) throw new Error(`no kind ${kindName}`)
@@ -34,6 +35,7 @@ export class SourceBench {
       options: kind.options.parse(options),
       frame: how.frame === undefined ? undefined : frameOptions.parse(how.frame),
       decode: decodeOptions.parse(how.decode ?? 'raw'),
+      time: how.time && timeOptions.parse(how.time),
       sink: {
         append: (timeMs, bytes, from, to, headers = []) => {
           if (this.full) return 'full'

@@ -107,3 +107,18 @@ test('while there is no room nothing is lost of what was read, and order stays',
   await until('all four', () => bench.records.length === 4)
   expect(bench.texts).toEqual(['one', 'two', 'three', 'four'])
 })
+
+test('a plug that is pulled while the source is not reading is noticed, and not waited on for ever', async () => {
+  pty = await Pty.open(link)
+  const runner = bench.start('serial', { path: link, gather: '300ms' })
+  await until('it reads', () => runner.status().state === 'reading')
+  pty.write('before\n')
+  await until('a record', () => bench.records.length === 1)
+  // Within the 300 ms in which it gathers.
+  await pty.close()
+  await until('it waits', () => runner.status().state === 'waiting', 10_000)
+  pty = await Pty.open(link)
+  await until('it reads again', () => runner.status().state === 'reading')
+  pty.write('after\n')
+  await until('another record', () => bench.texts.includes('after'))
+})

@@ -24,7 +24,7 @@ export function csvDecoder(columns: readonly string[]): Decoder {
 }
 
 /** Digits are kept as they came: none is rounded, and none makes an infinity. */
-function toJson(field: string): string {
+export function toJson(field: string): string {
   if (NUMBER.test(field)) return field
   const loose = LOOSE_NUMBER.exec(field)
   if (!loose) return field === '' ? 'null' : JSON.stringify(field)

@@ -1,9 +1,13 @@
-import type { Decoded } from './decoder.ts'
+import { readAis } from './ais.ts'
+import { AisGroups } from './ais-groups.ts'
+import type { Decoded, Decoder, OnTrouble } from './decoder.ts'
 
 /*
   Sentence (NMEA 0183, as described in the public gpsd documentation, "NMEA Revealed")
     "$" talker (2) type (3) ("," field)* "*" checksum (2 hexadecimal digits: XOR of all between "$" and "*")
+    "!" begins those whose payload is packed (AIS). A tag block ("\\" … "\\", NMEA 4.10) may stand before either and is passed over.
 */
+const TAG_BLOCK = /^\\[^\\]*\\/
 const SENTENCE = /^[$!]([A-Z]{2}|P)([A-Z0-9]{1,4})((?:,[^,*]*)*)(?:\*([0-9A-Fa-f]{2}))?$/
 
 type Read = (fields: readonly string[]) => Record<string, unknown>
@@ -53,25 +57,59 @@ const TYPES: Readonly<Record<string, Read>> = {
   GLL: f => ({ lat: degrees(f[0], f[1]), lon: degrees(f[2], f[3]), time: time(f[4]), valid: f[5] === 'A' }),
   VTG: f => ({ course_deg: number(f[0]), speed_kn: number(f[4]), speed_kmh: number(f[6]) }),
   HDT: f => ({ heading_deg: number(f[0]) }),
+  ZDA: f => ({ time: time(f[0]), date: f[3] && f[2] && f[1] ? `${f[3]}-${f[2]}-${f[1]}` : null }),
+  DBT: f => ({ depth_m: number(f[2]) }),
+  MTW: f => ({ water_c: number(f[0]) }),
+  VHW: f => ({ heading_deg: number(f[0]), heading_magnetic_deg: number(f[2]), speed_kn: number(f[4]) }),
+  MDA: f => ({
+    pressure_bar: number(f[2]),
+    air_c: number(f[4]),
+    water_c: number(f[6]),
+    humidity_pct: number(f[8]),
+    dew_point_c: number(f[10]),
+    wind_deg: number(f[12]),
+    wind_m_s: number(f[18]),
+  }),
+  ROT: f => ({ turn_deg_min: number(f[0]), valid: f[1] === 'A' }),
   DPT: f => ({ depth_m: number(f[0]), offset_m: number(f[1]) }),
   MWV: f => ({ angle_deg: number(f[0]), reference: f[1] ?? null, speed: number(f[2]), unit: f[3] ?? null, valid: f[4] === 'A' }),
 }
 
-/** NMEA 0183: a sentence becomes a JSON object; types that are not known keep their fields as a list. */
-export function decodeNmea(bytes: Buffer, from: number, to: number): Decoded {
-  const line = bytes.toString('latin1', from, to).trim()
-  const match = SENTENCE.exec(line)
-  if (!match) return { error: 'not an NMEA 0183 sentence' }
-  const [, talker = '', type = '', list = '', checksum] = match
-  if (checksum !== undefined) {
-    const computed = xor(line)
-    if (computed !== Number.parseInt(checksum, 16)) {
-      return { error: `checksum ${checksum.toUpperCase()}, computed ${computed.toString(16).toUpperCase().padStart(2, '0')}` }
+/**
+ * NMEA 0183: a sentence becomes a JSON object; types that are not known keep their fields as a list. An AIS message in several sentences becomes one
+ * object, when its last part has come.
+ */
+export function nmeaDecoder(onTrouble: OnTrouble): Decoder {
+  const groups = new AisGroups(onTrouble)
+  return (bytes, from, to): Decoded => {
+    const line = bytes.toString('latin1', from, to).trim().replace(TAG_BLOCK, '')
+    const match = SENTENCE.exec(line)
+    if (!match) return { error: 'not an NMEA 0183 sentence' }
+    const [, talker = '', type = '', list = '', checksum] = match
+    if (checksum !== undefined) {
+      const computed = xor(line)
+      if (computed !== Number.parseInt(checksum, 16)) {
+        return { error: `checksum ${checksum.toUpperCase()}, computed ${computed.toString(16).toUpperCase().padStart(2, '0')}` }
+      }
     }
+    const fields = list.split(',').slice(1)
+    if (type === 'VDM' || type === 'VDO') return decodeAis(groups, talker, type, fields)
+    const read = TYPES[type]
+    return toJson({ talker, type, ...(read ? read(fields) : { fields }) })
   }
-  const fields = list.split(',').slice(1)
-  const read = TYPES[type]
-  return { value: Buffer.from(JSON.stringify({ talker, type, ...(read ? read(fields) : { fields }) })) }
+}
+
+function decodeAis(groups: AisGroups, talker: string, type: string, fields: readonly string[]): Decoded {
+  const whole = groups.add(fields)
+  if (whole === undefined) return { held: true }
+  if (typeof whole === 'string') return { error: whole }
+  const message = readAis(whole.payload, whole.fill)
+  if (typeof message === 'string') return { error: message }
+  return toJson({ talker, type, ...(fields[3] && { channel: fields[3] }), ...message })
+}
+
+function toJson(value: object): Decoded {
+  return { value: Buffer.from(JSON.stringify(value)) }
 }
 
 /** XOR of all characters between the first and the `*`. */

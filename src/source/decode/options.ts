@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { binaryOptions } from './binary.ts'
+import { wordsOptions } from './words.ts'
 
 const column = z.string().regex(/^[a-z_][a-z0-9_]*$/, 'is not a column name: lower-case letters, digits and _')
 
@@ -6,19 +8,23 @@ const column = z.string().regex(/^[a-z_][a-z0-9_]*$/, 'is not a column name: low
 export const decodeOptions = z
   .union(
     [
-      z.enum(['raw', 'json', 'nmea']),
+      z.enum(['raw', 'json', 'nmea', 'telegram']),
       z.strictObject({
         csv: z.array(column).min(1).max(500).describe('Columns of separated values, in their order; each becomes a field.'),
       }),
+      z.strictObject({ words: wordsOptions.describe('Words with blanks between, by name.') }),
+      z.strictObject({ binary: binaryOptions.describe('Numbers at fixed places of a record.') }),
     ],
-    'has to be raw, json, nmea or { csv: [column, …] }',
+    'has to be raw, json, nmea, telegram, { csv: [column, …] }, { words: … } or { binary: … }',
   )
   .describe(
-    'How a record is read: raw (the bytes as they are), json, nmea (NMEA 0183), or csv with its columns. What cannot be read stays as it came, with a header that says why.',
+    'How a record is read: raw (the bytes as they are), json, nmea (NMEA 0183, with AIS), telegram (smart meters: DSMR, IEC 62056-21), csv with its columns, words with blanks between, or binary numbers. What cannot be read stays as it came, with a header that says why.',
   )
 export type DecodeOptions = z.output<typeof decodeOptions>
 
 /** Columns that a decoder names; empty where it names none. */
 export function columnsOf(decode: DecodeOptions): readonly string[] {
-  return typeof decode === 'object' ? decode.csv : []
+  if (typeof decode !== 'object') return []
+  if ('words' in decode) return decode.words.names
+  return 'binary' in decode ? decode.binary.fields.map(({ name }) => name) : decode.csv
 }

@@ -3,9 +3,11 @@ import type { Framer, FramerHooks } from './framer.ts'
 import type { FrameOptions } from './options.ts'
 import { SilenceFramer } from './silence.ts'
 import { SizedFramer } from './sized.ts'
+import { TelegramFramer } from './telegram.ts'
 
 export function createFramer(options: FrameOptions, hooks: FramerHooks): Framer {
   if (options.delimiter !== undefined) return new DelimiterFramer(options, hooks)
   if (options.silence !== undefined) return new SilenceFramer(options, hooks)
+  if (options.telegram !== undefined) return new TelegramFramer(options, hooks)
   return new SizedFramer(options, hooks)
 }

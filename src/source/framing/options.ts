@@ -38,6 +38,12 @@ export const frameOptions = z
       .optional()
       .describe('A field near the beginning of each record says how long it is.'),
     silence: duration({ min: '1ms', max: '60s' }).optional().describe('A record ends when nothing comes for so long.'),
+    telegram: z
+      .enum(['dsmr', 'iec62056'])
+      .optional()
+      .describe(
+        'Telegrams of meters, from / to the line that begins with !; iec62056 also reads the block check after STX … ETX.',
+      ),
     max_bytes: z
       .int()
       .min(1)
@@ -51,8 +57,10 @@ export const frameOptions = z
   })
   .refine(
     options =>
-      [options.delimiter, options.length, options.length_field, options.silence].filter(each => each !== undefined).length === 1,
-    'needs exactly one of `delimiter`, `length`, `length_field` and `silence`',
+      [options.delimiter, options.length, options.length_field, options.silence, options.telegram].filter(
+        each => each !== undefined,
+      ).length === 1,
+    'needs exactly one of `delimiter`, `length`, `length_field`, `silence` and `telegram`',
   )
 export type FrameOptions = z.output<typeof frameOptions>
 

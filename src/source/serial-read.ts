@@ -1,0 +1,43 @@
+import { type ReadPosition, read } from 'node:fs'
+import { LinuxPortBinding } from '@serialport/bindings-cpp'
+import { unixRead } from '@serialport/bindings-cpp/dist/unix-read.js'
+
+/*
+  @serialport/bindings-cpp 13.0.0 reads again, and again, when a read brings nothing: of a port whose plug was pulled while nobody waited for it, every
+  read brings nothing, so that it never returns and keeps a processor busy. Here a read that brings nothing ends the port.
+*/
+
+interface ReadablePort {
+  read(buffer: Buffer, offset: number, length: number): Promise<{ bytesRead: number }>
+}
+
+/** Reads what is there, waiting for the first byte; rejects when the port is gone. */
+export async function readPort(port: ReadablePort, buffer: Buffer): Promise<number> {
+  if (!(port instanceof LinuxPortBinding)) return (await port.read(buffer, 0, buffer.length)).bytesRead
+  const { bytesRead } = await unixRead({
+    binding: port,
+    buffer,
+    offset: 0,
+    length: buffer.length,
+    fsReadAsync: readOrEnd as FsRead,
+  })
+  return bytesRead
+}
+
+type FsRead = NonNullable<Parameters<typeof unixRead>[0]['fsReadAsync']>
+
+function readOrEnd(
+  fd: number,
+  buffer: NodeJS.ArrayBufferView,
+  offset: number,
+  length: number,
+  position: ReadPosition | null,
+): Promise<{ bytesRead: number; buffer: NodeJS.ArrayBufferView }> {
+  return new Promise((resolve, reject) =>
+    read(fd, buffer, offset, length, position, (error, bytesRead) => {
+      if (error) reject(error)
+      else if (bytesRead === 0) reject(new Error('the port has ended'))
+      else resolve({ bytesRead, buffer })
+    }),
+  )
+}

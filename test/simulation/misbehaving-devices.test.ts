@@ -1,0 +1,150 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import type { DeviceModel } from '../../hardware/simulators/device-model.ts'
+import { Mischief, type MischiefOptions, type Misdeed, WELL_BEHAVED } from '../../hardware/simulators/mischief.ts'
+import { MODELS } from '../../hardware/simulators/models.ts'
+import { startSerialSimulator } from '../../hardware/simulators/serial-simulator.ts'
+import type { MischievousSimulator } from '../../hardware/simulators/simulator.ts'
+import { startTcpSimulator } from '../../hardware/simulators/tcp-simulator.ts'
+import type { SourceRunner } from '../../src/source/runner.ts'
+import { SourceBench, type Taken } from '../source/harness.ts'
+import { seedOfRun } from '../support/random.ts'
+import { until } from '../support/until.ts'
+
+const SEED = seedOfRun('misbehaving devices')
+const MISDEEDS: readonly Misdeed[] = ['noise', 'drop', 'garble', 'lag', 'restart']
+const PER_SECOND = 50
+/** A model that speaks by itself or is asked by a source that is there; the scale's asking is tested with its source. */
+const READ = MODELS.filter(({ name }) => name !== 'scale')
+/** What has a checksum: what was spoilt on the way makes no reading. */
+const CHECKED = new Set(['gps', 'ais', 'dsmr', 'modbus-rtu'])
+
+let folder: string
+const running: Session[] = []
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'headrace-simulated-'))
+})
+afterEach(async () => {
+  for (const session of running.splice(0)) await session.end()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** A device, and the source that its own YAML describes. */
+class Session {
+  readonly bench = new SourceBench()
+  readonly device: MischievousSimulator
+  readonly runner: SourceRunner
+
+  private constructor(model: DeviceModel, device: MischievousSimulator) {
+    this.device = device
+    const { frame, decode, time, ...kind } = parse(model.yaml(device.path)) as Record<string, object>
+    const [[kindName, options] = ['', {}]] = Object.entries(kind)
+    const quick = kindName === 'modbus' ? { every: '20ms', timeout: '100ms' } : {}
+    const how = { ...(frame && { frame }), decode, ...(time && { time }) }
+    this.runner = this.bench.start(kindName, { ...options, ...quick }, how)
+    running.push(this)
+  }
+
+  static async start(name: string, what: string, mischief: Partial<MischiefOptions>): Promise<Session> {
+    const model = READ.find(each => each.name === name)
+    if (!model) throw new Error(`no model ${name}`)
+    const all = { ...WELL_BEHAVED, seed: SEED, ...mischief }
+    const link = join(folder, `${name}-${what}`)
+    const device =
+      name === 'modbus-tcp'
+        ? await startTcpSimulator(model, { mischief: all })
+        : await startSerialSimulator(model, { link, perSecond: PER_SECOND, mischief: all })
+    return new Session(model, device)
+  }
+
+  /** Records that were decoded. */
+  get good(): Taken[] {
+    return this.bench.records.filter(({ headers }) => headers['decode_error'] === undefined)
+  }
+
+  /** What was counted; a sentence without a date is no trouble. */
+  get troubles(): number {
+    const { trouble, decode_errors } = this.runner.status()
+    const counted = Object.entries(trouble).filter(([what]) => what !== 'no event time in a record')
+    return counted.reduce((sum, [, count]) => sum + count, decode_errors)
+  }
+
+  async end(): Promise<void> {
+    await this.bench.end()
+    await this.device.stop()
+  }
+}
+
+/** Whether a record is one that this device can have meant. */
+function isPlausible(name: string, { text }: Taken): boolean {
+  const record = JSON.parse(text) as Record<string, number>
+  switch (name) {
+    case 'gps':
+      return record['lat'] === 50.5
+    case 'ais':
+      return [477553000, 369190000, 338087471].includes(record['mmsi'] ?? 0)
+    case 'dsmr':
+      return (record['l1_voltage_v'] ?? 0) > 227 && (record['l1_voltage_v'] ?? 0) < 233
+    default:
+      return (record['voltage_v'] ?? 0) > 227 && (record['voltage_v'] ?? 0) < 233
+  }
+}
+
+/** How likely a misdeed is for a message: a device that starts anew does so about once in two seconds, however much it says. */
+const MESSAGES_PER_ROUND: Readonly<Record<string, number>> = { gps: 2, ais: 4 }
+const likelihood = (name: string, misdeed: Misdeed) =>
+  misdeed === 'restart' ? 0.5 / (PER_SECOND * (MESSAGES_PER_ROUND[name] ?? 1)) : 0.2
+
+describe.each(READ.map(({ name }) => name))('%s', name => {
+  test('behaves well: every record is read, nothing is counted', async () => {
+    const session = await Session.start(name, 'well', {})
+    await until('ten records', () => session.bench.records.length >= 10)
+    expect(session.troubles).toBe(0)
+    if (name !== 'line') for (const record of session.bench.records) expect(isPlausible(name, record)).toBe(true)
+  })
+
+  test('misbehaves in each way: what it spoils is counted or kept as it came, and reading goes on', async () => {
+    await Promise.all(
+      MISDEEDS.map(async misdeed => {
+        const session = await Session.start(name, misdeed, { [misdeed]: likelihood(name, misdeed), lagMs: 200 })
+        await until(
+          `${misdeed}: it has misbehaved`,
+          () => session.device.misdeeds[misdeed] >= (misdeed === 'restart' ? 1 : 4),
+          60_000,
+        )
+        const before = session.good.length
+        await until(`${misdeed}: it is read still`, () => session.good.length >= before + 5, 60_000)
+        if (CHECKED.has(name)) for (const record of session.good) expect(isPlausible(name, record)).toBe(true)
+        if (isCounted(name, misdeed)) await until(`${misdeed}: it was counted`, () => session.troubles > 0)
+        if (misdeed === 'lag' && !name.startsWith('modbus')) expect(session.troubles).toBe(0)
+      }),
+    )
+  })
+})
+
+/** A number that is garbled where there is no checksum is a number like any other; a late line is a line; a plug that was pulled is said in the state. */
+function isCounted(name: string, misdeed: Misdeed): boolean {
+  if (misdeed === 'lag' || misdeed === 'restart' || name === 'modbus-tcp') return false
+  return name !== 'line' || misdeed === 'noise'
+}
+
+test('the same seed misbehaves in the same way; another one does not', () => {
+  const spoil = (seed: number) => {
+    const mischief = new Mischief({ seed, noise: 0.3, drop: 0.3, garble: 0.3, lag: 0.3, lagMs: 100, restart: 0.1 })
+    return Array.from({ length: 50 }, () => mischief.spoil(Buffer.from('a message')))
+  }
+  expect(spoil(7)).toEqual(spoil(7))
+  expect(spoil(7)).not.toEqual(spoil(8))
+})
+
+test('a scale answers what it is asked, and says of anything else that it is an error', () => {
+  const scale = MODELS.find(({ name }) => name === 'scale')
+  expect(scale?.answer?.(Buffer.from('SI'))).toBeUndefined()
+  const answered = scale?.answer?.(Buffer.from('SI\r\nX\r\n'))
+  expect(answered?.reply?.toString()).toMatch(/^S S +\d+\.\d\d g\r\n$/)
+  expect(answered?.taken).toBe(4)
+  expect(scale?.answer?.(Buffer.from('X\r\n'))?.reply?.toString()).toBe('ES\r\n')
+})
