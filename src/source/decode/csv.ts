@@ -5,6 +5,9 @@ const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 /** Leading zeros and signs that devices write and JSON does not know. */
 const LOOSE_NUMBER = /^[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?$/
 
+/** One field, up to the comma or the end that follows it. */
+const FIELD = /(?:"((?:[^"]|"")*)"|[^,"]*)(?=,|$)/y
+
 /** Comma-separated values (RFC 4180) with known columns: one line becomes a JSON object. */
 export function csvDecoder(columns: readonly string[]): Decoder {
   const names = columns.map((column, index) => `${index === 0 ? '{' : ','}"${column}":`)
@@ -28,15 +31,13 @@ function toJson(field: string): string {
 /** The fields of a line in which some are quoted; as text, what is wrong with it. */
 function splitQuoted(line: string): string[] | string {
   const fields: string[] = []
-  const field = /(?:^|,)(?:"((?:[^"]|"")*)"|([^,"]*))(?=,|$)/gy
-  let at = 0
-  while (at <= line.length) {
-    field.lastIndex = at
-    const match = field.exec(line)
+  for (let at = 0; at <= line.length; at++) {
+    FIELD.lastIndex = at
+    const match = FIELD.exec(line)
     if (!match) return 'a quote is not closed, or stands in the middle of a value'
-    fields.push(match[1] === undefined ? (match[2] ?? '') : match[1].replaceAll('""', '"'))
-    at = field.lastIndex
-    if (at >= line.length) break
+    fields.push(match[1] === undefined ? match[0] : match[1].replaceAll('""', '"'))
+    // What follows is a comma, or the end; behind the comma comes another field, be it empty.
+    at = FIELD.lastIndex
   }
   return fields
 }

@@ -1,5 +1,5 @@
 import type { Framer, FramerHooks } from './framer.ts'
-import { delimiterBytes, type FrameOptions } from './options.ts'
+import { escapedBytes, type FrameOptions } from './options.ts'
 
 /*
   record = bytes without the delimiter
@@ -24,7 +24,7 @@ export class DelimiterFramer implements Framer {
   #over = false
 
   constructor(options: FrameOptions, hooks: FramerHooks) {
-    this.#delimiter = delimiterBytes(options.delimiter ?? '\n')
+    this.#delimiter = escapedBytes(options.delimiter ?? '\n')
     this.#maxBytes = options.max_bytes
     this.#keepBeginning = options.oversize === 'truncate'
     this.#hooks = hooks
