@@ -137,7 +137,8 @@ export class SourceRunner {
       interrupted: () => this.#framer?.interrupted(),
       stored: () => sink.stored(),
       state: (state, reason) => this.#enter(state, reason),
-      trouble: what => this.#count(what),
+      trouble: (what, times) => this.#count(what, times),
+      recordsRead: () => this.#read,
       recordsStored: () => sink.recordsStored(),
       recordsBuffered: () => sink.recordsBuffered(),
     }
@@ -192,8 +193,8 @@ export class SourceRunner {
     this.#options.log.info({ source: sourceKey(this.#options.id), state, reason }, 'source')
   }
 
-  #count(what: string): void {
+  #count(what: string, times = 1): void {
     const name = this.#trouble.has(what) || this.#trouble.size < TROUBLES_MAX ? what : 'other'
-    this.#trouble.set(name, (this.#trouble.get(name) ?? 0) + 1)
+    this.#trouble.set(name, (this.#trouble.get(name) ?? 0) + times)
   }
 }

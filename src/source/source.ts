@@ -27,7 +27,9 @@ export interface SourceContext {
   stored(): Promise<void>
   state(state: SourceState, reason?: string): void
   /** Counts something that went wrong but did not end the source (a garbled answer, an overrun). */
-  trouble(what: string): void
+  trouble(what: string, times?: number): void
+  /** Records that came out of what was handed on since the start: tells whether a device that was asked has answered. */
+  recordsRead(): number
   /** How many records of this source were ever stored on this gateway: where a source that can give its records again goes on. */
   recordsStored(): number
   /** Records that are buffered and not yet in the log. */
@@ -51,6 +53,8 @@ export interface SourceKind<Options = unknown> {
   /** The key in a pipeline file: `serial: { … }`. */
   readonly kind: string
   readonly summary: string
+  /** What a person should know beside the options, such as what of it could be tried on fixtures only. */
+  readonly notes?: string
   readonly options: z.ZodType<Options>
   /** `stream`: bytes that want framing. `messages`: whole messages. */
   readonly gives: 'stream' | 'messages'

@@ -5,6 +5,7 @@ import { frameOptions } from '../../src/source/framing/options.ts'
 import { SOURCE_KINDS } from '../../src/source/kinds.ts'
 import { SourceRunner } from '../../src/source/runner.ts'
 import { SharedParts } from '../../src/source/shared-parts.ts'
+import type { SourceKind } from '../../src/source/source.ts'
 
 export interface Taken {
   readonly text: string
@@ -22,11 +23,11 @@ export class SourceBench {
   #roomCalls: (() => void)[] = []
 
   start(
-    kindName: string,
+    kindName: string | SourceKind,
     options: object,
     how: { frame?: object; decode?: unknown; name?: string; stored?: number } = {},
   ): SourceRunner {
-    const kind = SOURCE_KINDS.find(each => each.kind === kindName)
+    const kind = typeof kindName === 'string' ? SOURCE_KINDS.find(each => each.kind === kindName) : kindName
     if (!kind) throw new Error(`no kind ${kindName}`)
     const runner = new SourceRunner({
       id: { gateway: 'gw-1', source: how.name ?? 'source-1' },
