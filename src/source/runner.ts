@@ -79,13 +79,7 @@ export class SourceRunner {
     this.#options = options
     this.#decoder = createDecoder(options.decode)
     this.#stripReturn = options.frame === undefined
-    if (options.kind.gives === 'stream') {
-      this.#framer = createFramer(options.frame ?? DEFAULT_FRAME, {
-        onFrame: (bytes, from, to, timeMs) => this.#record(bytes, from, to, timeMs),
-        onTrouble: what => this.#count(what),
-        clock: options.clock,
-      })
-    }
+    this.#framer = options.kind.gives === 'stream' ? this.#newFramer() : undefined
     this.#source = options.kind.open(options.options, this.#context())
   }
 
@@ -130,6 +124,16 @@ export class SourceRunner {
         this.#framer?.push(chunk, receivedMs)
         return this.#held.length === 0
       },
+      stream: () => {
+        const framer = this.#newFramer()
+        return {
+          bytes: (chunk, receivedMs) => {
+            framer.push(chunk, receivedMs)
+            return this.#held.length === 0
+          },
+          interrupted: () => framer.interrupted(),
+        }
+      },
       message: (value, timeMs, headers) => {
         this.#value(value, 0, value.length, timeMs, headers)
         return this.#held.length === 0
@@ -142,6 +146,14 @@ export class SourceRunner {
       recordsStored: () => sink.recordsStored(),
       recordsBuffered: () => sink.recordsBuffered(),
     }
+  }
+
+  #newFramer(): Framer {
+    return createFramer(this.#options.frame ?? DEFAULT_FRAME, {
+      onFrame: (bytes, from, to, timeMs) => this.#record(bytes, from, to, timeMs),
+      onTrouble: what => this.#count(what),
+      clock: this.#options.clock,
+    })
   }
 
   #record(bytes: Buffer, from: number, to: number, timeMs: number): void {

@@ -8,6 +8,9 @@ import type { SharedParts } from './shared-parts.ts'
 /** What a source is doing now, as `status` shows it. */
 export type SourceState = 'starting' | 'waiting' | 'reading' | 'blocked' | 'stopped'
 
+/** One stream among several of a source, such as a connection: framed apart from the others. */
+export type SourceStream = Pick<SourceContext, 'bytes' | 'interrupted'>
+
 /** What a source may use; it never sees the buffer, the link or the clock of the machine. */
 export interface SourceContext {
   readonly source: SourceId
@@ -19,6 +22,8 @@ export interface SourceContext {
    * clock's time at which they were read. Returns false where the buffer is full and the source has to stop reading until `resume` is called.
    */
   bytes(chunk: Buffer, receivedMs: number): boolean
+  /** A stream of its own, for sources that read several at once. */
+  stream(): SourceStream
   /** Hands on one whole message, which is decoded but not framed. Same answer as {@link bytes}. */
   message(value: Buffer, timeMs: number, headers?: readonly RecordHeader[]): boolean
   /** The stream broke off: what is half read is not to be joined with what comes after. */
