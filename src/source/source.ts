@@ -25,7 +25,9 @@ export interface SourceContext {
   /** A stream of its own, for sources that read several at once. */
   stream(): SourceStream
   /** Hands on one whole message, which is decoded but not framed. Same answer as {@link bytes}. */
-  message(value: Buffer, timeMs: number, headers?: readonly RecordHeader[]): boolean
+  message(value: Buffer, timeMs: number, headers?: readonly RecordHeader[], bookmark?: string): boolean
+  /** The bookmark of the newest record that is on disk: it was stored in one transaction with it. Where a source that can be asked again goes on. */
+  bookmark(): string | undefined
   /** The stream broke off: what is half read is not to be joined with what comes after. */
   interrupted(): void
   /** Resolves when all that was handed on before is on disk: for devices that are told that their reading was taken. */
