@@ -1,3 +1,6 @@
+import { directory } from './directory.ts'
+import { exec } from './exec.ts'
+import { file } from './file.ts'
 import { generator } from './generator.ts'
 import { modbus } from './modbus.ts'
 import { serial } from './serial.ts'
@@ -7,4 +10,4 @@ import { udp } from './udp.ts'
 import { unix } from './unix.ts'
 
 /** Every kind of source; a new one is one file and one line here. */
-export const SOURCE_KINDS: readonly SourceKind[] = [serial, modbus, tcp, udp, unix, generator]
+export const SOURCE_KINDS: readonly SourceKind[] = [serial, modbus, tcp, udp, unix, file, directory, exec, generator]

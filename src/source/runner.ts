@@ -156,6 +156,10 @@ export class SourceRunner {
             return this.#held.length === 0
           },
           interrupted: () => framer.interrupted(),
+          ended: () => {
+            if (framer.end) framer.end(clock.wallMs())
+            else framer.interrupted()
+          },
         }
       },
       message: (value, timeMs, headers, bookmark) => {

@@ -9,7 +9,10 @@ import type { SharedParts } from './shared-parts.ts'
 export type SourceState = 'starting' | 'waiting' | 'reading' | 'blocked' | 'stopped'
 
 /** One stream among several of a source, such as a connection: framed apart from the others. */
-export type SourceStream = Pick<SourceContext, 'bytes' | 'interrupted'>
+export interface SourceStream extends Pick<SourceContext, 'bytes' | 'interrupted'> {
+  /** The stream has come to its proper end: what is left is a record too, where the framing allows. */
+  ended(): void
+}
 
 /** What a source may use; it never sees the buffer, the link or the clock of the machine. */
 export interface SourceContext {

@@ -49,6 +49,12 @@ export class DelimiterFramer implements Framer {
     this.#startAnew()
   }
 
+  end(receivedMs: number): void {
+    if (this.#over) this.#passOver(receivedMs)
+    else if (this.#heldBytes > 0) this.#frame(this.#held, 0, this.#heldBytes, receivedMs)
+    this.#startAnew()
+  }
+
   /** Looks for the end of the held record; gives where the next begins in `chunk`, or −1 where it has not ended. */
   #finishHeld(chunk: Buffer, receivedMs: number): number {
     const tail = this.#tail.length
