@@ -55,7 +55,8 @@ function sections(schema: Schema, path: string): string[] {
   })
   const table = ['| option | | unless set | |', '| --- | --- | --- | --- |', ...rows].join('\n')
   const inner = properties.flatMap(([name, option]) => innerSections(option, path === '' ? name : `${path}.${name}`))
-  return [...(path === '' ? [] : [`### \`${path}\``]), table, ...inner]
+  const notes = SOURCE_KINDS.find(({ kind }) => path === `sources.<name>.kind: ${kind}`)?.notes
+  return [...(path === '' ? [] : [`### \`${path}\``]), table, ...(notes === undefined ? [] : [notes]), ...inner]
 }
 
 function innerSections(option: Schema, path: string): string[] {

@@ -1,5 +1,6 @@
-import { type ASTNode, Environment } from '@marcbachmann/cel-js'
+import type { ASTNode, Environment } from '@marcbachmann/cel-js'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { EXPRESSION_LENGTH_MAX, expressionEnvironment } from '../runtime/expression.ts'
 import { FieldWindow } from './field-window.ts'
 
 /** The aggregates that a condition may ask of a field; the same list checks, evaluates and documents. */
@@ -27,25 +28,10 @@ export interface Condition {
   values(windows: ReadonlyMap<string, FieldWindow>): Record<string, number>
 }
 
-/** How deep and how long an expression may be; a person writes neither. */
-const CONDITION_LENGTH_MAX = 2_000
-
 function environment(): Environment {
-  const cel = new Environment({ unlistedVariablesAreDyn: true })
+  const cel = expressionEnvironment()
   cel.registerType('Field', FieldWindow)
   for (const [name, aggregate] of Object.entries(AGGREGATES)) cel.registerFunction(`${name}(Field): double`, aggregate)
-  // CEL has neither arithmetic nor equality between double and int; a person writes `avg(x) + 1 == 5` and means it.
-  cel.registerOperator('double == int', (a: number, b: bigint) => a === Number(b))
-  const arithmetic = {
-    '+': (a: number, b: number) => a + b,
-    '-': (a: number, b: number) => a - b,
-    '*': (a: number, b: number) => a * b,
-    '/': (a: number, b: number) => a / b,
-  }
-  for (const [sign, apply] of Object.entries(arithmetic)) {
-    cel.registerOperator(`double ${sign} int`, (a: number, b: bigint) => apply(a, Number(b)))
-    cel.registerOperator(`int ${sign} double`, (a: bigint, b: number) => apply(Number(a), b))
-  }
   return cel
 }
 
@@ -54,8 +40,8 @@ function environment(): Environment {
  * Throws `config_invalid` with the place in the expression.
  */
 export function compileCondition(text: string): Condition {
-  if (text.length > CONDITION_LENGTH_MAX) {
-    throw new HeadraceError('config_invalid', `the condition has ${text.length} characters; ${CONDITION_LENGTH_MAX} are allowed`)
+  if (text.length > EXPRESSION_LENGTH_MAX) {
+    throw new HeadraceError('config_invalid', `the condition has ${text.length} characters; ${EXPRESSION_LENGTH_MAX} are allowed`)
   }
   const cel = environment()
   let evaluate: ReturnType<Environment['parse']>

@@ -34,8 +34,9 @@ export class BufferIndex {
   }
 
   /** Takes over what the database holds; sources that are known already keep what they are. */
-  load({ sources, cut, uncut }: Opened): void {
+  load({ sources, cut, uncut, bookmarks }: Opened): void {
     for (const row of sources) if (!this.#byId.has(row.id)) this.#addKnown(row)
+    for (const { source, token } of bookmarks) Object.assign(this.#byId.get(source) ?? {}, { bookmark: token })
     for (const { id, source, first, count, bytes, timeMs } of cut) {
       if (first !== null) this.#byId.get(source)?.addCut({ id, first, count, bytes, timeMs })
     }

@@ -37,9 +37,20 @@ export interface Inlet {
   readonly source: string
   /**
    * Takes a record: `bytes[from, to)` are copied at once. Stored after the next commit, see {@link stored}.
+   * `bookmark`: where the source goes on reading behind this record; it is on disk in the very transaction that has the record. `null`: this record
+   * is stored in one transaction with the one that comes next, which is appended in the same tick.
    * `full`: nothing was taken, because the source's policy is `block` and there is no room: stop reading until {@link onRoom}.
    */
-  append(timeMs: number, bytes: Buffer, from: number, to: number, headers?: readonly RecordHeader[]): 'taken' | 'dropped' | 'full'
+  append(
+    timeMs: number,
+    bytes: Buffer,
+    from: number,
+    to: number,
+    headers?: readonly RecordHeader[],
+    bookmark?: string | null,
+  ): 'taken' | 'dropped' | 'full'
+  /** The last bookmark that is on disk. */
+  readonly bookmark: string | undefined
   /** Resolves when all that was taken before this call is on disk (COMMIT has returned). */
   stored(): Promise<void>
   /** Calls once, when there is room again after `full`. */

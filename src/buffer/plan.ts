@@ -110,7 +110,10 @@ export class Plan {
       const step = insertStep(source, block, { cut, likely, gap })
       this.steps.push({
         step,
-        done: result => this.#inserted(source, result),
+        done: result => {
+          source.bookmark = block.bookmark ?? source.bookmark
+          this.#inserted(source, result)
+        },
         failed: () => {
           block.plain = step.plain as Buffer
         },
@@ -389,9 +392,14 @@ function insertStep(
   block: PendingBlock,
   as: { cut: BatchIdentity | undefined; likely: BatchIdentity | undefined; gap: Gap | undefined },
 ): Extract<Step, { kind: 'insert' }> {
-  const { plain, count, baseTimeMs, lastTimeMs } = block
+  const { plain, count, baseTimeMs, lastTimeMs, bookmark } = block
   const { cut, likely, gap } = as
-  const identity = { ...(cut && { cut }), ...(likely && { likely }), ...(gap && { gap }) }
+  const identity = {
+    ...(cut && { cut }),
+    ...(likely && { likely }),
+    ...(gap && { gap }),
+    ...(bookmark !== undefined && { bookmark }),
+  }
   return { kind: 'insert', source: source.id, plain, count, baseTimeMs, lastTimeMs, ...identity }
 }
 

@@ -1,10 +1,12 @@
 /** Kept in the file's `user_version`; a file of a newer one is refused. */
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 2
 
 /**
  * block: in the order of writing, without a second index: each index costs about half again of the flash. `first` is NULL while the block is uncut
  * (its data is a block of block-codec.ts); in a cut one it is the sequence of its first record, and the data is a RecordBatch. `time_ms` is
  * the event time of the last record.
+ *
+ * bookmark: where a source that can be asked again goes on reading, in its own words; written with the records that it was read with.
  *
  * source: what cannot be told from the blocks. `next` and `settled` are brought up to date when blocks go, and now and then.
  */
@@ -14,4 +16,10 @@ export const SCHEMA = `
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, topic TEXT NOT NULL, next INTEGER NOT NULL, settled INTEGER NOT NULL,
     assignment TEXT, frozen TEXT, head_gap TEXT, tail_gap TEXT
   ) STRICT;
+  CREATE TABLE bookmark (source INTEGER PRIMARY KEY, token TEXT NOT NULL) STRICT;
 `
+
+/** What brings a file of an older version up to the next one, by the version that it has. */
+export const MIGRATIONS: Readonly<Record<number, string>> = {
+  1: 'CREATE TABLE bookmark (source INTEGER PRIMARY KEY, token TEXT NOT NULL) STRICT',
+}

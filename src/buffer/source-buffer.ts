@@ -40,6 +40,8 @@ export interface PendingBlock {
   readonly lastTimeMs: number
   /** Some of its times may change when it is cut. */
   readonly hasUnsetTimes: boolean
+  /** That of the last record in it that has one. */
+  readonly bookmark: string | undefined
 }
 
 export interface CutRow {
@@ -101,6 +103,12 @@ export class SourceBuffer implements Inlet {
   readonly ready: CutBatch[] = []
   readonly pending: PendingBlock[] = []
   pendingBytes = 0
+  /** On disk, with all that was read up to it. */
+  bookmark: string | undefined
+  /** Of the block that is being filled. */
+  #newBookmark: string | undefined
+  /** What was appended last belongs together with what comes next: both are in one block, or neither is. */
+  #isWithinGroup = false
   /** Blocks are pending for which there was no room: what comes after them is gathered until there is. */
   waitsForRoom = false
   #builder = new BlockBuilder()
@@ -133,12 +141,21 @@ export class SourceBuffer implements Inlet {
     from: number,
     to: number,
     headers?: readonly RecordHeader[],
+    bookmark?: string | null,
   ): 'taken' | 'dropped' | 'full' {
-    if (to - from > VALUE_BYTES_MAX) return this.#give(timeMs, 'buffer_full')
+    const isFirstOfGroup = !this.#isWithinGroup
+    this.#isWithinGroup = bookmark === null
+    if (to - from > VALUE_BYTES_MAX) {
+      // What of its group is there already must not be read again.
+      if (typeof bookmark === 'string' && this.isFilling) this.#newBookmark = bookmark
+      return this.#give(timeMs, 'buffer_full')
+    }
     if (
-      this.pendingBytes + this.#builder.sizeBytes > PENDING_BYTES_PER_SOURCE_MAX ||
-      this.#hooks.pending.bytes > PENDING_BYTES_MAX
+      isFirstOfGroup &&
+      (this.pendingBytes + this.#builder.sizeBytes > PENDING_BYTES_PER_SOURCE_MAX ||
+        this.#hooks.pending.bytes > PENDING_BYTES_MAX)
     ) {
+      this.#isWithinGroup = false
       if (this.settings.whenFull === 'block') return 'full'
       return this.#give(timeMs, 'buffer_full')
     }
@@ -155,8 +172,10 @@ export class SourceBuffer implements Inlet {
     }
     const builder = this.#builder
     builder.append(timeMs, bytes, from, to, headers)
+    if (typeof bookmark === 'string') this.#newBookmark = bookmark
     this.#taken += 1
     if (builder.count === 1) this.#hooks.onPending(this)
+    if (this.#isWithinGroup) return 'taken'
     if (builder.count >= BLOCK_RECORDS_MAX || builder.sizeBytes >= BLOCK_BYTES_MAX) this.flush()
     return 'taken'
   }
@@ -187,8 +206,17 @@ export class SourceBuffer implements Inlet {
     if (builder.count === 0) return
     const { count, baseTimeMs, lastTimeMs } = builder
     const plain = builder.take()
-    this.pending.push({ plain, bytes: plain.length, count, baseTimeMs, lastTimeMs, hasUnsetTimes: this.#hasUnsetTimes })
+    this.pending.push({
+      plain,
+      bytes: plain.length,
+      count,
+      baseTimeMs,
+      lastTimeMs,
+      hasUnsetTimes: this.#hasUnsetTimes,
+      bookmark: this.#newBookmark,
+    })
     this.#hasUnsetTimes = false
+    this.#newBookmark = undefined
     this.pendingBytes += plain.length
     this.#hooks.pending.bytes += plain.length
     // As large as the last one, and a little: sources go on as they did.

@@ -8,7 +8,7 @@ import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { isBatch, sealBlock, visitBlock, visitPlain } from './block-codec.ts'
 import { writeDurably } from './durable-file.ts'
 import { type ClockAtCut, settleTime, timeMax } from './event-time.ts'
-import { SCHEMA, SCHEMA_VERSION } from './schema.ts'
+import { MIGRATIONS, SCHEMA, SCHEMA_VERSION } from './schema.ts'
 import { WrittenBytes } from './written-bytes.ts'
 
 /** Pages of the write-ahead log after which it is brought into the database. */
@@ -52,6 +52,8 @@ export type Step =
       readonly cut?: BatchIdentity
       readonly likely?: BatchIdentity
       readonly gap?: Gap
+      /** Where the source goes on reading behind these records. */
+      readonly bookmark?: string
     }
   /** Uncut blocks become one batch. Records that cannot be read any more are said in its gap. */
   | {
@@ -121,6 +123,7 @@ export interface Opened {
   readonly sources: readonly SourceRow[]
   readonly cut: readonly BlockRow[]
   readonly uncut: readonly UncutTotal[]
+  readonly bookmarks: readonly { readonly source: number; readonly token: string }[]
   readonly disk: StoreDisk
 }
 
@@ -165,9 +168,10 @@ export class Store implements StoreCalls {
         },
       )
     }
-    if (version === 0) {
+    if (version < SCHEMA_VERSION) {
       this.#db.transaction(() => {
-        this.#db.exec(SCHEMA)
+        if (version === 0) this.#db.exec(SCHEMA)
+        else for (let from = version; from < SCHEMA_VERSION; from++) this.#db.exec(MIGRATIONS[from] ?? '')
         this.#db.pragma(`user_version = ${SCHEMA_VERSION}`)
       })()
     }
@@ -183,7 +187,8 @@ export class Store implements StoreCalls {
 
   /** Everything but the data: what the index in memory is made from. */
   opened(): Opened {
-    return { sources: this.#sql.sources.all(), cut: this.#sql.cut.all(), uncut: this.#sql.uncut.all(), disk: this.#disk() }
+    const { sources, cut, uncut, bookmarks } = this.#sql
+    return { sources: sources.all(), cut: cut.all(), uncut: uncut.all(), bookmarks: bookmarks.all(), disk: this.#disk() }
   }
 
   commit({ steps, marks, clock }: Commit): CommitResult {
@@ -244,6 +249,7 @@ export class Store implements StoreCalls {
 
   #insert(step: Extract<Step, { kind: 'insert' }>): StepResult {
     const plain = Buffer.from(step.plain.buffer, step.plain.byteOffset, step.plain.byteLength)
+    if (step.bookmark !== undefined) this.#sql.bookmark.run(step.source, step.bookmark)
     const identity = step.cut ?? step.likely
     if (!identity) {
       const data = sealBlock(plain, step.count, step.baseTimeMs)
@@ -409,6 +415,8 @@ function statements(db: Database.Database) {
     insert: db.prepare('INSERT INTO block (source, first, count, time_ms, data) VALUES (?, ?, ?, ?, ?)'),
     forget: db.prepare('DELETE FROM block WHERE id = ?'),
     adopt: db.prepare('UPDATE block SET first = ? WHERE id = ?'),
+    bookmarks: db.prepare<[], { source: number; token: string }>('SELECT source, token FROM bookmark'),
+    bookmark: db.prepare('INSERT INTO bookmark VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET token = excluded.token'),
     headGap: db.prepare('UPDATE source SET head_gap = ? WHERE id = ?'),
     source: db.prepare(
       `INSERT INTO source VALUES (@id, @name, @topic, @next, @settled, @assignment, @frozen, @head_gap, @tail_gap)

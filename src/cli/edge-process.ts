@@ -16,6 +16,8 @@ import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { SourceRunner } from '../source/runner.ts'
 import { SharedParts } from '../source/shared-parts.ts'
+import type { StepCounts } from '../source/steps/chain.ts'
+import { chosenSteps } from '../source/steps/options.ts'
 import { controlPath } from './state-paths.ts'
 import { readTlsMaterial } from './tls-material.ts'
 import { VERSION } from './version.ts'
@@ -38,6 +40,9 @@ export interface EdgeSourceStatus {
   readonly reason: string | null
   readonly read: number
   readonly decode_errors: number
+  readonly trouble: Readonly<Record<string, number>>
+  /** What each step between source and buffer has withheld. */
+  readonly steps: readonly StepCounts[]
   readonly dropped: number
   readonly next: number
   readonly settled: number
@@ -162,6 +167,8 @@ export class EdgeProcess {
           reason: isFrozen ? (lane.reason ?? null) : (running?.reason ?? null),
           read: running?.read ?? 0,
           decode_errors: running?.decode_errors ?? 0,
+          trouble: running?.trouble ?? {},
+          steps: running?.steps ?? [],
           dropped: entry ? this.#buffer.inlet(outlet.source).counts().dropped : 0,
           next: outlet.next,
           settled: outlet.settled,
@@ -231,8 +238,10 @@ function runnerOf(
     frame: config.frame,
     decode: config.decode ?? 'raw',
     time: config.time,
+    steps: chosenSteps(config.steps),
     sink: {
-      append: (timeMs, bytes, from, to, headers) => inlet.append(timeMs, bytes, from, to, headers),
+      append: (timeMs, bytes, from, to, headers, bookmark) => inlet.append(timeMs, bytes, from, to, headers, bookmark),
+      bookmark: () => inlet.bookmark,
       stored: () => inlet.stored(),
       onRoom: call => inlet.onRoom(call),
       recordsStored: () => (outlet?.settled ?? 0) + buffered(),

@@ -6,8 +6,10 @@ import { NAME_PATTERN, NAME_RULE } from '../runtime/names.ts'
 import { duration } from '../runtime/units.ts'
 import { columnsOf, decodeOptions } from '../source/decode/options.ts'
 import { timeOptions } from '../source/device-time.ts'
+import { fieldsOptions } from '../source/fields.ts'
 import { frameOptions } from '../source/framing/options.ts'
 import { SOURCE_KINDS } from '../source/kinds.ts'
+import { stepsOptions } from '../source/steps/options.ts'
 
 export const name = z.string().regex(NAME_PATTERN, NAME_RULE)
 
@@ -23,6 +25,14 @@ const sourceSchema = z
     frame: frameOptions.optional().describe('How the stream is cut into records; into lines, unless set.'),
     decode: decodeOptions.optional().describe('How a record is read; left as it is, unless set.'),
     time: timeOptions.optional().describe("Where the device says the event time; the gateway's, unless set."),
+    fields: fieldsOptions
+      .default({})
+      .describe('What is known of the fields before the steps: types and units. Readers see them in the registry of sources.'),
+    steps: stepsOptions
+      .default([])
+      .describe(
+        'What is done to each record before it is buffered, in this order. What a step withholds is counted in `status`.',
+      ),
     buffer: sourceBufferOptions.prefault({}).describe('How the source is buffered.'),
   })
   .superRefine((source, context) => {

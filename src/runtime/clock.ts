@@ -23,6 +23,19 @@ export const systemClock: Clock = {
   },
 }
 
+/** Resolves when `work` has settled, either way, or `limitMs` have passed: for an end that must not wait for ever. */
+export function settledWithin(clock: Clock, limitMs: number, work: Promise<unknown>): Promise<void> {
+  return new Promise(resolve => {
+    const limit = clock.after(limitMs, resolve)
+    work
+      .catch(() => {})
+      .finally(() => {
+        limit.cancel()
+        resolve()
+      })
+  })
+}
+
 /** Resolves after `delayMs`, or rejects as soon as `signal` is aborted. */
 export function pause(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

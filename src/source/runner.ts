@@ -12,10 +12,21 @@ import type { Framer } from './framing/framer.ts'
 import { type FrameOptions, frameOptions } from './framing/options.ts'
 import type { SharedParts } from './shared-parts.ts'
 import type { Source, SourceContext, SourceKind, SourceState } from './source.ts'
+import { StepChain, type StepCounts } from './steps/chain.ts'
+import { Flowing } from './steps/flowing.ts'
+import type { ChosenStep } from './steps/options.ts'
 
 /** Where records go: the buffer's inlet, seen from here. */
 export interface RecordSink {
-  append(timeMs: number, bytes: Buffer, from: number, to: number, headers?: readonly RecordHeader[]): 'taken' | 'dropped' | 'full'
+  append(
+    timeMs: number,
+    bytes: Buffer,
+    from: number,
+    to: number,
+    headers?: readonly RecordHeader[],
+    bookmark?: string | null,
+  ): 'taken' | 'dropped' | 'full'
+  bookmark(): string | undefined
   stored(): Promise<void>
   onRoom(call: () => void): void
   recordsStored(): number
@@ -30,6 +41,7 @@ export interface SourceRunnerOptions {
   readonly decode: DecodeOptions
   /** Where the device says the event time. */
   readonly time?: TimeOptions | undefined
+  readonly steps: readonly ChosenStep[]
   readonly sink: RecordSink
   readonly shared: SharedParts
   readonly clock: Clock
@@ -43,12 +55,14 @@ export interface SourceStatus {
   readonly read: number
   readonly decode_errors: number
   readonly trouble: Readonly<Record<string, number>>
+  readonly steps: readonly StepCounts[]
 }
 
 interface Held {
   readonly timeMs: number
   readonly value: Buffer
   readonly headers: readonly RecordHeader[] | undefined
+  readonly bookmark: string | null | undefined
 }
 
 /** Lines are what most devices speak. */
@@ -60,7 +74,7 @@ const CARRIAGE_RETURN = 0x0d
 /**
  * One source of a pipeline: what it reads is framed, decoded and handed to the sink.
  *
- *   source ─bytes─► framer ─record─► decoder ─value─► sink
+ *   source ─bytes─► framer ─record─► decoder ─value─► steps ─► sink
  *
  * When the sink is full the source is paused, and what it had in hand is kept until there is room: at most one chunk's records.
  */
@@ -69,8 +83,10 @@ export class SourceRunner {
   readonly #decoder: Decoder | undefined
   readonly #framer: Framer | undefined
   readonly #deviceTime: ((value: Buffer) => DeviceTime) | undefined
+  readonly #steps: StepChain | undefined
   readonly #source: Source
   readonly #held: Held[] = []
+  readonly #heldWaiters: (() => void)[] = []
   readonly #trouble = new Map<string, number>()
   readonly #stripReturn: boolean
   #state: SourceState = 'starting'
@@ -83,14 +99,14 @@ export class SourceRunner {
     this.#options = options
     this.#decoder = createDecoder(options.decode, what => this.#count(what))
     this.#deviceTime = options.time && deviceTimeReader(options.time)
+    this.#steps =
+      options.steps.length === 0
+        ? undefined
+        : new StepChain(options.steps, options.clock, ({ bytes, timeMs, headers, bookmark }) =>
+            this.#hand(timeMs, bytes, 0, bytes.length, headers, bookmark),
+          )
     this.#stripReturn = options.frame === undefined
-    if (options.kind.gives === 'stream') {
-      this.#framer = createFramer(options.frame ?? DEFAULT_FRAME, {
-        onFrame: (bytes, from, to, timeMs) => this.#record(bytes, from, to, timeMs),
-        onTrouble: what => this.#count(what),
-        clock: options.clock,
-      })
-    }
+    this.#framer = options.kind.gives === 'stream' ? this.#newFramer() : undefined
     this.#source = options.kind.open(options.options, this.#context())
   }
 
@@ -110,6 +126,7 @@ export class SourceRunner {
   async stop(): Promise<void> {
     this.#stopped = true
     await this.#source.stop()
+    this.#steps?.end()
     this.#enter('stopped')
   }
 
@@ -120,6 +137,7 @@ export class SourceRunner {
       read: this.#read,
       decode_errors: this.#decodeErrors,
       trouble: Object.fromEntries(this.#trouble),
+      steps: this.#steps?.counts() ?? [],
     }
   }
 
@@ -135,17 +153,41 @@ export class SourceRunner {
         this.#framer?.push(chunk, receivedMs)
         return this.#held.length === 0
       },
-      message: (value, timeMs, headers) => {
-        this.#value(value, 0, value.length, timeMs, headers)
+      stream: () => {
+        const framer = this.#newFramer()
+        return {
+          bytes: (chunk, receivedMs) => {
+            framer.push(chunk, receivedMs)
+            return this.#held.length === 0
+          },
+          interrupted: () => framer.interrupted(),
+          ended: () => {
+            if (framer.end) framer.end(clock.wallMs())
+            else framer.interrupted()
+          },
+        }
+      },
+      message: (value, timeMs, headers, bookmark) => {
+        this.#value(value, 0, value.length, timeMs, headers, bookmark)
         return this.#held.length === 0
       },
       interrupted: () => this.#framer?.interrupted(),
-      stored: () => sink.stored(),
+      stored: () => this.#stored(),
+      bookmark: () => sink.bookmark(),
       state: (state, reason) => this.#enter(state, reason),
-      trouble: what => this.#count(what),
+      trouble: (what, times) => this.#count(what, times),
+      recordsRead: () => this.#read,
       recordsStored: () => sink.recordsStored(),
       recordsBuffered: () => sink.recordsBuffered(),
     }
+  }
+
+  #newFramer(): Framer {
+    return createFramer(this.#options.frame ?? DEFAULT_FRAME, {
+      onFrame: (bytes, from, to, timeMs) => this.#record(bytes, from, to, timeMs),
+      onTrouble: what => this.#count(what),
+      clock: this.#options.clock,
+    })
   }
 
   #record(bytes: Buffer, from: number, to: number, timeMs: number): void {
@@ -154,16 +196,25 @@ export class SourceRunner {
     if (end > from) this.#value(bytes, from, end, timeMs, undefined)
   }
 
-  #value(bytes: Buffer, from: number, to: number, timeMs: number, headers: readonly RecordHeader[] | undefined): void {
+  #value(
+    bytes: Buffer,
+    from: number,
+    to: number,
+    timeMs: number,
+    headers: readonly RecordHeader[] | undefined,
+    bookmark?: string,
+  ): void {
     this.#read += 1
     const decoded = this.#decoder?.(bytes, from, to)
-    if (!decoded) this.#hand(this.#timeOf(bytes.subarray(from, to), timeMs), bytes, from, to, headers)
+    if (!decoded) this.#process(this.#timeOf(bytes.subarray(from, to), timeMs), bytes, from, to, headers, bookmark)
     else if ('held' in decoded) return
-    else if ('value' in decoded) this.#hand(this.#timeOf(decoded.value, timeMs), decoded.value, 0, decoded.value.length, headers)
-    else {
+    else if ('value' in decoded) {
+      const { value } = decoded
+      this.#process(this.#timeOf(value, timeMs), value, 0, value.length, headers, bookmark)
+    } else {
       this.#decodeErrors += 1
       const why = { key: HEADER.decodeError, value: Buffer.from(decoded.error) }
-      this.#hand(timeMs, bytes, from, to, [...(headers ?? []), why])
+      this.#process(timeMs, bytes, from, to, [...(headers ?? []), why], bookmark)
     }
   }
 
@@ -176,26 +227,52 @@ export class SourceRunner {
     return gatewayMs
   }
 
-  #hand(timeMs: number, bytes: Buffer, from: number, to: number, headers: readonly RecordHeader[] | undefined): void {
-    if (this.#held.length === 0 && this.#options.sink.append(timeMs, bytes, from, to, headers) !== 'full') return
+  #process(
+    timeMs: number,
+    bytes: Buffer,
+    from: number,
+    to: number,
+    headers: readonly RecordHeader[] | undefined,
+    bookmark: string | undefined,
+  ): void {
+    if (this.#steps) this.#steps.take(Flowing.ofBytes(bytes.subarray(from, to), timeMs, headers, bookmark))
+    else this.#hand(timeMs, bytes, from, to, headers, bookmark)
+  }
+
+  #hand(
+    timeMs: number,
+    bytes: Buffer,
+    from: number,
+    to: number,
+    headers: readonly RecordHeader[] | undefined,
+    bookmark: string | null | undefined,
+  ): void {
+    if (this.#held.length === 0 && this.#options.sink.append(timeMs, bytes, from, to, headers, bookmark) !== 'full') return
     // The source's memory is used again after the call: what has to wait is copied.
-    this.#held.push({ timeMs, value: Buffer.from(bytes.subarray(from, to)), headers })
+    this.#held.push({ timeMs, value: Buffer.from(bytes.subarray(from, to)), headers, bookmark })
     if (this.#held.length > 1) return
     this.#source.pause()
     this.#enter('blocked', 'the buffer is full')
     this.#options.sink.onRoom(() => this.#handHeld())
   }
 
+  /** What waits for room has not been taken yet: nobody may be told that it is stored. */
+  async #stored(): Promise<void> {
+    while (this.#held.length > 0) await new Promise<void>(resolve => this.#heldWaiters.push(resolve))
+    await this.#options.sink.stored()
+  }
+
   #handHeld(): void {
     const { sink } = this.#options
     while (this.#held[0]) {
-      const { timeMs, value, headers } = this.#held[0]
-      if (sink.append(timeMs, value, 0, value.length, headers) === 'full') {
+      const { timeMs, value, headers, bookmark } = this.#held[0]
+      if (sink.append(timeMs, value, 0, value.length, headers, bookmark) === 'full') {
         sink.onRoom(() => this.#handHeld())
         return
       }
       this.#held.shift()
     }
+    for (const call of this.#heldWaiters.splice(0)) call()
     this.#enter('reading')
     if (!this.#stopped) this.#source.resume()
   }
@@ -207,8 +284,8 @@ export class SourceRunner {
     this.#options.log.info({ source: sourceKey(this.#options.id), state, reason }, 'source')
   }
 
-  #count(what: string): void {
+  #count(what: string, times = 1): void {
     const name = this.#trouble.has(what) || this.#trouble.size < TROUBLES_MAX ? what : 'other'
-    this.#trouble.set(name, (this.#trouble.get(name) ?? 0) + 1)
+    this.#trouble.set(name, (this.#trouble.get(name) ?? 0) + times)
   }
 }

@@ -1,58 +1,47 @@
-import { SerialPort } from 'serialport'
-import { z } from 'zod'
 import { Backoff } from '../runtime/backoff.ts'
 import { pause } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
-import { duration } from '../runtime/units.ts'
+import { linesOf, SerialAsker } from './serial-asker.ts'
+import { type LineErrors, lineErrors } from './serial-line-errors.ts'
+import { type SerialHandle, type SerialMachine, thisMachine } from './serial-machine.ts'
+import { type SerialOptions, serialOptions } from './serial-options.ts'
 import { readPort } from './serial-read.ts'
+import { findUsbPort, usbText } from './serial-usb.ts'
 import { defineSource, type Source, type SourceContext } from './source.ts'
 
 /** Bytes that one read may bring: what a port holds when it is read some milliseconds later. */
 const READ_BYTES = 64 * 1024
 const OPEN_AGAIN_AFTER = { firstMs: 250, maxMs: 10_000 }
-
-export const serialOptions = z.strictObject({
-  path: z.string().min(1).describe('Device file. /dev/serial/by-id/… survives replugging.'),
-  baud: z.int().min(50).max(4_000_000).default(9_600).describe('Line speed, bit/s.'),
-  data_bits: z
-    .union([z.literal(5), z.literal(6), z.literal(7), z.literal(8)])
-    .default(8)
-    .describe('Data bits of a character.'),
-  parity: z.enum(['none', 'even', 'odd']).default('none').describe('Parity bit.'),
-  stop_bits: z
-    .union([z.literal(1), z.literal(1.5), z.literal(2)])
-    .default(1)
-    .describe('Stop bits.'),
-  flow: z.enum(['none', 'hardware', 'software']).default('none').describe('Flow control: RTS/CTS or XON/XOFF.'),
-  gather: duration({ max: '1s' })
-    .default(5)
-    .describe(
-      'How long what comes is gathered before it is read again. Each read costs more than each line; a record may wait that long.',
-    ),
-})
-export type SerialOptions = z.output<typeof serialOptions>
-
-type Port = Awaited<ReturnType<typeof SerialPort.binding.open>>
+/** How often a port that is not there is looked for, ms: to look costs nothing, and a person waits for it. */
+const LOOK_FOR_PORT_MS = 500
+/** How often the driver is asked for its counters, ms. */
+const LINE_ERRORS_EVERY_MS = 10_000
 
 /**
  * Reads a port through the system's driver, without a stream between: one buffer, read again and again.
  *
- *   WAITING ──opened──► READING ──gone, or a read failed──► WAITING (backoff) … ──stop──► STOPPED
+ *   WAITING ──opened──► READING ──gone, or a read failed──► WAITING (until it is there, or backoff) … ──stop──► STOPPED
  *
  * A port that was gone is opened anew, never taken up again: an old handle reads nothing for ever.
  */
-class SerialSource implements Source {
+export class SerialSource implements Source {
   readonly #options: SerialOptions
   readonly #context: SourceContext
+  readonly #machine: SerialMachine
   readonly #stopping = new AbortController()
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES)
-  #port: Port | undefined
+  readonly #asker: SerialAsker | undefined
+  #port: SerialHandle | undefined
   #loop: Promise<void> | undefined
   #paused: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
+  #errors: LineErrors | undefined
+  #errorsReadMs = 0
 
-  constructor(options: SerialOptions, context: SourceContext) {
+  constructor(options: SerialOptions, context: SourceContext, machine: SerialMachine) {
     this.#options = options
     this.#context = context
+    this.#machine = machine
+    this.#asker = options.ask && new SerialAsker(options.ask, options, context)
   }
 
   async start(): Promise<void> {
@@ -80,32 +69,82 @@ class SerialSource implements Source {
     const { signal } = this.#stopping
     const backoff = new Backoff(OPEN_AGAIN_AFTER, random)
     while (!signal.aborted) {
+      let againMs = LOOK_FOR_PORT_MS
       try {
-        const { path, baud, data_bits, parity, stop_bits, flow } = this.#options
-        this.#port = await SerialPort.binding.open({
-          path,
-          baudRate: baud,
-          dataBits: data_bits,
-          parity,
-          stopBits: stop_bits,
-          rtscts: flow === 'hardware',
-          xon: flow === 'software',
-          xoff: flow === 'software',
-          lock: true,
-        })
-        this.#context.state('reading')
-        await this.#read(this.#port, backoff)
+        const path = this.#find()
+        if (path !== undefined) {
+          againMs = backoff.nextMs()
+          await this.#open(path)
+          await this.#converse(path, backoff)
+        }
       } catch (error) {
         if (signal.aborted) break
         this.#context.state('waiting', messageOf(error))
       }
       await this.#close()
       this.#context.interrupted()
-      await pause(clock, backoff.nextMs(), signal).catch(() => {})
+      await pause(clock, againMs, signal).catch(() => {})
     }
   }
 
-  async #read(port: Port, backoff: Backoff): Promise<void> {
+  /** The path of the port, or undefined, said, where it is not there. */
+  #find(): string | undefined {
+    const { path, usb } = this.#options
+    const found = usb ? findUsbPort(usb, this.#machine.sysRoot) : path
+    const isThere = found !== undefined && this.#machine.isThere(found)
+    if (isThere) return found
+    this.#context.state('waiting', `${usb ? usbText(usb) : path} is not there`)
+    return undefined
+  }
+
+  async #open(path: string): Promise<void> {
+    const { baud, data_bits, parity, stop_bits, flow, hang_up } = this.#options
+    this.#port = await this.#machine.open({
+      path,
+      baudRate: baud,
+      dataBits: data_bits,
+      parity,
+      stopBits: stop_bits,
+      rtscts: flow === 'hardware',
+      xon: flow === 'software',
+      xoff: flow === 'software',
+      hupcl: hang_up,
+      lock: true,
+    })
+    const lines = linesOf(this.#options)
+    if (Object.keys(lines).length > 0) await this.#port.set(lines)
+    this.#errors = lineErrors(path, this.#machine.procRoot)
+    this.#errorsReadMs = this.#context.clock.monotonicMs()
+    this.#context.state('reading')
+  }
+
+  /** Reads, and asks where the device has to be asked, until one of both fails; neither goes on without the other. */
+  async #converse(path: string, backoff: Backoff): Promise<void> {
+    const port = this.#port
+    if (!port) return
+    const reading = this.#read(port, path, backoff)
+    if (!this.#asker) return reading
+    const over = new AbortController()
+    const signal = AbortSignal.any([over.signal, this.#stopping.signal])
+    let failed: unknown
+    const asking = this.#asker
+      .run(port, async () => this.#paused?.promise, signal)
+      .catch(error => {
+        if (!signal.aborted) failed = error
+      })
+      .finally(() => this.#close())
+    try {
+      await reading
+    } catch (error) {
+      // A read that ends because the port was closed here says less than why it was.
+      throw failed ?? error
+    } finally {
+      over.abort(new Error('the port is closed'))
+      await asking
+    }
+  }
+
+  async #read(port: SerialHandle, path: string, backoff: Backoff): Promise<void> {
     const { clock } = this.#context
     const { signal } = this.#stopping
     while (!signal.aborted) {
@@ -113,8 +152,22 @@ class SerialSource implements Source {
       if (signal.aborted) return
       backoff.reset()
       this.#context.bytes(this.#buffer.subarray(0, bytesRead), clock.wallMs())
+      this.#countErrors(path)
       if (this.#paused) await this.#paused.promise
       if (this.#options.gather > 0) await pause(clock, this.#options.gather, signal)
+    }
+  }
+
+  #countErrors(path: string): void {
+    const nowMs = this.#context.clock.monotonicMs()
+    if (!this.#errors || nowMs - this.#errorsReadMs < LINE_ERRORS_EVERY_MS) return
+    this.#errorsReadMs = nowMs
+    const before = this.#errors
+    const now = lineErrors(path, this.#machine.procRoot)
+    if (!now) return
+    this.#errors = now
+    for (const name of Object.keys(now) as (keyof LineErrors)[]) {
+      if (now[name] > before[name]) this.#context.trouble(name, now[name] - before[name])
     }
   }
 
@@ -130,9 +183,11 @@ class SerialSource implements Source {
 export const serial = defineSource({
   kind: 'serial',
   summary: 'Reads a serial port.',
+  notes:
+    "RTS, DTR and RS-485 switching are tested on the serial library's mock binding, USB names and the driver's counters on trees of files; lines and replugging on pseudo terminals. Overruns, framing and parity errors are counted where the kernel's driver shows them in /proc/tty/driver (built-in UARTs, read as root); USB adapters show none.",
   options: serialOptions,
   gives: 'stream',
   whenFull: 'drop_oldest',
-  resource: options => ({ name: options.path, shared: undefined }),
-  open: (options, context) => new SerialSource(options, context),
+  resource: options => ({ name: options.usb ? usbText(options.usb) : (options.path ?? ''), shared: undefined }),
+  open: (options, context) => new SerialSource(options, context, thisMachine),
 })

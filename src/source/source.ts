@@ -8,6 +8,12 @@ import type { SharedParts } from './shared-parts.ts'
 /** What a source is doing now, as `status` shows it. */
 export type SourceState = 'starting' | 'waiting' | 'reading' | 'blocked' | 'stopped'
 
+/** One stream among several of a source, such as a connection: framed apart from the others. */
+export interface SourceStream extends Pick<SourceContext, 'bytes' | 'interrupted'> {
+  /** The stream has come to its proper end: what is left is a record too, where the framing allows. */
+  ended(): void
+}
+
 /** What a source may use; it never sees the buffer, the link or the clock of the machine. */
 export interface SourceContext {
   readonly source: SourceId
@@ -19,15 +25,21 @@ export interface SourceContext {
    * clock's time at which they were read. Returns false where the buffer is full and the source has to stop reading until `resume` is called.
    */
   bytes(chunk: Buffer, receivedMs: number): boolean
+  /** A stream of its own, for sources that read several at once. */
+  stream(): SourceStream
   /** Hands on one whole message, which is decoded but not framed. Same answer as {@link bytes}. */
-  message(value: Buffer, timeMs: number, headers?: readonly RecordHeader[]): boolean
+  message(value: Buffer, timeMs: number, headers?: readonly RecordHeader[], bookmark?: string): boolean
+  /** The bookmark of the newest record that is on disk: it was stored in one transaction with it. Where a source that can be asked again goes on. */
+  bookmark(): string | undefined
   /** The stream broke off: what is half read is not to be joined with what comes after. */
   interrupted(): void
   /** Resolves when all that was handed on before is on disk: for devices that are told that their reading was taken. */
   stored(): Promise<void>
   state(state: SourceState, reason?: string): void
   /** Counts something that went wrong but did not end the source (a garbled answer, an overrun). */
-  trouble(what: string): void
+  trouble(what: string, times?: number): void
+  /** Records that came out of what was handed on since the start: tells whether a device that was asked has answered. */
+  recordsRead(): number
   /** How many records of this source were ever stored on this gateway: where a source that can give its records again goes on. */
   recordsStored(): number
   /** Records that are buffered and not yet in the log. */
@@ -51,6 +63,8 @@ export interface SourceKind<Options = unknown> {
   /** The key in a pipeline file: `serial: { … }`. */
   readonly kind: string
   readonly summary: string
+  /** What a person should know beside the options, such as what of it could be tried on fixtures only. */
+  readonly notes?: string
   readonly options: z.ZodType<Options>
   /** `stream`: bytes that want framing. `messages`: whole messages. */
   readonly gives: 'stream' | 'messages'

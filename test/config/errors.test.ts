@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { loadAny, loadCore, loadEdge, loadPipelines } from '../../src/config/load.ts'
+import { SOURCE_KINDS } from '../../src/source/kinds.ts'
 
 let folder: string
 beforeEach(() => {
@@ -35,7 +36,7 @@ const serial = 'serial: { path: /dev/ttyS0 }'
 const job = (options: string) => `pipeline: plant\nbatch:\n  load: { ${options} }\n`
 const analyser = (options: string) => `pipeline: plant\nanalysers:\n  hot: { ${options} }\n`
 const NAME_RULE = 'lower-case letters, digits and -, at most 63, beginning with a letter or digit'
-const KINDS = 'serial, modbus, generator'
+const KINDS = SOURCE_KINDS.map(({ kind }) => kind).join(', ')
 
 interface Wrong {
   readonly what: string
@@ -92,9 +93,9 @@ const WRONG_KEYS: readonly Wrong[] = [
   },
   {
     what: 'a kind that resembles none',
-    text: source('mqtt: { url: broker }'),
+    text: source('opcua: { url: broker }'),
     said: [
-      `p.yaml:4:5: unknown key "mqtt" in pump-1; known here: ${KINDS}, frame, decode, time, buffer`,
+      `p.yaml:4:5: unknown key "opcua" in pump-1; known here: ${KINDS}, frame, decode, time, buffer`,
       `p.yaml:4:5: pump-1 needs to say what it reads: one of ${KINDS}`,
     ],
   },
@@ -102,7 +103,7 @@ const WRONG_KEYS: readonly Wrong[] = [
     what: 'misspelt framing',
     text: source(serial, 'frame: { delimter: "x" }'),
     said: [
-      'p.yaml:5:12: frame needs exactly one of `delimiter`, `length`, `length_field`, `silence` and `telegram`',
+      'p.yaml:5:12: frame needs exactly one of `delimiter`, `length`, `length_field`, `between`, `packets`, `silence`, `telegram`',
       'p.yaml:5:14: unknown key "delimter" in frame; did you mean "delimiter"?',
     ],
   },

@@ -69,7 +69,7 @@ test.each([
   ['a duration without a unit', { pipeline: 'p', durability: 50 }],
   ['a misspelt option', { pipeline: 'p', sources: { a: { serial: { path: '/dev/ttyS0', buad: 9600 } } } }],
   ['a speed that no port has', { pipeline: 'p', sources: { a: { serial: { path: '/dev/ttyS0', baud: 7 } } } }],
-  ['an unknown kind', { pipeline: 'p', sources: { a: { mqtt: {} } } }],
+  ['an unknown kind', { pipeline: 'p', sources: { a: { opcua: {} } } }],
   ['an unknown decoder', { pipeline: 'p', sources: { a: { generator: {}, decode: 'xml' } } }],
   ['a job without a command', { pipeline: 'p', batch: { load: { schedule: '0 2 * * *' } } }],
 ])('the schema underlines %s', (_what, value) => {

@@ -1,3 +1,5 @@
+import { SOURCE_KINDS } from '../../src/source/kinds.ts'
+
 /** Files that somebody could have written, and what has to be said of each: `LINE:COLUMN: message`, every one of them. */
 export interface WrongFile {
   readonly what: string
@@ -5,6 +7,7 @@ export interface WrongFile {
   readonly said: readonly string[]
 }
 
+const KINDS = SOURCE_KINDS.map(({ kind }) => kind).join(', ')
 const source = (body: string) => `pipeline: plant\nsources:\n  pump-1:\n    ${body}\n`
 const serial = 'serial: { path: /dev/ttyS0 }'
 
@@ -40,13 +43,13 @@ export const WRONG_PIPELINES: readonly WrongFile[] = [
     text: source('seriall: { path: /dev/ttyS0 }'),
     said: [
       '4:5: unknown key "seriall" in pump-1; did you mean "serial"?',
-      '4:5: pump-1 needs to say what it reads: one of serial, modbus, generator',
+      `4:5: pump-1 needs to say what it reads: one of ${KINDS}`,
     ],
   },
   {
     what: 'no kind',
     text: source('frame: { delimiter: "\\n" }'),
-    said: ['4:5: pump-1 needs to say what it reads: one of serial, modbus, generator'],
+    said: [`4:5: pump-1 needs to say what it reads: one of ${KINDS}`],
   },
   {
     what: 'two kinds',
@@ -87,7 +90,7 @@ export const WRONG_PIPELINES: readonly WrongFile[] = [
   {
     what: 'two ways of framing',
     text: source(`${serial}\n    frame: { delimiter: "\\n", length: 5 }`),
-    said: ['5:12: frame needs exactly one of `delimiter`, `length`, `length_field`, `silence` and `telegram`'],
+    said: ['5:12: frame needs exactly one of `delimiter`, `length`, `length_field`, `between`, `packets`, `silence`, `telegram`'],
   },
   {
     what: 'an unknown decoder',
@@ -168,7 +171,7 @@ export const WRONG_PIPELINES: readonly WrongFile[] = [
     said: [
       '2:13: durability has to be a number with ms, s, m, h or d, such as 50ms',
       '4:21: unknown key "coutn" in generator; did you mean "count"?',
-      '5:8: "path" is missing',
+      '5:16: serial needs either `path` or `usb`',
     ],
   },
 ]
@@ -188,7 +191,7 @@ export const WRONG_EDGES: readonly WrongFile[] = [
   },
   {
     what: 'another protocol',
-    text: edge('uplink: { url: "mqtt://core" }\npipelines: [p.yaml]\n'),
+    text: edge('uplink: { url: "opcua://core" }\npipelines: [p.yaml]\n'),
     said: ['3:16: url is not an AMQP address: write amqp://host:port or amqps://host:port'],
   },
   {

@@ -89,7 +89,11 @@ const DRAW: Record<Exclude<Kind, 'records' | 'time passes'>, Drawn> = {
   'connections of the log lost': () => ({ what: 'connections of the log lost' }),
   'log away': random => ({ what: 'log away', forMs: random.pick([100, 3_000, 30_000]) }),
   'log slow': random => ({ what: 'log slow', ms: random.pick([1, 100, 2_000, 7_000]) }),
-  'tail of the log lost': random => ({ what: 'tail of the log lost', source: random.pick(SOURCES), batches: random.between(1, 6) }),
+  'tail of the log lost': random => ({
+    what: 'tail of the log lost',
+    source: random.pick(SOURCES),
+    batches: random.between(1, 6),
+  }),
   'database lost': random => ({ what: 'database lost', downMs: downMs(random) }),
   'state copied': () => ({ what: 'state copied' }),
   'copy restored': random => ({ what: 'copy restored', downMs: downMs(random) }),

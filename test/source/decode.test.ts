@@ -19,6 +19,11 @@ describe('csv', () => {
     ['numbers', '1,2.5,-3e2', { a: 1, b: 2.5, c: -300 }],
     ['signs and leading zeros that JSON does not know', '+1,007,-0.50', { a: 1, b: 7, c: -0.5 }],
     ['text, empty fields and spaces', ' on , ,x y', { a: 'on', b: null, c: 'x y' }],
+    [
+      'nothing before a quoted value, which once went round and round until memory was full',
+      ',"x",',
+      { a: null, b: 'x', c: null },
+    ],
     ['quotes', '"a,b","say ""x""",3', { a: 'a,b', b: 'say "x"', c: 3 }],
     ['what would break JSON', '\\,\u0001,"}"', { a: '\\', b: '\u0001', c: '}' }],
     ['what only looks like a number', '1.2.3,0x10,NaN', { a: '1.2.3', b: '0x10', c: 'NaN' }],

@@ -6,11 +6,14 @@ import { frameOptions } from '../../src/source/framing/options.ts'
 import { SOURCE_KINDS } from '../../src/source/kinds.ts'
 import { SourceRunner } from '../../src/source/runner.ts'
 import { SharedParts } from '../../src/source/shared-parts.ts'
+import type { SourceKind } from '../../src/source/source.ts'
+import { chosenSteps, stepsOptions } from '../../src/source/steps/options.ts'
 
 export interface Taken {
   readonly text: string
   readonly timeMs: number
   readonly headers: Readonly<Record<string, string>>
+  readonly bookmark: string | null | undefined
 }
 
 /** A source that runs on a real device or a simulated one, with its records gathered in memory. */
@@ -20,14 +23,26 @@ export class SourceBench {
   readonly #running: SourceRunner[] = []
   /** While true the sink has no room. */
   full = false
+  /** Of the newest record. */
+  bookmark: string | undefined
+  /** Resolves when what was taken is on disk. */
+  stored: () => Promise<void> = async () => {}
   #roomCalls: (() => void)[] = []
 
   start(
-    kindName: string,
+    kindName: string | SourceKind,
     options: object,
-    how: { frame?: object; decode?: unknown; time?: object; name?: string; stored?: number } = {},
+    how: {
+      frame?: object
+      decode?: unknown
+      time?: object
+      steps?: object[]
+      name?: string
+      stored?: number
+      bookmark?: string
+    } = {},
   ): SourceRunner {
-    const kind = SOURCE_KINDS.find(each => each.kind === kindName)
+    const kind = typeof kindName === 'string' ? SOURCE_KINDS.find(each => each.kind === kindName) : kindName
     if (!kind) throw new Error(`no kind ${kindName}`)
     const runner = new SourceRunner({
       id: { gateway: 'gw-1', source: how.name ?? 'source-1' },
@@ -36,14 +51,17 @@ export class SourceBench {
       frame: how.frame === undefined ? undefined : frameOptions.parse(how.frame),
       decode: decodeOptions.parse(how.decode ?? 'raw'),
       time: how.time && timeOptions.parse(how.time),
+      steps: chosenSteps(stepsOptions.parse(how.steps ?? [])),
       sink: {
-        append: (timeMs, bytes, from, to, headers = []) => {
+        append: (timeMs, bytes, from, to, headers = [], bookmark = undefined) => {
           if (this.full) return 'full'
           const names = Object.fromEntries(headers.map(({ key, value }) => [key, value.toString('utf8')]))
-          this.records.push({ text: bytes.toString('latin1', from, to), timeMs, headers: names })
+          this.records.push({ text: bytes.toString('latin1', from, to), timeMs, headers: names, bookmark })
+          if (typeof bookmark === 'string') this.bookmark = bookmark
           return 'taken'
         },
-        stored: async () => {},
+        stored: () => this.stored(),
+        bookmark: () => how.bookmark ?? this.bookmark,
         onRoom: call => this.#roomCalls.push(call),
         recordsStored: () => how.stored ?? 0,
         recordsBuffered: () => 0,

@@ -1,5 +1,5 @@
 import type { Framer, FramerHooks } from './framer.ts'
-import { delimiterBytes, type FrameOptions } from './options.ts'
+import { escapedBytes, type FrameOptions } from './options.ts'
 
 /*
   record = bytes without the delimiter
@@ -24,7 +24,7 @@ export class DelimiterFramer implements Framer {
   #over = false
 
   constructor(options: FrameOptions, hooks: FramerHooks) {
-    this.#delimiter = delimiterBytes(options.delimiter ?? '\n')
+    this.#delimiter = escapedBytes(options.delimiter ?? '\n')
     this.#maxBytes = options.max_bytes
     this.#keepBeginning = options.oversize === 'truncate'
     this.#hooks = hooks
@@ -46,6 +46,12 @@ export class DelimiterFramer implements Framer {
 
   interrupted(): void {
     if (this.#heldBytes > 0) this.#hooks.onTrouble('a record broke off')
+    this.#startAnew()
+  }
+
+  end(receivedMs: number): void {
+    if (this.#over) this.#passOver(receivedMs)
+    else if (this.#heldBytes > 0) this.#frame(this.#held, 0, this.#heldBytes, receivedMs)
     this.#startAnew()
   }
 

@@ -5,6 +5,8 @@ export interface Framer {
   push(chunk: Buffer, receivedMs: number): void
   /** The stream broke off: what is half read is forgotten, and the next record begins after the next border. */
   interrupted(): void
+  /** The stream has come to its proper end, where that ends a record too. */
+  end?(receivedMs: number): void
 }
 
 export interface FramerHooks {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { duration } from '../../runtime/units.ts'
 
 /** Text with escapes (`\r\n`, `\x03`) as bytes. */
-function withEscapes(text: string): Buffer {
+export function escapedBytes(text: string): Buffer {
   const plain = text.replace(
     /\\(?:x([0-9a-fA-F]{2})|([rnt0\\]))/g,
     (_whole, hex: string | undefined, letter: string | undefined) => {
@@ -14,6 +14,10 @@ function withEscapes(text: string): Buffer {
 }
 
 export const FRAME_BYTES_MAX = 900_000
+
+const border = z.string().min(1).max(16)
+/** The keys of which a framing has exactly one. */
+const FRAMINGS = ['delimiter', 'length', 'length_field', 'between', 'packets', 'silence', 'telegram'] as const
 
 /** `frame:` of a source in a pipeline file. */
 export const frameOptions = z
@@ -34,6 +38,9 @@ export const frameOptions = z
           .describe('How many bytes it takes.'),
         order: z.enum(['big', 'little']).default('big').describe('Order of its bytes.'),
         adds: z.int().min(-64).max(64).default(0).describe('Added to it to get the number of bytes that follow it.'),
+        start: border
+          .optional()
+          .describe('What every record begins with: after noise it is looked for. The offset counts from its first byte.'),
       })
       .optional()
       .describe('A field near the beginning of each record says how long it is.'),
@@ -44,6 +51,24 @@ export const frameOptions = z
       .describe(
         'Telegrams of meters, from / to the line that begins with !; iec62056 also reads the block check after STX … ETX.',
       ),
+    between: z
+      .strictObject({
+        start: border.describe('What begins a record, such as "\\x02".'),
+        end: border.describe('What ends it, such as "\\x03". Neither may occur within a record.'),
+        trailer: z
+          .int()
+          .min(0)
+          .max(16)
+          .default(0)
+          .describe('Bytes behind the end that belong to the record, such as a checksum.'),
+        borders: z.enum(['drop', 'keep']).default('drop').describe('Whether start and end are part of the record.'),
+      })
+      .optional()
+      .describe('Records stand between start and end bytes; what lies outside is passed over and counted.'),
+    packets: z
+      .enum(['slip', 'cobs'])
+      .optional()
+      .describe('Records are packets with stuffed bytes: SLIP (RFC 1055) or COBS, which ends them with a zero.'),
     max_bytes: z
       .int()
       .min(1)
@@ -56,14 +81,11 @@ export const frameOptions = z
       .describe('What happens to a record that is too long: it is left out and counted, or its beginning is kept.'),
   })
   .refine(
-    options =>
-      [options.delimiter, options.length, options.length_field, options.silence, options.telegram].filter(
-        each => each !== undefined,
-      ).length === 1,
-    'needs exactly one of `delimiter`, `length`, `length_field`, `silence` and `telegram`',
+    options => FRAMINGS.filter(framing => options[framing] !== undefined).length === 1,
+    `needs exactly one of ${FRAMINGS.map(framing => `\`${framing}\``).join(', ')}`,
+  )
+  .refine(
+    options => options.packets === undefined || options.oversize === 'drop',
+    'cannot keep the beginning of a packet: `oversize` has to be drop',
   )
 export type FrameOptions = z.output<typeof frameOptions>
-
-export function delimiterBytes(delimiter: string): Buffer {
-  return withEscapes(delimiter)
-}

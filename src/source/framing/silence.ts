@@ -37,6 +37,11 @@ export class SilenceFramer implements Framer {
     this.#reset()
   }
 
+  end(): void {
+    this.#timer?.cancel()
+    this.#end()
+  }
+
   #end(): void {
     if (this.#over) this.#hooks.onTrouble('a record was too long')
     if (this.#bytes > 0 && (!this.#over || this.#options.oversize === 'truncate')) {

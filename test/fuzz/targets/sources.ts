@@ -79,7 +79,7 @@ export const targets = [
     runs: 5_000,
     run({ decode, bytes }) {
       const decoded = createDecoder(decode)?.(bytes, 0, bytes.length)
-      if (!decoded || 'error' in decoded) return
+      if (!decoded || !('value' in decoded)) return
       if (!isUtf8(decoded.value)) throw new Error('the value is not UTF-8')
       JSON.parse(decoded.value.toString('utf8'))
     },

@@ -1,0 +1,14 @@
+import { timingSafeEqual } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+
+/** The token in a file, read anew each time: tokens are renewed while the process runs. Throws where the file cannot be read. */
+export function readToken(path: string): string {
+  return readFileSync(path, 'utf8').trim()
+}
+
+/** Whether an `Authorization` header carries the token; takes as long whatever is wrong with it. */
+export function carriesToken(header: string | undefined, token: string): boolean {
+  const given = Buffer.from(header ?? '')
+  const wanted = Buffer.from(`Bearer ${token}`)
+  return given.length === wanted.length && timingSafeEqual(given, wanted)
+}

@@ -1,0 +1,213 @@
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { basename, join, matchesGlob } from 'node:path'
+import { z } from 'zod'
+import { pause } from '../runtime/clock.ts'
+import { messageOf } from '../runtime/errors.ts'
+import { duration, size } from '../runtime/units.ts'
+import { escapedBytes } from './framing/options.ts'
+import { LineCutter } from './line-cutter.ts'
+import { PauseGate } from './pause-gate.ts'
+import { defineSource, type Source, type SourceContext } from './source.ts'
+
+const READ_BYTES = 64 * 1024
+/** Files in the directory that are remembered as done; more want to be moved or deleted. */
+const FILES_MAX = 10_000
+
+export const directoryOptions = z
+  .strictObject({
+    path: z.string().min(1).describe('The directory.'),
+    match: z
+      .string()
+      .min(1)
+      .default('*')
+      .describe('Which files in it, such as "*.csv". Those that begin with a point are left alone.'),
+    delimiter: z
+      .string()
+      .min(1)
+      .max(16)
+      .optional()
+      .describe('What ends a record, such as "\\n"; unless set, a whole file is one record.'),
+    max_bytes: size({ min: '1B', max: '900KB' })
+      .default(64 * 1024)
+      .describe('A longer record is left out and counted.'),
+    every: duration({ min: '10ms', max: '1d' }).default(1_000).describe('How often it is looked for new files.'),
+    settled: duration({ min: '0', max: '1h' }).default(1_000).describe('A file is read when it has not changed for so long.'),
+    afterwards: z.enum(['keep', 'delete', 'move']).default('keep').describe('What becomes of a file once all of it is stored.'),
+    move_to: z.string().min(1).optional().describe('Where it is moved to, on the same file system.'),
+  })
+  .refine(
+    options => (options.afterwards === 'move') === (options.move_to !== undefined),
+    'needs `move_to` with `afterwards: move`, and only then',
+  )
+export type DirectoryOptions = z.output<typeof directoryOptions>
+
+interface Found {
+  readonly path: string
+  /** The same file with the same content, as far as its facts tell. */
+  readonly id: string
+  readonly changedMs: number
+}
+
+/** `done` ids of files that are read whole and still there; `id` and `offset` of the one that is being read. */
+interface Progress {
+  readonly done: readonly string[]
+  readonly id: string
+  readonly offset: number
+}
+
+/**
+ * Reads each file of a directory once, oldest first. What is done is stored in one transaction with the records; a file that changes afterwards is a new
+ * one. Files are named by inode, time of change and size.
+ */
+class DirectorySource implements Source {
+  readonly #options: DirectoryOptions
+  readonly #context: SourceContext
+  readonly #stopping = new AbortController()
+  readonly #gate = new PauseGate()
+  readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES)
+  readonly #done = new Set<string>()
+  #partly: { readonly id: string; readonly offset: number } | undefined
+  #loop: Promise<void> | undefined
+
+  constructor(options: DirectoryOptions, context: SourceContext) {
+    this.#options = options
+    this.#context = context
+  }
+
+  async start(): Promise<void> {
+    const kept = this.#context.bookmark()
+    if (kept !== undefined) {
+      const { done, id, offset } = JSON.parse(kept) as Progress
+      for (const each of done) this.#done.add(each)
+      if (id !== '') this.#partly = { id, offset }
+    }
+    this.#loop = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('stopping'))
+    this.#gate.open()
+    await this.#loop
+  }
+
+  pause(): void {
+    this.#gate.close()
+  }
+
+  resume(): void {
+    this.#gate.open()
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#context
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      try {
+        const found = this.#look()
+        this.#context.state('reading')
+        for (const each of found) {
+          if (signal.aborted) return
+          await this.#read(each)
+        }
+      } catch (error) {
+        if (!signal.aborted) this.#context.state('waiting', messageOf(error))
+      }
+      await pause(clock, this.#options.every, signal).catch(() => {})
+    }
+  }
+
+  /** Files that are to be read, oldest first; forgets those that are gone. */
+  #look(): Found[] {
+    const { path, match, settled } = this.#options
+    const names = readdirSync(path).filter(name => !name.startsWith('.') && matchesGlob(name, match))
+    const found = names.flatMap(name => facts(join(path, name)))
+    const present = new Set(found.map(({ id }) => id))
+    for (const id of this.#done) if (!present.has(id)) this.#done.delete(id)
+    const nowMs = this.#context.clock.wallMs()
+    return found
+      .filter(each => !this.#done.has(each.id) && Math.abs(nowMs - each.changedMs) >= settled)
+      .sort((a, b) => a.changedMs - b.changedMs || a.path.localeCompare(b.path))
+  }
+
+  async #read(found: Found): Promise<void> {
+    if (this.#done.size >= FILES_MAX)
+      throw new Error(`${this.#options.path} holds ${FILES_MAX} files that are read: move or delete them`)
+    const { signal } = this.#stopping
+    const { delimiter, max_bytes } = this.#options
+    let last: { line: Buffer; end: number } | undefined
+    // Made once for a file; with each record only the offset changes.
+    const before = `{"done":${JSON.stringify([...this.#done])},"id":${JSON.stringify(found.id)},"offset":`
+    const after = `{"done":${JSON.stringify([...this.#done, found.id])},"id":"","offset":0}`
+    const give = (line: Buffer, bookmark: string) =>
+      this.#context.message(line, this.#context.clock.wallMs(), this.#nameHeader(found), bookmark)
+    const cutter = new LineCutter({
+      delimiter: delimiter === undefined ? undefined : escapedBytes(delimiter),
+      maxBytes: max_bytes,
+      onTooLong: () => this.#context.trouble('a record was too long'),
+      // Each is held until the next has come: the last one is stored with the word that the file is done.
+      onLine: (line, end) => {
+        if (last) give(last.line, `${before}${last.end}}`)
+        last = { line: Buffer.from(line), end }
+      },
+    })
+    let offset = this.#partly?.id === found.id ? this.#partly.offset : 0
+    const handle = await open(found.path, 'r')
+    try {
+      for (;;) {
+        await this.#gate.passed()
+        if (signal.aborted) return
+        const { bytesRead } = await handle.read(this.#buffer, 0, READ_BYTES, offset)
+        if (bytesRead === 0) break
+        offset += bytesRead
+        cutter.push(this.#buffer.subarray(0, bytesRead), offset)
+      }
+    } finally {
+      await handle.close()
+    }
+    cutter.end(offset)
+    if (last) give(last.line, after)
+    this.#done.add(found.id)
+    await this.#putAway(found)
+  }
+
+  async #putAway({ path }: Found): Promise<void> {
+    const { afterwards, move_to: folder } = this.#options
+    if (afterwards === 'keep') return
+    await this.#context.stored()
+    if (afterwards === 'delete') rmSync(path, { force: true })
+    else if (folder !== undefined) {
+      mkdirSync(folder, { recursive: true })
+      renameSync(path, join(folder, basename(path)))
+    }
+  }
+
+  #nameHeader({ path }: Found) {
+    return [{ key: 'file', value: Buffer.from(basename(path)) }]
+  }
+}
+
+function facts(path: string): Found[] {
+  try {
+    const { ino, mtimeMs, size: bytes, isFile } = withKind(path)
+    return isFile ? [{ path, id: `${ino}.${mtimeMs}.${bytes}`, changedMs: mtimeMs }] : []
+  } catch {
+    // Gone since the directory was listed.
+    return []
+  }
+}
+
+function withKind(path: string) {
+  const stats = statSync(path)
+  return { ino: stats.ino, mtimeMs: stats.mtimeMs, size: stats.size, isFile: stats.isFile() }
+}
+
+/** A directory into which files are put. */
+export const directory = defineSource({
+  kind: 'directory',
+  summary: 'Reads each file that is put into a directory, once; the file name comes along as the header `file`.',
+  options: directoryOptions,
+  gives: 'messages',
+  whenFull: 'block',
+  open: (options, context) => new DirectorySource(options, context),
+})

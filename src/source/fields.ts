@@ -1,0 +1,29 @@
+import { z } from 'zod'
+
+export const FIELD_TYPES = ['number', 'text', 'boolean', 'other'] as const
+
+/** What is known of a field of a source's records, where something is. */
+export const fieldFacts = z.strictObject({
+  type: z.enum(FIELD_TYPES).optional().describe('What its values are.'),
+  unit: z.string().max(40).optional().describe('In which unit, such as "°C" or kWh.'),
+  description: z.string().max(400).optional().describe('What it is, for people.'),
+})
+export type FieldFacts = z.output<typeof fieldFacts>
+
+/** The fields of a source's records, by name; readers see them in the registry. */
+export type Fields = Readonly<Record<string, FieldFacts>>
+
+/** More fields than a registry entry should carry. */
+export const FIELDS_MAX = 500
+export const fieldName = z.string().min(1).max(200)
+
+/** `fields:` of a source in a pipeline file. */
+export const fieldsOptions = z
+  .record(fieldName, fieldFacts)
+  .refine(fields => Object.keys(fields).length <= FIELDS_MAX, `may name at most ${FIELDS_MAX} fields`)
+
+/** What somebody says of a field goes before what is known of it anyway. */
+export function withDeclared(known: Fields, declared: Fields): Fields {
+  const names = [...new Set([...Object.keys(known), ...Object.keys(declared)])].slice(0, FIELDS_MAX)
+  return Object.fromEntries(names.map(name => [name, { ...known[name], ...declared[name] }]))
+}

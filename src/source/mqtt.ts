@@ -1,0 +1,179 @@
+import { readFileSync } from 'node:fs'
+import mqttLibrary, { type IClientOptions, type MqttClient } from 'mqtt'
+import { z } from 'zod'
+import { settledWithin } from '../runtime/clock.ts'
+import { messageOf } from '../runtime/errors.ts'
+import { duration } from '../runtime/units.ts'
+import { acknowledgeWhenStored } from './mqtt-acknowledgements.ts'
+import { PauseGate } from './pause-gate.ts'
+import { defineSource, type Source, type SourceContext } from './source.ts'
+
+const CONNECT_AGAIN_AFTER_MS = 2_000
+const CONNECT_LIMIT_MS = 10_000
+/** How long a stop waits for what was taken to be stored, and for the goodbye, ms. */
+const END_LIMIT_MS = 2_000
+const PROTOCOL = { '3.1.1': 4, '5': 5 } as const
+/** Messages that a broker may have under way before it waits for acknowledgements (MQTT 5 "Receive Maximum"). */
+const UNACKNOWLEDGED_MAX = 1_000
+/** The record header that says on which topic a message came. */
+const TOPIC_HEADER = 'mqtt_topic'
+
+export const mqttOptions = z.strictObject({
+  url: z
+    .string()
+    .regex(/^(mqtts?|wss?):\/\/[^\s/]+/, 'has to be mqtt://host:port, mqtts://, ws:// or wss://')
+    .describe('The broker.'),
+  topics: z
+    .array(z.string().min(1).max(65_535))
+    .min(1)
+    .max(1_000)
+    .describe('What is subscribed to; + and # as in MQTT, $share/group/… too.'),
+  qos: z
+    .union([z.literal(0), z.literal(1)])
+    .default(1)
+    .describe('1: the broker keeps each message until it is stored here. 0: what comes while nothing listens is lost.'),
+  version: z.enum(['3.1.1', '5']).default('5').describe('Version of the protocol.'),
+  client_id: z
+    .string()
+    .regex(/^[0-9a-zA-Z_-]{1,65}$/, 'has to be 1 to 65 letters, digits, - and _')
+    .optional()
+    .describe('By which the broker knows the session; headrace-<gateway>-<source>, unless set.'),
+  session: z
+    .enum(['persistent', 'clean'])
+    .default('persistent')
+    .describe('Whether the broker keeps what comes while nobody listens.'),
+  session_expiry: duration({ min: '1s', max: '3650d' })
+    .default(7 * 86_400_000)
+    .describe('With version 5: how long it keeps the session.'),
+  keep_alive: duration({ min: '1s', max: '18h' }).default(30_000).describe('How soon a dead connection is noticed.'),
+  username: z.string().optional().describe('User at the broker.'),
+  password_file: z.string().min(1).optional().describe('File with the password.'),
+  tls: z
+    .strictObject({
+      ca: z.string().min(1).optional().describe("File with the authority's certificate, where the system does not know it."),
+      cert: z.string().min(1).optional().describe('File with the certificate of this client.'),
+      key: z.string().min(1).optional().describe('File with its key.'),
+    })
+    .optional()
+    .describe('For mqtts:// and wss://.'),
+})
+export type MqttOptions = z.output<typeof mqttOptions>
+
+/**
+ * Subscribes at a broker. A message of QoS 1 is acknowledged when its record is on disk, so that what a power cut takes is sent again; what was stored and
+ * not yet acknowledged comes twice then, as QoS 1 allows.
+ */
+class MqttSource implements Source {
+  readonly #options: MqttOptions
+  readonly #context: SourceContext
+  readonly #gate = new PauseGate()
+  #client: MqttClient | undefined
+
+  constructor(options: MqttOptions, context: SourceContext) {
+    this.#options = options
+    this.#context = context
+  }
+
+  async start(): Promise<void> {
+    const client = mqttLibrary.connect(this.#options.url, { ...this.#connection(), ...this.#credentials() })
+    this.#client = client
+    acknowledgeWhenStored(client, () => this.#context.stored())
+    client.handleMessage = (packet, done) => {
+      const { topic, payload, retain } = packet as { topic: string; payload: Buffer | string; retain: boolean }
+      const take = () => {
+        const headers = [{ key: TOPIC_HEADER, value: Buffer.from(topic) }]
+        if (retain) headers.push({ key: 'mqtt_retained', value: Buffer.from('true') })
+        this.#context.message(Buffer.from(payload as Buffer), this.#context.clock.wallMs(), headers)
+        done()
+      }
+      // Until there is room nothing more is read from the connection: the broker keeps it.
+      if (this.#gate.isClosed) void this.#gate.passed().then(take)
+      else take()
+    }
+    client.on('connect', () => void this.#subscribe(client))
+    let why = 'the connection is closed'
+    client.on('error', error => {
+      why = messageOf(error)
+    })
+    client.on('close', () => {
+      this.#context.state('waiting', `${this.#options.url}: ${why}`)
+      why = 'the connection is closed'
+    })
+  }
+
+  async stop(): Promise<void> {
+    const client = this.#client
+    this.#client = undefined
+    this.#gate.open()
+    if (!client) return
+    const { clock } = this.#context
+    if (client.connected) await settledWithin(clock, END_LIMIT_MS, this.#context.stored())
+    // A clean goodbye where it can be said; the session stays at the broker.
+    await settledWithin(clock, END_LIMIT_MS, client.endAsync(!client.connected))
+  }
+
+  pause(): void {
+    this.#gate.close()
+  }
+
+  resume(): void {
+    this.#gate.open()
+  }
+
+  async #subscribe(client: MqttClient): Promise<void> {
+    const { topics, qos, url } = this.#options
+    try {
+      const granted = await client.subscribeAsync(topics, { qos })
+      const refused = granted.filter(each => each.qos > 1)
+      if (refused.length > 0) throw new Error(`the broker refuses ${refused.map(({ topic }) => topic).join(', ')}`)
+      this.#context.state('reading')
+    } catch (error) {
+      this.#context.state('waiting', `${url}: ${messageOf(error)}`)
+    }
+  }
+
+  #connection(): IClientOptions {
+    const { version, client_id, session, session_expiry, keep_alive } = this.#options
+    const { gateway, source } = this.#context.source
+    const isClean = session === 'clean'
+    return {
+      protocolVersion: PROTOCOL[version],
+      clientId: client_id ?? `headrace-${gateway}-${source}`.slice(0, 65),
+      clean: isClean,
+      keepalive: Math.ceil(keep_alive / 1_000),
+      reconnectPeriod: CONNECT_AGAIN_AFTER_MS,
+      connectTimeout: CONNECT_LIMIT_MS,
+      // Subscriptions are made on each connection, by one place: here.
+      resubscribe: false,
+      ...(version === '5' && {
+        properties: {
+          receiveMaximum: UNACKNOWLEDGED_MAX,
+          ...(!isClean && { sessionExpiryInterval: Math.ceil(session_expiry / 1_000) }),
+        },
+      }),
+    }
+  }
+
+  #credentials(): IClientOptions {
+    const { username, password_file: passwordFile, tls } = this.#options
+    return {
+      ...(username !== undefined && { username }),
+      ...(passwordFile !== undefined && { password: readFileSync(passwordFile, 'utf8').trimEnd() }),
+      ...(tls?.ca !== undefined && { ca: readFileSync(tls.ca) }),
+      ...(tls?.cert !== undefined && { cert: readFileSync(tls.cert) }),
+      ...(tls?.key !== undefined && { key: readFileSync(tls.key) }),
+    }
+  }
+}
+
+/** Topics of an MQTT broker. */
+export const mqtt = defineSource({
+  kind: 'mqtt',
+  summary: 'Subscribes to topics of an MQTT broker (3.1.1 or 5); acknowledges a message once it is stored.',
+  notes:
+    'The topic comes along as the header `mqtt_topic`. With QoS 1 a message may come twice where the connection broke, or the power failed, between storing and acknowledging it. Steps that hold records back in memory (aggregate) count as storing them.',
+  options: mqttOptions,
+  gives: 'messages',
+  whenFull: 'block',
+  open: (options, context) => new MqttSource(options, context),
+})

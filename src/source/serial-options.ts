@@ -1,0 +1,60 @@
+import { z } from 'zod'
+import { duration } from '../runtime/units.ts'
+import { usbIdentity } from './serial-usb.ts'
+
+/** Requests that one device is asked in turn. */
+const REQUESTS_MAX = 50
+
+/** `serial:` of a source in a pipeline file. */
+export const serialOptions = z
+  .strictObject({
+    path: z.string().min(1).optional().describe('Device file. /dev/serial/by-id/… survives replugging.'),
+    usb: usbIdentity.optional().describe('Instead of a path: the USB adapter, whichever port it is plugged into.'),
+    baud: z.int().min(50).max(4_000_000).default(9_600).describe('Line speed, bit/s.'),
+    data_bits: z
+      .union([z.literal(5), z.literal(6), z.literal(7), z.literal(8)])
+      .default(8)
+      .describe('Data bits of a character.'),
+    parity: z.enum(['none', 'even', 'odd']).default('none').describe('Parity bit.'),
+    stop_bits: z
+      .union([z.literal(1), z.literal(1.5), z.literal(2)])
+      .default(1)
+      .describe('Stop bits.'),
+    flow: z.enum(['none', 'hardware', 'software']).default('none').describe('Flow control: RTS/CTS or XON/XOFF.'),
+    dtr: z.enum(['on', 'off']).optional().describe('State of the DTR line while it is open; the system decides, unless set.'),
+    rts: z.enum(['on', 'off']).optional().describe('State of the RTS line while it is open; the system decides, unless set.'),
+    hang_up: z.boolean().default(true).describe('Whether DTR is dropped when the port is closed.'),
+    rs485: z
+      .strictObject({
+        send_while: z.enum(['rts_on', 'rts_off']).default('rts_on').describe('State of RTS in which the transceiver sends.'),
+        before: duration({ max: '1s' }).default(0).describe('Wait between switching to sending and the first byte.'),
+        after: duration({ max: '1s' }).default(0).describe('Wait between the last byte and switching back.'),
+      })
+      .optional()
+      .describe(
+        'Half-duplex RS-485 whose direction is switched by RTS, from here. Where the adapter or the kernel does it, leave this out: they are quicker.',
+      ),
+    ask: z
+      .strictObject({
+        requests: z
+          .array(z.string().min(1).max(1_000))
+          .min(1)
+          .max(REQUESTS_MAX)
+          .describe('What is sent, in turn, such as "MEAS?\\r\\n"; \\x02 writes a byte.'),
+        every: duration({ min: '10ms', max: '1d' }).default(1_000).describe('How often the round of requests begins.'),
+        timeout: duration({ min: '10ms', max: '60s' }).default(1_000).describe('How long a record may take to come for each.'),
+      })
+      .optional()
+      .describe('For devices that speak only when they are asked.'),
+    gather: duration({ max: '1s' })
+      .default(5)
+      .describe(
+        'How long what comes is gathered before it is read again. Each read costs more than each line; a record may wait that long.',
+      ),
+  })
+  .refine(options => (options.path === undefined) !== (options.usb === undefined), 'needs either `path` or `usb`')
+  .refine(
+    options => !options.rs485 || (options.flow !== 'hardware' && options.rts === undefined),
+    'cannot use RTS twice: `rs485` switches it, so that `rts` and `flow: hardware` have to go',
+  )
+export type SerialOptions = z.output<typeof serialOptions>

@@ -1,0 +1,187 @@
+import { readFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { z } from 'zod'
+import { Backoff } from '../runtime/backoff.ts'
+import { pause, settledWithin } from '../runtime/clock.ts'
+import { messageOf } from '../runtime/errors.ts'
+import { duration, size } from '../runtime/units.ts'
+import { carriesToken, readToken } from './bearer-token.ts'
+import { PauseGate } from './pause-gate.ts'
+import { addressText, parseAddress } from './socket-address.ts'
+import { defineSource, type Source, type SourceContext } from './source.ts'
+
+const LISTEN_AGAIN_AFTER = { firstMs: 250, maxMs: 15_000 }
+/** How long a stop waits for what was taken to be stored and answered, ms. */
+const END_LIMIT_MS = 1_000
+/** Whoever is told that there is no room is told to come again after so long, s. */
+const RETRY_AFTER_S = '5'
+
+export const webhookOptions = z.strictObject({
+  listen: addressText.describe('Where to listen, such as 0.0.0.0:8081.'),
+  path: z.string().startsWith('/').default('/').describe('The path that is posted to.'),
+  bearer_file: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('File with a token that every request has to carry as `Authorization: Bearer …`; read anew each time.'),
+  max_bytes: size({ min: '1B', max: '900KB' }).default(900_000).describe('A longer body is refused.'),
+  connections_max: z.int().min(1).max(10_000).default(100).describe('More connections at once are refused and counted.'),
+  timeout: duration({ min: '100ms', max: '10m' }).default(30_000).describe('How long a request may take to arrive.'),
+  tls: z
+    .strictObject({
+      cert: z.string().min(1).describe('File with the certificate.'),
+      key: z.string().min(1).describe('File with its key.'),
+    })
+    .optional()
+    .describe('Listen with TLS.'),
+})
+export type WebhookOptions = z.output<typeof webhookOptions>
+
+/** An answer that is not 200, and why. */
+class Refusal extends Error {
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+/** Takes what is posted to it. 200 is answered when the record is on disk: whoever got none has to send it again. */
+class WebhookSource implements Source {
+  readonly #options: WebhookOptions
+  readonly #context: SourceContext
+  readonly #stopping = new AbortController()
+  readonly #gate = new PauseGate()
+  #server: Server | undefined
+  #loop: Promise<void> | undefined
+
+  constructor(options: WebhookOptions, context: SourceContext) {
+    this.#options = options
+    this.#context = context
+  }
+
+  async start(): Promise<void> {
+    this.#loop = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('stopping'))
+    await this.#loop
+    const server = this.#server
+    if (!server) return
+    const closed = new Promise<void>(resolve => server.close(() => resolve()))
+    // What is taken already is answered; the rest has to come again.
+    await settledWithin(this.#context.clock, END_LIMIT_MS, this.#context.stored())
+    server.closeIdleConnections()
+    const limit = this.#context.clock.after(END_LIMIT_MS, () => server.closeAllConnections())
+    await closed
+    limit.cancel()
+  }
+
+  pause(): void {
+    this.#gate.close()
+  }
+
+  resume(): void {
+    this.#gate.open()
+  }
+
+  async #run(): Promise<void> {
+    const { clock, random } = this.#context
+    const { signal } = this.#stopping
+    const backoff = new Backoff(LISTEN_AGAIN_AFTER, random)
+    while (!signal.aborted) {
+      try {
+        this.#server = await this.#listen()
+        this.#context.state('reading')
+        return
+      } catch (error) {
+        this.#context.state('waiting', `${this.#options.listen}: ${messageOf(error)}`)
+        await pause(clock, backoff.nextMs(), signal).catch(() => {})
+      }
+    }
+  }
+
+  #listen(): Promise<Server> {
+    const { listen, tls, timeout, connections_max } = this.#options
+    const { host, port } = parseAddress(listen) ?? { host: '', port: 0 }
+    const answer = (request: IncomingMessage, response: ServerResponse) => void this.#answer(request, response)
+    const server = tls
+      ? createTlsServer({ cert: readFileSync(tls.cert), key: readFileSync(tls.key) }, answer)
+      : createServer(answer)
+    server.requestTimeout = timeout
+    server.headersTimeout = timeout
+    server.maxConnections = connections_max
+    server.on('drop', () => this.#context.trouble('a connection too many was refused'))
+    return new Promise((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(port, host, () => {
+        server.off('error', reject)
+        server.on('error', error => this.#context.trouble(messageOf(error)))
+        resolve(server)
+      })
+    })
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      this.#check(request)
+      const body = await this.#bodyOf(request)
+      if (this.#gate.isClosed) throw new Refusal(503, 'there is no room now')
+      this.#context.message(body, this.#context.clock.wallMs())
+      await this.#context.stored()
+      response.writeHead(200).end()
+    } catch (error) {
+      const status = error instanceof Refusal ? error.status : 400
+      this.#context.trouble(`answered ${status}`)
+      if (status === 503) response.setHeader('Retry-After', RETRY_AFTER_S)
+      // What is still on its way is not waited for.
+      response.setHeader('Connection', 'close')
+      response.writeHead(status, { 'content-type': 'text/plain' }).end(`${messageOf(error)}\n`)
+    }
+  }
+
+  #check({ method, url = '', headers }: IncomingMessage): void {
+    const { path, bearer_file, max_bytes } = this.#options
+    if (bearer_file !== undefined && !carriesToken(headers.authorization, readTokenOrRefuse(bearer_file)))
+      throw new Refusal(401, 'the token is missing or wrong')
+    if (url.split('?')[0] !== path) throw new Refusal(404, `nothing is here; post to ${path}`)
+    if (method !== 'POST' && method !== 'PUT') throw new Refusal(405, 'only POST and PUT are taken')
+    if (this.#gate.isClosed || this.#stopping.signal.aborted) throw new Refusal(503, 'there is no room now')
+    if (Number(headers['content-length'] ?? 0) > max_bytes) throw new Refusal(413, `a body may have ${max_bytes} bytes`)
+  }
+
+  async #bodyOf(request: IncomingMessage): Promise<Buffer> {
+    const { max_bytes } = this.#options
+    const parts: Buffer[] = []
+    let bytes = 0
+    for await (const part of request) {
+      bytes += (part as Buffer).length
+      if (bytes > max_bytes) throw new Refusal(413, `a body may have ${max_bytes} bytes`)
+      parts.push(part as Buffer)
+    }
+    if (bytes === 0) throw new Refusal(400, 'the body is empty')
+    return Buffer.concat(parts)
+  }
+}
+
+function readTokenOrRefuse(path: string): string {
+  try {
+    return readToken(path)
+  } catch (error) {
+    throw new Refusal(503, `the token cannot be checked: ${messageOf(error)}`)
+  }
+}
+
+/** A small HTTP server that others post their readings to. */
+export const webhook = defineSource({
+  kind: 'webhook',
+  summary: 'Listens for HTTP POST; each body is one record, and 200 is answered once it is on disk.',
+  options: webhookOptions,
+  gives: 'messages',
+  whenFull: 'block',
+  resource: options => ({ name: `tcp ${options.listen}`, shared: undefined }),
+  open: (options, context) => new WebhookSource(options, context),
+})

@@ -1,0 +1,264 @@
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { LineCutter } from '../../src/source/line-cutter.ts'
+import { until } from '../support/until.ts'
+import { SourceBench } from './harness.ts'
+
+let bench: SourceBench
+let folder: string
+let log: string
+beforeEach(() => {
+  bench = new SourceBench()
+  folder = mkdtempSync(join(tmpdir(), 'headrace-file-'))
+  log = join(folder, 'app.log')
+})
+afterEach(async () => {
+  await bench.end()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+test('lines are cut the same wherever a read ends, with the place behind each', () => {
+  const text = 'one\r\ntwo\r\n\r\nthree-is-long\r\nfour\r\nrest'
+  for (let size = 1; size <= text.length; size++) {
+    const lines: [string, number][] = []
+    let tooLong = 0
+    const cutter = new LineCutter({
+      delimiter: Buffer.from('\r\n'),
+      maxBytes: 8,
+      onLine: (line, end) => lines.push([line.toString(), end]),
+      onTooLong: () => tooLong++,
+    })
+    for (let from = 0; from < text.length; from += size) {
+      const chunk = Buffer.from(text.slice(from, from + size))
+      cutter.push(chunk, from + chunk.length)
+      chunk.fill(0)
+    }
+    cutter.end(text.length)
+    expect(lines).toEqual([
+      ['one', 5],
+      ['two', 10],
+      ['four', 33],
+      ['rest', 37],
+    ])
+    expect(tooLong).toBe(1)
+  }
+})
+
+describe('following a file', () => {
+  const start = (more: object = {}) => bench.start('file', { path: log, every: '10ms', ...more })
+
+  test('it is waited for, read as it grows, and half a line waits for its end', async () => {
+    const runner = start()
+    await until('it waits', () => runner.status().state === 'waiting')
+    writeFileSync(log, 'one\ntw')
+    await until('a line', () => bench.records.length === 1)
+    appendFileSync(log, 'o\nthree\n')
+    await until('all three', () => bench.records.length === 3)
+    expect(bench.texts).toEqual(['one', 'two', 'three'])
+  })
+
+  test('from its end: what was there before is passed over', async () => {
+    writeFileSync(log, 'old\n')
+    const runner = start({ from: 'end' })
+    await until('it reads', () => runner.status().state === 'reading')
+    appendFileSync(log, 'new\n')
+    await until('a line', () => bench.records.length === 1)
+    expect(bench.texts).toEqual(['new'])
+  })
+
+  test('renamed and made anew while it is read: the old one to its end, with what is written to it late, then the new one', async () => {
+    writeFileSync(log, 'one\n')
+    start()
+    await until('a line', () => bench.records.length === 1)
+    renameSync(log, `${log}.1`)
+    appendFileSync(`${log}.1`, 'two\nlast without an end')
+    writeFileSync(log, 'three\n')
+    await until('all', () => bench.records.length === 4)
+    expect(bench.texts).toEqual(['one', 'two', 'last without an end', 'three'])
+  })
+
+  test('cut short while it is read: begins anew, and says so', async () => {
+    writeFileSync(log, 'one\ntwo\n')
+    const runner = start()
+    await until('two lines', () => bench.records.length === 2)
+    truncateSync(log, 0)
+    await until('it was seen', () => runner.status().trouble['the file was cut short'] === 1)
+    appendFileSync(log, 'three\n')
+    await until('three lines', () => bench.records.length === 3)
+    expect(bench.texts).toEqual(['one', 'two', 'three'])
+  })
+
+  test('after a restart nothing is read twice, and nothing is left out, wherever it was stopped', async () => {
+    const lines = Array.from({ length: 12 }, (_, n) => `line ${n}`)
+    writeFileSync(log, `${lines.join('\n')}\n`)
+    for (let stop = 0; stop < lines.length; stop++) {
+      const before = new SourceBench()
+      before.start('file', { path: log, every: '10ms' })
+      await until('all lines', () => before.records.length === lines.length)
+      await before.end()
+      const after = new SourceBench()
+      after.start('file', { path: log, every: '10ms' }, { bookmark: before.records[stop]?.bookmark ?? '' })
+      await until('the rest', () => after.records.length === lines.length - stop - 1)
+      expect(after.texts).toEqual(lines.slice(stop + 1))
+      await after.end()
+    }
+  })
+
+  test('renamed twice while nothing ran: what was left is read first, then what came in between', async () => {
+    writeFileSync(log, 'one\ntwo\n')
+    start()
+    await until('both', () => bench.records.length === 2)
+    const bookmark = bench.records[0]?.bookmark ?? ''
+    await bench.end()
+    renameSync(log, `${log}.2`)
+    writeFileSync(`${log}.1`, 'three\n')
+    utimesSync(`${log}.2`, 1_000, 1_000)
+    utimesSync(`${log}.1`, 2_000, 2_000)
+    writeFileSync(log, 'four\n')
+    const after = new SourceBench()
+    after.start('file', { path: log, every: '10ms' }, { bookmark })
+    await until('the rest', () => after.records.length === 3)
+    expect(after.texts).toEqual(['two', 'three', 'four'])
+    await after.end()
+  })
+
+  test('an inode that another file was given is not taken for the old file', async () => {
+    writeFileSync(log, 'one\ntwo\n')
+    start()
+    await until('both', () => bench.records.length === 2)
+    const bookmark = bench.records[1]?.bookmark ?? ''
+    await bench.end()
+    // The same inode and longer, with another beginning.
+    writeFileSync(log, 'other\nthing\nagain\n')
+    const after = new SourceBench()
+    const runner = after.start('file', { path: log, every: '10ms' }, { bookmark })
+    await until('all of it', () => after.records.length === 3)
+    expect(runner.status().trouble).toEqual({ 'the file was put away before it was read to its end': 1 })
+    await after.end()
+  })
+
+  test('while there is no room it reads no further, and goes on without a loss', async () => {
+    bench.full = true
+    writeFileSync(log, 'one\n')
+    const runner = start()
+    await until('it is blocked', () => runner.status().state === 'blocked')
+    appendFileSync(log, 'two\nthree\n')
+    bench.roomAgain()
+    await until('all', () => bench.records.length === 3)
+    expect(bench.texts).toEqual(['one', 'two', 'three'])
+  })
+})
+
+describe('a directory', () => {
+  const start = (on: SourceBench, more: object = {}, how: object = {}) =>
+    on.start('directory', { path: folder, match: '*.csv', every: '10ms', settled: '0', ...more }, how)
+
+  test('each file is read once, its name beside each record; what is written later is another file', async () => {
+    writeFileSync(join(folder, 'a.csv'), '1\n2\n')
+    writeFileSync(join(folder, 'b.txt'), 'not this one\n')
+    start(bench, { delimiter: '\\n' })
+    await until('one file', () => bench.records.length === 2)
+    writeFileSync(join(folder, 'c.csv'), '3')
+    await until('another', () => bench.records.length === 3)
+    expect(bench.records.map(({ text, headers }) => [text, headers['file']])).toEqual([
+      ['1', 'a.csv'],
+      ['2', 'a.csv'],
+      ['3', 'c.csv'],
+    ])
+  })
+
+  test('stopped in the middle of a file, it goes on there, and reads what is done no more', async () => {
+    writeFileSync(join(folder, 'a.csv'), '1\n2\n')
+    writeFileSync(join(folder, 'b.csv'), '3\n4\n5\n')
+    utimesSync(join(folder, 'a.csv'), 1_000, 1_000)
+    start(bench, { delimiter: '\\n' })
+    await until('both', () => bench.records.length === 5)
+    expect(bench.texts).toEqual(['1', '2', '3', '4', '5'])
+    for (let stop = 0; stop < 5; stop++) {
+      const after = new SourceBench()
+      start(after, { delimiter: '\\n' }, { bookmark: bench.records[stop]?.bookmark })
+      writeFileSync(join(folder, `new-${stop}.csv`), 'new\n')
+      await until('the rest and the new one', () => after.texts.includes('new'))
+      expect(after.texts.filter(text => text !== 'new')).toEqual(['1', '2', '3', '4', '5'].slice(stop + 1))
+      await after.end()
+      rmSync(join(folder, `new-${stop}.csv`))
+    }
+  })
+
+  test('a whole file is one record unless cut; it is moved once it is stored, not before', async () => {
+    const away = join(folder, 'done')
+    mkdirSync(away)
+    const stored = Promise.withResolvers<void>()
+    bench.stored = () => stored.promise
+    writeFileSync(join(folder, 'a.csv'), 'x,y\n1,2\n')
+    start(bench, { afterwards: 'move', move_to: away })
+    await until('a record', () => bench.records.length === 1)
+    expect(bench.texts).toEqual(['x,y\n1,2\n'])
+    expect(readdirSync(away)).toEqual([])
+    stored.resolve()
+    await until('it was moved', () => readdirSync(away).length === 1)
+    expect(readdirSync(folder)).toEqual(['done'])
+  })
+})
+
+describe('a command', () => {
+  const node = (code: string) => [process.execPath, '-e', code]
+
+  test('once: its lines, the last one without an end too', async () => {
+    const runner = bench.start('exec', { command: ['printf', 'one\\ntwo'], run: 'once' })
+    await until('it has ended', () => runner.status().state === 'stopped')
+    expect(bench.texts).toEqual(['one', 'two'])
+  })
+
+  test('for ever: it is started again, and its failure is said in its own words', async () => {
+    const runner = bench.start('exec', { command: node("console.log('hello'); console.error('no disk'); process.exit(3)") })
+    await until('twice', () => bench.records.length >= 2)
+    const { reason } = await until('it waits', () => runner.status().state === 'waiting' && runner.status())
+    expect(reason).toContain('ended with 3: no disk')
+    expect(runner.status().trouble['the command failed']).toBeGreaterThan(0)
+  })
+
+  test('a program that is not there is said', async () => {
+    const runner = bench.start('exec', { command: ['headrace-no-such-program'] })
+    const waiting = await until('it waits', () => runner.status().state === 'waiting' && runner.status())
+    expect(waiting.reason).toContain('ENOENT')
+  })
+
+  test('while there is no room it is held back, and nothing of what it writes is lost', async () => {
+    bench.full = true
+    const runner = bench.start('exec', { command: ['seq', '1', '200000'], run: 'once' })
+    await until('it is blocked', () => runner.status().state === 'blocked')
+    bench.roomAgain()
+    await until('it has ended', () => runner.status().state === 'stopped')
+    expect(bench.records).toHaveLength(200_000)
+    expect(bench.texts.at(-1)).toBe('200000')
+  })
+
+  test('a stop ends the command and its children', async () => {
+    const runner = bench.start('exec', { command: ['sh', '-c', 'sleep 1000 & echo $!; wait'] })
+    await until('its child', () => bench.records.length === 1)
+    const child = Number(bench.texts[0])
+    process.kill(child, 0)
+    await runner.stop()
+    await until('the child is gone', () => {
+      try {
+        process.kill(child, 0)
+        return false
+      } catch {
+        return true
+      }
+    })
+  })
+})
