@@ -11,7 +11,7 @@ import { identityRule } from '../ingress/identity.ts'
 import { Ingress } from '../ingress/ingress.ts'
 import type { Claim, Log } from '../log/log.ts'
 import { openLog } from '../log/open.ts'
-import type { RunResult } from '../reader/batch/job.ts'
+import type { RunResult } from '../reader/batch/runner.ts'
 import type { BatchScheduler } from '../reader/batch/scheduler.ts'
 import { Ledger } from '../reader/ledger.ts'
 import type { AnalyserRunner } from '../reader/realtime/runner.ts'
@@ -82,7 +82,7 @@ export class CoreProcess {
       open.unshift(log)
       const ledger = new Ledger(join(stateDir, 'readers.db'))
       open.unshift(ledger)
-      const deps = { log, ledger, clock, random: Math.random, logger, alarms, name: config.name }
+      const deps = { log, ledger, clock, random: Math.random, logger, alarms, name: config.name, stateDir }
       const scheduler = createScheduler(config.batch ? pipelines : [], { ...deps, ...(events.onRun && { onRun: events.onRun }) })
       const analysers = createAnalysers(config.analysers ? pipelines : [], {
         ...deps,

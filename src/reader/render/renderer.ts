@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { type RecordView, readHeaders } from '../../record/batch-reader.ts'
 import { HEADER } from '../../record/record.ts'
-import { HeadraceError } from '../../runtime/errors.ts'
 import type { SourceId } from '../../runtime/names.ts'
+import { Digits } from './digits.ts'
 import type { LineWriter } from './line-writer.ts'
 
 /** What is known of a source's values when they are handed to a command. */
@@ -13,13 +13,31 @@ export interface ValueShape {
   readonly columns: readonly string[]
 }
 
+/** A record that cannot be written in the form that is asked for. */
+export class Unrenderable extends Error {
+  /** Goes after "the record …". */
+  readonly reason: string
+
+  constructor(reason: string) {
+    super(reason)
+    this.reason = reason
+  }
+}
+
 /** Writes records of one source as a command wants to read them. */
 export interface Renderer {
   /** Written once, before everything else; empty for most. */
   readonly head: string
+  /** Throws {@link Unrenderable}, and has written nothing, where the record cannot be written so. */
   record(view: RecordView, into: LineWriter): void
 }
 
+const TIME_KEY = Buffer.from(',"time_ms":')
+const VALUE_KEY = Buffer.from(',"value')
+/** Of a safe integer, with its sign. */
+const DIGITS_MAX = 17
+const QUOTE = 34
+const COLON = 58
 const NEWLINE = 10
 const BRACE_OPEN = 123
 const BRACE_CLOSE = 125
@@ -35,20 +53,27 @@ function isUndecoded(view: RecordView): boolean {
  */
 export function ndjsonRenderer(source: SourceId, shape: ValueShape): Renderer {
   const prefix = Buffer.from(`{"gateway":"${source.gateway}","source":"${source.source}","seq":`)
+  const fixedBytes = prefix.length + TIME_KEY.length + VALUE_KEY.length + 2 * DIGITS_MAX + 4
+  const sequenceDigits = new Digits()
+  const timeDigits = new Digits()
+  const lineBreaks = new LineBreaks()
   return {
     head: '',
     record(view, into) {
       const { bytes, valueFrom, valueTo } = view
-      const middle = `${view.sequence},"time_ms":${view.timeMs},"value`
-      const asIs = shape.json && looksLikeObject(bytes, valueFrom, valueTo) && !isUndecoded(view)
-      const value = asIs ? undefined : textValue(bytes.subarray(valueFrom, valueTo), shape.json && !isUndecoded(view))
-      const valueBytes = value === undefined ? valueTo - valueFrom : value.length * 3
-      const slot = into.reserve(prefix.length + middle.length + valueBytes + 8)
-      const chunk = slot.chunk
-      let at = slot.at + prefix.copy(chunk, slot.at)
-      at += chunk.write(middle, at, 'latin1')
+      const decoded = shape.json && !isUndecoded(view)
+      const asIs = decoded && isObjectOnOneLine(bytes, valueFrom, valueTo, lineBreaks)
+      const value = asIs ? undefined : textValue(bytes.subarray(valueFrom, valueTo), decoded)
+      const chunk = into.reserve(fixedBytes + (value === undefined ? valueTo - valueFrom : value.length * 3))
+      let at = into.at
+      at += prefix.copy(chunk, at)
+      at = sequenceDigits.write(chunk, at, view.sequence)
+      at += TIME_KEY.copy(chunk, at)
+      at = timeDigits.write(chunk, at, view.timeMs)
+      at += VALUE_KEY.copy(chunk, at)
       if (value === undefined) {
-        at += chunk.write('":', at, 'latin1')
+        chunk[at++] = QUOTE
+        chunk[at++] = COLON
         at += bytes.copy(chunk, at, valueFrom, valueTo)
       } else at += chunk.write(value, at, 'utf8')
       chunk[at++] = BRACE_CLOSE
@@ -58,11 +83,24 @@ export function ndjsonRenderer(source: SourceId, shape: ValueShape): Renderer {
   }
 }
 
+/** Where the next line break of a batch's bytes is: looked for once for many records, most of which have none. */
+class LineBreaks {
+  #bytes: Buffer | undefined
+  #next = -1
+
+  isWithin(bytes: Buffer, from: number, to: number): boolean {
+    if (bytes !== this.#bytes || this.#next < from) {
+      const found = bytes.indexOf(NEWLINE, from)
+      this.#next = found < 0 ? bytes.length : found
+      this.#bytes = bytes
+    }
+    return this.#next < to
+  }
+}
+
 /** Whether it begins and ends as a JSON object on one line does: what was decoded on the gateway is one. Anything else is looked at closely. */
-function looksLikeObject(bytes: Buffer, from: number, to: number): boolean {
-  if (bytes[from] !== BRACE_OPEN || bytes[to - 1] !== BRACE_CLOSE) return false
-  const newline = bytes.indexOf(NEWLINE, from)
-  return newline < 0 || newline >= to
+function isObjectOnOneLine(bytes: Buffer, from: number, to: number, lineBreaks: LineBreaks): boolean {
+  return bytes[from] === BRACE_OPEN && bytes[to - 1] === BRACE_CLOSE && !lineBreaks.isWithin(bytes, from, to)
 }
 
 /** What follows `"value` in a line: `":"text"` or `_base64":"…"`; JSON over several lines is put on one. */
@@ -111,17 +149,13 @@ function parseObject(raw: Buffer): Record<string, unknown> | undefined {
 
 /** The values alone, one a line. A value that holds a line break cannot be told from two: it is refused. */
 export function rawRenderer(): Renderer {
+  const lineBreaks = new LineBreaks()
   return {
     head: '',
-    record(view, into) {
-      const { bytes, valueFrom, valueTo } = view
-      if (bytes.subarray(valueFrom, valueTo).indexOf(NEWLINE) >= 0) {
-        throw new HeadraceError('command_failed', `the record with sequence ${view.sequence} holds a line break`, {
-          advice: 'Use input: ndjson, which can hold any bytes.',
-        })
-      }
-      const { chunk, at } = into.reserve(valueTo - valueFrom + 1)
-      const end = at + bytes.copy(chunk, at, valueFrom, valueTo)
+    record({ bytes, valueFrom, valueTo }, into) {
+      if (lineBreaks.isWithin(bytes, valueFrom, valueTo)) throw new Unrenderable('holds a line break')
+      const chunk = into.reserve(valueTo - valueFrom + 1)
+      const end = into.at + bytes.copy(chunk, into.at, valueFrom, valueTo)
       chunk[end] = NEWLINE
       into.advance(end + 1)
     },
