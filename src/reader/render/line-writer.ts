@@ -1,19 +1,20 @@
 import type { Hash } from 'node:crypto'
+import { Bytes } from './copy-bytes.ts'
 
 /** Bytes gathered before they are handed on: a pipe takes 64 KiB at a time, and each hand-over costs more than the copy. */
 const CHUNK_BYTES = 256 * 1024
 
 /** Gathers lines into large chunks. {@link take} gives them away; what is written meanwhile goes to new ones. */
 export class LineWriter {
-  #chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+  #chunk = new Bytes(Buffer.allocUnsafeSlow(CHUNK_BYTES))
   #at = 0
   #full: Buffer[] = []
   #hash: Hash | undefined
   #hashedTo = 0
 
   /** Makes room for `bytes` and gives the memory to write to; follow with {@link advance}. */
-  reserve(bytes: number): Buffer {
-    if (this.#at + bytes > this.#chunk.length) this.#turn(bytes)
+  reserve(bytes: number): Bytes {
+    if (this.#at + bytes > this.#chunk.buffer.length) this.#turn(bytes)
     return this.#chunk
   }
 
@@ -28,8 +29,8 @@ export class LineWriter {
   }
 
   text(line: string): void {
-    const chunk = this.reserve(line.length * 3)
-    this.advance(this.#at + chunk.write(line, this.#at, 'utf8'))
+    const { buffer } = this.reserve(line.length * 3)
+    this.advance(this.#at + buffer.write(line, this.#at, 'utf8'))
   }
 
   /** What is written from here on is taken into `hash`, until the next call. */
@@ -48,14 +49,15 @@ export class LineWriter {
 
   #turn(bytes: number): void {
     this.#digest()
-    if (this.#at > 0) this.#full.push(this.#chunk.subarray(0, this.#at))
-    if (this.#at > 0 || bytes > this.#chunk.length) this.#chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, bytes))
+    if (this.#at > 0) this.#full.push(this.#chunk.buffer.subarray(0, this.#at))
+    if (this.#at > 0 || bytes > this.#chunk.buffer.length)
+      this.#chunk = new Bytes(Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, bytes)))
     this.#at = 0
     this.#hashedTo = 0
   }
 
   #digest(): void {
-    if (this.#hash && this.#at > this.#hashedTo) this.#hash.update(this.#chunk.subarray(this.#hashedTo, this.#at))
+    if (this.#hash && this.#at > this.#hashedTo) this.#hash.update(this.#chunk.buffer.subarray(this.#hashedTo, this.#at))
     this.#hashedTo = this.#at
   }
 }

@@ -2,7 +2,8 @@ import { isUtf8 } from 'node:buffer'
 import { type RecordView, readHeaders } from '../../record/batch-reader.ts'
 import { HEADER } from '../../record/record.ts'
 import type { SourceId } from '../../runtime/names.ts'
-import { Digits } from './digits.ts'
+import { Bytes, copyBytes } from './copy-bytes.ts'
+import { LinePrefix } from './line-prefix.ts'
 import type { LineWriter } from './line-writer.ts'
 
 /** What is known of a source's values when they are handed to a command. */
@@ -32,10 +33,6 @@ export interface Renderer {
   record(view: RecordView, into: LineWriter): void
 }
 
-const TIME_KEY = Buffer.from(',"time_ms":')
-const VALUE_KEY = Buffer.from(',"value')
-/** Of a safe integer, with its sign. */
-const DIGITS_MAX = 17
 const QUOTE = 34
 const COLON = 58
 const NEWLINE = 10
@@ -52,55 +49,56 @@ function isUndecoded(view: RecordView): boolean {
  * JSON values are copied as they are: they were checked on the gateway, and no number may lose digits on the way.
  */
 export function ndjsonRenderer(source: SourceId, shape: ValueShape): Renderer {
-  const prefix = Buffer.from(`{"gateway":"${source.gateway}","source":"${source.source}","seq":`)
-  const fixedBytes = prefix.length + TIME_KEY.length + VALUE_KEY.length + 2 * DIGITS_MAX + 4
-  const sequenceDigits = new Digits()
-  const timeDigits = new Digits()
-  const lineBreaks = new LineBreaks()
+  const prefix = new LinePrefix(`{"gateway":"${source.gateway}","source":"${source.source}","seq":`)
+  const batchBytes = new BatchBytes()
   return {
     head: '',
     record(view, into) {
       const { bytes, valueFrom, valueTo } = view
       const decoded = shape.json && !isUndecoded(view)
-      const asIs = decoded && isObjectOnOneLine(bytes, valueFrom, valueTo, lineBreaks)
+      const asIs = decoded && isObjectOnOneLine(bytes, valueFrom, valueTo, batchBytes)
       const value = asIs ? undefined : textValue(bytes.subarray(valueFrom, valueTo), decoded)
-      const chunk = into.reserve(fixedBytes + (value === undefined ? valueTo - valueFrom : value.length * 3))
-      let at = into.at
-      at += prefix.copy(chunk, at)
-      at = sequenceDigits.write(chunk, at, view.sequence)
-      at += TIME_KEY.copy(chunk, at)
-      at = timeDigits.write(chunk, at, view.timeMs)
-      at += VALUE_KEY.copy(chunk, at)
+      const before = prefix.of(view.sequence, view.timeMs)
+      const chunk = into.reserve(before.buffer.length + (value === undefined ? valueTo - valueFrom : value.length * 3) + 4)
+      let at = copyBytes(chunk, into.at, before, 0, before.buffer.length)
       if (value === undefined) {
-        chunk[at++] = QUOTE
-        chunk[at++] = COLON
-        at += bytes.copy(chunk, at, valueFrom, valueTo)
-      } else at += chunk.write(value, at, 'utf8')
-      chunk[at++] = BRACE_CLOSE
-      chunk[at++] = NEWLINE
+        chunk.buffer[at++] = QUOTE
+        chunk.buffer[at++] = COLON
+        at = copyBytes(chunk, at, batchBytes.of(bytes), valueFrom, valueTo)
+      } else at += chunk.buffer.write(value, at, 'utf8')
+      chunk.buffer[at++] = BRACE_CLOSE
+      chunk.buffer[at++] = NEWLINE
       into.advance(at)
     },
   }
 }
 
-/** Where the next line break of a batch's bytes is: looked for once for many records, most of which have none. */
-class LineBreaks {
-  #bytes: Buffer | undefined
-  #next = -1
+/** A batch's bytes, and where the next line break in them is: looked for once for many records, most of which have none. */
+class BatchBytes {
+  #bytes = new Bytes(Buffer.alloc(0))
+  #nextBreak = -1
 
-  isWithin(bytes: Buffer, from: number, to: number): boolean {
-    if (bytes !== this.#bytes || this.#next < from) {
-      const found = bytes.indexOf(NEWLINE, from)
-      this.#next = found < 0 ? bytes.length : found
-      this.#bytes = bytes
+  of(buffer: Buffer): Bytes {
+    if (buffer !== this.#bytes.buffer) {
+      this.#bytes = new Bytes(buffer)
+      this.#nextBreak = -1
     }
-    return this.#next < to
+    return this.#bytes
+  }
+
+  hasBreak(buffer: Buffer, from: number, to: number): boolean {
+    this.of(buffer)
+    if (this.#nextBreak < from) {
+      const found = buffer.indexOf(NEWLINE, from)
+      this.#nextBreak = found < 0 ? buffer.length : found
+    }
+    return this.#nextBreak < to
   }
 }
 
 /** Whether it begins and ends as a JSON object on one line does: what was decoded on the gateway is one. Anything else is looked at closely. */
-function isObjectOnOneLine(bytes: Buffer, from: number, to: number, lineBreaks: LineBreaks): boolean {
-  return bytes[from] === BRACE_OPEN && bytes[to - 1] === BRACE_CLOSE && !lineBreaks.isWithin(bytes, from, to)
+function isObjectOnOneLine(bytes: Buffer, from: number, to: number, batchBytes: BatchBytes): boolean {
+  return bytes[from] === BRACE_OPEN && bytes[to - 1] === BRACE_CLOSE && !batchBytes.hasBreak(bytes, from, to)
 }
 
 /** What follows `"value` in a line: `":"text"` or `_base64":"…"`; JSON over several lines is put on one. */
@@ -149,14 +147,14 @@ function parseObject(raw: Buffer): Record<string, unknown> | undefined {
 
 /** The values alone, one a line. A value that holds a line break cannot be told from two: it is refused. */
 export function rawRenderer(): Renderer {
-  const lineBreaks = new LineBreaks()
+  const batchBytes = new BatchBytes()
   return {
     head: '',
     record({ bytes, valueFrom, valueTo }, into) {
-      if (lineBreaks.isWithin(bytes, valueFrom, valueTo)) throw new Unrenderable('holds a line break')
+      if (batchBytes.hasBreak(bytes, valueFrom, valueTo)) throw new Unrenderable('holds a line break')
       const chunk = into.reserve(valueTo - valueFrom + 1)
-      const end = into.at + bytes.copy(chunk, into.at, valueFrom, valueTo)
-      chunk[end] = NEWLINE
+      const end = copyBytes(chunk, into.at, batchBytes.of(bytes), valueFrom, valueTo)
+      chunk.buffer[end] = NEWLINE
       into.advance(end + 1)
     },
   }
