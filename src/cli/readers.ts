@@ -4,6 +4,7 @@ import { ANALYSER_KINDS } from '../analyser/kinds.ts'
 import { kindOf, type LoadedPipeline } from '../config/load.ts'
 import type { Log } from '../log/log.ts'
 import { BatchJob } from '../reader/batch/job.ts'
+import { Retention } from '../reader/batch/retention.ts'
 import type { RunResult } from '../reader/batch/runner.ts'
 import { BatchScheduler } from '../reader/batch/scheduler.ts'
 import type { Ledger } from '../reader/ledger.ts'
@@ -60,6 +61,12 @@ export function createScheduler(
     logger,
     ...(onRun && { onRun: (job, result) => onRun(job.definition.name, result) }),
   })
+}
+
+/** What deletes from the log by the pipelines' `retention`; it never deletes what one of the jobs has not read, unless told to. */
+export function createRetention(pipelines: readonly LoadedPipeline[], jobs: readonly BatchJob[], deps: ReaderDeps): Retention {
+  const topics = pipelines.flatMap(({ topic, config }) => (config.retention ? [{ topic, options: config.retention }] : []))
+  return new Retention({ ...deps, topics, jobs })
 }
 
 export function createAnalysers(
