@@ -1,14 +1,26 @@
-import type { Log } from '../log/log.ts'
+import type { Claim, Log } from '../log/log.ts'
+import { readOffsets } from '../reader/batch/adopt.ts'
 import type { BatchJob } from '../reader/batch/job.ts'
-import { claimsOf } from '../reader/batch/plan.ts'
+import type { Bound } from '../reader/batch/plan.ts'
+import type { Positions } from '../reader/batch/positions.ts'
+import type { RunResult } from '../reader/batch/runner.ts'
 import type { BatchScheduler } from '../reader/batch/scheduler.ts'
 import type { Ledger } from '../reader/ledger.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { matchesSource, sourceKey } from '../runtime/names.ts'
 
 const RUNS_SHOWN = 20
+const POISON_SHOWN = 1_000
 
 type Args = Readonly<Record<string, unknown>>
+
+/** Where `batch reset` and `batch adopt` put a job, or would put it. */
+export interface Moved {
+  readonly source: string
+  /** Null where it stood nowhere yet: at the beginning. */
+  readonly before: number | null
+  readonly offset: number
+}
 
 /** What `headrace batch …` asks of a running core. */
 export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) {
@@ -20,13 +32,42 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
       advice: known.length === 0 ? 'Its pipelines declare none.' : `Known: ${known.join(', ')}.`,
     })
   }
+  /** Puts the job where `target` says for each claim; all or, where one is not in the log, none. */
+  const move = (
+    args: Args,
+    target: (claims: readonly Claim[], positions: Positions) => Promise<ReadonlyMap<Claim, number>>,
+  ): Promise<Moved[]> => {
+    const job = find(args)
+    return job.move(async (all, positions) => {
+      const glob = String(args['source'] ?? '*')
+      const claims = all.filter(claim => matchesSource(glob, claim.source))
+      if (claims.length === 0) throw new HeadraceError('not_found', `the job reads no source that fits "${glob}"`)
+      const before = await positions.of(all)
+      const targets = await target(claims, positions)
+      await checkWithin(log, targets)
+      const offsets = new Map([...targets].map(([claim, offset]) => [sourceKey(claim.source), offset]))
+      if (args['dry'] !== true) await positions.set(offsets, all)
+      return [...offsets].map(([source, offset]) => ({ source, before: before.get(source) ?? null, offset }))
+    })
+  }
   return {
     'batch.list': async () => scheduler.status(),
     'batch.run': async (args: Args) => {
-      const result = await scheduler.run(find(args))
-      return result.outcome === 'empty' ? { outcome: 'empty' } : { outcome: result.outcome, run: result.run }
+      const acceptLoss = args['accept_loss'] === true ? ({ acceptLoss: true } as const) : {}
+      return answerOf(await scheduler.run(find(args), acceptLoss))
+    },
+    'batch.backfill': async (args: Args) => {
+      const job = find(args)
+      const options = { from: args['from'] as Bound, to: args['to'] as Bound, source: String(args['source'] ?? '*') }
+      return answerOf(await scheduler.carry(job, signal => job.backfill(signal, options)))
+    },
+    'batch.progress': async (args: Args) => {
+      const { progress } = find(args)
+      return progress ? { records: progress.records, total: progress.total, records_per_second: progress.recordsPerSecond } : null
     },
     'batch.runs': async (args: Args) => ledger.runs(find(args).definition.name, RUNS_SHOWN),
+    'batch.losses': async (args: Args) => ledger.losses(find(args).definition.name),
+    'batch.poison': async (args: Args) => ledger.allPoison(find(args).definition.name, POISON_SHOWN),
     'batch.offsets': async (args: Args) => {
       const job = find(args)
       const ranges = await job.positions()
@@ -39,31 +80,48 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
         lag: to - from,
       }))
     },
-    'batch.reset': async (args: Args) => {
-      const job = find(args)
-      if (job.running)
-        throw new HeadraceError('command_failed', `job ${job.definition.name} is running`, { advice: 'Wait until it has ended.' })
-      const glob = String(args['source'] ?? '*')
-      const claims = (await claimsOf(log, job.definition.topic, job.definition.options.sources)).filter(claim =>
-        matchesSource(glob, claim.source),
-      )
-      if (claims.length === 0) throw new HeadraceError('not_found', `the job reads no source that fits "${glob}"`)
-      const ends = await log.ends(claims)
-      const offsets = new Map<string, number>()
-      for (const claim of claims) {
-        const end = ends.get(claim)
-        if (!end) throw new HeadraceError('log_unavailable', `the end of ${sourceKey(claim.source)} could not be read`)
-        const to = args['to'] === 'end' ? end.next : args['to'] === 'beginning' ? end.first : Number(args['to'])
-        if (!Number.isSafeInteger(to) || to < end.first || to > end.next) {
-          throw new HeadraceError(
-            'offset_out_of_range',
-            `${sourceKey(claim.source)}: ${args['to']} is not in [${end.first}, ${end.next}]`,
-          )
-        }
-        offsets.set(sourceKey(claim.source), to)
-      }
-      if (args['dry'] !== true) ledger.setOffsets(job.definition.name, offsets)
-      return Object.fromEntries(offsets)
-    },
+    'batch.reset': (args: Args) =>
+      move(args, async claims => {
+        const ends = await log.ends(claims)
+        const targets = claims.map(async (claim): Promise<[Claim, number]> => {
+          const end = ends.get(claim)
+          if (!end) throw new HeadraceError('log_unavailable', `the end of ${sourceKey(claim.source)} could not be read`)
+          if (args['to_time'] !== undefined) return [claim, await log.offsetAt(claim, Number(args['to_time']))]
+          const to = args['to']
+          return [claim, to === 'end' ? end.next : to === 'beginning' ? end.first : Number(to)]
+        })
+        return new Map(await Promise.all(targets))
+      }),
+    'batch.adopt': (args: Args) =>
+      move(args, async (claims, positions) => {
+        const { group, offsets } = args
+        const known = group === undefined ? readOffsets(String(offsets), claims) : await positions.ofGroup(String(group), claims)
+        const found = claims.flatMap(claim => {
+          const offset = known.get(sourceKey(claim.source))
+          return offset === undefined ? [] : [[claim, offset] as const]
+        })
+        if (found.length > 0) return new Map(found)
+        throw new HeadraceError(
+          'not_found',
+          group === undefined
+            ? "the file has no offset of the job's sources"
+            : `group ${group} has committed nothing for the job's sources`,
+          { advice: 'See "headrace batch offsets" for the topic and partitions that the job reads.' },
+        )
+      }),
+  }
+}
+
+function answerOf(result: RunResult) {
+  return result.outcome === 'empty' ? { outcome: 'empty' } : { outcome: result.outcome, run: result.run }
+}
+
+async function checkWithin(log: Log, targets: ReadonlyMap<Claim, number>): Promise<void> {
+  const ends = await log.ends([...targets.keys()])
+  for (const [claim, offset] of targets) {
+    const end = ends.get(claim)
+    if (!end) throw new HeadraceError('log_unavailable', `the end of ${sourceKey(claim.source)} could not be read`)
+    if (Number.isSafeInteger(offset) && offset >= end.first && offset <= end.next) continue
+    throw new HeadraceError('offset_out_of_range', `${sourceKey(claim.source)}: ${offset} is not in [${end.first}, ${end.next}]`)
   }
 }

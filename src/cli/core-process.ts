@@ -11,7 +11,8 @@ import { identityRule } from '../ingress/identity.ts'
 import { Ingress } from '../ingress/ingress.ts'
 import type { Claim, Log } from '../log/log.ts'
 import { openLog } from '../log/open.ts'
-import type { RunResult } from '../reader/batch/job.ts'
+import type { Retention } from '../reader/batch/retention.ts'
+import type { RunResult } from '../reader/batch/runner.ts'
 import type { BatchScheduler } from '../reader/batch/scheduler.ts'
 import { Ledger } from '../reader/ledger.ts'
 import type { AnalyserRunner } from '../reader/realtime/runner.ts'
@@ -22,7 +23,7 @@ import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { matchesSource, sourceKey } from '../runtime/names.ts'
 import { batchCalls } from './batch-calls.ts'
-import { createAnalysers, createScheduler } from './readers.ts'
+import { createAnalysers, createRetention, createScheduler } from './readers.ts'
 import { controlPath } from './state-paths.ts'
 import { readTlsMaterial } from './tls-material.ts'
 import { VERSION } from './version.ts'
@@ -44,6 +45,7 @@ interface Parts {
   readonly engine: string
   readonly ingress: Ingress | undefined
   readonly scheduler: BatchScheduler
+  readonly retention: Retention
   readonly analysers: AnalyserRunner
   readonly ledger: Ledger
   readonly alarms: Alarms
@@ -89,8 +91,9 @@ export class CoreProcess {
       const ledgerPath = join(stateDir, 'readers.db')
       const ledger = parts.openLedger?.(ledgerPath) ?? new Ledger(ledgerPath)
       open.unshift(ledger)
-      const deps = { log, ledger, clock, random: Math.random, logger, alarms, name: config.name }
+      const deps = { log, ledger, clock, random: Math.random, logger, alarms, name: config.name, stateDir }
       const scheduler = createScheduler(config.batch ? pipelines : [], { ...deps, ...(events.onRun && { onRun: events.onRun }) })
+      const retention = createRetention(config.batch ? pipelines : [], scheduler.jobs, deps)
       const analysers = createAnalysers(config.analysers ? pipelines : [], {
         ...deps,
         ...(events.onAlert && { onAlert: events.onAlert }),
@@ -104,6 +107,7 @@ export class CoreProcess {
         identity: id,
         ingress,
         scheduler,
+        retention,
         analysers,
         ledger,
         alarms,
@@ -115,6 +119,7 @@ export class CoreProcess {
       core.httpUrl = await core.#http?.start()
       await ingress?.start()
       scheduler.start()
+      retention.start()
       analysers.start()
       return core
     } catch (error) {
@@ -129,8 +134,8 @@ export class CoreProcess {
   }
 
   async stop(): Promise<void> {
-    const { ingress, scheduler, analysers, ledger, log, lock } = this.#parts
-    await Promise.allSettled([ingress?.stop(), scheduler.stop(), analysers.stop()])
+    const { ingress, scheduler, retention, analysers, ledger, log, lock } = this.#parts
+    await Promise.allSettled([ingress?.stop(), scheduler.stop(), retention.stop(), analysers.stop()])
     await this.#http?.stop()
     await this.#control.stop()
     ledger.close()

@@ -1,8 +1,11 @@
+import { join } from 'node:path'
 import type { Alert } from '../analyser/analyser.ts'
 import { ANALYSER_KINDS } from '../analyser/kinds.ts'
 import { kindOf, type LoadedPipeline } from '../config/load.ts'
 import type { Log } from '../log/log.ts'
-import { BatchJob, type RunResult } from '../reader/batch/job.ts'
+import { BatchJob } from '../reader/batch/job.ts'
+import { Retention } from '../reader/batch/retention.ts'
+import type { RunResult } from '../reader/batch/runner.ts'
 import { BatchScheduler } from '../reader/batch/scheduler.ts'
 import type { Ledger } from '../reader/ledger.ts'
 import { type AlertSink, commandSink, topicSink, webhookSink } from '../reader/realtime/alert-sink.ts'
@@ -24,6 +27,8 @@ export interface ReaderDeps {
   readonly alarms: Alarms
   /** Name of the core, under which alerts are written to a topic. */
   readonly name: string
+  /** `<state>/core`. */
+  readonly stateDir: string
 }
 
 /** The batch jobs of pipelines; a job's full name is `<pipeline>.<job>`. */
@@ -31,20 +36,37 @@ export function createScheduler(
   pipelines: readonly LoadedPipeline[],
   deps: ReaderDeps & { onRun?: (job: string, result: RunResult) => void },
 ): BatchScheduler {
-  const { ledger, clock, logger, onRun } = deps
+  const { log, ledger, clock, logger, onRun } = deps
   const jobs = pipelines.flatMap(pipeline =>
     Object.entries(pipeline.config.batch).map(([job, options]) => {
       const name = `${pipeline.config.pipeline}.${job}`
-      return new BatchJob({ name, topic: pipeline.topic, options, folder: pipeline.folder, shapeOf: shapesOf(pipeline) }, deps)
+      return new BatchJob(
+        {
+          name,
+          topic: pipeline.topic,
+          options,
+          folder: pipeline.folder,
+          declared: Object.keys(pipeline.config.sources),
+          shapeOf: shapesOf(pipeline),
+        },
+        { ...deps, core: deps.name, runsDir: join(deps.stateDir, 'runs') },
+      )
     }),
   )
   return new BatchScheduler({
     jobs,
+    log,
     ledger,
     clock,
     logger,
     ...(onRun && { onRun: (job, result) => onRun(job.definition.name, result) }),
   })
+}
+
+/** What deletes from the log by the pipelines' `retention`; it never deletes what one of the jobs has not read, unless told to. */
+export function createRetention(pipelines: readonly LoadedPipeline[], jobs: readonly BatchJob[], deps: ReaderDeps): Retention {
+  const topics = pipelines.flatMap(({ topic, config }) => (config.retention ? [{ topic, options: config.retention }] : []))
+  return new Retention({ ...deps, topics, jobs })
 }
 
 export function createAnalysers(

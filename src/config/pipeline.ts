@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { sourceBufferOptions } from '../buffer/options.ts'
 import { batchJobOptions } from '../reader/batch/options.ts'
+import { retentionOptions } from '../reader/batch/retention-options.ts'
 import { analyserOptions } from '../reader/realtime/options.ts'
 import { NAME_PATTERN, NAME_RULE } from '../runtime/names.ts'
 import { duration } from '../runtime/units.ts'
@@ -69,6 +70,7 @@ export const pipelineSchema = z.strictObject({
     ),
   sources: z.record(name, sourceSchema).default({}).describe('What it reads, by name.'),
   batch: z.record(name, batchJobOptions).default({}).describe('Batch jobs, by name.'),
+  retention: retentionOptions.optional().describe('What is deleted of its records; nothing, unless set.'),
   analysers: z.record(name, analyserOptions).default({}).describe('Analysers, by name.'),
 })
 export type PipelineConfig = z.output<typeof pipelineSchema>

@@ -1,5 +1,5 @@
 import { HeadraceError } from '../runtime/errors.ts'
-import type { Cursor, Log, Place } from './log.ts'
+import type { Cursor, Fetched, Log, Place } from './log.ts'
 
 /** A part of one partition: `[from, to)`. */
 export interface PlaceRange extends Place {
@@ -26,22 +26,15 @@ const RANGE_WAIT_MS = 1_000
 
 /**
  * Reads ranges of many partitions to their ends, side by side, in order within each. The ends were seen before: what is missing below them is
- * `offset_out_of_range`.
+ * `offset_out_of_range`. The next fetch is under way while the parts of the one before are taken: two of them are in memory.
  */
 export async function* readRange(log: Log, ranges: readonly PlaceRange[], limits: ReadBytes): AsyncGenerator<ReadPart> {
   const open = new Map(ranges.filter(range => range.from < range.to).map(range => [key(range), { range, next: range.from }]))
-  while (open.size > 0) {
-    const cursors: Cursor[] = [...open.values()].map(({ range, next }) => ({
-      topic: range.topic,
-      partition: range.partition,
-      from: next,
-    }))
-    const fetched = await log.fetch(cursors, {
-      maxBytes: limits.maxBytes,
-      waitMs: RANGE_WAIT_MS,
-      ...(limits.signal && { signal: limits.signal }),
-    })
+  let fetching = open.size > 0 ? fetchOf(log, open.values(), limits) : undefined
+  while (fetching) {
+    const fetched: readonly Fetched[] = await fetching
     limits.signal?.throwIfAborted()
+    const parts: ReadPart[] = []
     for (const part of fetched) {
       const entry = open.get(key(part))
       if (!entry) continue
@@ -49,11 +42,25 @@ export async function* readRange(log: Log, ranges: readonly PlaceRange[], limits
       if (part.outOfRange) throw outOfRange(range, from, part)
       const end = endOf(part.batches)
       if (end === undefined) continue
-      yield { place: range, from, to: range.to, batches: part.batches }
+      parts.push({ place: range, from, to: range.to, batches: part.batches })
       entry.next = end
       if (end >= range.to) open.delete(key(range))
     }
+    fetching = open.size > 0 ? fetchOf(log, open.values(), limits) : undefined
+    // Whoever stops reading does not wait for it any more.
+    fetching?.catch(() => {})
+    yield* parts
   }
+}
+
+function fetchOf(log: Log, entries: Iterable<{ range: PlaceRange; next: number }>, limits: ReadBytes): Promise<Fetched[]> {
+  const cursors: Cursor[] = [...entries].map(({ range, next }) => ({
+    topic: range.topic,
+    partition: range.partition,
+    from: next,
+  }))
+  const { maxBytes, signal } = limits
+  return log.fetch(cursors, { maxBytes, waitMs: RANGE_WAIT_MS, ...(signal && { signal }) })
 }
 
 /** Follows partitions for ever, from the cursors on; ends when the signal is aborted. */

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { HeadraceError } from '../runtime/errors.ts'
+import { LEDGER_VERSIONS } from './ledger-schema.ts'
 
 /** Where a reader stands in one source's partition: the next sequence it has not had. */
 export interface Range {
@@ -14,8 +15,50 @@ export interface Range {
 }
 
 export type RunState = 'running' | 'done' | 'failed'
+/** A backfill reads what was read before, beside the job's offsets. */
+export type RunKind = 'run' | 'backfill'
 
-export interface Run {
+/** What is kept of a run beside what queries ask for. */
+export interface RunDetails {
+  readonly kind: RunKind
+  /** The moment for which it is: when it was due, or first begun by hand, ms. The same however often it is repeated. */
+  readonly atMs: number
+  /** Made anew whenever the run is begun: by it a directory that appeared is known as this one's. */
+  readonly token: string
+  readonly attempts: number
+  /** Records set aside as poison. */
+  readonly dead: number
+  /** Sources that were waited for in vain. */
+  readonly missing: readonly string[]
+  /** Where its files and manifest are when it is done, and where its log is. */
+  readonly directory: string | null
+  readonly log: string | null
+  /** It was stopped with the core, which goes on with it when it is there again. */
+  readonly interrupted: boolean
+}
+
+/** The moment at which a run was due, and up to when it is decided then what was due, ms. */
+export interface Due {
+  readonly dueMs: number
+  readonly untilMs: number
+}
+
+/** Records that a job never had, because the log has them no more: `[first, next)`, accepted by an operator. */
+export interface Loss {
+  readonly source: string
+  readonly first: number
+  readonly next: number
+  readonly acceptedMs: number
+}
+
+export interface PoisonRecord {
+  readonly source: string
+  readonly sequence: number
+  readonly run: string
+  readonly reason: string
+}
+
+export interface Run extends RunDetails {
   readonly id: string
   readonly job: string
   readonly state: RunState
@@ -28,21 +71,22 @@ export interface Run {
   readonly error: string | null
 }
 
-const SCHEMA_VERSION = 1
 /** Runs kept for each job; older ones are forgotten, their offsets are not. */
 const RUNS_KEPT_PER_JOB = 1_000
+/** Due moments that are remembered for each job, so that a clock that was set back makes none of them due again. */
+const DUES_KEPT_PER_JOB = 10_000
 
-const SCHEMA = `
-  CREATE TABLE offsets (job TEXT NOT NULL, source TEXT NOT NULL, next INTEGER NOT NULL, PRIMARY KEY (job, source)) WITHOUT ROWID, STRICT;
-  CREATE TABLE runs (
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL, job TEXT NOT NULL, state TEXT NOT NULL, ranges TEXT NOT NULL, started INTEGER NOT NULL,
-    ended INTEGER, exit_code INTEGER, records INTEGER NOT NULL DEFAULT 0, placeholders INTEGER NOT NULL DEFAULT 0, error TEXT
-  ) STRICT;
-  CREATE INDEX runs_by_job ON runs (job, number);
-  CREATE TABLE schedules (job TEXT PRIMARY KEY, decided_until INTEGER NOT NULL) WITHOUT ROWID, STRICT;
-  CREATE TABLE checkpoints (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID, STRICT;
-  CREATE TABLE outbox (number INTEGER PRIMARY KEY, alert TEXT NOT NULL, sink TEXT NOT NULL) STRICT;
-`
+const NO_DETAILS: RunDetails = {
+  kind: 'run',
+  atMs: 0,
+  token: '',
+  attempts: 1,
+  dead: 0,
+  missing: [],
+  directory: null,
+  log: null,
+  interrupted: false,
+}
 
 interface RunRow {
   number: number
@@ -56,10 +100,14 @@ interface RunRow {
   records: number
   placeholders: number
   error: string | null
+  details: string
 }
 
 function toRun(row: RunRow): Run {
   return {
+    ...NO_DETAILS,
+    atMs: row.started,
+    ...(JSON.parse(row.details) as Partial<RunDetails>),
     id: row.id,
     job: row.job,
     state: row.state,
@@ -95,21 +143,19 @@ export class Ledger {
     this.#db.pragma('synchronous = FULL')
     this.#db.pragma('busy_timeout = 5000')
     const version = this.#db.pragma('user_version', { simple: true }) as number
-    if (version > SCHEMA_VERSION) {
+    if (version > LEDGER_VERSIONS.length) {
       throw new HeadraceError(
         'config_invalid',
-        `${path} was written by a newer version (schema ${version}, this one knows ${SCHEMA_VERSION})`,
+        `${path} was written by a newer version (schema ${version}, this one knows ${LEDGER_VERSIONS.length})`,
         {
           advice: 'Start the newer version again, or restore the state directory from before the upgrade.',
         },
       )
     }
-    if (version === 0) {
-      this.#db.transaction(() => {
-        this.#db.exec(SCHEMA)
-        this.#db.pragma(`user_version = ${SCHEMA_VERSION}`)
-      })()
-    }
+    this.#db.transaction(() => {
+      for (const step of LEDGER_VERSIONS.slice(version)) this.#db.exec(step)
+      this.#db.pragma(`user_version = ${LEDGER_VERSIONS.length}`)
+    })()
   }
 
   offsets(job: string): Map<string, number> {
@@ -126,39 +172,61 @@ export class Ledger {
     })()
   }
 
-  /** Keeps a run before its command starts; a run of the same id that did not end is the same run, begun again. */
-  begin(run: { id: string; job: string; ranges: readonly Range[]; startedMs: number }): void {
+  /**
+   * Keeps a run before its command starts, and with it that what was `due` is decided; a run of the same id that did not end is the same run,
+   * begun again.
+   */
+  begin(
+    run: { id: string; job: string; ranges: readonly Range[]; startedMs: number; due?: Due | undefined } & Partial<RunDetails>,
+  ): void {
+    const { id, job, ranges, startedMs, due, ...details } = run
     this.#db.transaction(() => {
-      this.#db.prepare("DELETE FROM runs WHERE job = ? AND id = ? AND state <> 'done'").run(run.job, run.id)
+      if (due) this.setDue(job, due)
+      this.#db.prepare("DELETE FROM runs WHERE job = ? AND id = ? AND state <> 'done'").run(job, id)
       this.#db
-        .prepare("INSERT INTO runs (id, job, state, ranges, started) VALUES (?, ?, 'running', ?, ?)")
-        .run(run.id, run.job, JSON.stringify(run.ranges), run.startedMs)
+        .prepare("INSERT INTO runs (id, job, state, ranges, started, details) VALUES (?, ?, 'running', ?, ?, ?)")
+        .run(id, job, JSON.stringify(ranges), startedMs, JSON.stringify({ ...NO_DETAILS, atMs: startedMs, ...details }))
       this.#db
         .prepare('DELETE FROM runs WHERE job = @job AND number <= (SELECT max(number) FROM runs WHERE job = @job) - @kept')
-        .run({ job: run.job, kept: RUNS_KEPT_PER_JOB })
+        .run({ job, kept: RUNS_KEPT_PER_JOB })
     })()
   }
 
-  /** The command did its work: its offsets move and the run is done, both or neither. */
-  complete(job: string, id: string, result: { endedMs: number; records: number; placeholders: number }): void {
+  /** The command did its work: its offsets move (not those of a backfill) and the run is done, both or neither. */
+  complete(
+    job: string,
+    id: string,
+    result: { endedMs: number; records: number; placeholders: number; dead?: number; attempts?: number },
+  ): void {
     this.#db.transaction(() => {
       const row = this.#db
-        .prepare<[string, string], RunRow>("SELECT * FROM runs WHERE job = ? AND id = ? AND state = 'running'")
+        .prepare<[string, string], RunRow>("SELECT * FROM runs WHERE job = ? AND id = ? AND state <> 'done'")
         .get(job, id)
       if (!row) throw new HeadraceError('internal', `run ${id} of ${job} is not running`)
-      this.setOffsets(job, new Map((JSON.parse(row.ranges) as Range[]).map(range => [range.source, range.to])))
+      const { kind, ranges, attempts: begun } = toRun(row)
+      if (kind === 'run') this.setOffsets(job, new Map(ranges.map(range => [range.source, range.to])))
+      const { endedMs, records, placeholders, dead = 0, attempts = begun } = result
+      const details = JSON.stringify({ ...(JSON.parse(row.details) as RunDetails), dead, attempts })
       this.#db
-        .prepare("UPDATE runs SET state = 'done', ended = ?, exit_code = 0, records = ?, placeholders = ? WHERE number = ?")
-        .run(result.endedMs, result.records, result.placeholders, row.number)
+        .prepare(
+          "UPDATE runs SET state = 'done', ended = ?, exit_code = 0, error = NULL, records = ?, placeholders = ?, details = ? WHERE number = ?",
+        )
+        .run(endedMs, records, placeholders, details, row.number)
     })()
   }
 
-  fail(job: string, id: string, result: { endedMs: number; exitCode: number | null; error: string }): void {
+  fail(
+    job: string,
+    id: string,
+    result: { endedMs: number; exitCode: number | null; error: string; attempts?: number; interrupted?: boolean },
+  ): void {
     this.#db
       .prepare(
-        "UPDATE runs SET state = 'failed', ended = ?, exit_code = ?, error = ? WHERE job = ? AND id = ? AND state = 'running'",
+        `UPDATE runs SET state = 'failed', ended = ?, exit_code = ?, error = ?,
+           details = json_set(details, '$.attempts', ?, '$.interrupted', json(?))
+         WHERE job = ? AND id = ? AND state = 'running'`,
       )
-      .run(result.endedMs, result.exitCode, result.error, job, id)
+      .run(result.endedMs, result.exitCode, result.error, result.attempts ?? 1, String(result.interrupted ?? false), job, id)
   }
 
   /** Newest first. */
@@ -167,6 +235,106 @@ export class Ledger {
       .prepare<[string, number], RunRow>('SELECT * FROM runs WHERE job = ? ORDER BY number DESC LIMIT ?')
       .all(job, limit)
       .map(toRun)
+  }
+
+  /** The latest of a job's own runs; a backfill is none of them. */
+  lastRun(job: string): Run | undefined {
+    const row = this.#db
+      .prepare<[string], RunRow>(
+        "SELECT * FROM runs WHERE job = ? AND coalesce(json_extract(details, '$.kind'), 'run') = 'run' ORDER BY number DESC LIMIT 1",
+      )
+      .get(job)
+    return row && toRun(row)
+  }
+
+  /** Runs by id, whatever became of them; the newest first. */
+  runsOf(job: string, id: string): Run[] {
+    return this.#db
+      .prepare<[string, string], RunRow>('SELECT * FROM runs WHERE job = ? AND id = ? ORDER BY number DESC')
+      .all(job, id)
+      .map(toRun)
+  }
+
+  /** Keeps which records of a run are bad; the reason that was given first stays. */
+  addPoison(job: string, records: readonly PoisonRecord[]): void {
+    const add = this.#db.prepare('INSERT INTO poison VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING')
+    this.#db.transaction(() => {
+      for (const { source, sequence, run, reason } of records) add.run(job, source, sequence, run, reason)
+    })()
+  }
+
+  /** Bad records of a source in `[from, to)`, by sequence. */
+  poison(job: string, source: string, from: number, to: number): PoisonRecord[] {
+    return this.#db
+      .prepare<[string, string, number, number], PoisonRecord>(
+        'SELECT source, sequence, run, reason FROM poison WHERE job = ? AND source = ? AND sequence >= ? AND sequence < ? ORDER BY sequence',
+      )
+      .all(job, source, from, to)
+  }
+
+  /** The bad records of a job, at most `limit`. */
+  allPoison(job: string, limit: number): PoisonRecord[] {
+    return this.#db
+      .prepare<[string, number], PoisonRecord>(
+        'SELECT source, sequence, run, reason FROM poison WHERE job = ? ORDER BY source, sequence LIMIT ?',
+      )
+      .all(job, limit)
+  }
+
+  /** An operator takes it that these records are gone: the job goes on where `offsets` say, and that it does is kept. */
+  acceptLosses(job: string, losses: readonly Loss[], offsets: ReadonlyMap<string, number>): void {
+    const add = this.#db.prepare('INSERT INTO losses (job, source, first, next, accepted) VALUES (?, ?, ?, ?, ?)')
+    this.#db.transaction(() => {
+      for (const { source, first, next, acceptedMs } of losses) add.run(job, source, first, next, acceptedMs)
+      this.setOffsets(job, offsets)
+    })()
+  }
+
+  losses(job: string): Loss[] {
+    return this.#db
+      .prepare<[string], Loss>('SELECT source, first, next, accepted AS acceptedMs FROM losses WHERE job = ? ORDER BY number')
+      .all(job)
+  }
+
+  /** Whether the run that was due at this moment has been begun before. */
+  wasDue(job: string, dueMs: number): boolean {
+    return this.#db.prepare('SELECT 1 FROM dues WHERE job = ? AND due = ?').get(job, dueMs) !== undefined
+  }
+
+  /** The run that was due at `dueMs` is begun, or let go: it is decided up to `untilMs`. */
+  setDue(job: string, { dueMs, untilMs }: Due): void {
+    this.#db.transaction(() => {
+      this.#db.prepare('INSERT INTO dues VALUES (?, ?) ON CONFLICT DO NOTHING').run(job, dueMs)
+      this.#db
+        .prepare(
+          'DELETE FROM dues WHERE job = @job AND due <= (SELECT due FROM dues WHERE job = @job ORDER BY due DESC LIMIT 1 OFFSET @kept)',
+        )
+        .run({ job, kept: DUES_KEPT_PER_JOB })
+      this.setDecidedUntil(job, untilMs)
+    })()
+  }
+
+  /** Where each source's partition ended when it was looked at; the oldest first. */
+  retentionMarks(topic: string, partition: number): { seenMs: number; next: number }[] {
+    return this.#db
+      .prepare<[string, number], { seenMs: number; next: number }>(
+        'SELECT seen AS seenMs, next FROM retention_marks WHERE topic = ? AND partition = ? ORDER BY seen',
+      )
+      .all(topic, partition)
+  }
+
+  /** Adds a mark for each place, and drops those older than `dropBeforeMs`. */
+  setRetentionMarks(
+    marks: readonly { topic: string; partition: number; seenMs: number; next: number; dropBeforeMs: number }[],
+  ): void {
+    const add = this.#db.prepare('INSERT INTO retention_marks VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING')
+    const drop = this.#db.prepare('DELETE FROM retention_marks WHERE topic = ? AND partition = ? AND seen < ?')
+    this.#db.transaction(() => {
+      for (const { topic, partition, seenMs, next, dropBeforeMs } of marks) {
+        add.run(topic, partition, seenMs, next)
+        drop.run(topic, partition, dropBeforeMs)
+      }
+    })()
   }
 
   /** The wall-clock time up to which it has been decided whether the job was due, ms. */

@@ -1,10 +1,15 @@
 import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { HeadraceError } from '../runtime/errors.ts'
 import { CODEC, type CodecName } from './record.ts'
+import { zstdBound } from './zstd-frame.ts'
 
 /** Level 1 of both: telemetry shrinks nearly as far as at 3, at half the time. */
 const ZSTD_OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 const GZIP_OPTIONS = { level: 1 }
+/** zlib's own. */
+const CHUNK_BYTES_MIN = 16 * 1024
+/** A frame that says that it becomes more may lie: it gets this much at a time. */
+const CHUNK_BYTES_MAX = 4 * 2 ** 20
 
 export function compress(codec: CodecName, bytes: Buffer): Buffer {
   if (codec === 'none') return bytes
@@ -18,7 +23,7 @@ export function decompress(codec: number, bytes: Buffer, maxBytes: number): Buff
       if (bytes.length > maxBytes) throw new RangeError(`${bytes.length} bytes`)
       return bytes
     }
-    if (codec === CODEC.zstd) return zstdDecompressSync(bytes, { maxOutputLength: maxBytes })
+    if (codec === CODEC.zstd) return zstdDecompressSync(bytes, { maxOutputLength: maxBytes, chunkSize: chunkFor(bytes) })
     if (codec === CODEC.gzip) return gunzipSync(bytes, { maxOutputLength: maxBytes })
   } catch (cause) {
     if (cause instanceof RangeError) {
@@ -27,4 +32,11 @@ export function decompress(codec: number, bytes: Buffer, maxBytes: number): Buff
     throw new HeadraceError('batch_malformed', "the batch's records cannot be decompressed", { cause })
   }
   throw new HeadraceError('batch_unsupported', `the batch is compressed with codec ${codec}; none, gzip and zstd are known`)
+}
+
+/** Memory for all that a frame can become, in one piece: unless told, zlib takes pieces of 16 KiB and puts them together. */
+function chunkFor(bytes: Buffer): number {
+  const bound = zstdBound(bytes)
+  // One byte more than is needed says without another call that it was all.
+  return typeof bound === 'number' ? Math.min(Math.max(bound + 1, CHUNK_BYTES_MIN), CHUNK_BYTES_MAX) : CHUNK_BYTES_MIN
 }

@@ -3,19 +3,29 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Command, type CommandOptions } from '../../src/reader/batch/command.ts'
+import { RunLog } from '../../src/reader/batch/run-log.ts'
 import { until } from '../support/until.ts'
 
 let folder: string
 /** What a test started and has to end, whatever became of it. */
 let started: number[]
+let logs: RunLog[]
 beforeEach(() => {
+  logs = []
   folder = mkdtempSync(join(tmpdir(), 'headrace-command-'))
   started = []
 })
 afterEach(() => {
+  for (const log of logs) log.close()
   for (const pid of started) if (isAlive(pid)) process.kill(pid, 'SIGKILL')
   rmSync(folder, { recursive: true, force: true })
 })
+
+function runLog(): RunLog {
+  const log = new RunLog(join(folder, `log-${logs.length}`))
+  logs.push(log)
+  return log
+}
 
 function shell(script: string, options: Partial<CommandOptions> = {}): Command {
   return new Command({
@@ -24,6 +34,7 @@ function shell(script: string, options: Partial<CommandOptions> = {}): Command {
     environment: {},
     timeLimitMs: 60_000,
     signal: new AbortController().signal,
+    log: options.log ?? runLog(),
     ...options,
   })
 }
@@ -89,14 +100,19 @@ describe('how it ended is said', () => {
     })
   })
 
-  test('its complaints are passed on, also where it ends well', async () => {
-    await shell('echo careful >&2').ended
-    expect(
-      vi
-        .mocked(process.stderr.write)
-        .mock.calls.map(([chunk]) => String(chunk))
-        .join(''),
-    ).toBe('careful\n')
+  test('what it says and complains of is in the log of its run, also where it ends well', async () => {
+    const log = runLog()
+    await shell('echo loaded; echo careful >&2', { log }).ended
+    expect(readFileSync(log.path, 'utf8').split('\n').sort()).toEqual(['', 'careful', 'loaded'])
+  })
+
+  test('a log has a bound: what is beyond it is counted, and the command is not held up', async () => {
+    const log = new RunLog(join(folder, 'bounded'))
+    expect(await shell('head -c 20000000 /dev/zero', { log }).ended).toEqual({ exitCode: 0, error: undefined })
+    log.close()
+    const text = readFileSync(log.path, 'utf8')
+    expect(text.length).toBeLessThan(16 * 2 ** 20 + 100)
+    expect(text.endsWith(`--- ${20_000_000 - 16 * 2 ** 20} bytes more were not kept\n`)).toBe(true)
   })
 
   test('of long complaints the last line is kept, at most 4 KiB of it', async () => {

@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Log } from '../../src/log/log.ts'
 import { openSqliteLog } from '../../src/log/sqlite/sqlite-log.ts'
-import { BatchJob, type RunResult } from '../../src/reader/batch/job.ts'
+import { BatchJob } from '../../src/reader/batch/job.ts'
 import { batchJobOptions } from '../../src/reader/batch/options.ts'
+import type { RunResult } from '../../src/reader/batch/runner.ts'
 import { Ledger, type Range } from '../../src/reader/ledger.ts'
 import type { ValueShape } from '../../src/reader/render/renderer.ts'
 import { BatchWriter } from '../../src/record/batch-writer.ts'
 import { encodePlaceholder } from '../../src/record/placeholder.ts'
+import { Alarms } from '../../src/runtime/alarms.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 
@@ -41,9 +43,13 @@ function job(options: Readonly<Record<string, unknown>> = {}, shapes: Readonly<R
       topic: 'plant',
       options: batchJobOptions.parse({ run: ['sh', '-c', 'cat > in'], ...options }),
       folder,
+      declared: [],
       shapeOf: ({ source }) => shapes[source] ?? TEXT,
     },
-    { log, ledger, clock: systemClock, logger: silentLogger },
+    {
+      ...{ log, ledger, clock: systemClock, random: Math.random, logger: silentLogger },
+      ...{ alarms: new Alarms(systemClock), core: 'core', runsDir: join(folder, 'runs') },
+    },
   )
 }
 

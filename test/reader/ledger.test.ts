@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Ledger } from '../../src/reader/ledger.ts'
+import { LEDGER_VERSIONS } from '../../src/reader/ledger-schema.ts'
 
 let folder: string
 let ledger: Ledger
@@ -55,8 +56,42 @@ describe('the run ledger', () => {
     reopened.close()
     expect(() => new Ledger(join(folder, 'readers.db'))).toThrow('newer version')
     const again = new Database(join(folder, 'readers.db'))
-    again.pragma('user_version = 1')
+    again.pragma(`user_version = ${LEDGER_VERSIONS.length}`)
     again.close()
     ledger = new Ledger(join(folder, 'readers.db'))
+  })
+
+  test('takes over a file of the first version, with its offsets and its run that was cut off', () => {
+    const path = join(folder, 'first.db')
+    const first = new Database(path)
+    first.exec(LEDGER_VERSIONS[0] ?? '')
+    first.pragma('user_version = 1')
+    first.prepare("INSERT INTO offsets VALUES ('j', 'g/a', 7)").run()
+    first
+      .prepare("INSERT INTO runs (id, job, state, ranges, started) VALUES ('r1', 'j', 'running', ?, 5)")
+      .run(JSON.stringify(RANGES))
+    first.close()
+    const taken = new Ledger(path)
+    expect(taken.offsets('j').get('g/a')).toBe(7)
+    expect(taken.lastRun('j')).toMatchObject({ id: 'r1', kind: 'run', atMs: 5, attempts: 1, dead: 0, token: '' })
+    taken.complete('j', 'r1', { endedMs: 9, records: 10, placeholders: 0, attempts: 2 })
+    expect(taken.runs('j', 1)).toMatchObject([{ state: 'done', attempts: 2 }])
+    taken.close()
+  })
+
+  test('a backfill moves no offsets, and is not the run that a job goes on with', () => {
+    ledger.begin({ id: 'r1', job: 'j', ranges: RANGES, startedMs: 1 })
+    ledger.begin({ id: 'b1', job: 'j', ranges: RANGES, startedMs: 2, kind: 'backfill' })
+    ledger.complete('j', 'b1', { endedMs: 3, records: 10, placeholders: 0 })
+    expect(ledger.offsets('j').size).toBe(0)
+    expect(ledger.lastRun('j')?.id).toBe('r1')
+  })
+
+  test('what was due is kept with the run that begins, or not at all', () => {
+    const due = { dueMs: 100, untilMs: 120 }
+    expect(() => ledger.begin({ id: 'r1', job: 'j', ranges: undefined as never, startedMs: 1, due })).toThrow()
+    expect(ledger.wasDue('j', 100)).toBe(false)
+    ledger.begin({ id: 'r1', job: 'j', ranges: RANGES, startedMs: 1, due })
+    expect([ledger.wasDue('j', 100), ledger.wasDue('k', 100), ledger.decidedUntil('j')]).toEqual([true, false, 120])
   })
 })

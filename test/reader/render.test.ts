@@ -1,4 +1,3 @@
-import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { LineWriter } from '../../src/reader/render/line-writer.ts'
 import { csvRenderer, ndjsonRenderer, type Renderer, rawRenderer } from '../../src/reader/render/renderer.ts'
@@ -16,12 +15,10 @@ async function rendered(renderer: Renderer, values: readonly (string | Buffer)[]
     const bytes = Buffer.from(value)
     batch.append(TIME_MS, bytes, 0, bytes.length, headers)
   }
-  const out = new PassThrough({ highWaterMark: 2 ** 24 })
-  const writer = new LineWriter(out)
+  const writer = new LineWriter()
   if (renderer.head) writer.text(renderer.head)
   visitRecords(batch.finish('zstd').bytes, view => renderer.record(view, writer))
-  await writer.end()
-  return Buffer.concat(await out.toArray()).toString('utf8')
+  return Buffer.concat(writer.take(0)).toString('utf8')
 }
 
 describe('NDJSON', () => {

@@ -1,12 +1,25 @@
+import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { control } from '../../console/control-client.ts'
 import type { JobStatus } from '../../reader/batch/scheduler.ts'
-import type { Run } from '../../reader/ledger.ts'
-import { resetTarget } from '../arguments.ts'
+import type { Loss, PoisonRecord, Run } from '../../reader/ledger.ts'
+import { HeadraceError } from '../../runtime/errors.ts'
+import { boundArgument, momentArgument, resetTarget } from '../arguments.ts'
+import type { Moved } from '../batch-calls.ts'
 import { EXIT, print, printJson, table } from '../output.ts'
+import { withProgress } from '../progress-bar.ts'
 import { controlOf, type WhereOptions } from '../where.ts'
 
-type Options = WhereOptions & { json?: true }
+interface Options extends WhereOptions {
+  json?: true
+}
+
+const OFFSETS_FILE_BYTES_MAX = 48 * 1024
+
+interface Answer {
+  readonly outcome: string
+  readonly run?: Run
+}
 
 interface OffsetRow {
   readonly source: string
@@ -33,7 +46,21 @@ export function batchCommand(): Command {
     new Command('run')
       .description('Runs a job now.')
       .argument(...job)
+      .option('--accept-loss', 'goes on without records that the log has no more; what was given up is kept')
       .action(runNow),
+  )
+  add(
+    new Command('backfill')
+      .description('Runs a job over a part of the log, beside its offsets.')
+      .argument(...job)
+      .requiredOption(
+        '--from <bound>',
+        'the first record: a time (2026-01-31, 2026-01-31T02:00:00Z), or a sequence',
+        boundArgument,
+      )
+      .requiredOption('--to <bound>', 'where it ends: a time, or a sequence; what is there is not part of it', boundArgument)
+      .option('--source <glob>', 'of these sources only')
+      .action(backfill),
   )
   add(
     new Command('runs')
@@ -51,10 +78,33 @@ export function batchCommand(): Command {
     new Command('reset')
       .description('Puts a job back or forth; only while it does not run.')
       .argument(...job)
-      .requiredOption('--to <offset>', 'beginning, end, or an offset', resetTarget)
+      .option('--to <offset>', 'beginning, end, or an offset', resetTarget)
+      .option('--to-time <time>', 'the first record that is not older, in each source', momentArgument)
       .option('--source <glob>', 'in these sources only')
       .option('--dry-run', 'shows what would be, and changes nothing')
       .action(reset),
+  )
+  add(
+    new Command('adopt')
+      .description('Puts a job where another reader has stopped, so that it goes on there; only while it does not run.')
+      .argument(...job)
+      .option('--group <name>', 'a Kafka consumer group')
+      .option('--file <file>', 'offsets as kafka-consumer-groups --export prints them, or as JSON by source')
+      .option('--source <glob>', 'in these sources only')
+      .option('--dry-run', 'shows what would be, and changes nothing')
+      .action(adopt),
+  )
+  add(
+    new Command('losses')
+      .description('Shows records that a job never had, because the log had them no more.')
+      .argument(...job)
+      .action(losses),
+  )
+  add(
+    new Command('poison')
+      .description('Shows records that a job could not use; they lie in headrace.poison.')
+      .argument(...job)
+      .action(poison),
   )
   return command
 }
@@ -77,15 +127,28 @@ async function list(options: Options): Promise<void> {
     )
 }
 
-async function runNow(job: string, options: Options): Promise<void> {
-  const result = await control<{ outcome: string; run?: Run }>(controlOf(options, 'core'), 'batch.run', { job })
-  if (options.json) printJson(result)
-  else if (!result.run) print('Nothing new to read.')
-  else
-    print(
-      `run ${result.run.id}: ${result.outcome}, ${result.run.records} records${result.run.error ? `: ${result.run.error}` : ''}`,
-    )
-  if (result.outcome === 'failed') process.exitCode = EXIT.failed
+async function runNow(job: string, options: Options & { acceptLoss?: true }): Promise<void> {
+  const path = controlOf(options, 'core')
+  const run = control<Answer>(path, 'batch.run', { job, accept_loss: options.acceptLoss === true })
+  sayResult(await withProgress(path, job, run), options)
+}
+
+async function backfill(job: string, options: Options & { from: object; to: object; source?: string }): Promise<void> {
+  const path = controlOf(options, 'core')
+  const { from, to, source } = options
+  const run = control<Answer>(path, 'batch.backfill', { job, from, to, ...(source && { source }) })
+  sayResult(await withProgress(path, job, run), options)
+}
+
+function sayResult({ outcome, run }: Answer, options: Options): void {
+  if (options.json) printJson({ outcome, ...(run && { run }) })
+  else if (!run) print('Nothing new to read.')
+  else {
+    const dead = run.dead > 0 ? `, ${run.dead} set aside` : ''
+    print(`run ${run.id}: ${outcome}, ${run.records} records${dead}${run.error ? `: ${run.error}` : ''}`)
+    if (outcome === 'failed' && run.log !== null) print(`What the command said is in ${run.log}`)
+  }
+  if (outcome === 'failed') process.exitCode = EXIT.failed
 }
 
 async function runs(job: string, options: Options): Promise<void> {
@@ -94,13 +157,16 @@ async function runs(job: string, options: Options): Promise<void> {
   else
     print(
       table(
-        ['run', 'state', 'started', 'records', 'placeholders', ''],
+        ['run', 'kind', 'state', 'started', 'attempts', 'records', 'placeholders', 'set aside', ''],
         found.map(run => [
           run.id,
+          run.kind,
           run.state,
           new Date(run.startedMs).toISOString(),
+          run.attempts,
           run.records,
           run.placeholders,
+          run.dead,
           run.error ?? '',
         ]),
       ),
@@ -119,14 +185,75 @@ async function offsets(job: string, options: Options): Promise<void> {
     )
 }
 
-async function reset(job: string, options: Options & { to: string; source?: string; dryRun?: true }): Promise<void> {
-  const { to, source, dryRun } = options
-  const moved = await control<Record<string, number>>(controlOf(options, 'core'), 'batch.reset', {
-    job,
-    to,
-    ...(source && { source }),
-    dry: dryRun === true,
+interface MoveOptions extends Options {
+  source?: string
+  dryRun?: true
+}
+
+async function reset(job: string, options: MoveOptions & { to?: string; toTime?: number }): Promise<void> {
+  const { to, toTime, source, dryRun } = options
+  if ((to === undefined) === (toTime === undefined))
+    throw new HeadraceError('config_invalid', 'reset needs either --to or --to-time')
+  const target = to === undefined ? { to_time: toTime } : { to }
+  const args = { job, ...target, ...(source && { source }), dry: dryRun === true }
+  sayMoved(await control<Moved[]>(controlOf(options, 'core'), 'batch.reset', args), options)
+}
+
+async function adopt(job: string, options: MoveOptions & { group?: string; file?: string }): Promise<void> {
+  const { group, file, source, dryRun } = options
+  if ((group === undefined) === (file === undefined))
+    throw new HeadraceError('config_invalid', 'adopt needs either --group or --file')
+  const from = file === undefined ? { group } : { offsets: readOffsetsFile(file) }
+  const args = { job, ...from, ...(source && { source }), dry: dryRun === true }
+  sayMoved(await control<Moved[]>(controlOf(options, 'core'), 'batch.adopt', args), options)
+}
+
+/** It goes over the control socket whole, whose requests have a bound. */
+function readOffsetsFile(file: string): string {
+  const text = readFileSync(file, 'utf8')
+  if (Buffer.byteLength(text) <= OFFSETS_FILE_BYTES_MAX) return text
+  throw new HeadraceError('config_invalid', `${file} is larger than ${OFFSETS_FILE_BYTES_MAX} bytes`, {
+    advice: 'Split it: what a file does not name stays where it is.',
   })
-  if (options.json) printJson(moved)
-  else print(table(['source', dryRun ? 'would stand at' : 'stands at'], Object.entries(moved)))
+}
+
+function sayMoved(moved: readonly Moved[], { json, dryRun }: MoveOptions): void {
+  if (json) printJson(Object.fromEntries(moved.map(({ source, offset }) => [source, offset])))
+  else
+    print(
+      table(
+        ['source', 'stood at', dryRun ? 'would stand at' : 'stands at'],
+        moved.map(({ source, before, offset }) => [source, before ?? 'the beginning', offset]),
+      ),
+    )
+}
+
+async function losses(job: string, options: Options): Promise<void> {
+  const found = await control<Loss[]>(controlOf(options, 'core'), 'batch.losses', { job })
+  if (options.json) printJson(found)
+  else
+    print(
+      table(
+        ['source', 'from', 'to', 'records', 'accepted'],
+        found.map(({ source, first, next, acceptedMs }) => [
+          source,
+          first,
+          next,
+          next - first,
+          new Date(acceptedMs).toISOString(),
+        ]),
+      ),
+    )
+}
+
+async function poison(job: string, options: Options): Promise<void> {
+  const found = await control<PoisonRecord[]>(controlOf(options, 'core'), 'batch.poison', { job })
+  if (options.json) printJson(found)
+  else
+    print(
+      table(
+        ['source', 'seq', 'run', 'reason'],
+        found.map(({ source, sequence, run, reason }) => [source, sequence, run, reason]),
+      ),
+    )
 }

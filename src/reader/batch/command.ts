@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
 import { HeadraceError } from '../../runtime/errors.ts'
+import type { RunLog } from './run-log.ts'
 
-/** The last bytes of a command's error output that are kept for its error message. */
-const STDERR_KEPT_BYTES = 4_096
 /** Between SIGTERM and SIGKILL, ms. */
 const GRACE_MS = 5_000
 
@@ -12,6 +12,10 @@ export interface CommandOptions {
   readonly environment: Readonly<Record<string, string>>
   readonly timeLimitMs: number
   readonly signal: AbortSignal
+  /** Keeps what it says. */
+  readonly log: RunLog
+  /** File that keeps its standard output instead of the log. */
+  readonly stdout?: string
 }
 
 /** A job's command while it runs: records go to `stdin`; {@link ended} says how it went. */
@@ -21,19 +25,19 @@ export class Command {
 
   constructor(options: CommandOptions) {
     const [file = '', ...args] = options.run
-    let stderr = ''
+    const { log } = options
     let why: string | undefined
+    const stdout = options.stdout === undefined ? undefined : openSync(options.stdout, 'w', 0o640)
     this.#child = spawn(file, args, {
       cwd: options.cwd,
       env: { ...process.env, ...options.environment },
-      stdio: ['pipe', 'inherit', 'pipe'],
+      stdio: ['pipe', stdout ?? 'pipe', 'pipe'],
       // A group of its own, so that what the command started ends with it.
       detached: true,
     })
-    this.#child.stderr?.on('data', (chunk: Buffer) => {
-      process.stderr.write(chunk)
-      stderr = (stderr + chunk.toString('utf8')).slice(-STDERR_KEPT_BYTES)
-    })
+    if (stdout !== undefined) closeSync(stdout)
+    this.#child.stdout?.on('data', (chunk: Buffer) => log.output(chunk))
+    this.#child.stderr?.on('data', (chunk: Buffer) => log.errorOutput(chunk))
     const limit = setTimeout(() => {
       why = `it ran longer than its time limit of ${options.timeLimitMs / 1000} s`
       this.#end()
@@ -53,11 +57,15 @@ export class Command {
       this.#child.on('error', cause => settle(null, `it could not be started: ${cause.message}`))
       this.#child.on('close', (exitCode, killedBy) => {
         if (exitCode === 0 && why === undefined) return settle(0, undefined)
-        const last = stderr.trim().split('\n').at(-1)
+        const last = log.takeLastWords()
         const how = why ?? (killedBy ? `it was ended by ${killedBy}` : `it ended with exit code ${exitCode}`)
         settle(exitCode, last ? `${how}; its last words: ${last}` : how)
       })
     })
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
   }
 
   get stdin(): NonNullable<ChildProcess['stdin']> {

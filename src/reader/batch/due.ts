@@ -45,6 +45,15 @@ export class Schedule {
     return undefined
   }
 
+  /** The earliest moment in (`afterMs`, `untilMs`] at which a run was due, within what {@link latestDue} looks back over. */
+  firstDue(afterMs: number, untilMs: number): number | undefined {
+    const from = Math.max(afterMs, untilMs - STEPS_BACK_MAX * this.#stepMs)
+    for (let moment = Math.floor(from / this.#stepMs) * this.#stepMs + this.#stepMs; moment <= untilMs; moment += this.#stepMs) {
+      if (this.#isDue(moment)) return moment
+    }
+    return undefined
+  }
+
   /** The next moment after `afterMs` at which a run is due, within what {@link latestDue} would look back over. */
   nextDue(afterMs: number): number | undefined {
     let moment = Math.floor(afterMs / this.#stepMs) * this.#stepMs

@@ -1,19 +1,15 @@
-import type { Log } from '../../log/log.ts'
-import { readRange } from '../../log/read-range.ts'
-import { visitRecords } from '../../record/batch-reader.ts'
+import type { Claim, Log } from '../../log/log.ts'
+import type { Alarms } from '../../runtime/alarms.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
-import { parseSourceKey, type SourceId } from '../../runtime/names.ts'
-import type { Ledger, Range, Run } from '../ledger.ts'
-import { LineWriter } from '../render/line-writer.ts'
-import { csvRenderer, ndjsonRenderer, type Renderer, rawRenderer, type ValueShape } from '../render/renderer.ts'
-import { Command } from './command.ts'
+import { matchesSource, type SourceId } from '../../runtime/names.ts'
+import type { Due, Ledger, Loss, Range, Run } from '../ledger.ts'
+import type { ValueShape } from '../render/renderer.ts'
 import type { BatchJobOptions } from './options.ts'
-import { claimsOf, planRun, runId } from './plan.ts'
-
-/** Bytes of batches that one fetch brings; a run holds about two of them. */
-const FETCH_BYTES = 8 * 2 ** 20
+import { type Bound, claimsOf, planBackfill, planRun } from './plan.ts'
+import { Positions } from './positions.ts'
+import { type Planned, Runner, type RunResult, type Step } from './runner.ts'
 
 export interface JobDefinition {
   /** `<pipeline>.<job>`: its name in the ledger, in the command line and, with `headrace.` before it, its Kafka consumer group. */
@@ -22,6 +18,8 @@ export interface JobDefinition {
   readonly options: BatchJobOptions
   /** Folder of the pipeline file. */
   readonly folder: string
+  /** The pipeline's sources, by the names in its file: one that has never brought a record has no place in the log. */
+  readonly declared: readonly string[]
   /** Shape of a source's values, from its `decode`. */
   shapeOf(source: SourceId): ValueShape
 }
@@ -30,207 +28,168 @@ export interface JobDeps {
   readonly log: Log
   readonly ledger: Ledger
   readonly clock: Clock
+  readonly random: () => number
   readonly logger: Logger
+  readonly alarms: Alarms
+  /** Name of the core, under which bad records are set aside. */
+  readonly core: string
+  /** Directory for runs and their logs: a directory for each job. */
+  readonly runsDir: string
+  /** Told of each step of a run, so that a test can end the process between any two. */
+  readonly onStep?: (step: Step) => void
 }
 
-export type RunResult =
-  | { readonly outcome: 'done'; readonly run: Run }
-  | { readonly outcome: 'empty' }
-  | { readonly outcome: 'failed'; readonly run: Run; readonly error: string }
+export interface RunRequest {
+  /** The moment for which the run is, ms; now, unless given. */
+  readonly atMs?: number
+  /** It reads up to the first record that is not older, ms; to the end of the log, unless given. */
+  readonly upToMs?: number
+  /** Sources that were waited for in vain. */
+  readonly missing?: readonly string[]
+  /** Records that the log has no more are given up, and that they are is kept. */
+  readonly acceptLoss?: true
+  /** It is the run that was due then: kept with it, so that it is due no more. */
+  readonly due?: Due
+  /** Only goes on with the run that was cut off; what has come since is left to the next. */
+  readonly resume?: true
+}
 
 /**
  * One batch job: an existing command that is handed what is new, and whose offsets move when it says that it is done.
  *
- *   plan (ranges frozen, kept) → command reads → exit 0 → offsets and run kept in one transaction → group in Kafka follows
+ *   plan (ranges frozen, kept) → command reads → exit 0 → its directory appears → offsets and run kept in one transaction → group in Kafka follows
  *
- * Ended at any point before that transaction, the same ranges are read again, under the same run id.
+ * Ended at any point before that transaction, the same ranges are read again, under the same run id; ended between the directory's appearance
+ * and the transaction, the run is known by its manifest and only the transaction is made up for.
  */
 export class BatchJob {
   readonly definition: JobDefinition
   readonly #deps: JobDeps
-  #running: Promise<RunResult> | undefined
+  readonly #positions: Positions
+  readonly #runner: Runner
+  #running: Promise<unknown> | undefined
 
   constructor(definition: JobDefinition, deps: JobDeps) {
     this.definition = definition
     this.#deps = deps
+    this.#positions = new Positions(definition.name, deps)
+    this.#runner = new Runner(definition, this.#positions, deps)
   }
 
   get group(): string {
-    return `headrace.${this.definition.name}`
+    return this.#positions.group
   }
 
   get running(): boolean {
     return this.#running !== undefined
   }
 
-  /** Runs the job now; two runs never overlap: a second call while one runs rejects. */
-  run(signal: AbortSignal): Promise<RunResult> {
+  /** How far the run is that runs now. */
+  get progress() {
+    return this.#runner.progress
+  }
+
+  /** Runs the job now; two runs never overlap: a second call while one runs throws. */
+  run(signal: AbortSignal, request: RunRequest = {}): Promise<RunResult> {
+    return this.#alone(() => this.#watched(() => this.#catchUp(signal, request)))
+  }
+
+  /** Runs the job over what was read before, or not yet; its offsets stay where they are. */
+  backfill(signal: AbortSignal, options: { from: Bound; to: Bound; source: string }): Promise<RunResult> {
+    return this.#alone(async () => {
+      const claims = (await this.claims()).filter(claim => matchesSource(options.source, claim.source))
+      if (claims.length === 0) throw new HeadraceError('not_found', `the job reads no source that fits "${options.source}"`)
+      const ranges = await planBackfill(this.#deps.log, claims, options.from, options.to)
+      return this.#runner.run({ kind: 'backfill', ranges, claims, atMs: this.#now(), missing: [] }, signal)
+    })
+  }
+
+  /** The job's offsets are changed by `change`, which no run may overlap. */
+  move<Result>(change: (claims: readonly Claim[], positions: Positions) => Promise<Result>): Promise<Result> {
+    return this.#alone(async () => change(await this.claims(), this.#positions))
+  }
+
+  /** Where the job stands in each source, and how far the log goes. */
+  async positions(): Promise<Range[]> {
+    const claims = await this.claims()
+    return planRun(this.#deps.log, claims, await this.#positions.of(claims))
+  }
+
+  claims(): Promise<Claim[]> {
+    return claimsOf(this.#deps.log, this.definition.topic, this.definition.options.sources)
+  }
+
+  /** Brings the job's consumer group up to the ledger: brokers forget groups that nothing commits to. */
+  async mirror(): Promise<void> {
+    if (!this.running) await this.#positions.mirror(await this.claims())
+  }
+
+  #alone<Result>(work: () => Promise<Result>): Promise<Result> {
     if (this.#running) {
       throw new HeadraceError('command_failed', `job ${this.definition.name} is running already`, {
         advice: 'Wait until it has ended.',
       })
     }
-    this.#running = this.#catchUp(signal).finally(() => {
+    const running = work().finally(() => {
       this.#running = undefined
     })
-    return this.#running
+    this.#running = running
+    return running
   }
 
-  /** Where the job stands in each source, and how far the log goes. */
-  async positions(): Promise<Range[]> {
-    const { log, ledger } = this.#deps
-    const claims = await claimsOf(log, this.definition.topic, this.definition.options.sources)
-    return planRun(log, claims, ledger.offsets(this.definition.name))
+  /** What keeps a run from beginning is a failure of the job too. */
+  async #watched(work: () => Promise<RunResult>): Promise<RunResult> {
+    try {
+      return await work()
+    } catch (error) {
+      await this.#runner.tellFailure(undefined, messageOf(error), null)
+      throw error
+    }
   }
 
   /** A run that was cut off is repeated as it was; what has come since is the next run's. */
-  async #catchUp(signal: AbortSignal): Promise<RunResult> {
-    const before = this.#interrupted()
-    if (!before) return this.#run(await this.positions(), signal)
-    const repeated = await this.#run(before, signal)
-    if (repeated.outcome === 'failed') return repeated
-    const rest = await this.#run(await this.positions(), signal)
+  async #catchUp(signal: AbortSignal, request: RunRequest): Promise<RunResult> {
+    const claims = await this.claims()
+    const offsets = await this.#positions.of(claims)
+    if (request.acceptLoss) await this.#acceptLosses(claims)
+    const before = this.#interrupted(offsets)
+    if (!before && request.resume) return { outcome: 'empty' }
+    if (!before) return this.#runner.run(await this.#plan(claims, request), signal)
+    const repeated = await this.#runner.run({ ...before, claims }, signal)
+    if (repeated.outcome === 'failed' || request.resume) return repeated
+    const rest = await this.#runner.run(await this.#plan(claims, request), signal)
     return rest.outcome === 'empty' ? repeated : rest
   }
 
-  async #run(ranges: readonly Range[], signal: AbortSignal): Promise<RunResult> {
-    const { ledger, clock, logger } = this.#deps
-    const { name, options } = this.definition
-    if (!options.run_when_empty && ranges.every(range => range.from === range.to)) return { outcome: 'empty' }
-    const id = runId(name, ranges)
-    ledger.begin({ id, job: name, ranges, startedMs: Math.floor(clock.wallMs()) })
-    logger.info({ job: name, run: id }, 'batch run started')
-    try {
-      const counts = await this.#feed(id, ranges, signal)
-      ledger.complete(name, id, { ...counts, endedMs: Math.floor(clock.wallMs()) })
-      await this.#mirror(ranges)
-      return { outcome: 'done', run: this.#lastRun() }
-    } catch (thrown) {
-      const exitCode = thrown instanceof CommandFailure ? thrown.exitCode : null
-      const error = messageOf(thrown)
-      ledger.fail(name, id, { endedMs: Math.floor(clock.wallMs()), exitCode, error })
-      logger.error({ job: name, run: id, exitCode }, `batch run failed: ${error}`)
-      return { outcome: 'failed', run: this.#lastRun(), error }
-    }
+  async #plan(claims: readonly Claim[], { atMs, upToMs, missing = [], due }: RunRequest): Promise<Planned> {
+    const ranges = await planRun(this.#deps.log, claims, this.#deps.ledger.offsets(this.definition.name), upToMs)
+    return { kind: 'run', ranges, claims, atMs: atMs ?? this.#now(), missing, due }
   }
 
-  /** The ranges of a run that was cut off or failed: they are the next to be read, unchanged. */
-  #interrupted(): readonly Range[] | undefined {
-    const { ledger } = this.#deps
-    const [last] = ledger.runs(this.definition.name, 1)
+  /** Whether a run was cut off with the core, or stopped with it. */
+  get wasCutOff(): boolean {
+    const last = this.#deps.ledger.lastRun(this.definition.name)
+    return last !== undefined && (last.state === 'running' || (last.state === 'failed' && last.interrupted))
+  }
+
+  /** The run that was cut off or failed: it is the next to be read, unchanged. */
+  #interrupted(offsets: ReadonlyMap<string, number>): Run | undefined {
+    const last = this.#deps.ledger.lastRun(this.definition.name)
     if (!last || last.state === 'done') return undefined
-    const offsets = ledger.offsets(this.definition.name)
     // After a reset the operator's offsets count, not what an older run meant to read.
-    return last.ranges.every(range => (offsets.get(range.source) ?? range.from) === range.from) ? last.ranges : undefined
+    return last.ranges.every(range => (offsets.get(range.source) ?? range.from) === range.from) ? last : undefined
   }
 
-  #lastRun(): Run {
-    const [run] = this.#deps.ledger.runs(this.definition.name, 1)
-    if (!run) throw new HeadraceError('internal', `the ledger lost the run of ${this.definition.name}`)
-    return run
+  async #acceptLosses(claims: readonly Claim[]): Promise<readonly Loss[]> {
+    const { ledger, logger } = this.#deps
+    const { losses, offsets } = await this.#positions.losses(claims, this.#now())
+    if (losses.length > 0) ledger.acceptLosses(this.definition.name, losses, offsets)
+    for (const { source, first, next } of losses)
+      logger.warn({ job: this.definition.name, source }, `records [${first}, ${next}) were given up: the log has them no more`)
+    return losses
   }
 
-  async #feed(id: string, ranges: readonly Range[], signal: AbortSignal): Promise<{ records: number; placeholders: number }> {
-    const { options, folder, name } = this.definition
-    const command = new Command({
-      run: options.run,
-      cwd: options.cwd ?? folder,
-      environment: {
-        ...options.environment,
-        HEADRACE_RUN_ID: id,
-        HEADRACE_JOB: name,
-        HEADRACE_RANGES: JSON.stringify(ranges),
-      },
-      timeLimitMs: options.time_limit,
-      signal,
-    })
-    let counts = { records: 0, placeholders: 0 }
-    let feedError: unknown
-    try {
-      counts = await this.#write(command, ranges, signal)
-    } catch (error) {
-      feedError = error
-      // A command may stop reading early and end well; only one that is still there is told to stop.
-      if (!(error instanceof HeadraceError && error.code === 'command_failed')) command.abort()
-      else command.stdin.destroy()
-    }
-    const { exitCode, error } = await command.ended
-    if (error !== undefined) throw new CommandFailure(`${options.run[0]}: ${error}`, exitCode)
-    if (feedError !== undefined) throw feedError
-    return counts
+  #now(): number {
+    return Math.floor(this.#deps.clock.wallMs())
   }
-
-  async #write(
-    command: Command,
-    ranges: readonly Range[],
-    signal: AbortSignal,
-  ): Promise<{ records: number; placeholders: number }> {
-    const writer = new LineWriter(command.stdin)
-    const renderers = this.#renderers(ranges)
-    const [first] = renderers.values()
-    if (first?.head) writer.text(first.head)
-    let records = 0
-    let placeholders = 0
-    for await (const { place, from, to, batches } of readRange(this.#deps.log, ranges, { maxBytes: FETCH_BYTES, signal })) {
-      const renderer = renderers.get(place.partition)
-      if (!renderer) throw new HeadraceError('internal', `partition ${place.partition} was not asked for`)
-      for (const batch of batches) {
-        visitRecords(batch, view => {
-          if (view.sequence < from || view.sequence >= to) return
-          if (view.valueFrom < 0) {
-            placeholders += 1
-            return
-          }
-          renderer.record(view, writer)
-          records += 1
-        })
-        await writer.ready()
-      }
-    }
-    await writer.end()
-    return { records, placeholders }
-  }
-
-  #renderers(ranges: readonly Range[]): Map<number, Renderer> {
-    const { options, shapeOf } = this.definition
-    const sources = ranges.map(range => ({ range, id: sourceOf(range) }))
-    const columns = [...new Set(sources.flatMap(({ id }) => shapeOf(id).columns))]
-    return new Map(
-      sources.map(({ range, id }) => {
-        const shape = shapeOf(id)
-        if (options.input === 'csv') return [range.partition, csvRenderer(id, shape, columns)]
-        return [range.partition, options.input === 'raw' ? rawRenderer() : ndjsonRenderer(id, shape)]
-      }),
-    )
-  }
-
-  /** Kafka's own tools show the job's lag by its group. The ledger is the authority: a group that lags behind it harms nobody. */
-  async #mirror(ranges: readonly Range[]): Promise<void> {
-    try {
-      await this.#deps.log.commitOffsets(
-        this.group,
-        ranges.map(range => ({ topic: range.topic, partition: range.partition, from: range.to })),
-      )
-    } catch (error) {
-      this.#deps.logger.warn(
-        { job: this.definition.name },
-        `the consumer group could not be brought up to date: ${messageOf(error)}`,
-      )
-    }
-  }
-}
-
-class CommandFailure extends HeadraceError {
-  readonly exitCode: number | null
-
-  constructor(message: string, exitCode: number | null) {
-    super('command_failed', message)
-    this.exitCode = exitCode
-  }
-}
-
-function sourceOf(range: Range): SourceId {
-  const id = parseSourceKey(range.source)
-  if (!id) throw new HeadraceError('internal', `"${range.source}" is not a source`)
-  return id
 }

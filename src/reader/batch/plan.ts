@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Claim, Log } from '../../log/log.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { matchesSource, sourceKey } from '../../runtime/names.ts'
-import type { Range } from '../ledger.ts'
+import type { Range, RunKind } from '../ledger.ts'
 
 /** The claims of a topic whose sources match one of the globs, in the order of their partitions. */
 export async function claimsOf(log: Log, topic: string, globs: readonly string[]): Promise<Claim[]> {
@@ -13,34 +13,70 @@ export async function claimsOf(log: Log, topic: string, globs: readonly string[]
 }
 
 /**
- * What a run will read: for each source from the job's offset to the end of its partition as it is now. The end is frozen here; what comes
- * later is for the next run. A job's offset that the log no longer has is an error which names source and range.
+ * What a run will read: for each source from the job's offset to the end of its partition as it is now, or to the first record that is not
+ * older than `upToMs`. The end is frozen here; what comes later is for the next run. A job's offset that the log no longer has is an error
+ * which names source and range.
  */
-export async function planRun(log: Log, claims: readonly Claim[], offsets: ReadonlyMap<string, number>): Promise<Range[]> {
+export async function planRun(
+  log: Log,
+  claims: readonly Claim[],
+  offsets: ReadonlyMap<string, number>,
+  upToMs?: number,
+): Promise<Range[]> {
   const ends = await log.ends(claims)
-  return claims.map(claim => {
-    const source = sourceKey(claim.source)
-    const end = ends.get(claim)
-    if (!end)
-      throw new HeadraceError('log_unavailable', `the end of ${claim.topic}[${claim.partition}] (${source}) could not be read`)
-    const from = offsets.get(source) ?? end.first
-    if (from < end.first || from > end.next) {
-      const lost = from < end.first ? `[${from}, ${end.first})` : `[${end.next}, ${from})`
-      throw new HeadraceError(
-        'offset_out_of_range',
-        `${source}: the job stands at ${from}, the log has [${end.first}, ${end.next}): ${lost} is not there`,
-        {
-          advice: `Look why it is gone (retention, a restored or recreated topic); then "headrace batch reset JOB --source ${source} --to ${end.first}".`,
-        },
-      )
-    }
-    return { source, topic: claim.topic, partition: claim.partition, from, to: end.next }
-  })
+  return Promise.all(
+    claims.map(async claim => {
+      const source = sourceKey(claim.source)
+      const end = ends.get(claim)
+      if (!end)
+        throw new HeadraceError('log_unavailable', `the end of ${claim.topic}[${claim.partition}] (${source}) could not be read`)
+      const from = offsets.get(source) ?? end.first
+      if (from < end.first || from > end.next) throw notThere(source, from, end)
+      const to = upToMs === undefined ? end.next : Math.min(end.next, Math.max(from, await log.offsetAt(claim, upToMs)))
+      return { source, topic: claim.topic, partition: claim.partition, from, to }
+    }),
+  )
 }
 
-/** The same job over the same ranges is the same run, however often it is begun. */
-export function runId(job: string, ranges: readonly Range[]): string {
-  const hash = createHash('sha256').update(job)
+function notThere(source: string, from: number, end: { first: number; next: number }): HeadraceError {
+  const lost = from < end.first ? `[${from}, ${end.first})` : `[${end.next}, ${from})`
+  return new HeadraceError(
+    'offset_out_of_range',
+    `${source}: the job stands at ${from}, the log has [${end.first}, ${end.next}): ${lost} is not there`,
+    {
+      advice: `Look why it is gone (retention, a restored or recreated topic); then "headrace batch run JOB --accept-loss" goes on without it and keeps that it did, or "headrace batch reset JOB --source ${source} --to ${end.first}" moves the job.`,
+    },
+  )
+}
+
+/** A bound of a backfill: a time in ms, or a sequence. */
+export type Bound = { readonly timeMs: number } | { readonly sequence: number }
+
+/** What a backfill will read of each source: `[from, to)`, by event time or by sequence. What the log does not have is an error, by sequence; by time it is what there is. */
+export async function planBackfill(log: Log, claims: readonly Claim[], from: Bound, to: Bound): Promise<Range[]> {
+  const ends = await log.ends(claims)
+  return Promise.all(
+    claims.map(async claim => {
+      const source = sourceKey(claim.source)
+      const end = ends.get(claim)
+      if (!end) throw new HeadraceError('log_unavailable', `the end of ${source} could not be read`)
+      const offsetOf = (bound: Bound) => ('timeMs' in bound ? log.offsetAt(claim, bound.timeMs) : bound.sequence)
+      const first = await offsetOf(from)
+      const next = Math.min(await offsetOf(to), end.next)
+      if (first < end.first)
+        throw new HeadraceError(
+          'offset_out_of_range',
+          `${source}: the backfill begins at ${first}, the log has [${end.first}, ${end.next})`,
+          { advice: `Begin at ${end.first} or later.` },
+        )
+      return { source, topic: claim.topic, partition: claim.partition, from: Math.min(first, next), to: next }
+    }),
+  )
+}
+
+/** The same job over the same ranges is the same run, however often it is begun. A backfill is another one than the run that read these ranges. */
+export function runId(job: string, ranges: readonly Range[], kind: RunKind = 'run'): string {
+  const hash = createHash('sha256').update(kind === 'run' ? job : `${job}\0${kind}`)
   for (const range of ranges) hash.update(`\0${range.source}\0${range.topic}\0${range.partition}\0${range.from}\0${range.to}`)
   return hash.digest('hex').slice(0, 16)
 }

@@ -1,17 +1,25 @@
+import type { Log } from '../../log/log.ts'
 import type { Clock, Timer } from '../../runtime/clock.ts'
-import { messageOf } from '../../runtime/errors.ts'
+import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
-import type { Ledger, Range } from '../ledger.ts'
+import type { Due, Ledger, Range } from '../ledger.ts'
 import { Schedule } from './due.ts'
-import type { BatchJob, RunResult } from './job.ts'
+import type { BatchJob, RunRequest } from './job.ts'
+import { missingSources } from './readiness.ts'
+import type { RunResult } from './runner.ts'
 
 /** How often it is looked whether a job is due, ms. Also how soon a clock that was set is noticed. */
 const LOOK_EVERY_MS = 500
-/** A clock that went back by more than this was set, not changed for the season: schedules go on from the new time. */
-const CLOCK_SET_BACK_MS = 2 * 3_600_000
+/** How often it is looked whether the sources that a run waits for are there, and whether a log that was away is back, ms. */
+const ASK_EVERY_MS = 5_000
+/** With `catch_up: no` a run that was due longer ago than this, ms, was missed. */
+const LATE_MS = 60_000
+/** Brokers forget the offsets of a group to which nothing is committed, after 7 days unless set: it is done more often, ms. */
+const MIRROR_EVERY_MS = 6 * 3_600_000
 
 export interface SchedulerOptions {
   readonly jobs: readonly BatchJob[]
+  readonly log: Log
   readonly ledger: Ledger
   readonly clock: Clock
   readonly logger: Logger
@@ -31,31 +39,52 @@ export interface JobStatus {
   } | null
   /** Records not yet read by the job; null while it cannot be known. */
   readonly lag: number | null
+  /** Sources for which a run that is due waits. */
+  readonly waiting_for: readonly string[]
+  readonly running: {
+    readonly run: string
+    readonly records: number
+    readonly total: number
+    readonly records_per_second: number
+  } | null
+}
+
+/** What the scheduler knows of one job with a schedule since the process started. */
+interface Watch {
+  readonly schedule: Schedule
+  /** Up to when it was looked: so that a look costs one step, not all since the last run. */
+  lookedMs: number
+  /** Not asked again before, on the monotonic clock, ms. */
+  askAtMs: number
+  missing: readonly string[]
+  busy: boolean
 }
 
 /**
- * Starts jobs when they are due. What is due is decided from the time up to which that was last decided, kept in the ledger: so nights
- * missed while the process was down are run once, a clock change neither skips nor repeats one, and a restart in the same minute does
- * not run twice.
+ * Starts jobs when they are due. What is due is decided from the time up to which that was last decided, and from the moments that were due
+ * before, both kept in the ledger with the run that began: so nights missed while the process was down are made up for, neither a change of the
+ * season nor a clock that was set makes one be skipped or run twice, and a restart in the same minute does not run twice.
  */
 export class BatchScheduler {
   readonly #options: SchedulerOptions
-  readonly #schedules = new Map<BatchJob, Schedule>()
+  readonly #watches = new Map<BatchJob, Watch>()
   readonly #stopping = new AbortController()
   readonly #runs = new Set<Promise<unknown>>()
-  /** Up to when each job was looked at since the process started: so that a look costs one step, not all since the last run. */
-  readonly #looked = new Map<BatchJob, number>()
   #timer: Timer | undefined
+  #mirrorAtMs = 0
 
   constructor(options: SchedulerOptions) {
     this.#options = options
     for (const job of options.jobs) {
       const { schedule, timezone } = job.definition.options
-      if (schedule !== undefined) this.#schedules.set(job, new Schedule(schedule, timezone))
+      if (schedule === undefined) continue
+      this.#watches.set(job, { schedule: new Schedule(schedule, timezone), lookedMs: 0, askAtMs: 0, missing: [], busy: false })
     }
   }
 
+  /** Goes on with runs that were cut off, and looks from now on. */
   start(): void {
+    for (const [job, watch] of this.#watches) if (job.wasCutOff) this.#track(this.#watched(job, watch, { resume: true }))
     this.#look()
   }
 
@@ -70,13 +99,22 @@ export class BatchScheduler {
     return this.#options.jobs.find(job => job.definition.name === name || job.definition.name.split('.')[1] === name)
   }
 
+  get jobs(): readonly BatchJob[] {
+    return this.#options.jobs
+  }
+
   names(): string[] {
     return this.#options.jobs.map(job => job.definition.name)
   }
 
   /** Runs a job now, whatever its schedule. */
-  async run(job: BatchJob): Promise<RunResult> {
-    const run = job.run(this.#stopping.signal)
+  run(job: BatchJob, request: RunRequest = {}): Promise<RunResult> {
+    return this.carry(job, signal => job.run(signal, request))
+  }
+
+  /** Work of a job that is ended with the scheduler. */
+  async carry(job: BatchJob, work: (signal: AbortSignal) => Promise<RunResult>): Promise<RunResult> {
+    const run = work(this.#stopping.signal)
     this.#runs.add(run)
     try {
       const result = await run
@@ -92,8 +130,10 @@ export class BatchScheduler {
       this.#options.jobs.map(async job => {
         const { ledger, clock } = this.#options
         const [last] = ledger.runs(job.definition.name, 1)
-        const next = this.#schedules.get(job)?.nextDue(clock.wallMs())
+        const watch = this.#watches.get(job)
+        const next = watch?.schedule.nextDue(clock.wallMs())
         const positions = await job.positions().catch(() => undefined)
+        const { progress } = job
         return {
           job: job.definition.name,
           next_run: next === undefined ? null : new Date(next).toISOString(),
@@ -107,19 +147,38 @@ export class BatchScheduler {
               }
             : null,
           lag: positions ? lagOf(positions) : null,
+          waiting_for: watch?.missing ?? [],
+          running: progress
+            ? {
+                run: progress.run,
+                records: progress.records,
+                total: progress.total,
+                records_per_second: progress.recordsPerSecond,
+              }
+            : null,
         }
       }),
     )
   }
 
   #look(): void {
-    for (const [job, schedule] of this.#schedules) this.#lookAt(job, schedule)
-    this.#timer = this.#options.clock.after(LOOK_EVERY_MS, () => this.#look())
+    const { clock } = this.#options
+    for (const [job, watch] of this.#watches) this.#lookAt(job, watch)
+    if (clock.monotonicMs() >= this.#mirrorAtMs) this.#mirror()
+    this.#timer = clock.after(LOOK_EVERY_MS, () => this.#look())
   }
 
-  #lookAt(job: BatchJob, schedule: Schedule): void {
+  #mirror(): void {
+    const { jobs, clock, logger } = this.#options
+    this.#mirrorAtMs = clock.monotonicMs() + MIRROR_EVERY_MS
+    for (const job of jobs) {
+      job.mirror().catch(error => logger.warn({ job: job.definition.name }, `its group was not kept up: ${messageOf(error)}`))
+    }
+  }
+
+  #lookAt(job: BatchJob, watch: Watch): void {
     const { ledger, clock, logger } = this.#options
-    const { name } = job.definition
+    const { name, options } = job.definition
     const now = Math.floor(clock.wallMs())
     const decided = ledger.decidedUntil(name)
     // A job that was never looked at is not due for the time before it was known.
@@ -127,23 +186,92 @@ export class BatchScheduler {
       ledger.setDecidedUntil(name, now)
       return
     }
-    if (now < decided - CLOCK_SET_BACK_MS) {
-      logger.warn({ job: name }, `the clock was set back from ${new Date(decided).toISOString()}; the schedule goes on from now`)
-      this.#looked.delete(job)
-      ledger.setDecidedUntil(name, now)
+    if (now < decided || now < watch.lookedMs) {
+      logger.warn({ job: name }, `the clock was set back to ${new Date(now).toISOString()}; the schedule goes on from there`)
+      watch.lookedMs = 0
+      ledger.setDecidedUntil(name, Math.min(now, decided))
       return
     }
     // A job that still runs stays undecided: it is due again as soon as it has ended.
-    if (job.running || now <= decided) return
-    const due = schedule.latestDue(Math.max(decided, this.#looked.get(job) ?? 0), now)
-    this.#looked.set(job, now)
-    if (due === undefined) {
+    if (watch.busy || job.running || clock.monotonicMs() < watch.askAtMs) return
+    const after = Math.max(decided, watch.lookedMs)
+    const dueMs = this.#due(name, watch.schedule, options.catch_up, after, now)
+    if (dueMs === undefined) {
+      watch.lookedMs = now
       // Kept now and then only: an idle schedule must not write to the disk twice a second.
       if (now - decided > 3_600_000) ledger.setDecidedUntil(name, now)
       return
     }
-    ledger.setDecidedUntil(name, now)
-    this.run(job).catch(error => logger.error({ job: name }, `batch run could not start: ${messageOf(error)}`))
+    if (options.catch_up === 'no' && now - dueMs > LATE_MS) {
+      logger.warn({ job: name }, `the run of ${new Date(dueMs).toISOString()} was missed, and is left to the next`)
+      ledger.setDue(name, { dueMs, untilMs: now })
+      return
+    }
+    this.#track(this.#begin(job, watch, { dueMs, untilMs: options.catch_up === 'each' ? dueMs : now }))
+  }
+
+  /** Waited for when the scheduler stops: it writes to the ledger to its end. */
+  #track(work: Promise<unknown>): void {
+    this.#runs.add(work)
+    void work.finally(() => this.#runs.delete(work))
+  }
+
+  /** The moment whose run is to be begun; one that was begun before, by a clock that ran ahead, is not due again. */
+  #due(name: string, schedule: Schedule, catchUp: 'once' | 'each' | 'no', after: number, now: number): number | undefined {
+    const { ledger } = this.#options
+    for (let from = after, to = now; ; ) {
+      const dueMs = catchUp === 'each' ? schedule.firstDue(from, to) : schedule.latestDue(from, to)
+      if (dueMs === undefined || !ledger.wasDue(name, dueMs)) return dueMs
+      if (catchUp === 'each') from = dueMs
+      else to = dueMs - 1
+    }
+  }
+
+  /** Starts the run that is due, unless it waits for sources; while it waits it stays undecided, so that a restart waits on. */
+  async #begin(job: BatchJob, watch: Watch, due: Due): Promise<void> {
+    const { clock, log, ledger, logger } = this.#options
+    const { name, options, declared } = job.definition
+    watch.busy = true
+    try {
+      if (options.wait_for) {
+        const { within, at_most } = options.wait_for
+        const expected = { claims: await job.claims(), declared, globs: options.sources }
+        watch.missing = await missingSources(log, expected, due.dueMs - within)
+        if (watch.missing.length > 0 && clock.wallMs() < due.dueMs + at_most) {
+          watch.askAtMs = clock.monotonicMs() + ASK_EVERY_MS
+          return
+        }
+        if (watch.missing.length > 0)
+          logger.warn({ job: name, missing: watch.missing }, 'the run begins without data of some sources')
+      }
+    } catch (error) {
+      watch.askAtMs = clock.monotonicMs() + ASK_EVERY_MS
+      logger.warn({ job: name }, `it cannot be seen whether its sources are there: ${messageOf(error)}`)
+      return
+    } finally {
+      watch.busy = false
+    }
+    if (this.#stopping.signal.aborted) return
+    const { missing } = watch
+    watch.missing = []
+    const upTo = options.catch_up === 'each' ? { upToMs: due.dueMs } : {}
+    if (await this.#watched(job, watch, { atMs: due.dueMs, missing, due, ...upTo })) ledger.setDue(name, due)
+  }
+
+  /** True where a run came about, or cannot; false where the log was away, so that it has to be tried again. */
+  async #watched(job: BatchJob, watch: Watch, request: RunRequest): Promise<boolean> {
+    const { clock, logger } = this.#options
+    watch.busy = true
+    try {
+      await this.run(job, request)
+      return true
+    } catch (error) {
+      logger.error({ job: job.definition.name }, `batch run could not start: ${messageOf(error)}`)
+      watch.askAtMs = clock.monotonicMs() + ASK_EVERY_MS
+      return !(error instanceof HeadraceError && error.code === 'log_unavailable') && !this.#stopping.signal.aborted
+    } finally {
+      watch.busy = false
+    }
   }
 }
 

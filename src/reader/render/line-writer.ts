@@ -1,33 +1,26 @@
-import type { Writable } from 'node:stream'
-import { HeadraceError } from '../../runtime/errors.ts'
+import type { Hash } from 'node:crypto'
+import { Bytes } from './copy-bytes.ts'
 
-/** Bytes gathered before they are handed to the stream: a pipe takes 64 KiB at a time, and each hand-over costs more than the copy. */
+/** Bytes gathered before they are handed on: a pipe takes 64 KiB at a time, and each hand-over costs more than the copy. */
 const CHUNK_BYTES = 256 * 1024
 
-/**
- * Gathers lines into large chunks for a stream, and waits where the stream is full: memory stays at two chunks however slow the reader.
- */
+/** Gathers lines into large chunks. {@link take} gives them away; what is written meanwhile goes to new ones. */
 export class LineWriter {
-  readonly #to: Writable
-  #chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+  #chunk = new Bytes(Buffer.allocUnsafeSlow(CHUNK_BYTES))
   #at = 0
-  #failed: Error | undefined
-  bytesWritten = 0
-
-  constructor(to: Writable) {
-    this.#to = to
-    to.on('error', error => {
-      this.#failed = error
-    })
-  }
+  #full: Buffer[] = []
+  #hash: Hash | undefined
+  #hashedTo = 0
 
   /** Makes room for `bytes` and gives the memory to write to; follow with {@link advance}. */
-  reserve(bytes: number): { chunk: Buffer; at: number } {
-    if (this.#at + bytes > this.#chunk.length) {
-      this.#hand()
-      if (bytes > this.#chunk.length) this.#chunk = Buffer.allocUnsafeSlow(bytes)
-    }
-    return { chunk: this.#chunk, at: this.#at }
+  reserve(bytes: number): Bytes {
+    if (this.#at + bytes > this.#chunk.buffer.length) this.#turn(bytes)
+    return this.#chunk
+  }
+
+  /** Where in that memory to write. */
+  get at(): number {
+    return this.#at
   }
 
   /** Says where writing ended. */
@@ -36,42 +29,35 @@ export class LineWriter {
   }
 
   text(line: string): void {
-    const { chunk, at } = this.reserve(line.length * 3)
-    this.advance(at + chunk.write(line, at, 'utf8'))
+    const { buffer } = this.reserve(line.length * 3)
+    this.advance(this.#at + buffer.write(line, this.#at, 'utf8'))
   }
 
-  /** Waits until the stream takes more; rejects when the reader has gone. Called between batches. */
-  async ready(): Promise<void> {
-    if (this.#failed) throw this.#gone(this.#failed)
-    if (!this.#to.writableNeedDrain) return
-    await new Promise<void>(resolve => {
-      const go = () => {
-        this.#to.off('drain', go)
-        this.#to.off('close', go)
-        resolve()
-      }
-      this.#to.on('drain', go)
-      this.#to.on('close', go)
-    })
-    if (this.#failed) throw this.#gone(this.#failed)
+  /** What is written from here on is taken into `hash`, until the next call. */
+  hashInto(hash: Hash | undefined): void {
+    this.#digest()
+    this.#hash = hash
   }
 
-  async end(): Promise<void> {
-    this.#hand()
-    if (this.#failed) throw this.#gone(this.#failed)
-    await new Promise<void>(resolve => this.#to.end(() => resolve()))
+  /** The chunks that are full, and the last one too where it holds `lastBytesMin` or more. They are the caller's now. */
+  take(lastBytesMin: number): Buffer[] {
+    if (this.#at >= Math.max(1, lastBytesMin)) this.#turn(0)
+    const taken = this.#full
+    this.#full = []
+    return taken
   }
 
-  #hand(): void {
-    if (this.#at === 0) return
-    this.bytesWritten += this.#at
-    if (!this.#failed) this.#to.write(this.#chunk.subarray(0, this.#at))
-    // The stream still holds the chunk: it is not written to again.
-    this.#chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+  #turn(bytes: number): void {
+    this.#digest()
+    if (this.#at > 0) this.#full.push(this.#chunk.buffer.subarray(0, this.#at))
+    if (this.#at > 0 || bytes > this.#chunk.buffer.length)
+      this.#chunk = new Bytes(Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, bytes)))
     this.#at = 0
+    this.#hashedTo = 0
   }
 
-  #gone(cause: Error): HeadraceError {
-    return new HeadraceError('command_failed', 'the command stopped reading before it had all records', { cause })
+  #digest(): void {
+    if (this.#hash && this.#at > this.#hashedTo) this.#hash.update(this.#chunk.buffer.subarray(this.#hashedTo, this.#at))
+    this.#hashedTo = this.#at
   }
 }

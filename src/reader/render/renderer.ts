@@ -1,8 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import { type RecordView, readHeaders } from '../../record/batch-reader.ts'
 import { HEADER } from '../../record/record.ts'
-import { HeadraceError } from '../../runtime/errors.ts'
 import type { SourceId } from '../../runtime/names.ts'
+import { Bytes, copyBytes } from './copy-bytes.ts'
+import { LinePrefix } from './line-prefix.ts'
 import type { LineWriter } from './line-writer.ts'
 
 /** What is known of a source's values when they are handed to a command. */
@@ -13,13 +14,27 @@ export interface ValueShape {
   readonly columns: readonly string[]
 }
 
+/** A record that cannot be written in the form that is asked for. */
+export class Unrenderable extends Error {
+  /** Goes after "the record …". */
+  readonly reason: string
+
+  constructor(reason: string) {
+    super(reason)
+    this.reason = reason
+  }
+}
+
 /** Writes records of one source as a command wants to read them. */
 export interface Renderer {
   /** Written once, before everything else; empty for most. */
   readonly head: string
+  /** Throws {@link Unrenderable}, and has written nothing, where the record cannot be written so. */
   record(view: RecordView, into: LineWriter): void
 }
 
+const QUOTE = 34
+const COLON = 58
 const NEWLINE = 10
 const BRACE_OPEN = 123
 const BRACE_CLOSE = 125
@@ -34,35 +49,56 @@ function isUndecoded(view: RecordView): boolean {
  * JSON values are copied as they are: they were checked on the gateway, and no number may lose digits on the way.
  */
 export function ndjsonRenderer(source: SourceId, shape: ValueShape): Renderer {
-  const prefix = Buffer.from(`{"gateway":"${source.gateway}","source":"${source.source}","seq":`)
+  const prefix = new LinePrefix(`{"gateway":"${source.gateway}","source":"${source.source}","seq":`)
+  const batchBytes = new BatchBytes()
   return {
     head: '',
     record(view, into) {
       const { bytes, valueFrom, valueTo } = view
-      const middle = `${view.sequence},"time_ms":${view.timeMs},"value`
-      const asIs = shape.json && looksLikeObject(bytes, valueFrom, valueTo) && !isUndecoded(view)
-      const value = asIs ? undefined : textValue(bytes.subarray(valueFrom, valueTo), shape.json && !isUndecoded(view))
-      const valueBytes = value === undefined ? valueTo - valueFrom : value.length * 3
-      const slot = into.reserve(prefix.length + middle.length + valueBytes + 8)
-      const chunk = slot.chunk
-      let at = slot.at + prefix.copy(chunk, slot.at)
-      at += chunk.write(middle, at, 'latin1')
+      const decoded = shape.json && !isUndecoded(view)
+      const asIs = decoded && isObjectOnOneLine(bytes, valueFrom, valueTo, batchBytes)
+      const value = asIs ? undefined : textValue(bytes.subarray(valueFrom, valueTo), decoded)
+      const before = prefix.of(view.sequence, view.timeMs)
+      const chunk = into.reserve(before.buffer.length + (value === undefined ? valueTo - valueFrom : value.length * 3) + 4)
+      let at = copyBytes(chunk, into.at, before, 0, before.buffer.length)
       if (value === undefined) {
-        at += chunk.write('":', at, 'latin1')
-        at += bytes.copy(chunk, at, valueFrom, valueTo)
-      } else at += chunk.write(value, at, 'utf8')
-      chunk[at++] = BRACE_CLOSE
-      chunk[at++] = NEWLINE
+        chunk.buffer[at++] = QUOTE
+        chunk.buffer[at++] = COLON
+        at = copyBytes(chunk, at, batchBytes.of(bytes), valueFrom, valueTo)
+      } else at += chunk.buffer.write(value, at, 'utf8')
+      chunk.buffer[at++] = BRACE_CLOSE
+      chunk.buffer[at++] = NEWLINE
       into.advance(at)
     },
   }
 }
 
+/** A batch's bytes, and where the next line break in them is: looked for once for many records, most of which have none. */
+class BatchBytes {
+  #bytes = new Bytes(Buffer.alloc(0))
+  #nextBreak = -1
+
+  of(buffer: Buffer): Bytes {
+    if (buffer !== this.#bytes.buffer) {
+      this.#bytes = new Bytes(buffer)
+      this.#nextBreak = -1
+    }
+    return this.#bytes
+  }
+
+  hasBreak(buffer: Buffer, from: number, to: number): boolean {
+    this.of(buffer)
+    if (this.#nextBreak < from) {
+      const found = buffer.indexOf(NEWLINE, from)
+      this.#nextBreak = found < 0 ? buffer.length : found
+    }
+    return this.#nextBreak < to
+  }
+}
+
 /** Whether it begins and ends as a JSON object on one line does: what was decoded on the gateway is one. Anything else is looked at closely. */
-function looksLikeObject(bytes: Buffer, from: number, to: number): boolean {
-  if (bytes[from] !== BRACE_OPEN || bytes[to - 1] !== BRACE_CLOSE) return false
-  const newline = bytes.indexOf(NEWLINE, from)
-  return newline < 0 || newline >= to
+function isObjectOnOneLine(bytes: Buffer, from: number, to: number, batchBytes: BatchBytes): boolean {
+  return bytes[from] === BRACE_OPEN && bytes[to - 1] === BRACE_CLOSE && !batchBytes.hasBreak(bytes, from, to)
 }
 
 /** What follows `"value` in a line: `":"text"` or `_base64":"…"`; JSON over several lines is put on one. */
@@ -111,18 +147,14 @@ function parseObject(raw: Buffer): Record<string, unknown> | undefined {
 
 /** The values alone, one a line. A value that holds a line break cannot be told from two: it is refused. */
 export function rawRenderer(): Renderer {
+  const batchBytes = new BatchBytes()
   return {
     head: '',
-    record(view, into) {
-      const { bytes, valueFrom, valueTo } = view
-      if (bytes.subarray(valueFrom, valueTo).indexOf(NEWLINE) >= 0) {
-        throw new HeadraceError('command_failed', `the record with sequence ${view.sequence} holds a line break`, {
-          advice: 'Use input: ndjson, which can hold any bytes.',
-        })
-      }
-      const { chunk, at } = into.reserve(valueTo - valueFrom + 1)
-      const end = at + bytes.copy(chunk, at, valueFrom, valueTo)
-      chunk[end] = NEWLINE
+    record({ bytes, valueFrom, valueTo }, into) {
+      if (batchBytes.hasBreak(bytes, valueFrom, valueTo)) throw new Unrenderable('holds a line break')
+      const chunk = into.reserve(valueTo - valueFrom + 1)
+      const end = copyBytes(chunk, into.at, batchBytes.of(bytes), valueFrom, valueTo)
+      chunk.buffer[end] = NEWLINE
       into.advance(end + 1)
     },
   }

@@ -1,0 +1,261 @@
+import { randomUUID } from 'node:crypto'
+import { rmSync } from 'node:fs'
+import { isAbsolute, join } from 'node:path'
+import type { Claim } from '../../log/log.ts'
+import { Backoff } from '../../runtime/backoff.ts'
+import { pause } from '../../runtime/clock.ts'
+import { HeadraceError, messageOf } from '../../runtime/errors.ts'
+import type { Due, Range, Run, RunKind } from '../ledger.ts'
+import { attempt, CommandFailure, runValues } from './attempt.ts'
+import type { Fed } from './feed.ts'
+import type { JobDefinition, JobDeps } from './job.ts'
+import { manifestOf } from './manifest.ts'
+import { tellFailure } from './on-failure.ts'
+import { fill } from './placeholders.ts'
+import { runId } from './plan.ts'
+import { POISON_PER_RUN_MAX } from './poison.ts'
+import { layPoison } from './poison-letters.ts'
+import type { Positions } from './positions.ts'
+import { Progress } from './progress.ts'
+import { RunFolder } from './run-folder.ts'
+import { RunLog } from './run-log.ts'
+
+/** The steps of a run; a kill between any two of them leaves nothing or all. */
+export const STEPS = [
+  'begun',
+  'prepared',
+  'fed',
+  'exited',
+  'poison_laid',
+  'manifest_written',
+  'published',
+  'completed',
+  'mirrored',
+] as const
+export type Step = (typeof STEPS)[number]
+
+export type RunResult =
+  | { readonly outcome: 'done'; readonly run: Run }
+  | { readonly outcome: 'empty' }
+  | { readonly outcome: 'failed'; readonly run: Run; readonly error: string }
+
+/** What is to be read, frozen. */
+export interface Planned {
+  readonly kind: RunKind
+  readonly ranges: readonly Range[]
+  readonly claims: readonly Claim[]
+  readonly atMs: number
+  readonly missing: readonly string[]
+  readonly due?: Due | undefined
+}
+
+/** One run of a job as it is under way. */
+interface Going extends Planned {
+  readonly id: string
+  readonly token: string
+  readonly folder: RunFolder
+  readonly runLog: RunLog
+  readonly signal: AbortSignal
+}
+
+const SOURCE_NAME_CHARACTERS_MAX = 63
+/** Of runs that are older than those kept, looked at after each run. */
+const PRUNED_PER_RUN_MAX = 20
+
+/** Carries out planned runs of one job, from the ledger's entry to the ledger's entry. */
+export class Runner {
+  readonly #definition: JobDefinition
+  readonly #positions: Positions
+  readonly #deps: JobDeps
+  progress: Progress | undefined
+
+  constructor(definition: JobDefinition, positions: Positions, deps: JobDeps) {
+    this.#definition = definition
+    this.#positions = positions
+    this.#deps = deps
+  }
+
+  async run(planned: Planned, signal: AbortSignal): Promise<RunResult> {
+    const { ranges, kind, atMs, missing, due } = planned
+    const { ledger, logger, runsDir } = this.#deps
+    const { name, options } = this.#definition
+    if (!options.run_when_empty && ranges.every(range => range.from === range.to)) return { outcome: 'empty' }
+    const id = runId(name, ranges, kind)
+    const folder = new RunFolder(this.#directory(id, atMs))
+    const made = this.#madeUp(id, folder, planned)
+    if (made) return made
+    const token = randomUUID()
+    const log = join(runsDir, name, `${id}.log`)
+    ledger.begin({ id, job: name, ranges, startedMs: this.#now(), kind, atMs, token, missing, directory: folder.final, log, due })
+    this.#deps.onStep?.('begun')
+    logger.info({ job: name, run: id }, kind === 'run' ? 'batch run started' : 'backfill started')
+    const runLog = new RunLog(log)
+    this.progress = new Progress(id, ranges, this.#deps)
+    try {
+      return await this.#carryOut({ ...planned, id, token, folder, runLog, signal })
+    } finally {
+      runLog.close()
+      this.progress = undefined
+    }
+  }
+
+  async tellFailure(going: Going | undefined, error: string, exitCode: number | null, attempts = 0): Promise<void> {
+    const { alarms, logger, runsDir } = this.#deps
+    const { name, options, folder } = this.#definition
+    alarms.raise('batch_failed', {
+      source: name,
+      message: `Job ${name} failed: ${error}`,
+      advice: `See "headrace batch runs ${name}"${going ? ` and ${going.runLog.path}` : ''}; it is tried again with its next run.`,
+    })
+    if (!options.on_failure) return
+    const runLog = going?.runLog ?? new RunLog(join(runsDir, name, 'failures.log'))
+    const told = { job: name, run: going?.id ?? null, error, exit_code: exitCode, attempts, log: going?.runLog.path ?? null }
+    await tellFailure(options.on_failure, told, { folder, runLog, logger })
+    if (!going) runLog.close()
+  }
+
+  /** The directory of this very run is there, and the process ended before that was kept: nothing is left to do but to keep it. */
+  #madeUp(id: string, folder: RunFolder, { claims }: Planned): RunResult | undefined {
+    const { ledger, logger } = this.#deps
+    const { name } = this.#definition
+    const [before] = ledger.runsOf(name, id)
+    const manifest = before && before.state !== 'done' ? folder.manifest() : undefined
+    if (!manifest || manifest.token !== before?.token) return undefined
+    const { records, placeholders, dead, attempts } = manifest
+    ledger.complete(name, id, { records, placeholders, dead: dead.length, attempts, endedMs: Date.parse(manifest.ended) })
+    void this.#positions.mirror(claims)
+    logger.info({ job: name, run: id }, 'the run was done already: its offsets were made up for')
+    return { outcome: 'done', run: this.#runOf(id) }
+  }
+
+  async #carryOut(going: Going): Promise<RunResult> {
+    const { ledger, alarms } = this.#deps
+    const { name } = this.#definition
+    const tries = { made: 0 }
+    try {
+      const { fed, startedMs } = await this.#attempts(going, tries)
+      this.#deps.onStep?.('exited')
+      const { records, placeholders } = await this.#publish(going, fed, { startedMs, attempts: tries.made })
+      const dead = fed.skipped.length
+      ledger.complete(name, going.id, { records, placeholders, dead, attempts: tries.made, endedMs: this.#now() })
+      this.#deps.onStep?.('completed')
+      if (going.kind === 'run') await this.#positions.mirror(going.claims)
+      this.#deps.onStep?.('mirrored')
+      alarms.clear('batch_failed', name)
+      this.#prune()
+      return { outcome: 'done', run: this.#runOf(going.id) }
+    } catch (thrown) {
+      return this.#failed(going, thrown, tries.made)
+    }
+  }
+
+  async #failed(going: Going, thrown: unknown, attempts: number): Promise<RunResult> {
+    const { ledger, logger } = this.#deps
+    const { name } = this.#definition
+    const exitCode = thrown instanceof CommandFailure ? thrown.exitCode : null
+    const error = messageOf(thrown)
+    ledger.fail(name, going.id, { endedMs: this.#now(), exitCode, error, attempts, interrupted: going.signal.aborted })
+    logger.error({ job: name, run: going.id, exitCode }, `batch run failed: ${error}`)
+    going.runLog.note(`failed: ${error}`)
+    if (!going.signal.aborted) await this.tellFailure(going, error, exitCode, attempts)
+    return { outcome: 'failed', run: this.#runOf(going.id), error }
+  }
+
+  /** Starts the command until it ends well, as often as `retry` allows; starts without records that it named as bad do not count. */
+  async #attempts(going: Going, tries: { made: number }): Promise<{ fed: Fed; startedMs: number }> {
+    const { clock, random, logger } = this.#deps
+    const { retry, poison } = this.#definition.options
+    const backoff = new Backoff({ firstMs: retry?.first_wait ?? 1, maxMs: retry?.longest_wait ?? 1 }, random)
+    for (;;) {
+      const startedMs = this.#now()
+      tries.made += 1
+      try {
+        return { fed: await this.#attempt(going, tries.made), startedMs }
+      } catch (error) {
+        if (poison === 'dead_letter' && error instanceof CommandFailure && this.#setAside(going, error)) {
+          tries.made -= 1
+          continue
+        }
+        if (tries.made >= (retry?.attempts ?? 1) || going.signal.aborted) throw error
+        const delayMs = backoff.nextMs()
+        logger.warn({ job: this.#definition.name, run: going.id, delayMs }, `attempt ${tries.made} failed: ${messageOf(error)}`)
+        going.runLog.note(`attempt ${tries.made} failed: ${messageOf(error)}; the next in ${Math.round(delayMs / 1000)} s`)
+        await pause(clock, delayMs, going.signal)
+      }
+    }
+  }
+
+  #attempt(going: Going, number: number): Promise<Fed> {
+    const { log, ledger, onStep } = this.#deps
+    const { id: run, runLog, folder, atMs, ranges, missing, signal } = going
+    const poison = ranges.flatMap(({ source, from, to }) => ledger.poison(this.#definition.name, source, from, to))
+    this.progress?.restart()
+    return attempt({
+      ...{ definition: this.#definition, log, runLog, folder, run, number, atMs, ranges, poison, missing, signal },
+      onProgress: records => this.progress?.add(records),
+      step: name => onStep?.(name),
+    })
+  }
+
+  /** Keeps what the command named as bad; false where it names nothing new, or more than a run may set aside. */
+  #setAside(going: Going, failure: CommandFailure): boolean {
+    const { ledger } = this.#deps
+    const { name } = this.#definition
+    const count = () => going.ranges.reduce((sum, { source, from, to }) => sum + ledger.poison(name, source, from, to).length, 0)
+    const before = count()
+    if (failure.poison.length === 0 || before + failure.poison.length > POISON_PER_RUN_MAX) return false
+    ledger.addPoison(name, failure.poison)
+    going.runLog.note(messageOf(failure))
+    return count() > before
+  }
+
+  async #publish(going: Going, fed: Fed, times: { startedMs: number; attempts: number }) {
+    const { log, ledger, core, onStep } = this.#deps
+    const { name: job } = this.#definition
+    const { id: run, folder, ranges, kind, token, atMs, missing } = going
+    const dead = fed.skipped.map(({ source, sequence, reason }) => ({ source, sequence, run, reason }))
+    if (dead.length > 0) {
+      const source = job.replace('.', '-').slice(0, SOURCE_NAME_CHARACTERS_MAX)
+      await layPoison(log, { gateway: core, source }, { job, run, ranges, records: fed.skipped })
+      ledger.addPoison(job, dead)
+    }
+    onStep?.('poison_laid')
+    const manifest = await manifestOf(folder.working, {
+      ...{ run, job, kind, token, atMs, ...times, endedMs: this.#now(), ranges, counts: fed.counts, dead, missing },
+    })
+    folder.writeManifest(manifest)
+    onStep?.('manifest_written')
+    folder.publish()
+    onStep?.('published')
+    return manifest
+  }
+
+  #directory(id: string, atMs: number): string {
+    const { name, options, folder } = this.#definition
+    if (options.run_directory === undefined) return join(this.#deps.runsDir, name, id)
+    const path = fill(options.run_directory, runValues(this.#definition, id, atMs))
+    return isAbsolute(path) ? path : join(folder, path)
+  }
+
+  #prune(): void {
+    const { ledger } = this.#deps
+    const { name, options } = this.#definition
+    const old = ledger.runs(name, options.keep_runs + PRUNED_PER_RUN_MAX).slice(options.keep_runs)
+    const kept = new Set(ledger.runs(name, options.keep_runs).map(({ id }) => id))
+    for (const { id, directory, log } of old) {
+      if (kept.has(id)) continue
+      if (directory !== null && options.run_directory === undefined) rmSync(directory, { recursive: true, force: true })
+      for (const suffix of log === null ? [] : ['', '.poison']) rmSync(`${log}${suffix}`, { force: true })
+    }
+  }
+
+  #runOf(id: string): Run {
+    const [run] = this.#deps.ledger.runsOf(this.#definition.name, id)
+    if (!run) throw new HeadraceError('internal', `the ledger lost run ${id} of ${this.#definition.name}`)
+    return run
+  }
+
+  #now(): number {
+    return Math.floor(this.#deps.clock.wallMs())
+  }
+}
