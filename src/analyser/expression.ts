@@ -152,7 +152,7 @@ export function checkExpression(
     compileExpression(text, scope, gives)
   } catch (error) {
     if (!(error instanceof ExpressionError)) throw error
-    const message = `${error.message}. ${error.advice ?? ''}`.trim()
+    const message = `${error.message}${error.message.endsWith('?') ? '' : '.'} ${error.advice ?? ''}`.trim()
     context.addIssue({ code: 'custom', message, path, params: { offset: error.offset } })
   }
 }

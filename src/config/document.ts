@@ -5,6 +5,7 @@ import { messageOf } from '../runtime/errors.ts'
 import { NAME_RULE } from '../runtime/names.ts'
 import { ConfigError, type ConfigIssue } from './errors.ts'
 import { explain } from './explain.ts'
+import { placeInScalar, type ScalarStyle } from './scalar-place.ts'
 
 /** A configuration that a person wrote has a few kilobytes. */
 const FILE_BYTES_MAX = 1024 * 1024
@@ -18,9 +19,11 @@ export class ConfigDocument {
   readonly file: string
   readonly #document: Document.Parsed
   readonly #lines: LineCounter
+  readonly #text: string
 
-  private constructor(file: string, document: Document.Parsed, lines: LineCounter) {
+  private constructor(file: string, text: string, document: Document.Parsed, lines: LineCounter) {
     this.file = file
+    this.#text = text
     this.#document = document
     this.#lines = lines
   }
@@ -54,7 +57,7 @@ export class ConfigDocument {
       )
     }
     if (!isMap(document.contents)) throw fail(document.contents === null ? 'is empty' : 'has to be a mapping of keys to values')
-    return new ConfigDocument(file, document as Document.Parsed, lines)
+    return new ConfigDocument(file, text, document as Document.Parsed, lines)
   }
 
   /** What the schema makes of it; throws {@link ConfigError} with all that is wrong. */
@@ -70,7 +73,9 @@ export class ConfigDocument {
     const parsed = schema.safeParse(value)
     if (parsed.success) return parsed.data
     throw new ConfigError(
-      explain(parsed.error.issues, schema, value).map(({ path, message, atKey }) => this.issue(path, message, atKey)),
+      explain(parsed.error.issues, schema, value).map(({ path, message, atKey, offset }) =>
+        offset === undefined ? this.issue(path, message, atKey) : this.issueWithin(path, offset, message),
+      ),
     )
   }
 
@@ -91,6 +96,15 @@ export class ConfigDocument {
   issue(path: Path, message: string, atKey = false): ConfigIssue {
     const offset = this.#offsetOf(path, atKey)
     const { line, col } = this.#lines.linePos(offset)
+    return { file: this.file, line, column: col, message }
+  }
+
+  /** An issue at a character of a text, such as an expression: `offset` counts from 0 in what YAML makes of it. */
+  issueWithin(path: Path, offset: number, message: string): ConfigIssue {
+    const node = this.#document.getIn(path, true)
+    if (!isScalar(node) || !node.range || !node.type) return this.issue(path, message)
+    const at = placeInScalar(this.#text, node.range[0], node.type as ScalarStyle, offset)
+    const { line, col } = this.#lines.linePos(at)
     return { file: this.file, line, column: col, message }
   }
 
