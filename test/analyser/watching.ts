@@ -1,4 +1,4 @@
-import type { Alert, AnalyserKind, Derived, Sample, Watch } from '../../src/analyser/analyser.ts'
+import type { Alert, Analyser, AnalyserKind, Derived, Sample, Watch } from '../../src/analyser/analyser.ts'
 import { type SourceId, sourceKey } from '../../src/runtime/names.ts'
 
 export const SOURCE: SourceId = { gateway: 'plant-a-1', source: 'compressor-1' }
@@ -20,16 +20,15 @@ export function sample(timeMs: number, fields: Record<string, unknown>, more: Pa
 
 /** A watch of a kind with options as in a file, and all that it says. */
 export class Watching {
-  readonly kind: AnalyserKind
-  readonly options: unknown
+  readonly #analyser: Analyser
   readonly source: SourceId | null
   watch: Watch
   readonly alerts: Alert[] = []
   readonly records: Derived[] = []
 
   constructor(kind: unknown, options: object, source: SourceId | null = SOURCE) {
-    this.kind = kind as AnalyserKind
-    this.options = this.kind.options.parse(options)
+    const { options: schema, open } = kind as AnalyserKind
+    this.#analyser = open(schema.parse(options))
     this.source = source
     this.watch = this.#open()
   }
@@ -57,7 +56,7 @@ export class Watching {
   }
 
   #open(): Watch {
-    return this.kind.open(this.options)({ analyser: 'watched', id: 'plant.watched', source: this.source })
+    return this.#analyser({ analyser: 'watched', id: 'plant.watched', source: this.source })
   }
 
   readonly #out = {
