@@ -71,7 +71,10 @@ function start(plant: Plant, state: string, screen: Screen, tally: Tally): Promi
       },
       onAlert(alert) {
         if (alert.state === 'raised') tally.alerts++
-        screen.event(`alert ${alert.analyser} ${alert.state} for ${alert.source.source}: ${alert.message}`, 'alert')
+        screen.event(
+          `alert ${alert.analyser} ${alert.state} for ${alert.source?.source ?? 'all sources'}: ${alert.message}`,
+          'alert',
+        )
       },
     },
   })

@@ -1,49 +1,99 @@
 import type { z } from 'zod'
-import type { SourceId } from '../runtime/names.ts'
+import type { Gap } from '../record/record.ts'
+import { type SourceId, sourceKey } from '../runtime/names.ts'
 
 /** A record as an analyser sees it. */
 export interface Sample {
   readonly source: SourceId
+  /** `<gateway>/<source>`, made once for each source. */
+  readonly key: string
   readonly sequence: number
   readonly timeMs: number
-  /** The decoded JSON where the value is some, else undefined. */
+  /** Wall clock when it was read, ms; what lies far ahead of it was stamped by a clock that is wrong. */
+  readonly nowMs: number
+  /** The decoded JSON where the value is a mapping, else undefined. */
   readonly fields: Readonly<Record<string, unknown>> | undefined
   readonly value: Buffer | null
+  /** What the record says is missing before it, or in its place. */
+  readonly gap: Gap | undefined
 }
 
+/** `noted` is said of what happened and is over; the others come in turn. */
+export type AlertState = 'raised' | 'cleared' | 'noted'
+
 export interface Alert {
-  /** Equal for the same alert found again after a restart: the receiver's way to know a repeat. */
+  /** Equal for the same alert told again: the receiver's way to know a repeat. */
   readonly key: string
   readonly analyser: string
-  readonly source: SourceId
-  readonly state: 'raised' | 'cleared'
+  /** Null where it is about all sources together. */
+  readonly source: SourceId | null
+  readonly state: AlertState
   readonly timeMs: number
   readonly message: string
   readonly values: Readonly<Record<string, number>>
 }
 
-/** A running analyser: pure but for what it is handed. The same samples in the same order give the same alerts. */
-export interface Analyser {
-  /** Takes a sample; returns what is to be said because of it. */
-  sample(sample: Sample): Alert[]
-  /** Wall clock's tick, so that silence is noticed as well. */
-  tick(nowMs: number): Alert[]
+/** A record that an analyser makes; it gets its number when it is kept. */
+export interface Derived {
+  readonly timeMs: number
+  /** Goes out as JSON. */
+  readonly value: unknown
+}
+
+/** What an analyser has to say. */
+export interface Output {
+  alert(alert: Alert): void
+  record(record: Derived): void
+}
+
+/**
+ * What one analyser knows of one source, or of all its sources together. Pure but for what it is handed: the same samples and ticks in the
+ * same order say the same.
+ */
+export interface Watch {
+  sample(sample: Sample, out: Output): void
+  /** The wall clock, while all that is in the log has been read: so that silence and the end of a window are noticed as well. */
+  tick(nowMs: number, out: Output): void
   /** State as JSON, kept together with the offsets it stands at. */
   snapshot(): unknown
   restore(snapshot: unknown): void
+  /** Records that came too late for every window they belong to. */
+  readonly late?: number
 }
 
+/** What a watch is about: a source, or all of an analyser's sources together. */
+export interface Subject {
+  /** The analyser's name in its pipeline. */
+  readonly analyser: string
+  /** Name that no other analyser of any pipeline has: `<pipeline>.<analyser>`. */
+  readonly id: string
+  /** Null: all sources together. */
+  readonly source: SourceId | null
+}
+
+/** `<gateway>/<source>`, or `*` for all sources together. */
+export function subjectKey(source: SourceId | null): string {
+  return source ? sourceKey(source) : '*'
+}
+
+/** As a person reads it. */
+export function subjectName(source: SourceId | null): string {
+  return source ? sourceKey(source) : 'all sources together'
+}
+
+export type Analyser = (subject: Subject) => Watch
+
 /** One kind of analyser: schema, defaults, documentation and constructor in one place. */
-export interface AnalyserKind<Schema extends z.ZodObject = z.ZodObject> {
+export interface AnalyserKind<Schema extends z.ZodType = z.ZodType> {
   readonly kind: string
-  /** The key whose presence in a pipeline file says that this kind is meant. */
-  readonly marker: string
+  /** Keys of which one in a pipeline file says that this kind is meant. */
+  readonly markers: readonly string[]
   readonly summary: string
   readonly options: Schema
-  open(name: string, options: z.output<Schema>): Analyser
+  open(options: z.output<Schema>): Analyser
 }
 
 /** Keeps the options' type while kinds are listed together. */
-export function defineAnalyser<Schema extends z.ZodObject>(kind: AnalyserKind<Schema>): AnalyserKind<Schema> {
+export function defineKind<Schema extends z.ZodType>(kind: AnalyserKind<Schema>): AnalyserKind<Schema> {
   return kind
 }

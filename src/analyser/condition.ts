@@ -1,115 +1,237 @@
-import type { ASTNode, Environment } from '@marcbachmann/cel-js'
-import { HeadraceError, messageOf } from '../runtime/errors.ts'
-import { EXPRESSION_LENGTH_MAX, expressionEnvironment } from '../runtime/expression.ts'
-import { FieldWindow } from './field-window.ts'
+import { z } from 'zod'
+import { duration } from '../runtime/units.ts'
+import {
+  type Analyser,
+  type Derived,
+  defineKind,
+  type Output,
+  type Sample,
+  type Subject,
+  subjectName,
+  type Watch,
+} from './analyser.ts'
+import { checkExpression, compileExpression, type Expression } from './expression.ts'
+import { Holding, valuesText } from './holding.ts'
+import { FUTURE_MAX_MS, Watermark } from './watermark.ts'
+import { lengthOf, openWindows } from './windows/open-windows.ts'
+import { type WindowSpec, windowOptions, windowSpec } from './windows/options.ts'
+import type { FieldPlan } from './windows/row.ts'
+import type { ClosedWindow, Windows } from './windows/windows.ts'
 
-/** The aggregates that a condition may ask of a field; the same list checks, evaluates and documents. */
-export const AGGREGATES = {
-  avg: (window: FieldWindow) => window.avg,
-  sum: (window: FieldWindow) => window.sum,
-  min: (window: FieldWindow) => window.min,
-  max: (window: FieldWindow) => window.max,
-  first: (window: FieldWindow) => window.first,
-  last: (window: FieldWindow) => window.last,
-  delta: (window: FieldWindow) => window.last - window.first,
-  stddev: (window: FieldWindow) => window.stddev,
-  count: (window: FieldWindow) => window.count,
-} as const
-
-export type AggregateName = keyof typeof AGGREGATES
-
-/** A condition over the fields of one window, compiled once. */
-export interface Condition {
-  readonly text: string
-  /** The fields it needs; where one has no value in a window, nothing can be said of that window. */
-  readonly fields: readonly string[]
-  holds(windows: ReadonlyMap<string, FieldWindow>): boolean
-  /** Each aggregate that the condition names, with its value: `avg(oil_c)` → 91.2. */
-  values(windows: ReadonlyMap<string, FieldWindow>): Record<string, number>
-}
-
-function environment(): Environment {
-  const cel = expressionEnvironment()
-  cel.registerType('Field', FieldWindow)
-  for (const [name, aggregate] of Object.entries(AGGREGATES)) cel.registerFunction(`${name}(Field): double`, aggregate)
-  return cel
-}
-
-/**
- * Compiles a condition in CEL (Common Expression Language) over aggregates of fields, such as `avg(oil_c) > 90 && max(bar) < 12`.
- * Throws `config_invalid` with the place in the expression.
- */
-export function compileCondition(text: string): Condition {
-  if (text.length > EXPRESSION_LENGTH_MAX) {
-    throw new HeadraceError('config_invalid', `the condition has ${text.length} characters; ${EXPRESSION_LENGTH_MAX} are allowed`)
-  }
-  const cel = environment()
-  let evaluate: ReturnType<Environment['parse']>
-  try {
-    evaluate = cel.parse(text)
-  } catch (cause) {
-    throw invalid(text, cause)
-  }
-  const check = evaluate.check()
-  if (!check.valid) throw invalid(text, check.error)
-  if (check.type !== 'bool') {
-    throw new HeadraceError('config_invalid', `the condition "${text}" gives ${check.type}, not true or false`, {
-      advice: 'Compare an aggregate with a number, for example avg(oil_c) > 90.',
-    })
-  }
-  const calls = aggregateCalls(evaluate.ast)
-  const fields = [...new Set(calls.map(call => call.field))]
-  if (fields.length === 0) {
-    throw new HeadraceError('config_invalid', `the condition "${text}" names no field`, {
-      advice: `Write an aggregate of a field: ${Object.keys(AGGREGATES).join(', ')}.`,
-    })
-  }
-  const complete = (windows: ReadonlyMap<string, FieldWindow>) => fields.every(field => (windows.get(field)?.count ?? 0) > 0)
-  return {
-    text,
-    fields,
-    holds: windows => complete(windows) && evaluate(Object.fromEntries(windows)) === true,
-    values: windows => {
-      const values: Record<string, number> = {}
-      for (const { name, field } of calls) {
-        const window = windows.get(field)
-        if (window && window.count > 0) values[`${name}(${field})`] = AGGREGATES[name](window)
-      }
-      return values
-    },
-  }
-}
-
-function invalid(text: string, cause: unknown): HeadraceError {
-  const [reason = ''] = messageOf(cause).split('\n')
-  const at = cause instanceof Error && 'range' in cause ? (cause.range as { start?: number } | undefined)?.start : undefined
-  const where = at === undefined ? '' : ` at character ${at + 1}`
-  return new HeadraceError('config_invalid', `the condition "${text}" is wrong${where}: ${reason}`, {
-    advice: `Known aggregates: ${Object.keys(AGGREGATES).join(', ')}; operators as in CEL: && || ! == != < <= > >= + - * /.`,
-    cause,
+const options = z
+  .strictObject({
+    every: duration({ min: '100ms', max: '31d' })
+      .optional()
+      .describe(
+        'Length of a window, by event time; windows follow one another without overlap. With `window: { hopping }`, how often one begins.',
+      ),
+    window: windowOptions
+      .optional()
+      .describe('Another kind of window. Without `window` and `every`, the condition is over each record alone.'),
+    lateness: duration({ max: '1d' })
+      .default(0)
+      .describe('How much later than a newer record one may come and still count; windows close so much later.'),
+    patience: duration({ max: '31d' })
+      .optional()
+      .describe(
+        "How long past a window's end the clock closes it where no newer record does; as long as the window, unless set.",
+      ),
+    when: z
+      .string()
+      .optional()
+      .describe(
+        'Condition in CEL over aggregates of fields in a window, for example avg(oil_c) > 90; without a window, over the fields of a record.',
+      ),
+    for: duration().default(0).describe('How long the condition must hold without a break before the alert is raised.'),
+    clear_when: z
+      .string()
+      .optional()
+      .describe('Condition that ends the alert; without it, the alert ends when `when` does not hold.'),
+    clear_for: duration().default(0).describe('How long that must be so, without a break, before the alert is ended.'),
+    values: z
+      .record(z.string().min(1), z.string())
+      .optional()
+      .describe('Fields of the derived records, each an expression in CEL; all aggregates of `when`, unless set.'),
   })
+  .superRefine((given, context) => {
+    const spec = windowSpec(given)
+    if (typeof spec === 'string') context.addIssue({ code: 'custom', message: spec, path: [given.window ? 'window' : 'every'] })
+    if (given.when === undefined && given.values === undefined) {
+      context.addIssue({ code: 'custom', message: 'needs a condition (`when`), or values for a derived stream (`values`)' })
+    }
+    if (given.clear_when !== undefined && given.when === undefined) {
+      context.addIssue({ code: 'custom', message: 'ends nothing: there is no `when`', path: ['clear_when'] })
+    }
+    const scope = spec === undefined ? 'record' : 'window'
+    for (const key of ['when', 'clear_when'] as const) {
+      const text = given[key]
+      if (text !== undefined) checkExpression(text, scope, 'truth', context, [key])
+    }
+    for (const [name, text] of Object.entries(given.values ?? {}))
+      checkExpression(text, scope, 'value', context, ['values', name])
+  })
+type Options = z.output<typeof options>
+
+/** What all watches of one analyser share: everything that is compiled once. */
+interface Compiled {
+  readonly spec: WindowSpec | undefined
+  readonly plan: FieldPlan
+  readonly when: Expression | undefined
+  readonly clearWhen: Expression | undefined
+  readonly values: readonly (readonly [string, Expression])[] | undefined
+  readonly options: Options
+  readonly patienceMs: number
 }
 
-/** Every `aggregate(field)` in the expression, each once, in the order written. */
-function aggregateCalls(root: ASTNode): { name: AggregateName; field: string }[] {
-  const found = new Map<string, { name: AggregateName; field: string }>()
-  const visit = (value: unknown): void => {
-    if (Array.isArray(value)) {
-      for (const part of value) visit(part)
+interface Snapshot {
+  readonly windows: unknown
+  readonly watermark: unknown
+  readonly holding: unknown
+  readonly late: number
+}
+
+/** Reads one expression of a window or of a record alike. */
+interface Reading {
+  of(expression: Expression): unknown
+  valuesOf(expression: Expression): Record<string, number>
+}
+
+class ConditionWatch implements Watch {
+  readonly #compiled: Compiled
+  readonly #subject: Subject
+  readonly #windows: Windows | undefined
+  readonly #watermark: Watermark
+  readonly #holding: Holding
+  #out: Output | undefined
+  late = 0
+
+  constructor(compiled: Compiled, subject: Subject) {
+    const { spec, plan, options, patienceMs } = compiled
+    this.#compiled = compiled
+    this.#subject = subject
+    this.#windows = spec && openWindows(spec, plan, window => this.#closed(window))
+    this.#watermark = new Watermark(patienceMs)
+    this.#holding = new Holding(subject, { holdMs: options.for, clearMs: options.clear_for })
+  }
+
+  sample(sample: Sample, out: Output): void {
+    const { fields, timeMs, key } = sample
+    if (!fields || timeMs > sample.nowMs + FUTURE_MAX_MS) return
+    this.#out = out
+    if (!this.#windows) {
+      const reading = {
+        of: (each: Expression) => each.ofRecord(fields),
+        valuesOf: (each: Expression) => each.valuesOfRecord(fields),
+      }
+      this.#judge(reading, { startMs: timeMs, sinceMs: timeMs, endMs: timeMs })
       return
     }
-    if (typeof value !== 'object' || value === null || !('op' in value)) return
-    const node = value as ASTNode
-    if (node.op === 'call') {
-      const [name, args] = node.args
-      const [field] = args
-      if (Object.hasOwn(AGGREGATES, name) && field?.op === 'id') {
-        found.set(`${name}(${field.args})`, { name: name as AggregateName, field: field.args })
-      }
-      visit(args)
-    } else if (Array.isArray(node.args)) visit(node.args)
-    else visit([node.args])
+    // What is over is closed before the record is added: it may be the first of the next window. It may also be what closes its own.
+    const doneMs = this.#watermark.see(key, timeMs) - this.#compiled.options.lateness
+    this.#windows.advance(doneMs)
+    if (!this.#windows.add(sample, fields)) this.late += 1
+    this.#windows.advance(doneMs)
   }
-  visit(root)
-  return [...found.values()]
+
+  tick(nowMs: number, out: Output): void {
+    this.#out = out
+    this.#windows?.closeEndedBefore(nowMs - this.#compiled.options.lateness - this.#compiled.patienceMs)
+  }
+
+  snapshot(): Snapshot {
+    return {
+      windows: this.#windows?.snapshot() ?? null,
+      watermark: this.#watermark.snapshot(),
+      holding: this.#holding.snapshot(),
+      late: this.late,
+    }
+  }
+
+  restore(snapshot: unknown): void {
+    const { windows, watermark, holding, late } = snapshot as Snapshot
+    if (windows !== null) this.#windows?.restore(windows)
+    this.#watermark.restore(watermark)
+    this.#holding.restore(holding)
+    this.late = late
+  }
+
+  #closed(window: ClosedWindow): void {
+    const { plan } = this.#compiled
+    const reading = {
+      of: (each: Expression) => each.ofRows(plan, window.rows),
+      valuesOf: (each: Expression) => each.valuesOfRows(plan, window.rows),
+    }
+    this.#judge(reading, window)
+  }
+
+  #judge(reading: Reading, times: { startMs: number; sinceMs: number; endMs: number }): void {
+    const { when, clearWhen } = this.#compiled
+    const holds = when && truth(reading.of(when))
+    if (when) {
+      const clears = clearWhen ? truth(reading.of(clearWhen)) : holds === undefined ? undefined : !holds
+      const state = this.#holding.judge({ holds, clears, ...times })
+      if (state) this.#say(state, when, reading, times.endMs)
+    }
+    const record = this.#derived(holds, reading, times)
+    if (record) this.#out?.record(record)
+  }
+
+  #say(state: 'raised' | 'cleared', when: Expression, reading: Reading, timeMs: number): void {
+    const values = reading.valuesOf(when)
+    const how = state === 'raised' ? 'holds' : 'is over'
+    const message = `${when.text} ${how} for ${subjectName(this.#subject.source)}: ${valuesText(values)}`
+    this.#out?.alert(this.#holding.alert(state, timeMs, { message, values }))
+  }
+
+  /** One record for each window; where there is a condition, and values are named, only for those in which it holds. */
+  #derived(holds: boolean | undefined, reading: Reading, times: { startMs: number; endMs: number }): Derived | undefined {
+    const { when, values, spec } = this.#compiled
+    if (when && (values || !spec) && holds !== true) return undefined
+    const fields = values
+      ? Object.fromEntries(
+          values.map(([name, each]) => [name, reading.of(each)] as const).filter(([, value]) => value !== undefined),
+        )
+      : when
+        ? reading.valuesOf(when)
+        : {}
+    if (Object.keys(fields).length === 0) return undefined
+    const { source } = this.#subject
+    const span = spec ? { from_ms: times.startMs, to_ms: times.endMs } : {}
+    return {
+      timeMs: times.endMs,
+      value: { ...(source && { gateway: source.gateway, source: source.source }), ...span, ...fields },
+    }
+  }
 }
+
+function truth(value: unknown): boolean | undefined {
+  return typeof value === 'boolean' ? value : undefined
+}
+
+function compile(options: Options): Analyser {
+  const spec = windowSpec(options)
+  if (typeof spec === 'string') throw new Error(`a window that cannot be passed its schema: ${spec}`)
+  const scope = spec ? 'window' : 'record'
+  const when = options.when === undefined ? undefined : compileExpression(options.when, scope, 'truth')
+  const clearWhen = options.clear_when === undefined ? undefined : compileExpression(options.clear_when, scope, 'truth')
+  const values =
+    options.values &&
+    Object.entries(options.values).map(([name, text]) => [name, compileExpression(text, scope, 'value')] as const)
+  const all = [when, clearWhen, ...(values ?? []).map(([, each]) => each)].filter(each => each !== undefined)
+  const names = [...new Set(all.flatMap(each => each.fields))]
+  const quantiles = new Set(all.flatMap(each => each.quantiles))
+  const plan = { names, quantiles: names.map(name => quantiles.has(name)) }
+  const patienceMs = options.patience ?? (spec ? lengthOf(spec) : 0)
+  const compiled = { spec, plan, when, clearWhen, values, options, patienceMs }
+  return subject => new ConditionWatch(compiled, subject)
+}
+
+/** Judges windows of event time, or records, by a condition. */
+export const condition = defineKind({
+  kind: 'condition',
+  markers: ['when', 'every', 'window', 'values'],
+  summary:
+    'Raises an alert while a condition over windows of event time, or over each record, holds; makes a derived stream of them.',
+  options,
+  open: compile,
+})

@@ -1,4 +1,12 @@
-/** What one field did in one window; every aggregate is kept as records come, so that a window's memory does not grow with its records. */
+import { Quantiles, type QuantilesSnapshot } from './quantiles.ts'
+
+/** A window's state of one field as it is kept: numbers, and quantiles where they are asked for. */
+export type FieldSnapshot = readonly [readonly number[], QuantilesSnapshot?]
+
+/**
+ * What one field did in one window; every aggregate is kept as records come, so that a window's memory does not grow with its records.
+ * First and last go by event time; of equal times, by the order in which they came.
+ */
 export class FieldWindow {
   count = 0
   sum = 0
@@ -6,20 +14,56 @@ export class FieldWindow {
   max = Number.NEGATIVE_INFINITY
   first = Number.NaN
   last = Number.NaN
+  firstMs = Number.POSITIVE_INFINITY
+  lastMs = Number.NEGATIVE_INFINITY
   /** Welford's mean and sum of squared distances: a plain sum of squares loses its digits on large values that vary little. */
   #mean = 0
   #squares = 0
+  readonly quantiles: Quantiles | undefined
 
-  add(value: number): void {
-    if (this.count === 0) this.first = value
+  constructor(quantiles: Quantiles | undefined = undefined) {
+    this.quantiles = quantiles
+  }
+
+  add(value: number, timeMs: number): void {
     this.count += 1
     this.sum += value
-    this.last = value
+    if (timeMs < this.firstMs) {
+      this.first = value
+      this.firstMs = timeMs
+    }
+    if (timeMs >= this.lastMs) {
+      this.last = value
+      this.lastMs = timeMs
+    }
     if (value < this.min) this.min = value
     if (value > this.max) this.max = value
     const distance = value - this.#mean
     this.#mean += distance / this.count
     this.#squares += distance * (value - this.#mean)
+    this.quantiles?.add(value)
+  }
+
+  /** Adds what came after, by event time or of equal times by arrival. */
+  merge(later: FieldWindow): void {
+    if (later.count === 0) return
+    const count = this.count + later.count
+    const distance = later.#mean - this.#mean
+    this.#squares += later.#squares + (distance * distance * this.count * later.count) / count
+    this.#mean += (distance * later.count) / count
+    this.count = count
+    this.sum += later.sum
+    this.min = Math.min(this.min, later.min)
+    this.max = Math.max(this.max, later.max)
+    if (later.firstMs < this.firstMs) {
+      this.first = later.first
+      this.firstMs = later.firstMs
+    }
+    if (later.lastMs >= this.lastMs) {
+      this.last = later.last
+      this.lastMs = later.lastMs
+    }
+    if (later.quantiles) this.quantiles?.merge(later.quantiles)
   }
 
   get avg(): number {
@@ -31,22 +75,34 @@ export class FieldWindow {
     return this.count > 1 ? Math.sqrt(this.#squares / (this.count - 1)) : 0
   }
 
-  snapshot(): readonly number[] {
-    return [this.count, this.sum, this.min, this.max, this.first, this.last, this.#mean, this.#squares].map(finiteOrZero)
+  get delta(): number {
+    return this.last - this.first
   }
 
-  static restore(numbers: readonly number[]): FieldWindow {
-    const window = new FieldWindow()
-    const [count = 0, sum = 0, min = 0, max = 0, first = 0, last = 0, mean = 0, squares = 0] = numbers
+  /** Change for each second between the first record and the last; 0 where both have the same time. */
+  get rate(): number {
+    const seconds = (this.lastMs - this.firstMs) / 1_000
+    return seconds > 0 ? this.delta / seconds : 0
+  }
+
+  percentile(percent: number): number {
+    return this.quantiles?.at(percent) ?? Number.NaN
+  }
+
+  snapshot(): FieldSnapshot {
+    if (this.count === 0) return [[]]
+    const { count, sum, min, max, first, last, firstMs, lastMs } = this
+    const numbers = [count, sum, min, max, first, last, firstMs, lastMs, this.#mean, this.#squares]
+    return this.quantiles ? [numbers, this.quantiles.snapshot()] : [numbers]
+  }
+
+  static restore([numbers, quantiles]: FieldSnapshot, wantsQuantiles: boolean): FieldWindow {
+    const window = new FieldWindow(wantsQuantiles ? Quantiles.restore(quantiles ?? {}) : undefined)
+    const [count = 0, sum = 0, min = 0, max = 0, first = 0, last = 0, firstMs = 0, lastMs = 0, mean = 0, squares = 0] = numbers
     if (count === 0) return window
-    Object.assign(window, { count, sum, min, max, first, last })
+    Object.assign(window, { count, sum, min, max, first, last, firstMs, lastMs })
     window.#mean = mean
     window.#squares = squares
     return window
   }
-}
-
-/** JSON has no infinity; an empty window's bounds come back as those of a new one. */
-function finiteOrZero(value: number): number {
-  return Number.isFinite(value) ? value : 0
 }

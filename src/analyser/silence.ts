@@ -1,82 +1,60 @@
 import { z } from 'zod'
-import { type SourceId, sourceKey } from '../runtime/names.ts'
 import { duration } from '../runtime/units.ts'
-import { type Alert, type Analyser, defineAnalyser, type Sample } from './analyser.ts'
+import { defineKind, type Output, type Sample, type Subject, subjectName, type Watch } from './analyser.ts'
+import { Holding } from './holding.ts'
 
 const options = z.strictObject({
   silence: duration({ min: '1s', max: '365d' }).describe('How long a source may say nothing before the alert is raised.'),
 })
-type Options = z.output<typeof options>
 
-const SOURCES_MAX = 10_000
-
-interface Watch {
-  readonly source: SourceId
-  lastMs: number
-  raised: boolean
-}
-
-class SilenceAnalyser implements Analyser {
-  readonly #name: string
+class SilenceWatch implements Watch {
   readonly #silenceMs: number
-  readonly #watches = new Map<string, Watch>()
+  readonly #subject: Subject
+  readonly #holding: Holding
+  #lastMs: number | undefined
 
-  constructor(name: string, options: Options) {
-    this.#name = name
-    this.#silenceMs = options.silence
+  constructor(silenceMs: number, subject: Subject) {
+    this.#silenceMs = silenceMs
+    this.#subject = subject
+    this.#holding = new Holding(subject, { holdMs: 0, clearMs: 0 })
   }
 
-  sample({ source, timeMs }: Sample): Alert[] {
-    const key = sourceKey(source)
-    const watch = this.#watches.get(key)
-    if (!watch) {
-      if (this.#watches.size < SOURCES_MAX) this.#watches.set(key, { source, lastMs: timeMs, raised: false })
-      return []
-    }
-    if (timeMs > watch.lastMs) watch.lastMs = timeMs
-    if (!watch.raised) return []
-    watch.raised = false
-    return [this.#alert(watch, 'cleared', timeMs)]
+  sample({ timeMs, value }: Sample, out: Output): void {
+    // A placeholder is no word of the source's.
+    if (value === null) return
+    if (this.#lastMs === undefined || timeMs > this.#lastMs) this.#lastMs = timeMs
+    if (this.#holding.judge({ holds: false, clears: true, sinceMs: timeMs, endMs: timeMs }) === 'cleared')
+      this.#say('cleared', timeMs, 'speaks again', out)
   }
 
-  tick(nowMs: number): Alert[] {
-    const alerts: Alert[] = []
-    for (const watch of this.#watches.values()) {
-      if (watch.raised || nowMs - watch.lastMs < this.#silenceMs) continue
-      watch.raised = true
-      alerts.push(this.#alert(watch, 'raised', watch.lastMs + this.#silenceMs))
-    }
-    return alerts
+  tick(nowMs: number, out: Output): void {
+    const lastMs = this.#lastMs
+    if (lastMs === undefined || this.#holding.raised || nowMs - lastMs < this.#silenceMs) return
+    const atMs = lastMs + this.#silenceMs
+    if (this.#holding.judge({ holds: true, clears: false, sinceMs: lastMs, endMs: atMs }) === 'raised')
+      this.#say('raised', atMs, `has said nothing since ${new Date(lastMs).toISOString()}`, out)
   }
 
-  #alert({ source, lastMs }: Watch, state: Alert['state'], timeMs: number): Alert {
-    const said = state === 'raised' ? `has said nothing since ${new Date(lastMs).toISOString()}` : 'speaks again'
-    return {
-      key: `${this.#name}:${sourceKey(source)}:${timeMs}:${state}`,
-      analyser: this.#name,
-      source,
-      state,
-      timeMs,
-      message: `${sourceKey(source)} ${said}`,
-      values: {},
-    }
+  #say(state: 'raised' | 'cleared', timeMs: number, said: string, out: Output): void {
+    out.alert(this.#holding.alert(state, timeMs, { message: `${subjectName(this.#subject.source)} ${said}`, values: {} }))
   }
 
-  snapshot(): Watch[] {
-    return [...this.#watches.values()]
+  snapshot() {
+    return { last: this.#lastMs ?? null, holding: this.#holding.snapshot() }
   }
 
   restore(snapshot: unknown): void {
-    this.#watches.clear()
-    for (const watch of snapshot as Watch[]) this.#watches.set(sourceKey(watch.source), { ...watch })
+    const { last, holding } = snapshot as ReturnType<SilenceWatch['snapshot']>
+    this.#lastMs = last ?? undefined
+    this.#holding.restore(holding)
   }
 }
 
 /** Alerts when a source that has spoken falls silent. */
-export const silence = defineAnalyser({
+export const silence = defineKind({
   kind: 'silence',
-  marker: 'silence',
+  markers: ['silence'],
   summary: 'Raises an alert when a source that has spoken says nothing for a while.',
   options,
-  open: (name, options) => new SilenceAnalyser(name, options),
+  open: options => subject => new SilenceWatch(options.silence, subject),
 })

@@ -16,6 +16,7 @@ import type { RunResult } from '../reader/batch/runner.ts'
 import type { BatchScheduler } from '../reader/batch/scheduler.ts'
 import { Ledger } from '../reader/ledger.ts'
 import type { AnalyserRunner } from '../reader/realtime/runner.ts'
+import { isStateTopic } from '../reader/realtime/shard-log.ts'
 import { tail } from '../reader/tail.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
@@ -94,7 +95,7 @@ export class CoreProcess {
       const deps = { log, ledger, clock, random: Math.random, logger, alarms, name: config.name, stateDir }
       const scheduler = createScheduler(config.batch ? pipelines : [], { ...deps, ...(events.onRun && { onRun: events.onRun }) })
       const retention = createRetention(config.batch ? pipelines : [], scheduler.jobs, deps)
-      const analysers = createAnalysers(config.analysers ? pipelines : [], {
+      const analysers = await createAnalysers(config.analysers ? pipelines : [], {
         ...deps,
         ...(events.onAlert && { onAlert: events.onAlert }),
       })
@@ -155,13 +156,14 @@ export class CoreProcess {
       sources: await this.#sources(),
       jobs: await scheduler.status(),
       analysers: analysers.status(),
+      analyser_shards: analysers.shards,
       alarms: alarms.list(),
     }
   }
 
   async #sources() {
     const { log } = this.#parts
-    const claims = await log.claims()
+    const claims = (await log.claims()).filter(claim => !isStateTopic(claim.topic))
     const ends = await log.ends(claims)
     return claims.map(claim => {
       const end = ends.get(claim)
@@ -188,7 +190,7 @@ export class CoreProcess {
 
   async *#tail(glob: string, last: number, signal: AbortSignal) {
     const { log } = this.#parts
-    const claims = (await log.claims()).filter((claim: Claim) => matchesSource(glob, claim.source))
+    const claims = (await log.claims()).filter((claim: Claim) => !isStateTopic(claim.topic) && matchesSource(glob, claim.source))
     if (claims.length === 0) {
       throw new HeadraceError('not_found', `no source in the log fits "${glob}"`, {
         advice: 'See "headrace status" for those that do.',

@@ -1,6 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { Alert } from '../analyser/analyser.ts'
-import { ANALYSER_KINDS } from '../analyser/kinds.ts'
 import { kindOf, type LoadedPipeline } from '../config/load.ts'
 import type { Log } from '../log/log.ts'
 import { BatchJob } from '../reader/batch/job.ts'
@@ -8,15 +8,15 @@ import { Retention } from '../reader/batch/retention.ts'
 import type { RunResult } from '../reader/batch/runner.ts'
 import { BatchScheduler } from '../reader/batch/scheduler.ts'
 import type { Ledger } from '../reader/ledger.ts'
-import { type AlertSink, commandSink, topicSink, webhookSink } from '../reader/realtime/alert-sink.ts'
-import { AlertDelivery } from '../reader/realtime/delivery.ts'
-import { type AnalyserDefinition, AnalyserRunner } from '../reader/realtime/runner.ts'
+import { AnalyserRunner } from '../reader/realtime/runner.ts'
 import type { ValueShape } from '../reader/render/renderer.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { SourceId } from '../runtime/names.ts'
 import { columnsOf } from '../source/decode/options.ts'
+import { loadAnalyserModules } from './analyser-modules.ts'
+import { alertSinks, analyserDefinitions } from './analysers.ts'
 
 export interface ReaderDeps {
   readonly log: Log
@@ -69,33 +69,18 @@ export function createRetention(pipelines: readonly LoadedPipeline[], jobs: read
   return new Retention({ ...deps, topics, jobs })
 }
 
-export function createAnalysers(
+/** The analysers of pipelines that run on the core. */
+export async function createAnalysers(
   pipelines: readonly LoadedPipeline[],
-  deps: ReaderDeps & { onAlert?: (alert: Alert) => void },
-): AnalyserRunner {
-  const sinks = new Map<string, AlertSink>()
-  const definitions = pipelines.flatMap(pipeline =>
-    Object.entries(pipeline.config.analysers).map(([name, options]): AnalyserDefinition => {
-      const { sources, alert, ...own } = options
-      const kind = ANALYSER_KINDS.find(each => each.marker in own)
-      if (!kind) throw new Error('an analyser without a kind passed its schema')
-      const open = kind.open as (name: string, options: unknown) => AnalyserDefinition['analyser']
-      const mine: string[] = []
-      const add = (sort: string, sink: AlertSink) => {
-        mine.push(`${name} ${sort}`)
-        sinks.set(`${name} ${sort}`, sink)
-      }
-      if (alert?.command) add('command', commandSink(alert.command, pipeline.folder))
-      if (alert?.webhook !== undefined) add('webhook', webhookSink(alert.webhook))
-      if (alert?.topic !== undefined) add('topic', topicSink(deps.log, alert.topic, deps.name))
-      return { name, topic: pipeline.topic, sources, analyser: open(name, own), sinks: mine }
-    }),
-  )
-  const { onAlert, ...rest } = deps
+  deps: Omit<ReaderDeps, 'ledger'> & { onAlert?: (alert: Alert) => void },
+): Promise<AnalyserRunner> {
+  const { log, clock, random, logger, alarms, name, onAlert } = deps
+  const modules = await loadAnalyserModules(pipelines)
   return new AnalyserRunner({
-    ...rest,
-    definitions,
-    delivery: new AlertDelivery({ ...rest, sinks }),
+    ...{ log, clock, random, logger, alarms },
+    definitions: analyserDefinitions(pipelines, modules, 'core'),
+    sinks: alertSinks(pipelines, { clock, logger, name, log }),
+    owner: { core: name, instance: randomUUID() },
     ...(onAlert && { onAlert }),
   })
 }

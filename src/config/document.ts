@@ -5,6 +5,7 @@ import { NAME_RULE } from '../runtime/names.ts'
 import { ALIASES_MAX, parseYaml, readYamlFile } from '../runtime/yaml.ts'
 import { ConfigError, type ConfigIssue } from './errors.ts'
 import { explain } from './explain.ts'
+import { placeInScalar, type ScalarStyle } from './scalar-place.ts'
 
 /** What is wrong beyond so much is counted, not told: it takes time to find each place, and nobody reads on. */
 const ISSUES_MAX = 100
@@ -16,9 +17,11 @@ export class ConfigDocument {
   readonly file: string
   readonly #document: Document.Parsed
   readonly #lines: LineCounter
+  readonly #text: string
 
-  private constructor(file: string, document: Document.Parsed, lines: LineCounter) {
+  private constructor(file: string, text: string, document: Document.Parsed, lines: LineCounter) {
     this.file = file
+    this.#text = text
     this.#document = document
     this.#lines = lines
   }
@@ -48,7 +51,7 @@ export class ConfigDocument {
       )
     }
     if (!isMap(document.contents)) throw fail(document.contents === null ? 'is empty' : 'has to be a mapping of keys to values')
-    return new ConfigDocument(file, document, lines)
+    return new ConfigDocument(file, text, document, lines)
   }
 
   /** What the schema makes of it; throws {@link ConfigError} with all that is wrong. */
@@ -64,7 +67,11 @@ export class ConfigDocument {
     const parsed = schema.safeParse(value)
     if (parsed.success) return parsed.data
     const told = explain(parsed.error.issues, schema, value)
-    throw new ConfigError(firstOf(told, ({ path, message, atKey }) => this.issue(path, message, atKey)))
+    throw new ConfigError(
+      firstOf(told, ({ path, message, atKey, offset }) =>
+        offset === undefined ? this.issue(path, message, atKey) : this.issueWithin(path, offset, message),
+      ),
+    )
   }
 
   /** A key that JavaScript takes for something else would be left out without a word. */
@@ -84,6 +91,15 @@ export class ConfigDocument {
   issue(path: Path, message: string, atKey = false): ConfigIssue {
     const offset = this.#offsetOf(path, atKey)
     const { line, col } = this.#lines.linePos(offset)
+    return { file: this.file, line, column: col, message }
+  }
+
+  /** An issue at a character of a text, such as an expression: `offset` counts from 0 in what YAML makes of it. */
+  issueWithin(path: Path, offset: number, message: string): ConfigIssue {
+    const node = this.#document.getIn(path, true)
+    if (!isScalar(node) || !node.range || !node.type) return this.issue(path, message)
+    const at = placeInScalar(this.#text, node.range[0], node.type as ScalarStyle, offset)
+    const { line, col } = this.#lines.linePos(at)
     return { file: this.file, line, column: col, message }
   }
 

@@ -13,6 +13,8 @@ export interface Explained {
   readonly message: string
   /** Whether it is the key that is wrong, not its value. */
   readonly atKey: boolean
+  /** Of a text: which of its characters is meant. */
+  readonly offset?: number
 }
 
 /** Says what zod found in the words of the file: names of keys, nearest valid key, of a union only the branch that was meant. */
@@ -54,7 +56,9 @@ function explainOne(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown, 
   const last = path.at(-1)
   if (issue.code === 'invalid_type' && valueAt(value, issue.path) === undefined) return [missing(path)]
   const name = typeof last === 'string' ? `${last} ` : ''
-  return [{ path, message: `${name}${sentence(issue, valueAt(value, issue.path))}`, atKey: false }]
+  const offset = issue.code === 'custom' ? issue.params?.['offset'] : undefined
+  const message = `${name}${sentence(issue, valueAt(value, issue.path))}`
+  return [{ path, message, atKey: false, ...(typeof offset === 'number' && { offset }) }]
 }
 
 function missing(path: readonly PropertyKey[]): Explained {

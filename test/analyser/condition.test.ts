@@ -1,72 +1,128 @@
 import { describe, expect, test } from 'vitest'
-import { compileCondition } from '../../src/analyser/condition.ts'
-import { FieldWindow } from '../../src/analyser/field-window.ts'
-import { HeadraceError } from '../../src/runtime/errors.ts'
+import { condition } from '../../src/analyser/condition.ts'
+import { Watching } from './watching.ts'
 
-function windowOf(...values: number[]): FieldWindow {
-  const window = new FieldWindow()
-  for (const value of values) window.add(value)
-  return window
+const HOT = { every: '1s', when: 'avg(oil_c) > 90' }
+
+function hot(...points: readonly (readonly [number, unknown])[]): Watching {
+  const watching = new Watching(condition, HOT)
+  for (const [at, oil_c] of points) watching.sample(at, { oil_c })
+  return watching
 }
 
-function errorOf(text: string): HeadraceError {
-  try {
-    compileCondition(text)
-  } catch (error) {
-    if (error instanceof HeadraceError) return error
-  }
-  throw new Error(`"${text}" was taken`)
-}
-
-describe('a condition', () => {
-  const windows = new Map([
-    ['oil_c', windowOf(88, 92, 96)],
-    ['bar', windowOf(7)],
-  ])
-
-  test.each([
-    ['avg(oil_c) > 90', true],
-    ['avg(oil_c) > 92', false],
-    ['max(oil_c) - min(oil_c) == 8.0', true],
-    ['avg(oil_c) + 1 > 92', true],
-    ['2 * avg(bar) < 15', true],
-    ['last(oil_c) > first(oil_c) && count(bar) == 1', true],
-    ['delta(oil_c) > 7.9 && !(sum(bar) > 7)', true],
-    ['stddev(oil_c) == 4', true],
-  ])('%s is %s', (text, holds) => {
-    expect(compileCondition(text).holds(windows)).toBe(holds)
-  })
-
-  test('says nothing of a window in which a field has no value', () => {
-    expect(compileCondition('avg(oil_c) < 1000').holds(new Map())).toBe(false)
-  })
-
-  test('gives each aggregate that it names, once', () => {
-    expect(compileCondition('avg(oil_c) > 90 || avg(oil_c) < max(bar)').values(windows)).toEqual({
-      'avg(oil_c)': 92,
-      'max(bar)': 7,
+describe('a condition over windows', () => {
+  test('is raised once when its window closes, and cleared once', () => {
+    const watching = hot([100, 95], [900, 91], [1_100, 99], [2_100, 20], [3_100, 20])
+    expect(watching.states).toEqual(['1000 raised', '3000 cleared'])
+    expect(watching.alerts[0]).toMatchObject({
+      key: 'plant.watched:plant-a-1/compressor-1:1000:raised',
+      analyser: 'watched',
+      values: { 'avg(oil_c)': 93 },
     })
   })
 
-  test.each([
-    ['avg(oil_c) >', 'at character 13'],
-    ['mean(oil_c) > 3', 'mean'],
-    ['avg(oil_c)', 'not true or false'],
-    ['1 < 2', 'names no field'],
-    [`avg(x) > ${'1'.repeat(3_000)}`, 'characters'],
-  ])('%s is refused with its place or reason', (text, reason) => {
-    const error = errorOf(text)
-    expect(error.code).toBe('config_invalid')
-    expect(error.message).toContain(reason)
+  test('waits until the condition has held long enough, and begins again after a break', () => {
+    const watching = new Watching(condition, { ...HOT, for: '3s' })
+    const hotAt = [0, 1, 2, 4, 5, 6, 7]
+    for (let second = 0; second < 9; second++) watching.sample(second * 1_000, { oil_c: hotAt.includes(second) ? 95 : 10 })
+    expect(watching.states).toEqual(['3000 raised', '4000 cleared', '7000 raised'])
+  })
+
+  test('stays raised until its own end condition has held long enough', () => {
+    const watching = new Watching(condition, { ...HOT, clear_when: 'avg(oil_c) < 80', clear_for: '2s' })
+    for (const [second, oil_c] of [95, 85, 70, 85, 70, 70, 70].entries()) watching.sample(second * 1_000, { oil_c })
+    expect(watching.states).toEqual(['1000 raised', '6000 cleared'])
+  })
+
+  test('closes the last window by the clock when no more records come', () => {
+    const watching = hot([100, 95])
+    expect(watching.tick(1_900).states).toEqual([])
+    expect(watching.tick(2_000).states).toEqual(['1000 raised'])
+    expect(watching.tick(60_000).states).toEqual(['1000 raised'])
+  })
+
+  test('what an outage held back still counts after the clock has closed the window before it', () => {
+    const watching = hot([100, 20]).tick(3_600_000)
+    watching.sample(5_100, { oil_c: 95 }).sample(6_100, { oil_c: 20 })
+    expect(watching.states).toEqual(['6000 raised'])
+  })
+
+  test('goes on after a restart as if there had been none', () => {
+    const times = [...Array(40).keys()].map(index => index * 250)
+    const value = (at: number) => ({ oil_c: Math.floor(at / 3_000) % 2 === 0 ? 95 : 50 })
+    const whole = new Watching(condition, { ...HOT, for: '2s' })
+    for (const at of times) whole.sample(at, value(at))
+    for (const cut of [1, 7, 13, 22, 39]) {
+      const watching = new Watching(condition, { ...HOT, for: '2s' })
+      for (const [index, at] of times.entries()) {
+        if (index === cut) watching.restart()
+        watching.sample(at, value(at))
+      }
+      expect(watching.alerts).toEqual(whole.alerts)
+    }
+    expect(whole.alerts.length).toBeGreaterThan(1)
+  })
+
+  test('is not closed for years by one record from the future', () => {
+    const watching = new Watching(condition, HOT)
+    watching.sample(600, { oil_c: 95 }).sample(4e12, { oil_c: 95 }, { nowMs: 700 }).sample(700, { oil_c: 95 })
+    expect(watching.sample(1_100, { oil_c: 95 }).states).toEqual(['1000 raised'])
+  })
+
+  test('ignores what is no number', () => {
+    const watching = hot(...(['95', null, Number.NaN, {}] as const).map(value => [10, value] as const))
+    expect(watching.sample(1_500, { oil_c: 95 }).states).toEqual([])
+  })
+
+  test('several sources together close when the slowest is past the end, and a silent one holds nobody up', () => {
+    const all = new Watching(condition, { ...HOT, when: 'max(oil_c) > 90', patience: '5s' }, null)
+    const other = { source: { gateway: 'plant-b', source: 'compressor-2' }, key: 'plant-b/compressor-2' }
+    all.sample(100, { oil_c: 20 }).sample(200, { oil_c: 20 }, other)
+    all.sample(1_500, { oil_c: 20 }).sample(900, { oil_c: 95 }, other)
+    expect(all.states).toEqual([])
+    all.sample(1_600, { oil_c: 20 }, other)
+    expect(all.states).toEqual(['1000 raised'])
+    expect(all.alerts[0]?.source).toBeNull()
+    all.sample(9_000, { oil_c: 20 })
+    expect(all.states).toEqual(['1000 raised', '2000 cleared'])
   })
 })
 
-test('an empty window survives being kept and brought back', () => {
-  const restored = FieldWindow.restore(JSON.parse(JSON.stringify(new FieldWindow().snapshot())))
-  restored.add(-5)
-  expect([restored.min, restored.max, restored.avg, restored.count]).toEqual([-5, -5, -5, 1])
+describe('a condition over records', () => {
+  test('is judged at each record, with its hold time', () => {
+    const watching = new Watching(condition, { when: 'bar > 7 && state == "run"', for: '2s' })
+    const run = (at: number, bar: number) => watching.sample(at, { bar, state: 'run' })
+    run(0, 8)
+    run(1_000, 8)
+    run(1_900, 8)
+    expect(watching.states).toEqual([])
+    run(2_000, 9)
+    run(3_000, 1)
+    expect(watching.states).toEqual(['2000 raised', '3000 cleared'])
+    expect(watching.alerts[0]?.values).toEqual({ bar: 9 })
+  })
+
+  test('two alerts of one state and one time have two keys', () => {
+    const watching = new Watching(condition, { when: 'bar > 7' })
+    for (const bar of [8, 1, 8]) watching.sample(5, { bar })
+    expect(watching.states).toEqual(['5 raised', '5 cleared', '5 raised'])
+    expect(new Set(watching.alerts.map(({ key }) => key)).size).toBe(3)
+  })
 })
 
-test('large values that vary little keep their deviation', () => {
-  expect(windowOf(1e9 + 1, 1e9 + 2, 1e9 + 3).stddev).toBeCloseTo(1, 9)
+describe('a derived stream', () => {
+  test('has a record for each window, with its span and values', () => {
+    const watching = new Watching(condition, { every: '1s', values: { oil: 'avg(oil_c)', n: 'records()' } })
+    for (const at of [100, 200, 1_100, 3_100]) watching.sample(at, { oil_c: at })
+    expect(watching.records.map(({ value }) => value)).toEqual([
+      { gateway: 'plant-a-1', source: 'compressor-1', from_ms: 0, to_ms: 1_000, oil: 150, n: 2 },
+      { gateway: 'plant-a-1', source: 'compressor-1', from_ms: 1_000, to_ms: 2_000, oil: 1_100, n: 1 },
+    ])
+  })
+
+  test('without a window, each record that fits is made over', () => {
+    const watching = new Watching(condition, { when: 'oil_c > 90', values: { oil_f: 'oil_c * 1.8 + 32.0' } })
+    watching.sample(1, { oil_c: 50 }).sample(2, { oil_c: 100 })
+    expect(watching.records).toEqual([{ timeMs: 2, value: { gateway: 'plant-a-1', source: 'compressor-1', oil_f: 212 } }])
+  })
 })

@@ -120,12 +120,17 @@ const WRONG_KEYS: readonly Wrong[] = [
   {
     what: 'a misspelt condition',
     text: analyser('every: 1m, whem: "avg(oil_c) > 90"'),
-    said: ['p.yaml:3:3: "when" is missing', 'p.yaml:3:21: unknown key "whem" in hot; did you mean "when"?'],
+    said: [
+      'p.yaml:3:8: hot needs a condition (`when`), or values for a derived stream (`values`)',
+      'p.yaml:3:21: unknown key "whem" in hot; did you mean "when"?',
+    ],
   },
   {
     what: 'an analyser of two kinds',
     text: analyser('every: 1m, when: "avg(oil_c) > 90", silence: 1m'),
-    said: ['p.yaml:3:46: unknown key "silence" in hot; known here: every, when, for, clear_when, sources, alert'],
+    said: [
+      'p.yaml:3:46: unknown key "silence" in hot; known here: every, window, lateness, patience, when, for, clear_when, clear_for, values, sources, alert, on, per, stream',
+    ],
   },
   {
     what: 'a mistake that an alias repeats',
@@ -243,15 +248,13 @@ const WRONG_VALUES: readonly Wrong[] = [
     what: 'an aggregate that does not exist',
     text: analyser('every: 1m, when: "mean(oil_c) > 90"'),
     said: [
-      `p.yaml:3:27: when the condition "mean(oil_c) > 90" is wrong at character 1: found no matching overload for 'mean(dyn)'. Known aggregates: avg, sum, min, max, first, last, delta, stddev, count; operators as in CEL: && || ! == != < <= > >= + - * /.`,
+      `p.yaml:3:28: when mean() is no aggregate; did you mean min()? Known aggregates: avg, sum, min, max, first, last, delta, rate, stddev, count, median, percentile(field, 95), records(); operators as in CEL: && || ! == != < <= > >= + - * / ? :.`,
     ],
   },
   {
     what: 'a condition that is a number',
     text: analyser('every: 1m, when: "avg(oil_c)"'),
-    said: [
-      'p.yaml:3:27: when the condition "avg(oil_c)" gives double, not true or false. Compare an aggregate with a number, for example avg(oil_c) > 90.',
-    ],
+    said: ['p.yaml:3:28: when gives double, not true or false. Compare an aggregate with a number, for example avg(oil_c) > 90.'],
   },
 ]
 
@@ -446,8 +449,10 @@ test('a file of exactly the size that is allowed is read, one byte more is not',
 })
 
 describe('said so that somebody can act on it', () => {
-  test('a duration that is missing is called missing', () => {
-    expect(saidOfPipeline(analyser('when: "avg(oil_c) > 90"'))).toEqual(['p.yaml:3:3: "every" is missing'])
+  test('a condition that lacks its window is told so where it needs one', () => {
+    expect(saidOfPipeline(analyser('when: "avg(oil_c) > 90"'))).toEqual([
+      'p.yaml:3:17: when avg() needs a window, and there is none. Add a window, for example every: 1m; or name the field alone.',
+    ])
   })
 
   test('of a misspelt decoder the nearest is named', () => {

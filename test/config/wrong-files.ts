@@ -145,20 +145,20 @@ export const WRONG_PIPELINES: readonly WrongFile[] = [
     what: 'a wrong condition',
     text: 'pipeline: plant\nanalysers:\n  hot: { every: 1m, when: "avg(oil_c >" }\n',
     said: [
-      '3:27: when the condition "avg(oil_c >" is wrong at character 12: Unexpected token: EOF. Known aggregates: avg, sum, min, max, first, last, delta, stddev, count; operators as in CEL: && || ! == != < <= > >= + - * /.',
+      '3:39: when is wrong: Unexpected token: EOF. Known aggregates: avg, sum, min, max, first, last, delta, rate, stddev, count, median, percentile(field, 95), records(); operators as in CEL: && || ! == != < <= > >= + - * / ? :.',
     ],
   },
   {
     what: 'a condition without a field',
     text: 'pipeline: plant\nanalysers:\n  hot: { every: 1m, when: "1 > 0" }\n',
     said: [
-      '3:27: when the condition "1 > 0" names no field. Write an aggregate of a field: avg, sum, min, max, first, last, delta, stddev, count.',
+      '3:28: when names no field. Write an aggregate of one. Known aggregates: avg, sum, min, max, first, last, delta, rate, stddev, count, median, percentile(field, 95), records(); operators as in CEL: && || ! == != < <= > >= + - * / ? :.',
     ],
   },
   {
     what: 'an alert to nobody',
     text: 'pipeline: plant\nanalysers:\n  hot: { silence: 1m, alert: {} }\n',
-    said: ['3:30: alert needs a command, a webhook or a topic'],
+    said: ['3:30: alert needs a command, a webhook, a topic or an AMQP address (amqp)'],
   },
   {
     what: 'a bomb of aliases',

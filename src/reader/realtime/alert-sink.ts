@@ -4,17 +4,10 @@ import { decodeBatch } from '../../record/batch-reader.ts'
 import { BatchWriter } from '../../record/batch-writer.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { sourceKey } from '../../runtime/names.ts'
+import type { OutgoingAlert } from './state-entry.ts'
 
 /** A webhook or a command that takes longer has failed, and is tried again. */
 const DELIVERY_LIMIT_MS = 30_000
-
-/** An alert as it goes out: JSON with its key, by which a receiver knows a repeat. */
-export interface OutgoingAlert {
-  readonly key: string
-  readonly analyser: string
-  readonly json: string
-  readonly timeMs: number
-}
 
 /** Where alerts go. `deliver` resolves when the receiver has said that it has it, and rejects otherwise: it is tried again. */
 export interface AlertSink {
@@ -64,21 +57,28 @@ export function commandSink(run: readonly string[], folder: string): AlertSink {
 /** Writes alerts to a partition of the analyser's own, with the core's name as the gateway's, through the same registry and with the same checks as any source's records. */
 export function topicSink(log: Log, topic: string, core: string): AlertSink {
   const writer = new BatchWriter()
+  let turn: Promise<void> = Promise.resolve()
   return {
-    async deliver({ key, analyser, json, timeMs }) {
-      const source = { gateway: core, source: analyser }
-      const claim = await log.claim(source, topic)
-      const end = await log.end(claim)
-      if (end.next > end.first && (await hasKey(log, claim, end.next, key))) return
-      const { producerId, epoch, epochStart } = claim
-      writer.begin({ key: sourceKey(source), producerId, epoch, epochStart, sequence: end.next })
-      const value = Buffer.from(json)
-      writer.append(timeMs, value, 0, value.length)
-      const appended = await log.append(claim, writer.finish('none'), end.proof)
-      if (appended.outcome !== 'appended' && appended.outcome !== 'repeated') {
-        throw new HeadraceError('log_unavailable', `the alert could not be written to ${topic}: ${appended.detail}`)
-      }
+    /** One at a time: two analysers of one name share a partition. */
+    deliver(alert) {
+      const result = turn.then(() => write(alert))
+      turn = result.catch(() => {})
+      return result
     },
+  }
+  async function write({ key, analyser, json, timeMs }: OutgoingAlert): Promise<void> {
+    const source = { gateway: core, source: analyser }
+    const claim = await log.claim(source, topic)
+    const end = await log.end(claim)
+    if (end.next > end.first && (await hasKey(log, claim, end.next, key))) return
+    const { producerId, epoch, epochStart } = claim
+    writer.begin({ key: sourceKey(source), producerId, epoch, epochStart, sequence: end.next })
+    const value = Buffer.from(json)
+    writer.append(timeMs, value, 0, value.length)
+    const appended = await log.append(claim, writer.finish('none'), end.proof)
+    if (appended.outcome !== 'appended' && appended.outcome !== 'repeated') {
+      throw new HeadraceError('log_unavailable', `the alert could not be written to ${topic}: ${appended.detail}`)
+    }
   }
 }
 

@@ -3,15 +3,20 @@ import { Backoff } from '../../runtime/backoff.ts'
 import type { Clock, Timer } from '../../runtime/clock.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
-import type { Ledger, OutboxEntry } from '../ledger.ts'
-import type { AlertSink, OutgoingAlert } from './alert-sink.ts'
+import type { AlertSink } from './alert-sink.ts'
+import type { OutboxAlert } from './state-entry.ts'
 
 const RETRY = { firstMs: 500, maxMs: 60_000 }
-/** Alerts looked at in one pass, over all sinks. */
-const PASS_MAX = 500
+
+/** Alerts that are kept and on their way. */
+export interface Outbox {
+  readonly outbox: ReadonlyMap<number, OutboxAlert>
+  delivered(number: number): void
+}
 
 export interface DeliveryOptions {
-  readonly ledger: Ledger
+  /** The outboxes that this process has now. */
+  readonly outboxes: () => Iterable<Outbox>
   readonly sinks: ReadonlyMap<string, AlertSink>
   readonly clock: Clock
   readonly random: () => number
@@ -19,16 +24,20 @@ export interface DeliveryOptions {
   readonly alarms: Alarms
 }
 
+/** What one sink is at. */
+interface Lane {
+  readonly backoff: Backoff
+  heldUntilMs: number
+  pass: Promise<void> | undefined
+}
+
 /**
- * Brings alerts from the ledger's outbox to their sinks: in order for each sink, again until the sink has said that it has it. A sink that
- * fails holds back its own alerts only.
+ * Brings alerts from outboxes to their sinks: in order for each sink, again until the sink has said that it has it. A sink that fails or is slow
+ * holds back its own alerts only.
  */
 export class AlertDelivery {
   readonly #options: DeliveryOptions
-  readonly #backoff = new Map<string, Backoff>()
-  readonly #heldUntilMs = new Map<string, number>()
-  #pass: Promise<void> | undefined
-  #again = false
+  readonly #lanes = new Map<string, Lane>()
   #timer: Timer | undefined
   #stopped = false
 
@@ -36,68 +45,72 @@ export class AlertDelivery {
     this.#options = options
   }
 
-  /** Delivers what lies in the outbox; called whenever something was put there, and once at start. */
+  /** Delivers what lies in the outboxes; called whenever something was put there, and once at start. */
   wake(): void {
-    this.#again = true
-    if (this.#stopped || this.#pass) return
-    this.#timer?.cancel()
-    this.#pass = this.#deliverAll().finally(() => {
-      this.#pass = undefined
-      if (this.#again) this.wake()
-      else this.#sleep()
-    })
+    if (this.#stopped) return
+    const waiting = new Set<string>()
+    for (const { outbox } of this.#options.outboxes()) for (const { sink } of outbox.values()) waiting.add(sink)
+    for (const sink of waiting) this.#start(sink)
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
-    await this.#pass
+    await Promise.all([...this.#lanes.values()].map(({ pass }) => pass))
+  }
+
+  #start(sink: string): void {
+    let lane = this.#lanes.get(sink)
+    if (!lane) {
+      lane = { backoff: new Backoff(RETRY, this.#options.random), heldUntilMs: 0, pass: undefined }
+      this.#lanes.set(sink, lane)
+    }
+    if (lane.pass || this.#options.clock.monotonicMs() < lane.heldUntilMs) return
+    const started = lane
+    lane.pass = this.#deliverTo(sink, lane).finally(() => {
+      started.pass = undefined
+      this.#sleep()
+    })
   }
 
   /** Until the first sink that is held back may be tried again. */
   #sleep(): void {
-    if (this.#stopped || this.#heldUntilMs.size === 0) return
-    const delayMs = Math.max(1, Math.min(...this.#heldUntilMs.values()) - this.#options.clock.monotonicMs())
-    this.#timer = this.#options.clock.after(delayMs, () => this.wake())
+    const nowMs = this.#options.clock.monotonicMs()
+    const held = [...this.#lanes.values()].map(({ heldUntilMs }) => heldUntilMs).filter(atMs => atMs > nowMs)
+    this.#timer?.cancel()
+    if (this.#stopped || held.length === 0) return
+    this.#timer = this.#options.clock.after(Math.max(1, Math.min(...held) - nowMs), () => this.wake())
   }
 
-  async #deliverAll(): Promise<void> {
-    this.#again = false
-    const bySink = Map.groupBy(this.#options.ledger.outbox(PASS_MAX), entry => entry.sink)
-    await Promise.all([...bySink].map(([sink, entries]) => this.#deliverTo(sink, entries)))
-    if (!this.#stopped && [...bySink.values()].flat().length === PASS_MAX && this.#heldUntilMs.size === 0) this.#again = true
-  }
-
-  async #deliverTo(name: string, entries: readonly OutboxEntry[]): Promise<void> {
-    const { ledger, sinks, clock, logger, alarms } = this.#options
-    if (clock.monotonicMs() < (this.#heldUntilMs.get(name) ?? 0)) return
-    this.#heldUntilMs.delete(name)
+  async #deliverTo(name: string, lane: Lane): Promise<void> {
+    const { sinks, logger, alarms } = this.#options
     const sink = sinks.get(name)
-    for (const entry of entries) {
-      if (this.#stopped) return
+    for (let next = this.#first(name); next && !this.#stopped; next = this.#first(name)) {
+      const { outbox, entry } = next
       try {
         // A sink that the pipeline file no longer has cannot be told anything more.
-        if (sink) await sink.deliver(JSON.parse(entry.alert) as OutgoingAlert)
+        if (sink) await sink.deliver(entry.alert)
         else logger.warn({ sink: name }, 'an alert was for a sink that is not configured any more: dropped')
-        ledger.delivered(entry.number)
-        this.#backoff.get(name)?.reset()
+        outbox.delivered(entry.number)
+        lane.backoff.reset()
         alarms.clear('alert_undelivered', name)
       } catch (error) {
-        this.#holdBack(name, messageOf(error))
+        this.#holdBack(name, lane, messageOf(error))
         return
       }
     }
   }
 
-  #holdBack(name: string, reason: string): void {
-    const { clock, random, alarms, logger } = this.#options
-    let backoff = this.#backoff.get(name)
-    if (!backoff) {
-      backoff = new Backoff(RETRY, random)
-      this.#backoff.set(name, backoff)
-    }
-    const delayMs = backoff.nextMs()
-    this.#heldUntilMs.set(name, clock.monotonicMs() + delayMs)
+  #first(sink: string): { outbox: Outbox; entry: OutboxAlert } | undefined {
+    for (const outbox of this.#options.outboxes())
+      for (const entry of outbox.outbox.values()) if (entry.sink === sink) return { outbox, entry }
+    return undefined
+  }
+
+  #holdBack(name: string, lane: Lane, reason: string): void {
+    const { clock, alarms, logger } = this.#options
+    const delayMs = lane.backoff.nextMs()
+    lane.heldUntilMs = clock.monotonicMs() + delayMs
     logger.warn({ sink: name, delayMs }, `an alert could not be delivered: ${reason}`)
     alarms.raise('alert_undelivered', {
       source: name,

@@ -1,41 +1,38 @@
-import type { Alert, Analyser, Sample } from '../../analyser/analyser.ts'
-import type { Claim, Fetched, Log } from '../../log/log.ts'
-import { type RecordView, readHeaders, visitRecords } from '../../record/batch-reader.ts'
-import { HEADER } from '../../record/record.ts'
+import type { Alert } from '../../analyser/analyser.ts'
+import type { Claim, Fetched, Log, PartitionEnd } from '../../log/log.ts'
+import { visitRecords } from '../../record/batch-reader.ts'
 import type { Alarms } from '../../runtime/alarms.ts'
 import { Backoff } from '../../runtime/backoff.ts'
 import { type Clock, pause } from '../../runtime/clock.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
-import { matchesSource, type SourceId, sourceKey } from '../../runtime/names.ts'
-import type { Ledger } from '../ledger.ts'
-import type { AlertDelivery } from './delivery.ts'
+import { sourceKey } from '../../runtime/names.ts'
+import type { AlertSink } from './alert-sink.ts'
+import { type AnalyserDefinition, shardOf, shardOfWatch, watchesSource } from './definition.ts'
+import { AlertDelivery } from './delivery.ts'
+import { DerivedWriter } from './derived-writer.ts'
+import { type FedBatch, Feed } from './feed.ts'
+import { Ownership } from './ownership.ts'
+import type { RunningWatch } from './running-watch.ts'
+import { sampleOfView } from './sample.ts'
+import { isStateTopic, type Owner, type ShardLog } from './shard-log.ts'
+import { ShardState } from './shard-state.ts'
 
 /** How long a fetch waits where nothing comes: also how late silence and the end of a window are noticed. */
 const FETCH_WAIT_MS = 250
 const FETCH_BYTES = 4 * 2 ** 20
 /** How soon a source that is new in the log is watched. */
 const CLAIMS_EVERY_MS = 1_000
-/** State is kept at least this often while records come; after a crash at most so much is read twice. */
-const CHECKPOINT_EVERY_MS = 1_000
+/** While too much is on its way, it is looked so often whether some has got there. */
+const FULL_PAUSE_MS = 50
 const RETRY = { firstMs: 200, maxMs: 10_000 }
-const CHECKPOINT = 'realtime'
-const BRACE_OPEN = 0x7b
-
-export interface AnalyserDefinition {
-  readonly name: string
-  readonly topic: string
-  readonly sources: readonly string[]
-  readonly analyser: Analyser
-  /** Names of the sinks that its alerts go to. */
-  readonly sinks: readonly string[]
-}
 
 export interface AnalyserRunnerOptions {
   readonly log: Log
-  readonly ledger: Ledger
   readonly definitions: readonly AnalyserDefinition[]
-  readonly delivery: AlertDelivery
+  readonly sinks: ReadonlyMap<string, AlertSink>
+  /** This core, and this run of it. */
+  readonly owner: Owner
   readonly clock: Clock
   readonly random: () => number
   readonly logger: Logger
@@ -43,74 +40,118 @@ export interface AnalyserRunnerOptions {
   readonly onAlert?: (alert: Alert) => void
 }
 
+/** A source that is read, and who sees its records. */
 interface Watched {
   readonly claim: Claim
-  readonly definitions: readonly AnalyserDefinition[]
+  readonly key: string
+  readonly watches: RunningWatch[]
   next: number
+  /** The end of its partition when it was last read. */
+  end: number
 }
 
-interface Checkpoint {
-  /** Next sequence to read, by source. */
-  readonly cursors: Readonly<Record<string, number>>
-  readonly analysers: Readonly<Record<string, unknown>>
+interface SourceSeen {
+  readonly claim: Claim
+  readonly end: PartitionEnd
 }
 
 export interface AnalyserStatus {
   readonly analyser: string
+  readonly pipeline: string
+  readonly state: 'running' | 'waiting' | 'failed'
+  /** Sources that this core watches for it. */
   readonly sources: number
   readonly lag: number
+  readonly late: number
+  readonly last_alert: string | null
+  readonly undelivered: number
 }
 
 /**
  * Feeds all analysers from one pass over the log: each record is fetched and decoded once, whatever the number of analysers.
  *
- *   fetch → samples → alerts → (state, offsets and alerts kept in one transaction) → delivery
+ *   fetch → samples → alerts and derived records → all of it kept with state and offsets, in one entry of the log → delivery
  *
- * After a crash it goes on from the offsets of the state it has: the same samples give the same alerts with the same keys.
+ * Nothing goes out before it is kept. After a crash, this core or another goes on from what was kept: windows are the same, alerts that were on
+ * their way are told again with the same keys, and derived records lie at the numbers that were kept with them.
  */
 export class AnalyserRunner {
   readonly #options: AnalyserRunnerOptions
+  readonly #shards = new Map<number, ShardState>()
   readonly #watched = new Map<string, Watched>()
+  readonly #writers = new Map<string, DerivedWriter>()
+  readonly #delivery: AlertDelivery
+  readonly #ownership: Ownership
+  readonly #feed: Feed
   readonly #stopping = new AbortController()
-  readonly #ends = new Map<string, number>()
-  #cursors: Record<string, number> = {}
-  #knowsStart = false
-  #claimsReadMs = Number.NEGATIVE_INFINITY
-  #keptMs = 0
-  #unkept = false
+  /** What was found beside the reading, and is taken up between two passes. */
+  #found: { shards: Map<number, ShardLog>; sources: Map<string, SourceSeen> } | undefined
+  #looking: Promise<void> | undefined
+  #lookedMs = Number.NEGATIVE_INFINITY
+  #sources = new Map<string, SourceSeen>()
   #loop: Promise<void> | undefined
 
   constructor(options: AnalyserRunnerOptions) {
+    const { log, clock, random, logger, alarms, sinks, owner, definitions } = options
     this.#options = options
+    this.#feed = new Feed(log)
+    this.#ownership = new Ownership({ log, clock, logger, owner })
+    this.#delivery = new AlertDelivery({ outboxes: () => this.#shards.values(), sinks, clock, random, logger, alarms })
+    for (const { id, stream } of definitions)
+      if (stream) this.#writers.set(id, new DerivedWriter(stream, { log, clock, random, alarms }))
   }
 
   start(): void {
-    const saved = this.#options.ledger.checkpoint(CHECKPOINT) as Checkpoint | undefined
-    if (saved) {
-      this.#cursors = { ...saved.cursors }
-      this.#knowsStart = true
-      for (const { name, analyser } of this.#options.definitions) {
-        if (saved.analysers[name] !== undefined) analyser.restore(saved.analysers[name])
-      }
-    }
-    this.#options.delivery.wake()
     if (this.#options.definitions.length > 0) this.#loop = this.#run()
   }
 
-  /** Keeps where it stands, and ends. */
+  /** Keeps where it stands, gives its shards to others, and ends. */
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('stopping'))
     await this.#loop
-    if (this.#unkept) this.#keep([])
-    await this.#options.delivery.stop()
+    await this.#looking
+    await this.#delivery.stop()
+    await Promise.all([...this.#writers.values()].map(writer => writer.settled()))
+    const { logger, clock } = this.#options
+    for (const [number, shard] of this.#shards) {
+      try {
+        if ((await shard.keep({ monotonicMs: clock.monotonicMs(), all: true }, this.#onAlert)) === 'kept') await shard.release()
+      } catch (error) {
+        logger.warn({ shard: number }, `shard ${number} of the analysers could not be given up: ${messageOf(error)}`)
+      }
+    }
+    for (const log of this.#found?.shards.values() ?? [])
+      await log.append([{ kind: 'owner', ...this.#options.owner, released: true }]).catch(() => 'lost')
   }
 
   status(): AnalyserStatus[] {
-    return this.#options.definitions.map(definition => {
-      const watched = [...this.#watched.entries()].filter(([, { definitions }]) => definitions.includes(definition))
-      const lag = watched.reduce((sum, [key, { next }]) => sum + Math.max(0, (this.#ends.get(key) ?? next) - next), 0)
-      return { analyser: definition.name, sources: watched.length, lag }
+    const running = [...this.#shards.values()].flatMap(shard => [...shard.watches.values()])
+    return this.#options.definitions.map(({ id, name }) => {
+      const own = running.filter(watch => watch.definition.id === id)
+      const watched = [...this.#watched.values()].filter(({ watches }) => watches.some(watch => own.includes(watch)))
+      const isFailed = own.some(watch => watch.failure !== undefined)
+      const mine = new Set(this.#options.definitions.find(each => each.id === id)?.sinks)
+      const waiting = [...this.#shards.values()].flatMap(shard => [...shard.outbox.values()]).filter(({ sink }) => mine.has(sink))
+      return {
+        analyser: name,
+        pipeline: id.slice(0, id.length - name.length - 1),
+        state: isFailed ? 'failed' : own.length > 0 ? 'running' : 'waiting',
+        sources: watched.length,
+        lag: watched.reduce((sum, { next, end }) => sum + Math.max(0, end - next), 0),
+        late: own.reduce((sum, { late }) => sum + late, 0),
+        last_alert:
+          [...this.#shards.values()]
+            .map(shard => shard.lastAlert.get(id) ?? '')
+            .sort()
+            .at(-1) || null,
+        undelivered: waiting.length,
+      }
     })
+  }
+
+  /** Shards that this core keeps. */
+  get shards(): number[] {
+    return [...this.#shards.keys()].sort((a, b) => a - b)
   }
 
   async #run(): Promise<void> {
@@ -126,8 +167,8 @@ export class AnalyserRunner {
         if (signal.aborted) return
         logger.warn({}, `analysers wait: ${messageOf(error)}`)
         alarms.raise('analysers_stalled', {
-          message: `Analysers cannot read the log: ${messageOf(error)}`,
-          advice: 'They go on by themselves where they stand as soon as the log can be read.',
+          message: `Analysers cannot use the log: ${messageOf(error)}`,
+          advice: 'They go on by themselves where they stand as soon as the log can be read and written.',
         })
         await pause(clock, backoff.nextMs(), signal).catch(() => {})
       }
@@ -135,135 +176,192 @@ export class AnalyserRunner {
   }
 
   async #pass(signal: AbortSignal): Promise<void> {
-    const { log, clock, definitions } = this.#options
-    if (clock.monotonicMs() - this.#claimsReadMs >= CLAIMS_EVERY_MS) await this.#findSources()
+    const { clock } = this.#options
+    this.#look()
+    await this.#takeUp()
+    // What was said and could not be kept goes first: nothing may be read over it.
+    await this.#keep()
+    const isFull = [...this.#shards.values()].some(shard => shard.isFull)
+    if (isFull || this.#watched.size === 0) {
+      await pause(clock, isFull ? FULL_PAUSE_MS : FETCH_WAIT_MS, signal).catch(() => {})
+      return
+    }
     const cursors = [...this.#watched.values()].map(({ claim, next }) => ({
       topic: claim.topic,
       partition: claim.partition,
       from: next,
     }))
-    let fetched: Fetched[] = []
-    if (cursors.length > 0) fetched = await log.fetch(cursors, { maxBytes: FETCH_BYTES, waitMs: FETCH_WAIT_MS, signal })
-    else await pause(clock, FETCH_WAIT_MS, signal).catch(() => {})
-
-    const raised: { alert: Alert; sinks: readonly string[] }[] = []
-    const collect = (definition: AnalyserDefinition, alerts: readonly Alert[]) => {
-      for (const alert of alerts) raised.push({ alert, sinks: definition.sinks })
+    this.#feed.setCursors(cursors)
+    const { batches, parts } = await this.#feed.next({ maxBytes: FETCH_BYTES, waitMs: FETCH_WAIT_MS, signal })
+    const byPlace = new Map([...this.#watched.values()].map(watched => [placeKey(watched.claim), watched]))
+    for (const part of parts) {
+      const watched = byPlace.get(placeKey(part))
+      if (watched) this.#seeBounds(watched, part)
     }
-    const watchedByPlace = new Map([...this.#watched.values()].map(watched => [placeKey(watched.claim), watched]))
-    for (const part of fetched) {
-      const watched = watchedByPlace.get(placeKey(part))
-      if (watched) this.#read(watched, part, collect)
+    for (const batch of batches) {
+      const watched = byPlace.get(placeKey(batch))
+      if (watched) this.#read(watched, batch)
     }
-    for (const definition of definitions) collect(definition, definition.analyser.tick(clock.wallMs()))
-    if (raised.length > 0 || (this.#unkept && clock.monotonicMs() - this.#keptMs >= CHECKPOINT_EVERY_MS)) this.#keep(raised)
+    this.#tick()
+    await this.#keep()
   }
 
-  #read(watched: Watched, part: Fetched, collect: (definition: AnalyserDefinition, alerts: readonly Alert[]) => void): void {
-    const source = sourceKey(watched.claim.source)
-    this.#ends.set(source, part.next)
-    if (part.outOfRange) {
-      const to = watched.next < part.first ? part.first : part.next
-      this.#options.alarms.raise('analyser_gap', {
-        source,
-        message: `Analysers could not see [${Math.min(watched.next, to)}, ${Math.max(watched.next, to)}) of ${source}: the log does not have it`,
-        advice: 'Keep data longer than analysers may be away (retention), or look why the log was cut back.',
-      })
-      watched.next = to
-      this.#unkept = true
-      return
-    }
-    for (const batch of part.batches) {
-      const header = visitRecords(batch, view => {
-        if (view.sequence < watched.next) return
-        const sample = toSample(watched.claim.source, view)
-        for (const definition of watched.definitions) collect(definition, definition.analyser.sample(sample))
-      })
-      watched.next = Math.max(watched.next, header.baseOffset + header.count)
-      this.#unkept = true
-    }
+  #seeBounds(watched: Watched, part: Fetched): void {
+    watched.end = part.next
+    if (!part.outOfRange) return
+    const to = watched.next < part.first ? part.first : part.next
+    this.#options.alarms.raise('analyser_gap', {
+      source: watched.key,
+      message: `Analysers could not see [${Math.min(watched.next, to)}, ${Math.max(watched.next, to)}) of ${watched.key}: the log does not have it`,
+      advice: 'Keep data longer than analysers may be away (retention), or look why the log was cut back.',
+    })
+    this.#moveTo(watched, to)
   }
 
-  /** Sources that were in the log before the analysers were first started are watched from their end on, later ones from their beginning. */
-  async #findSources(): Promise<void> {
-    const { log, clock, definitions } = this.#options
-    const claims = await log.claims()
-    const fresh = claims.filter(claim => !this.#watched.has(sourceKey(claim.source)))
-    const wanted = fresh
-      .map(claim => ({ claim, definitions: definitions.filter(definition => watches(definition, claim)) }))
-      .filter(entry => entry.definitions.length > 0)
-    const places = wanted.map(entry => entry.claim)
-    const ends = places.length > 0 ? await log.ends(places) : new Map()
-    for (const { claim, definitions: matching } of wanted) {
+  #read(watched: Watched, batch: FedBatch): void {
+    const { claim, key, watches } = watched
+    const nowMs = this.#options.clock.wallMs()
+    const monotonicMs = this.#options.clock.monotonicMs()
+    visitRecords(batch.bytes, view => {
+      if (view.sequence < watched.next) return
+      const sample = sampleOfView(claim.source, key, view, nowMs)
+      for (const watch of watches) watch.sample(sample, monotonicMs)
+    })
+    this.#moveTo(watched, Math.max(watched.next, batch.next))
+  }
+
+  #moveTo(watched: Watched, next: number): void {
+    watched.next = next
+    // A watch that failed stays where it was: it is tried again from there when the core is started anew.
+    for (const watch of watched.watches) if (watch.failure === undefined) watch.setFloor(watched.key, next)
+  }
+
+  /** The clock is told to those whose sources are read to their ends: while one is behind, its silence is not known yet. */
+  #tick(): void {
+    const behind = new Set<RunningWatch>()
+    for (const { next, end, watches } of this.#watched.values()) if (next < end) for (const watch of watches) behind.add(watch)
+    const nowMs = this.#options.clock.wallMs()
+    const monotonicMs = this.#options.clock.monotonicMs()
+    for (const shard of this.#shards.values())
+      for (const watch of shard.watches.values()) {
+        if (!behind.has(watch)) watch.tick(nowMs, monotonicMs)
+        if (watch.failure !== undefined) this.#sayFailed(watch)
+      }
+  }
+
+  #sayFailed({ definition, subject, failure }: RunningWatch): void {
+    this.#options.alarms.raise('analyser_failed', {
+      source: `${definition.id} ${subject}`,
+      message: `Analyser ${definition.name} failed for ${subject} and stands still: ${messageOf(failure)}`,
+      advice: 'Mend it and start the core again: it goes on with the records from before the failure.',
+    })
+  }
+
+  async #keep(): Promise<void> {
+    const monotonicMs = this.#options.clock.monotonicMs()
+    const kept = await Promise.allSettled(
+      [...this.#shards].map(async ([number, shard]) => {
+        if ((await shard.keep({ monotonicMs }, this.#onAlert)) === 'lost') this.#lose(number)
+      }),
+    )
+    this.#delivery.wake()
+    for (const shard of this.#shards.values()) for (const [id, stream] of shard.streams) this.#writers.get(id)?.wake(stream)
+    const failed = kept.find(each => each.status === 'rejected')
+    if (failed) throw failed.reason
+  }
+
+  readonly #onAlert = (_definition: AnalyserDefinition, alert: Alert): void => {
+    const { analyser, source, state, key, message } = alert
+    this.#options.logger.warn({ analyser, source: source && sourceKey(source), state, key }, message)
+    this.#options.onAlert?.(alert)
+  }
+
+  /** Another core keeps the shard: what this one knows of it is not true any more. */
+  #lose(number: number): void {
+    this.#options.logger.info({ shard: number }, `another core keeps shard ${number} of the analysers now`)
+    this.#shards.delete(number)
+    this.#ownership.lost(number)
+    this.#arrange()
+  }
+
+  /** Looks for shards and sources beside the reading: an answer of the log is nothing that records should wait for. */
+  #look(): void {
+    const { clock, logger } = this.#options
+    if (this.#looking || this.#found || clock.monotonicMs() - this.#lookedMs < CLAIMS_EVERY_MS) return
+    this.#looking = this.#lookAround()
+      .catch(error => logger.warn({}, `analysers could not look for sources: ${messageOf(error)}`))
+      .finally(() => {
+        this.#looking = undefined
+        this.#lookedMs = clock.monotonicMs()
+      })
+  }
+
+  async #lookAround(): Promise<void> {
+    const { log, definitions } = this.#options
+    const shards = await this.#ownership.look(new Set(this.#shards.keys()))
+    const claims = (await log.claims()).filter(claim => !isStateTopic(claim.topic))
+    const wanted = claims.filter(claim => definitions.some(each => watchesSource(each, claim.source, claim.topic)))
+    const isNew = shards.size > 0 || wanted.some(claim => !this.#sources.has(sourceKey(claim.source)))
+    if (!isNew) return
+    const ends = await log.ends(wanted)
+    const sources = new Map<string, SourceSeen>()
+    for (const claim of wanted) {
       const end = ends.get(claim)
-      if (!end) continue
-      const key = sourceKey(claim.source)
-      const next = this.#cursors[key] ?? (this.#knowsStart ? end.first : end.next)
-      this.#watched.set(key, { claim, definitions: matching, next })
+      if (end) sources.set(sourceKey(claim.source), { claim, end })
     }
-    this.#claimsReadMs = clock.monotonicMs()
-    if (this.#knowsStart) return
-    this.#knowsStart = true
-    this.#keep([])
+    this.#found = { shards, sources }
   }
 
-  #keep(raised: readonly { alert: Alert; sinks: readonly string[] }[]): void {
-    const { ledger, definitions, delivery, clock, logger, onAlert } = this.#options
-    for (const [key, { next }] of this.#watched) this.#cursors[key] = next
-    const checkpoint: Checkpoint = {
-      cursors: this.#cursors,
-      analysers: Object.fromEntries(definitions.map(({ name, analyser }) => [name, analyser.snapshot()])),
+  async #takeUp(): Promise<void> {
+    const found = this.#found
+    if (!found) return
+    for (const [number, log] of found.shards) {
+      const shard = new ShardState(log, this.#options.owner)
+      for (const { id, stream } of this.#options.definitions) {
+        const writer = this.#writers.get(id)
+        if (stream && writer && shardOf(id) === number && !shard.streams.has(id)) shard.startStream(id, await writer.next())
+      }
+      this.#shards.set(number, shard)
+      found.shards.delete(number)
     }
-    const outbox = raised.flatMap(({ alert, sinks }) => sinks.map(sink => ({ alert: outgoing(alert), sink })))
-    ledger.setCheckpoint(CHECKPOINT, checkpoint, outbox)
-    this.#keptMs = clock.monotonicMs()
-    this.#unkept = false
-    for (const { alert } of raised) {
-      logger.warn(
-        { analyser: alert.analyser, source: sourceKey(alert.source), state: alert.state, key: alert.key },
-        alert.message,
-      )
-      onAlert?.(alert)
+    this.#found = undefined
+    for (const [key, seen] of found.sources) this.#sources.set(key, seen)
+    this.#arrange()
+  }
+
+  /** Who sees which source, after shards or sources came or went. */
+  #arrange(): void {
+    const { definitions } = this.#options
+    const ends = Object.fromEntries([...this.#sources].map(([key, { end }]) => [key, end.next]))
+    for (const definition of definitions)
+      for (const shard of this.#shards.values()) shard.know(definition, endsOf(definition, this.#sources, ends))
+    const before = new Map(this.#watched)
+    this.#watched.clear()
+    for (const [key, { claim, end }] of this.#sources) {
+      const watches: RunningWatch[] = []
+      for (const definition of definitions) {
+        if (!watchesSource(definition, claim.source, claim.topic)) continue
+        const shard = this.#shards.get(shardOfWatch(definition, claim.source))
+        if (shard) watches.push(shard.watchFor(definition, claim.source, key, end.first))
+      }
+      if (watches.length === 0) continue
+      const floors = watches.filter(watch => watch.failure === undefined).map(watch => watch.floor(key) ?? end.first)
+      const next = floors.length > 0 ? Math.min(...floors) : (before.get(key)?.next ?? end.next)
+      this.#watched.set(key, { claim, key, watches, next, end: Math.max(end.next, before.get(key)?.end ?? 0) })
     }
-    if (outbox.length > 0) delivery.wake()
   }
 }
 
-function watches(definition: AnalyserDefinition, claim: Claim): boolean {
-  return definition.topic === claim.topic && definition.sources.some(glob => matchesSource(glob, claim.source))
+/** The ends of the sources that an analyser watches. */
+function endsOf(
+  definition: AnalyserDefinition,
+  sources: ReadonlyMap<string, SourceSeen>,
+  ends: Readonly<Record<string, number>>,
+) {
+  const own = [...sources].filter(([, { claim }]) => watchesSource(definition, claim.source, claim.topic))
+  return Object.fromEntries(own.map(([key]) => [key, ends[key] ?? 0]))
 }
 
 function placeKey(place: { topic: string; partition: number }): string {
   return `${place.topic}\0${place.partition}`
-}
-
-function outgoing(alert: Alert): string {
-  const { key, analyser, source, state, timeMs, message, values } = alert
-  const json = JSON.stringify({
-    key,
-    analyser,
-    gateway: source.gateway,
-    source: source.source,
-    state,
-    time_ms: timeMs,
-    message,
-    values,
-  })
-  return JSON.stringify({ key, analyser, json, timeMs })
-}
-
-function toSample(source: SourceId, view: RecordView): Sample {
-  const value = view.valueFrom < 0 ? null : view.bytes.subarray(view.valueFrom, view.valueTo)
-  return { source, sequence: view.sequence, timeMs: view.timeMs, value, fields: value ? fieldsOf(value, view) : undefined }
-}
-
-/** The value's fields where it is a JSON object; bytes that could not be decoded on the gateway have none. */
-function fieldsOf(value: Buffer, view: RecordView): Record<string, unknown> | undefined {
-  if (value[0] !== BRACE_OPEN) return undefined
-  if (view.headerCount > 1 && readHeaders(view).some(header => header.key === HEADER.decodeError)) return undefined
-  try {
-    return JSON.parse(value.toString('utf8')) as Record<string, unknown>
-  } catch {
-    return undefined
-  }
 }

@@ -1,0 +1,269 @@
+import { type ASTNode, Environment } from '@marcbachmann/cel-js'
+import { z } from 'zod'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { nearest } from '../runtime/nearest.ts'
+import { FieldWindow } from './field-window.ts'
+import type { FieldPlan, Rows } from './windows/row.ts'
+
+/** The aggregates that an expression may ask of a field; the same list checks, evaluates and documents. */
+export const AGGREGATES = {
+  avg: (window: FieldWindow) => window.avg,
+  sum: (window: FieldWindow) => window.sum,
+  min: (window: FieldWindow) => window.min,
+  max: (window: FieldWindow) => window.max,
+  first: (window: FieldWindow) => window.first,
+  last: (window: FieldWindow) => window.last,
+  delta: (window: FieldWindow) => window.delta,
+  rate: (window: FieldWindow) => window.rate,
+  stddev: (window: FieldWindow) => window.stddev,
+  count: (window: FieldWindow) => window.count,
+  median: (window: FieldWindow) => window.percentile(50),
+} as const
+
+const PERCENTILE = 'percentile'
+const RECORDS = 'records'
+/** Aggregates that say something of a field which has no value in a window. */
+const OF_NOTHING: readonly string[] = ['count', 'sum']
+const KNOWN = `Known aggregates: ${Object.keys(AGGREGATES).join(', ')}, ${PERCENTILE}(field, 95), ${RECORDS}(); operators as in CEL: && || ! == != < <= > >= + - * / ? :.`
+
+/** How long an expression may be; a person writes far less. */
+const EXPRESSION_LENGTH_MAX = 2_000
+
+/** Over what an expression speaks: aggregates of the fields in a window, or the fields of one record as they are. */
+export type Scope = 'window' | 'record'
+
+/** An expression is wrong at this place in its text, counted from 0. */
+export class ExpressionError extends HeadraceError {
+  readonly offset: number
+
+  constructor(offset: number, message: string, advice: string, cause?: unknown) {
+    super('config_invalid', message, { advice, ...(cause !== undefined && { cause }) })
+    this.offset = offset
+  }
+}
+
+/** What an expression says of a window or record; undefined where it says nothing, because a field has no value there. */
+export interface Expression {
+  readonly text: string
+  readonly fields: readonly string[]
+  /** Those of which it asks percentiles. */
+  readonly quantiles: readonly string[]
+  ofRows(plan: FieldPlan, rows: Rows): unknown
+  ofRecord(fields: Readonly<Record<string, unknown>>): unknown
+  /** Each aggregate that it names, with its value: `avg(oil_c)` → 91.2; of a record, each number that it names. */
+  valuesOfRows(plan: FieldPlan, rows: Rows): Record<string, number>
+  valuesOfRecord(fields: Readonly<Record<string, unknown>>): Record<string, number>
+}
+
+interface AggregateCall {
+  readonly text: string
+  readonly field: string
+  readonly name: string
+  readonly of: (window: FieldWindow) => number
+}
+
+/**
+ * Compiles an expression in CEL (Common Expression Language), such as `avg(oil_c) > 90 && max(bar) < 12` over windows or
+ * `oil_c > 90 && state == "running"` over records. Throws {@link ExpressionError} with the place in the text.
+ */
+export function compileExpression(text: string, scope: Scope, gives: 'truth' | 'value'): Expression {
+  if (text.length > EXPRESSION_LENGTH_MAX) {
+    throw new ExpressionError(0, `has ${text.length} characters; ${EXPRESSION_LENGTH_MAX} are allowed`, 'Say it in fewer.')
+  }
+  let records = 0
+  const cel = environment(() => records)
+  let evaluate: ReturnType<Environment['parse']>
+  try {
+    evaluate = cel.parse(text)
+  } catch (cause) {
+    throw invalid(cause)
+  }
+  const found = lookThrough(evaluate.ast, scope)
+  const check = evaluate.check()
+  if (!check.valid) throw invalid(check.error)
+  if (gives === 'truth' && check.type !== 'bool' && check.type !== 'dyn') {
+    const example =
+      scope === 'window' ? 'an aggregate with a number, for example avg(oil_c) > 90' : 'a field, for example oil_c > 90'
+    throw new ExpressionError(0, `gives ${check.type}, not true or false`, `Compare ${example}.`)
+  }
+  if (found.fields.size === 0 && !found.usesRecords) {
+    throw new ExpressionError(
+      0,
+      'names no field',
+      scope === 'window' ? `Write an aggregate of one. ${KNOWN}` : 'Name a field of the records.',
+    )
+  }
+  const fields = [...found.fields]
+  const needed = new Set(found.calls.filter(({ name }) => !OF_NOTHING.includes(name)).map(({ field }) => field))
+  const context: Record<string, unknown> = {}
+  const windowOf = (plan: FieldPlan, rows: Rows, field: string) => rows.fields[plan.names.indexOf(field)] ?? new FieldWindow()
+  return {
+    text,
+    fields,
+    quantiles: [...found.quantiles],
+    ofRows(plan, rows) {
+      for (const field of fields) {
+        const window = windowOf(plan, rows, field)
+        if (window.count === 0 && needed.has(field)) return undefined
+        context[field] = window
+      }
+      records = rows.records
+      return plain(evaluate(context))
+    },
+    ofRecord(values) {
+      for (const field of fields) if (values[field] === undefined || values[field] === null) return undefined
+      try {
+        return plain(evaluate(values as Record<string, unknown>))
+      } catch {
+        // Text where a number is compared, for example: nothing can be said of such a record.
+        return undefined
+      }
+    },
+    valuesOfRows(plan, rows) {
+      const values: Record<string, number> = {}
+      for (const { text: call, field, of } of found.calls) {
+        const window = windowOf(plan, rows, field)
+        if (window.count > 0) values[call] = of(window)
+      }
+      if (found.usesRecords) values[`${RECORDS}()`] = rows.records
+      return values
+    },
+    valuesOfRecord(given) {
+      const numbers = fields.map(field => [field, given[field]] as const).filter(([, value]) => typeof value === 'number')
+      return Object.fromEntries(numbers) as Record<string, number>
+    },
+  }
+}
+
+/** An expression in a file: checked when the file is read, with the place in it of what is wrong. */
+export function expressionSchema(scope: Scope, gives: 'truth' | 'value') {
+  return z.string().superRefine((text, context) => checkExpression(text, scope, gives, context, []))
+}
+
+/** Adds what is wrong with an expression to a schema's issues. */
+export function checkExpression(
+  text: string,
+  scope: Scope,
+  gives: 'truth' | 'value',
+  context: z.core.$RefinementCtx,
+  path: PropertyKey[],
+): void {
+  try {
+    compileExpression(text, scope, gives)
+  } catch (error) {
+    if (!(error instanceof ExpressionError)) throw error
+    const message = `${error.message}${error.message.endsWith('?') ? '' : '.'} ${error.advice ?? ''}`.trim()
+    context.addIssue({ code: 'custom', message, path, params: { offset: error.offset } })
+  }
+}
+
+function environment(records: () => number): Environment {
+  const cel = new Environment({ unlistedVariablesAreDyn: true })
+  cel.registerType('Field', FieldWindow)
+  for (const [name, aggregate] of Object.entries(AGGREGATES)) cel.registerFunction(`${name}(Field): double`, aggregate)
+  cel.registerFunction(`${PERCENTILE}(Field, double): double`, (window: FieldWindow, percent: number) =>
+    window.percentile(percent),
+  )
+  cel.registerFunction(`${PERCENTILE}(Field, int): double`, (window: FieldWindow, percent: bigint) =>
+    window.percentile(Number(percent)),
+  )
+  cel.registerFunction(`${RECORDS}(): double`, () => records())
+  // CEL has neither arithmetic nor equality between double and int; a person writes `avg(x) + 1 == 5` and means it.
+  cel.registerOperator('double == int', (a: number, b: bigint) => a === Number(b))
+  const arithmetic = {
+    '+': (a: number, b: number) => a + b,
+    '-': (a: number, b: number) => a - b,
+    '*': (a: number, b: number) => a * b,
+    '/': (a: number, b: number) => a / b,
+  }
+  for (const [sign, apply] of Object.entries(arithmetic)) {
+    cel.registerOperator(`double ${sign} int`, (a: number, b: bigint) => apply(a, Number(b)))
+    cel.registerOperator(`int ${sign} double`, (a: bigint, b: number) => apply(Number(a), b))
+  }
+  return cel
+}
+
+/** CEL's whole numbers as numbers. */
+function plain(value: unknown): unknown {
+  return typeof value === 'bigint' ? Number(value) : value
+}
+
+function invalid(cause: unknown): ExpressionError {
+  const range = cause instanceof Error && 'range' in cause ? (cause.range as { start?: number } | undefined) : undefined
+  const summary = cause instanceof Error && 'summary' in cause ? String(cause.summary) : messageOf(cause).split('\n')[0]
+  return new ExpressionError(range?.start ?? 0, `is wrong: ${summary}`, KNOWN, cause)
+}
+
+interface Found {
+  readonly fields: Set<string>
+  readonly quantiles: Set<string>
+  readonly calls: AggregateCall[]
+  usesRecords: boolean
+}
+
+/** Every field and aggregate that the expression names; throws where a field stands for itself in a window, or an aggregate is asked of a record. */
+function lookThrough(root: ASTNode, scope: Scope): Found {
+  const found: Found = { fields: new Set(), quantiles: new Set(), calls: [], usesRecords: false }
+  const visit = (node: ASTNode): void => {
+    if (node.op === 'id') {
+      if (scope === 'window') {
+        const advice = `Write for example avg(${node.args}), max(${node.args}) or last(${node.args}); without a window, conditions are over each record's own fields.`
+        throw new ExpressionError(node.range.start, `${node.args} has many values in a window: say which is meant`, advice)
+      }
+      found.fields.add(node.args)
+      return
+    }
+    if (node.op === 'call' && isAggregate(node.args[0])) {
+      if (scope === 'record') {
+        const advice = 'Add a window, for example every: 1m; or name the field alone.'
+        throw new ExpressionError(node.range.start, `${node.args[0]}() needs a window, and there is none`, advice)
+      }
+      takeCall(node.args[0], node.args[1], node, found)
+      return
+    }
+    if (node.op === 'call' && scope === 'window' && node.args[1].some(argument => argument.op === 'id')) {
+      const [name] = node.args
+      const meant = nearest(name, [...Object.keys(AGGREGATES), PERCENTILE])
+      const hint = meant === undefined ? '' : `; did you mean ${meant}()?`
+      throw new ExpressionError(node.range.start, `${name}() is no aggregate${hint}`, KNOWN)
+    }
+    for (const child of childrenOf(node.args)) visit(child)
+  }
+  visit(root)
+  return found
+}
+
+function takeCall(name: string, args: readonly ASTNode[], node: ASTNode, found: Found): void {
+  if (name === RECORDS) {
+    found.usesRecords = true
+    return
+  }
+  const [field, percent] = args
+  if (field?.op !== 'id') {
+    throw new ExpressionError((field ?? node).range.start, `${name}() is asked of a field, by its name`, KNOWN)
+  }
+  found.fields.add(field.args)
+  const isPercentile = name === PERCENTILE
+  if (isPercentile || name === 'median') found.quantiles.add(field.args)
+  if (isPercentile && !(percent?.op === 'value' && Number(percent.args) >= 0 && Number(percent.args) <= 100)) {
+    throw new ExpressionError(
+      (percent ?? node).range.start,
+      'percentile() needs a number from 0 to 100',
+      `For example percentile(${field.args}, 95).`,
+    )
+  }
+  const rank = isPercentile && percent?.op === 'value' ? Number(percent.args) : 0
+  const text = isPercentile ? `${name}(${field.args}, ${rank})` : `${name}(${field.args})`
+  if (found.calls.some(call => call.text === text)) return
+  const of = isPercentile ? (window: FieldWindow) => window.percentile(rank) : AGGREGATES[name as keyof typeof AGGREGATES]
+  found.calls.push({ text, field: field.args, name, of })
+}
+
+function isAggregate(name: string): boolean {
+  return Object.hasOwn(AGGREGATES, name) || name === PERCENTILE || name === RECORDS
+}
+
+function childrenOf(args: unknown): ASTNode[] {
+  if (Array.isArray(args)) return args.flatMap(childrenOf)
+  return typeof args === 'object' && args !== null && 'op' in args ? [args as ASTNode] : []
+}

@@ -1,0 +1,45 @@
+/** A record may be this far in the future and still count: a clock that jumped must not close every window to come. */
+export const FUTURE_MAX_MS = 3_600_000
+
+interface Snapshot {
+  readonly newest: Readonly<Record<string, number>>
+}
+
+/**
+ * How far event time has come: the newest record of the source that is furthest behind. A source that is behind by more than the patience
+ * holds nobody up: it is silent, or its gateway is cut off.
+ */
+export class Watermark {
+  readonly #patienceMs: number
+  readonly #newest = new Map<string, number>()
+  #maxMs = Number.NEGATIVE_INFINITY
+
+  constructor(patienceMs: number) {
+    this.#patienceMs = patienceMs
+  }
+
+  /** Takes a record's time; gives the watermark, ms. */
+  see(source: string, timeMs: number): number {
+    const before = this.#newest.get(source)
+    if (before === undefined || timeMs > before) {
+      this.#newest.set(source, timeMs)
+      if (timeMs > this.#maxMs) this.#maxMs = timeMs
+    }
+    if (this.#newest.size === 1) return this.#maxMs
+    let lowest = this.#maxMs
+    for (const newest of this.#newest.values()) {
+      if (newest < lowest && newest >= this.#maxMs - this.#patienceMs) lowest = newest
+    }
+    return lowest
+  }
+
+  snapshot(): Snapshot {
+    return { newest: Object.fromEntries(this.#newest) }
+  }
+
+  restore(snapshot: unknown): void {
+    this.#newest.clear()
+    this.#maxMs = Number.NEGATIVE_INFINITY
+    for (const [source, timeMs] of Object.entries((snapshot as Snapshot).newest)) this.see(source, timeMs)
+  }
+}

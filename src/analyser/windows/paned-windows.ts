@@ -1,0 +1,118 @@
+import type { Sample } from '../analyser.ts'
+import { type FieldPlan, Rows, type RowsSnapshot } from './row.ts'
+import type { OnClosed, Windows } from './windows.ts'
+
+interface Pane {
+  readonly startMs: number
+  readonly rows: Rows
+}
+
+interface Snapshot {
+  readonly closed: number | null
+  readonly panes: readonly (readonly [number, RowsSnapshot])[]
+}
+
+/**
+ * Tumbling and hopping windows: [k × hop, k × hop + size). Records are added up once, in panes whose length divides both; a window is the sum of
+ * its panes. A window without records is none.
+ */
+export class PanedWindows implements Windows {
+  readonly #plan: FieldPlan
+  readonly #sizeMs: number
+  readonly #hopMs: number
+  readonly #paneMs: number
+  readonly #onClosed: OnClosed
+  /** In order of time, none empty. */
+  #panes: Pane[] = []
+  #current: Pane | undefined
+  /** Every window that ends here or before is closed. */
+  #closedMs = Number.NEGATIVE_INFINITY
+
+  constructor(plan: FieldPlan, times: { sizeMs: number; hopMs: number }, onClosed: OnClosed) {
+    this.#plan = plan
+    this.#sizeMs = times.sizeMs
+    this.#hopMs = times.hopMs
+    this.#paneMs = greatestCommonDivisor(times.sizeMs, times.hopMs)
+    this.#onClosed = onClosed
+  }
+
+  add({ timeMs }: Sample, fields: Readonly<Record<string, unknown>>): boolean {
+    const current = this.#current
+    if (current && timeMs >= current.startMs && timeMs < current.startMs + this.#paneMs) {
+      current.rows.addFields(fields, timeMs)
+      return true
+    }
+    const lastEndMs = Math.floor(timeMs / this.#hopMs) * this.#hopMs + this.#sizeMs
+    if (lastEndMs <= this.#closedMs) return false
+    const pane = this.#paneAt(Math.floor(timeMs / this.#paneMs) * this.#paneMs)
+    pane.rows.addFields(fields, timeMs)
+    this.#current = pane
+    return true
+  }
+
+  advance(ms: number): void {
+    if (ms <= this.#closedMs) return
+    this.#close(ms)
+    // Windows without records are over as well: a record that belongs to nothing else is late.
+    if (ms > this.#closedMs) this.#closedMs = ms
+  }
+
+  closeEndedBefore(ms: number): void {
+    if (this.#panes.length > 0) this.#close(ms)
+  }
+
+  snapshot(): Snapshot {
+    return {
+      closed: Number.isFinite(this.#closedMs) ? this.#closedMs : null,
+      panes: this.#panes.map(({ startMs, rows }) => [startMs, rows.snapshot()]),
+    }
+  }
+
+  restore(snapshot: unknown): void {
+    const { closed, panes } = snapshot as Snapshot
+    this.#closedMs = closed ?? Number.NEGATIVE_INFINITY
+    this.#panes = panes.map(([startMs, rows]) => ({ startMs, rows: Rows.restore(this.#plan, rows) }))
+    this.#current = undefined
+  }
+
+  #paneAt(startMs: number): Pane {
+    let index = this.#panes.length
+    while (index > 0 && (this.#panes[index - 1] as Pane).startMs > startMs) index -= 1
+    const before = this.#panes[index - 1]
+    if (before?.startMs === startMs) return before
+    const pane = { startMs, rows: new Rows(this.#plan) }
+    this.#panes.splice(index, 0, pane)
+    return pane
+  }
+
+  /** Closes every window with records that ends at `untilMs` or before. */
+  #close(untilMs: number): void {
+    for (;;) {
+      const [oldest] = this.#panes
+      if (!oldest) return
+      const firstEndMs = (Math.floor((oldest.startMs - this.#sizeMs) / this.#hopMs) + 1) * this.#hopMs + this.#sizeMs
+      const afterClosedMs = (Math.floor((this.#closedMs - this.#sizeMs) / this.#hopMs) + 1) * this.#hopMs + this.#sizeMs
+      const endMs = Math.max(firstEndMs, Number.isFinite(afterClosedMs) ? afterClosedMs : firstEndMs)
+      if (endMs > untilMs) return
+      const startMs = endMs - this.#sizeMs
+      const inside = this.#panes.filter(pane => pane.startMs >= startMs && pane.startMs < endMs)
+      this.#closedMs = endMs
+      // A pane whose last window this was is done with.
+      this.#panes = this.#panes.filter(pane => pane.startMs >= startMs + this.#hopMs)
+      this.#current = undefined
+      if (inside.length === 0) continue
+      this.#onClosed({ startMs, endMs, sinceMs: Math.max(startMs, endMs - this.#hopMs), rows: this.#sum(inside) })
+    }
+  }
+
+  #sum(panes: readonly Pane[]): Rows {
+    if (panes.length === 1 && panes[0] && this.#paneMs === this.#hopMs && this.#hopMs === this.#sizeMs) return panes[0].rows
+    const sum = new Rows(this.#plan)
+    for (const { rows } of panes) sum.merge(rows)
+    return sum
+  }
+}
+
+export function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b)
+}

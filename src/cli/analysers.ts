@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto'
+import { dial } from '../amqp/dial.ts'
+import type { Analyser } from '../analyser/analyser.ts'
+import { analyserKindOf } from '../analyser/kinds.ts'
+import { openModule } from '../analyser/module.ts'
+import type { LoadedPipeline } from '../config/load.ts'
+import type { Log } from '../log/log.ts'
+import { type AlertSink, commandSink, topicSink, webhookSink } from '../reader/realtime/alert-sink.ts'
+import { amqpSink } from '../reader/realtime/amqp-sink.ts'
+import type { AnalyserDefinition } from '../reader/realtime/definition.ts'
+import type { AlertOptions, AnalyserOptions } from '../reader/realtime/options.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { type AnalyserModules, modulePath } from './analyser-modules.ts'
+
+/** Where an analyser may run. */
+export type Place = 'core' | 'gateway'
+
+/** The analysers of pipelines that run in a place; their sinks are named after them. */
+export function analyserDefinitions(
+  pipelines: readonly LoadedPipeline[],
+  modules: AnalyserModules,
+  place: Place | 'anywhere',
+): AnalyserDefinition[] {
+  return pipelines.flatMap(pipeline =>
+    Object.entries(pipeline.config.analysers)
+      .filter(([, { on }]) => place === 'anywhere' || on === place || on === 'both')
+      .map(([name, options]) => definitionOf(pipeline, name, options, modules)),
+  )
+}
+
+function definitionOf(
+  pipeline: LoadedPipeline,
+  name: string,
+  options: AnalyserOptions,
+  modules: AnalyserModules,
+): AnalyserDefinition {
+  const { sources, alert, on: _on, ...own } = options
+  const id = analyserId(pipeline, name)
+  const stream = 'stream' in options && options.stream ? options.stream : undefined
+  return {
+    id,
+    name,
+    topic: pipeline.topic,
+    sources,
+    per: 'per' in options ? options.per : 'source',
+    open: openerOf(pipeline, own, modules),
+    fingerprint: createHash('sha256').update(JSON.stringify({ own, sources })).digest('hex').slice(0, 16),
+    sinks: sinkSorts(alert).map(sort => sinkName(id, sort)),
+    ...(stream && { stream: { source: stream.name, topic: stream.topic ?? pipeline.topic } }),
+  }
+}
+
+function openerOf(pipeline: LoadedPipeline, options: object, modules: AnalyserModules): Analyser {
+  if (!('module' in options)) return analyserKindOf(options).open(options as never)
+  const module = modules.get(modulePath(pipeline, String(options.module)))
+  if (!module) throw new Error('a module that passed its loading is gone')
+  return openModule(module)
+}
+
+function analyserId(pipeline: LoadedPipeline, name: string): string {
+  return `${pipeline.config.pipeline}.${name}`
+}
+
+type SinkSort = keyof AlertOptions
+
+function sinkSorts(alert: AlertOptions | undefined): SinkSort[] {
+  return Object.entries(alert ?? {})
+    .filter(([, value]) => value !== undefined)
+    .map(([sort]) => sort as SinkSort)
+}
+
+function sinkName(id: string, sort: SinkSort): string {
+  return `${id} ${sort}`
+}
+
+export interface SinkDeps {
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Name of the core or gateway, under which it is known to receivers. */
+  readonly name: string
+  /** Where alerts are written to a topic; a gateway has none. */
+  readonly log?: Log
+}
+
+/** Where the alerts of pipelines go, by the names that definitions have for them. */
+export function alertSinks(pipelines: readonly LoadedPipeline[], deps: SinkDeps): Map<string, AlertSink> {
+  const sinks = new Map<string, AlertSink>()
+  const topics = new Map<string, AlertSink>()
+  for (const pipeline of pipelines)
+    for (const [name, { alert }] of Object.entries(pipeline.config.analysers)) {
+      const id = analyserId(pipeline, name)
+      if (alert?.command) sinks.set(sinkName(id, 'command'), commandSink(alert.command, pipeline.folder))
+      if (alert?.webhook !== undefined) sinks.set(sinkName(id, 'webhook'), webhookSink(alert.webhook))
+      if (alert?.amqp !== undefined) sinks.set(sinkName(id, 'amqp'), amqpSinkOf(alert.amqp, deps))
+      if (alert?.topic !== undefined && deps.log) {
+        const key = `${alert.topic} ${name}`
+        const sink = topics.get(key) ?? topicSink(deps.log, alert.topic, deps.name)
+        topics.set(key, sink)
+        sinks.set(sinkName(id, 'topic'), sink)
+      }
+    }
+  return sinks
+}
+
+function amqpSinkOf(address: string, { clock, logger, name }: SinkDeps): AlertSink {
+  const at = address.indexOf('/', address.indexOf('//') + 2)
+  const url = address.slice(0, at)
+  return amqpSink(address.slice(at + 1), () => dial({ url, containerId: `${name}-alerts`, clock, log: logger }))
+}

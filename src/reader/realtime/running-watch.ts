@@ -1,0 +1,102 @@
+import type { Alert, Derived, Output, Sample, Watch } from '../../analyser/analyser.ts'
+import { subjectKey } from '../../analyser/analyser.ts'
+import type { SourceId } from '../../runtime/names.ts'
+import type { AnalyserDefinition } from './definition.ts'
+import { type KeptWatch, type Positions, watchKey } from './state-entry.ts'
+
+/** What a watch said and was not kept yet. */
+export interface Said {
+  readonly alerts: Alert[]
+  readonly derived: Derived[]
+}
+
+/** A watch that runs, with what is needed to keep it. */
+export class RunningWatch implements Output {
+  readonly definition: AnalyserDefinition
+  /** `<gateway>/<source>`, or `*`. */
+  readonly subject: string
+  readonly #watch: Watch
+  /** Records below were seen: a restart reads the sources of all watches from the lowest. */
+  readonly #floors = new Map<string, number>()
+  readonly said: Said = { alerts: [], derived: [] }
+  #failure: unknown
+  /** Monotonic ms since when something is not kept; undefined where all is. */
+  unkeptSinceMs: number | undefined
+
+  constructor(definition: AnalyserDefinition, source: SourceId | null, kept: KeptWatch | undefined) {
+    this.definition = definition
+    this.subject = subjectKey(source)
+    this.#watch = definition.open({ analyser: definition.name, id: definition.id, source })
+    for (const [key, next] of Object.entries(kept?.at ?? {})) this.#floors.set(key, next)
+    if (kept && kept.fingerprint === definition.fingerprint && kept.state !== null) this.#watch.restore(kept.state)
+  }
+
+  get key(): string {
+    return watchKey(this.definition.id, this.subject)
+  }
+
+  /** What it threw: it stands still from then on, where it was last kept. */
+  get failure(): unknown {
+    return this.#failure
+  }
+
+  get late(): number {
+    return this.#watch.late ?? 0
+  }
+
+  get hasSaid(): boolean {
+    return this.said.alerts.length > 0 || this.said.derived.length > 0
+  }
+
+  /** Next sequence of a source that it has not seen. */
+  floor(source: string): number | undefined {
+    return this.#floors.get(source)
+  }
+
+  setFloor(source: string, next: number): void {
+    this.#floors.set(source, next)
+  }
+
+  sample(sample: Sample, monotonicMs: number): void {
+    if (this.#failure !== undefined) return
+    const floor = this.#floors.get(sample.key)
+    if (floor !== undefined && sample.sequence < floor) return
+    try {
+      this.#watch.sample(sample, this)
+      this.unkeptSinceMs ??= monotonicMs
+    } catch (error) {
+      this.#failure = error
+    }
+  }
+
+  tick(nowMs: number, monotonicMs: number): void {
+    if (this.#failure !== undefined) return
+    try {
+      this.#watch.tick(nowMs, this)
+      if (this.hasSaid) this.unkeptSinceMs ??= monotonicMs
+    } catch (error) {
+      this.#failure = error
+    }
+  }
+
+  alert(alert: Alert): void {
+    this.said.alerts.push(alert)
+  }
+
+  record(record: Derived): void {
+    this.said.derived.push(record)
+  }
+
+  snapshot(): unknown {
+    return this.#watch.snapshot()
+  }
+
+  positions(): Positions {
+    return Object.fromEntries(this.#floors)
+  }
+}
+
+/** What the watch is about that sees a source's records. */
+export function watchSubject(definition: AnalyserDefinition, source: SourceId): SourceId | null {
+  return definition.per === 'all' ? null : source
+}

@@ -1,0 +1,212 @@
+import type { Alert } from '../../analyser/analyser.ts'
+import type { SourceId } from '../../runtime/names.ts'
+import type { AnalyserDefinition } from './definition.ts'
+import { RunningWatch, watchSubject } from './running-watch.ts'
+import {
+  type KeptStream,
+  type OutboxAlert,
+  type OutgoingAlert,
+  type Positions,
+  parseWatchKey,
+  type StateEntry,
+  StateFold,
+  watchKey,
+} from './state-entry.ts'
+import type { StateKeeper } from './state-keeper.ts'
+
+/** A watch is kept this long after it saw something new; after a crash no more than that is read twice. */
+const KEEP_AFTER_MS = 2_000
+/** Watches kept at once beside those that said something: keeping takes the time that records wait. */
+const KEPT_AT_ONCE_MAX = 200
+/** How often a sign of life is kept: others take over where there is none. */
+const SIGN_OF_LIFE_EVERY_MS = 1_500
+/** Alerts on their way, and records of one derived stream: past that no more records are read until some have got there. */
+const UNDELIVERED_MAX = 10_000
+
+/** What was handed to the keeper and not answered yet. */
+interface Handed {
+  readonly entries: readonly StateEntry[]
+  readonly alerts: readonly { readonly definition: AnalyserDefinition; readonly alert: Alert }[]
+}
+
+/** The watches of one shard, the alerts and derived records on their way, and the keeping of all of it. */
+export class ShardState {
+  readonly #keeper: StateKeeper
+  readonly #owner: { readonly core: string; readonly instance: string }
+  readonly #fold = new StateFold()
+  readonly #watches = new Map<string, RunningWatch>()
+  readonly #newlyKnown: StateEntry[] = []
+  #delivered: number[] = []
+  #handed: Handed | undefined
+  #signedMs = Number.NEGATIVE_INFINITY
+  /** When each analyser last said something, ISO 8601. */
+  readonly lastAlert = new Map<string, string>()
+
+  constructor(keeper: StateKeeper, owner: { readonly core: string; readonly instance: string }) {
+    this.#keeper = keeper
+    this.#owner = owner
+    for (const entry of keeper.entries) this.#fold.take(entry)
+  }
+
+  get watches(): ReadonlyMap<string, RunningWatch> {
+    return this.#watches
+  }
+
+  get outbox(): ReadonlyMap<number, OutboxAlert> {
+    return this.#fold.outbox
+  }
+
+  get streams(): ReadonlyMap<string, KeptStream> {
+    return this.#fold.streams
+  }
+
+  /** Nothing more may be read before some of what is on its way has got there. */
+  get isFull(): boolean {
+    if (this.#fold.outbox.size >= UNDELIVERED_MAX) return true
+    return [...this.#fold.streams.values()].some(({ derived }) => derived.length >= UNDELIVERED_MAX)
+  }
+
+  /** Sources that were there when the analyser was first started are watched from their end on, later ones from their beginning. */
+  know(definition: AnalyserDefinition, ends: Positions): void {
+    if (this.#fold.known.has(definition.id)) return
+    const entry = { kind: 'known', id: definition.id, at: ends } as const
+    this.#fold.take(entry)
+    this.#newlyKnown.push(entry)
+  }
+
+  /** A derived stream that has no number yet goes on where the log has it. */
+  startStream(id: string, next: number): void {
+    const known = this.#fold.streams.get(id)
+    if (!known) this.#fold.take({ kind: 'stream', id, next, derived: [] })
+  }
+
+  /** The watch that sees a source's records; opened with what was kept of it. */
+  watchFor(definition: AnalyserDefinition, source: SourceId, key: string, first: number): RunningWatch {
+    const about = watchSubject(definition, source)
+    const name = watchKey(definition.id, about ? key : '*')
+    let watch = this.#watches.get(name)
+    if (!watch) {
+      watch = new RunningWatch(definition, about, this.#fold.watches.get(name))
+      this.#watches.set(name, watch)
+      this.#fold.watches.delete(name)
+    }
+    if (watch.floor(key) === undefined) watch.setFloor(key, this.#fold.known.get(definition.id)?.[key] ?? first)
+    return watch
+  }
+
+  delivered(number: number): void {
+    if (this.#fold.outbox.delete(number)) this.#delivered.push(number)
+  }
+
+  /**
+   * Keeps what was said, and what is due to be kept. Only what is kept goes out: {@link outbox} and {@link streams} grow when this resolves.
+   * Rejects where the log cannot be reached: nothing may be read before it succeeds.
+   */
+  async keep(
+    when: { monotonicMs: number; all?: true },
+    onAlert: (definition: AnalyserDefinition, alert: Alert) => void,
+  ): Promise<'kept' | 'lost'> {
+    const isRepeat = this.#handed !== undefined
+    this.#handed ??= this.#gather(when)
+    const { entries, alerts } = this.#handed
+    if (entries.length > 0) {
+      if ((await this.#keeper.append(isRepeat ? [] : entries)) === 'lost') return 'lost'
+      for (const entry of entries) {
+        if (entry.kind === 'known') continue
+        this.#fold.take(entry)
+        if (entry.kind === 'watch') this.#fold.watches.delete(watchKey(entry.id, entry.subject))
+      }
+    }
+    this.#handed = undefined
+    for (const { definition, alert } of alerts) {
+      this.lastAlert.set(definition.id, new Date(alert.timeMs).toISOString())
+      onAlert(definition, alert)
+    }
+    if (this.#keeper.isLong) return this.#makeShort()
+    return 'kept'
+  }
+
+  /** The last word: nobody needs to wait for this core to be missed. */
+  async release(): Promise<void> {
+    await this.#keeper.append([{ kind: 'owner', ...this.#owner, released: true }])
+  }
+
+  #gather({ monotonicMs, all }: { monotonicMs: number; all?: true }): Handed {
+    const entries: StateEntry[] = this.#newlyKnown.splice(0)
+    const alerts: { definition: AnalyserDefinition; alert: Alert }[] = []
+    const next = { alert: this.#fold.nextAlert, derived: new Map<string, number>() }
+    let due = 0
+    for (const watch of this.#watches.values()) {
+      if (watch.unkeptSinceMs === undefined || watch.failure !== undefined) continue
+      if (!watch.hasSaid && !all) {
+        if (monotonicMs - watch.unkeptSinceMs < KEEP_AFTER_MS || due >= KEPT_AT_ONCE_MAX) continue
+        due += 1
+      }
+      for (const alert of watch.said.alerts) alerts.push({ definition: watch.definition, alert })
+      entries.push(this.#entryOf(watch, next))
+    }
+    if (this.#delivered.length > 0) entries.push({ kind: 'delivered', numbers: this.#delivered })
+    this.#delivered = []
+    // Whoever looks at the last batch sees who wrote it.
+    if (entries.length > 0 || monotonicMs - this.#signedMs >= SIGN_OF_LIFE_EVERY_MS) {
+      entries.push({ kind: 'owner', ...this.#owner, released: false })
+      this.#signedMs = monotonicMs
+    }
+    return { entries, alerts }
+  }
+
+  #entryOf(watch: RunningWatch, next: { alert: number; derived: Map<string, number> }): StateEntry {
+    const { definition, subject, said } = watch
+    const { id, fingerprint, sinks } = definition
+    const alerts = said.alerts.flatMap(alert => {
+      const outgoing = outgoingAlert(alert)
+      return sinks.map(sink => ({ number: next.alert++, sink, alert: outgoing }))
+    })
+    let sequence = next.derived.get(id) ?? this.#fold.streams.get(id)?.next ?? 0
+    const records = definition.stream ? said.derived : []
+    const derived = records.map(({ timeMs, value }) => ({ sequence: sequence++, timeMs, value: JSON.stringify(value) ?? 'null' }))
+    next.derived.set(id, sequence)
+    said.alerts.length = 0
+    said.derived.length = 0
+    watch.unkeptSinceMs = undefined
+    return { kind: 'watch', id, subject, fingerprint, at: watch.positions(), state: watch.snapshot(), alerts, derived }
+  }
+
+  /** Writes all that counts anew, so that what was written before may go. */
+  async #makeShort(): Promise<'kept' | 'lost'> {
+    const forget = this.#keeper.startAnew()
+    const entries: StateEntry[] = [
+      { kind: 'pending', nextAlert: this.#fold.nextAlert, alerts: [...this.#fold.outbox.values()] },
+      ...[...this.#fold.streams].map(([id, { next, derived }]) => ({ kind: 'stream', id, next, derived }) as const),
+      ...[...this.#fold.known].map(([id, at]) => ({ kind: 'known', id, at }) as const),
+    ]
+    const nothing = { alerts: [], derived: [] }
+    // What no analyser of this core wants may be wanted by one that another core knows of.
+    for (const [key, { fingerprint, at, state }] of this.#fold.watches)
+      entries.push({ kind: 'watch', ...parseWatchKey(key), fingerprint, at, state, ...nothing })
+    for (const watch of this.#watches.values()) {
+      if (watch.failure !== undefined) return 'kept'
+      const { definition, subject } = watch
+      const { id, fingerprint } = definition
+      entries.push({ kind: 'watch', id, subject, fingerprint, at: watch.positions(), state: watch.snapshot(), ...nothing })
+    }
+    if ((await this.#keeper.append(entries)) === 'lost') return 'lost'
+    await forget()
+    return 'kept'
+  }
+}
+
+export function outgoingAlert(alert: Alert): OutgoingAlert {
+  const { key, analyser, source, state, timeMs, message, values } = alert
+  const json = JSON.stringify({
+    key,
+    analyser,
+    gateway: source?.gateway ?? null,
+    source: source?.source ?? null,
+    state,
+    time_ms: timeMs,
+    message,
+    values,
+  })
+  return { key, analyser, json, timeMs }
+}

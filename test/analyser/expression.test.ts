@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest'
+import { compileExpression, ExpressionError } from '../../src/analyser/expression.ts'
+import { Rows } from '../../src/analyser/windows/row.ts'
+
+const PLAN = { names: ['oil_c', 'bar', 'none'], quantiles: [true, false, false] }
+
+function rowsOf(): Rows {
+  const rows = new Rows(PLAN)
+  rows.addFields({ oil_c: 88, bar: 7 }, 1_000)
+  rows.addFields({ oil_c: 92 }, 2_000)
+  rows.addFields({ oil_c: 96 }, 5_000)
+  return rows
+}
+
+function errorOf(text: string, scope: 'window' | 'record' = 'window'): ExpressionError {
+  try {
+    compileExpression(text, scope, 'truth')
+  } catch (error) {
+    if (error instanceof ExpressionError) return error
+  }
+  throw new Error(`"${text}" was taken`)
+}
+
+describe('a condition over a window', () => {
+  test.each([
+    ['avg(oil_c) > 90', true],
+    ['avg(oil_c) > 92', false],
+    ['max(oil_c) - min(oil_c) == 8.0', true],
+    ['avg(oil_c) + 1 > 92', true],
+    ['2 * avg(bar) < 15', true],
+    ['last(oil_c) > first(oil_c) && count(bar) == 1', true],
+    ['delta(oil_c) > 7.9 && !(sum(bar) > 7)', true],
+    ['stddev(oil_c) == 4', true],
+    ['rate(oil_c) == 2', true],
+    ['percentile(oil_c, 50) == 92 && median(oil_c) == 92', true],
+    ['percentile(oil_c, 100) == 96', true],
+    ['records() == 3', true],
+    ['count(none) == 0', true],
+  ])('%s is %s', (text, holds) => {
+    expect(compileExpression(text, 'window', 'truth').ofRows(PLAN, rowsOf())).toBe(holds)
+  })
+
+  test('says nothing of a window in which a field has no value', () => {
+    expect(compileExpression('avg(none) < 1000', 'window', 'truth').ofRows(PLAN, rowsOf())).toBeUndefined()
+  })
+
+  test('gives each aggregate that it names, once', () => {
+    const text = 'avg(oil_c) > 90 || avg(oil_c) < percentile(oil_c, 95) || max(bar) > 1'
+    expect(compileExpression(text, 'window', 'truth').valuesOfRows(PLAN, rowsOf())).toEqual({
+      'avg(oil_c)': 92,
+      'percentile(oil_c, 95)': 95.6,
+      'max(bar)': 7,
+    })
+  })
+})
+
+describe('a condition over records', () => {
+  const condition = compileExpression('oil_c > 90 && state == "running"', 'record', 'truth')
+
+  test('sees the fields as they are', () => {
+    expect(condition.ofRecord({ oil_c: 91, state: 'running' })).toBe(true)
+    expect(condition.ofRecord({ oil_c: 91, state: 'idle' })).toBe(false)
+  })
+
+  test('says nothing of a record that lacks a field, or has one of another kind', () => {
+    expect(condition.ofRecord({ oil_c: 91 })).toBeUndefined()
+    expect(condition.ofRecord({ oil_c: '91', state: 'running' })).toBeUndefined()
+  })
+})
+
+test.each([
+  ['avg(oil_c) >', 12, 'EOF'],
+  ['max(bar) > 3 && mean(oil_c) > 3', 16, 'mean'],
+  ['avg(oil_c)', 0, 'not true or false'],
+  ['1 < 2', 0, 'names no field'],
+  ['avg(a) > 1 && oil_c > 90', 14, 'say which is meant'],
+  ['avg(a) > 1 && avg(3) > 90', 18, 'by its name'],
+  ['percentile(a, 101) > 1', 14, 'from 0 to 100'],
+  ['avg(a) > 3 &&& 4', 13, '&'],
+])('%s is refused at %i', (text, offset, reason) => {
+  const error = errorOf(text)
+  expect(error.code).toBe('config_invalid')
+  expect(error.message).toContain(reason)
+  expect(error.offset).toBe(offset)
+})
+
+test('an aggregate of a record is refused where it stands', () => {
+  const error = errorOf('oil_c > 3 && avg(oil_c) > 90', 'record')
+  expect([error.offset, error.message]).toEqual([13, 'avg() needs a window, and there is none'])
+})
+
+test('an expression that no person wrote is refused by its length', () => {
+  expect(errorOf(`avg(x) > ${'1'.repeat(3_000)}`).message).toContain('characters')
+})

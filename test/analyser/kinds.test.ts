@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest'
+import { anomaly } from '../../src/analyser/anomaly.ts'
+import { drift } from '../../src/analyser/drift.ts'
+import { gap } from '../../src/analyser/gap.ts'
+import { silence } from '../../src/analyser/silence.ts'
+import { SeededRandom } from '../support/random.ts'
+import { Watching } from './watching.ts'
+
+describe('silence', () => {
+  test('is raised once after the time, and cleared by the next record', () => {
+    const quiet = new Watching(silence, { silence: '10s' })
+    quiet.sample(1_000, {})
+    expect(quiet.tick(10_999).states).toEqual([])
+    expect(quiet.tick(11_000).states).toEqual(['11000 raised'])
+    quiet.restart().tick(90_000)
+    expect(quiet.sample(95_000, {}).states).toEqual(['11000 raised', '95000 cleared'])
+  })
+
+  test('is not broken by a placeholder', () => {
+    const quiet = new Watching(silence, { silence: '10s' })
+    quiet.sample(1_000, {}).sample(9_000, {}, { value: null })
+    expect(quiet.tick(11_000).states).toEqual(['11000 raised'])
+  })
+})
+
+describe('gap', () => {
+  const lost = { records: 120, from: 'a', to: 'b', reason: 'buffer_full' } as const
+
+  test('tells of records that were lost, and of those that lie too far apart', () => {
+    const holes = new Watching(gap, { gap: { longer_than: '5s' } })
+    holes.sample(1_000, {}).sample(6_000, {}).sample(11_001, {}).sample(12_000, {}, { gap: lost })
+    expect(holes.states).toEqual(['11001 noted', '12000 noted'])
+    expect(holes.alerts.map(({ values }) => values)).toEqual([{ gap_ms: 5_001 }, { records: 120 }])
+  })
+
+  test('tells of loss in a placeholder, and not where it is not asked to', () => {
+    expect(new Watching(gap, { gap: {} }).sample(1, {}, { value: null, gap: lost }).states).toEqual(['1 noted'])
+    expect(new Watching(gap, { gap: { lost: false, longer_than: '1h' } }).sample(1, {}, { gap: lost }).states).toEqual([])
+  })
+})
+
+describe('drift', () => {
+  const options = { drift: { field: 'bar', fast: '10s', slow: '10m', by: 2, warm_up: '1m' } }
+
+  test('is raised when a value moves away from where it usually is, and ends when that is where it usually is', () => {
+    const watching = new Watching(drift, options)
+    for (let second = 0; second < 4_000; second++) {
+      if (second % 500 === 250) watching.restart()
+      watching.sample(second * 1_000, { bar: second < 1_000 ? 10 : 13 })
+    }
+    const [raised, cleared, ...more] = watching.alerts
+    expect([raised?.state, cleared?.state, more.length]).toEqual(['raised', 'cleared', 0])
+    expect(raised?.timeMs).toBeGreaterThan(1_000_000)
+    expect(raised?.timeMs).toBeLessThan(1_030_000)
+  })
+
+  test('does not mind noise', () => {
+    const random = new SeededRandom(7)
+    const watching = new Watching(drift, options)
+    for (let second = 0; second < 4_000; second++) watching.sample(second * 1_000, { bar: 10 + 4 * (random.next() - 0.5) })
+    expect(watching.states).toEqual([])
+  })
+})
+
+describe.each(['ewma', 'robust'] as const)('anomaly by %s', method => {
+  const options = { anomaly: { field: 'amp', method, z: 6, warm_up: 50, span: '60s' } }
+
+  function noise(watching: Watching, from: number, to: number, seed: number): void {
+    const random = new SeededRandom(seed)
+    for (let second = from; second < to; second++) watching.sample(second * 1_000, { amp: 20 + random.next() + random.next() })
+  }
+
+  test('an outlier is told, and its end; ordinary noise is not', () => {
+    const watching = new Watching(anomaly, options)
+    noise(watching, 0, 600, 1)
+    expect(watching.states).toEqual([])
+    watching.sample(600_000, { amp: 60 }).restart()
+    noise(watching, 601, 700, 2)
+    expect(watching.states).toEqual(['600000 raised', '601000 cleared'])
+  })
+
+  test('what never varied is an anomaly as soon as it does, and not before', () => {
+    const watching = new Watching(anomaly, options)
+    for (let second = 0; second < 200; second++) watching.sample(second * 1_000, { amp: 5 })
+    expect(watching.states).toEqual([])
+    expect(watching.sample(200_000, { amp: 5.1 }).states).toEqual(['200000 raised'])
+  })
+
+  test('a smallest deviation keeps what hardly varies quiet', () => {
+    const watching = new Watching(anomaly, { anomaly: { ...options.anomaly, deviation_min: 1 } })
+    for (let second = 0; second < 200; second++) watching.sample(second * 1_000, { amp: 5 })
+    expect(watching.sample(200_000, { amp: 5.1 }).states).toEqual([])
+  })
+})

@@ -1,0 +1,166 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { condition } from '../../src/analyser/condition.ts'
+import { Quantiles } from '../../src/analyser/quantiles.ts'
+import { Watching } from '../analyser/watching.ts'
+import { type Event, naiveAggregates, naiveWindows, type Spec } from './naive-windows.ts'
+
+const RUNS = { numRuns: 60 }
+const FAR_MS = 1e9
+
+const AGGREGATES = {
+  records: 'records()',
+  count: 'count(x)',
+  sum: 'sum(x)',
+  avg: 'avg(x)',
+  min: 'min(x)',
+  max: 'max(x)',
+  first: 'first(x)',
+  last: 'last(x)',
+  delta: 'delta(x)',
+  rate: 'rate(x)',
+  stddev: 'stddev(x)',
+  p90: 'percentile(x, 90)',
+}
+
+const specs: Record<string, fc.Arbitrary<{ spec: Spec; options: object }>> = {
+  tumbling: fc.integer({ min: 100, max: 900 }).map(size => ({
+    spec: { kind: 'paned', size, hop: size },
+    options: { every: `${size}ms` },
+  })),
+  hopping: fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 8 })).map(([hops, more]) => {
+    const [hop, size] = [hops * 100, hops * 100 + more * 50]
+    return { spec: { kind: 'paned', size, hop }, options: { every: `${hop}ms`, window: { hopping: `${size}ms` } } }
+  }),
+  sliding: fc.integer({ min: 100, max: 900 }).map(size => ({
+    spec: { kind: 'sliding', size },
+    options: { window: { sliding: `${size}ms` } },
+  })),
+  session: fc.integer({ min: 100, max: 400 }).map(gap => ({
+    spec: { kind: 'session', gap },
+    options: { window: { session: `${gap}ms` } },
+  })),
+  count: fc.integer({ min: 1, max: 9 }).map(size => ({ spec: { kind: 'count', size }, options: { window: { count: size } } })),
+}
+
+/** Events whose arrival is out of order by at most the lateness, and places at which the analyser is started anew. */
+const history = fc.record({
+  lateness: fc.integer({ min: 0, max: 300 }),
+  events: fc.array(
+    fc.record({
+      timeMs: fc.integer({ min: 0, max: 5_000 }),
+      delay: fc.double({ min: 0, max: 1, noNaN: true }),
+      x: fc.option(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { nil: undefined }),
+    }),
+    { maxLength: 60 },
+  ),
+  restarts: fc.array(fc.integer({ min: 0, max: 59 }), { maxLength: 4 }),
+})
+
+function arrivals({ lateness, events }: { lateness: number; events: readonly (Event & { delay: number })[] }): Event[] {
+  const arrivalMs = (event: Event & { delay: number }) => event.timeMs + Math.floor(event.delay * lateness)
+  return events.toSorted((a, b) => arrivalMs(a) - arrivalMs(b)).map(({ timeMs, x }) => ({ timeMs, x }))
+}
+
+function windowsOf(options: object, lateness: number, arrived: readonly Event[], restarts: readonly number[]) {
+  const watching = new Watching(condition, { ...options, lateness: `${lateness}ms`, values: AGGREGATES })
+  for (const [index, { timeMs, x }] of arrived.entries()) {
+    if (restarts.includes(index)) watching.restart()
+    watching.sample(timeMs, x === undefined ? {} : { x })
+  }
+  watching.restart().tick(FAR_MS)
+  return { late: watching.watch.late, windows: watching.records.map(({ value }) => value as Record<string, number>) }
+}
+
+function expectSame(found: readonly Record<string, number>[], spec: Spec, arrived: readonly Event[]): void {
+  const expected = naiveWindows(spec, arrived)
+  expect(found.map(({ from_ms, to_ms }) => [from_ms, to_ms])).toEqual(expected.map(({ from, to }) => [from, to]))
+  for (const [index, { events }] of expected.entries()) {
+    const aggregates = naiveAggregates(events)
+    const window = found[index] ?? {}
+    const names = Object.keys(AGGREGATES).filter(name => name in window)
+    expect(names.sort()).toEqual(Object.keys(aggregates).sort())
+    const scale = 1 + Math.max(...events.map(({ x }) => Math.abs(x ?? 0)))
+    for (const name of names) {
+      const difference = Math.abs((window[name] ?? Number.NaN) - (aggregates[name] ?? Number.NaN))
+      // A rate is divided by as little as a thousandth of a second; a sum of squares loses half of its digits.
+      expect(difference, `${name} of ${JSON.stringify(events)}`).toBeLessThanOrEqual(scale * 1e-6)
+    }
+  }
+}
+
+describe.each(Object.entries(specs))('%s windows', (_kind, arbitrary) => {
+  test('have every aggregate that their definition says, whatever the order within the lateness, and across restarts', () => {
+    fc.assert(
+      fc.property(arbitrary, history, ({ spec, options }, given) => {
+        const arrived = arrivals(given)
+        const { windows, late } = windowsOf(options, given.lateness, arrived, given.restarts)
+        expect(late).toBe(0)
+        expectSame(windows, spec, arrived)
+      }),
+      RUNS,
+    )
+  })
+})
+
+test('a record that is too late for all its windows is counted and left out; all others are in theirs', () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(specs['tumbling'] as fc.Arbitrary<{ spec: Spec; options: object }>, specs['hopping'] as never),
+      history,
+      (which, given) => {
+        const { spec, options } = which as { spec: Spec & { kind: 'paned' }; options: object }
+        const arrived = given.events.map(({ timeMs, x }) => ({ timeMs, x }))
+        let newest = Number.NEGATIVE_INFINITY
+        const inTime: (Event & { doneMs: number })[] = []
+        for (const event of arrived) {
+          newest = Math.max(newest, event.timeMs)
+          const doneMs = newest - given.lateness
+          if (Math.floor(event.timeMs / spec.hop) * spec.hop + spec.size > doneMs) inTime.push({ ...event, doneMs })
+        }
+        const { windows, late } = windowsOf(options, given.lateness, arrived, given.restarts)
+        expect(late).toBe(arrived.length - inTime.length)
+        // A window holds what came before it was closed: that is what its watermark then was not yet past.
+        const counted = windows.reduce((sum, { records = 0 }) => sum + records, 0)
+        const places = inTime.flatMap(({ timeMs, doneMs }) =>
+          naiveWindows(spec, [{ timeMs, x: 0 }]).filter(({ to }) => to > doneMs),
+        )
+        expect(counted).toBe(places.length)
+      },
+    ),
+    RUNS,
+  )
+})
+
+test('the reference tells a window that is wrong: one that takes its end in, and one that loses a record', () => {
+  const events = [0, 100, 200].map(timeMs => ({ timeMs, x: timeMs }))
+  const spec = { kind: 'paned', size: 100, hop: 100 } as const
+  const right = windowsOf({ every: '100ms' }, 0, events, []).windows
+  expectSame(right, spec, events)
+  expect(() => expectSame(right, spec, [...events, { timeMs: 99, x: 1 }])).toThrow()
+  expect(() => expectSame(right.slice(1), spec, events)).toThrow()
+  expect(() =>
+    expectSame(
+      right.map(window => ({ ...window, sum: (window['sum'] ?? 0) + 1 })),
+      spec,
+      events,
+    ),
+  ).toThrow()
+})
+
+test('percentiles past thousands of values are near to half a percent, in whatever order and however merged', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 1_000 }), fc.integer({ min: 5_000, max: 9_000 }), (seed, count) => {
+      const values = Array.from({ length: count }, (_, index) => ((index * 7_919 * seed) % 100_003) - 20_000)
+      const parts = [new Quantiles(), new Quantiles()] as const
+      for (const [index, value] of values.entries()) parts[index % 3 === 0 ? 0 : 1].add(value)
+      parts[0].merge(Quantiles.restore(JSON.parse(JSON.stringify(parts[1].snapshot()))))
+      const sorted = values.toSorted((a, b) => a - b)
+      for (const percent of [0, 1, 50, 95, 100]) {
+        const exact = sorted[Math.round((percent / 100) * (count - 1))] ?? 0
+        expect(Math.abs(parts[0].at(percent) - exact)).toBeLessThanOrEqual(Math.abs(exact) * 0.006 + 40)
+      }
+    }),
+    { numRuns: 8 },
+  )
+})
