@@ -87,7 +87,9 @@ class Bench {
   }
 
   aside(): string[] {
-    return readdirSync(this.folder, { recursive: true }).map(String).filter(name => name.endsWith('.batch'))
+    return readdirSync(this.folder, { recursive: true })
+      .map(String)
+      .filter(name => name.endsWith('.batch'))
   }
 
   #open(): SqliteParking {
