@@ -14,6 +14,8 @@ export interface Message {
   readonly replyTo?: string
   readonly correlationId?: string
   readonly durable?: boolean
+  /** After so long nobody is to be given it any more, ms. */
+  readonly ttlMs?: number
 }
 
 /** Sends on one link in a session of its own, so that no other link can block it. */
@@ -65,6 +67,7 @@ export interface PeerIdentity {
 export interface Connection {
   readonly identity: PeerIdentity
   readonly remote: string
+  /** `address: null` is the anonymous terminus: each message says in `to` where it goes. */
   openSender(options: { address: string | null; capabilities?: readonly string[]; timeoutMs: number }): Promise<Sender>
   /** `address: null` asks the peer for a dynamic one. */
   openReceiver(options: {

@@ -10,13 +10,18 @@ import { createContainer, guardInput, mendSession, Unfinished, wrongLimits } fro
 import { SafeConnection } from './safe-connection.ts'
 import { peerError } from './sender.ts'
 
+/** AMQP sessions of one connection, unless said otherwise: a gateway has a handful of links. */
+const SESSIONS_MAX = 256
+
 export interface DialOptions {
   /** `amqp://host:port` or `amqps://host:port`; the port is 5672 or 5671 unless given. */
   readonly url: string
   readonly containerId: string
   readonly tls?: TlsMaterial
-  /** SASL PLAIN, for a broker. */
+  /** SASL PLAIN, for a router or broker. */
   readonly user?: { readonly name: string; readonly password: string }
+  /** AMQP sessions at once, of which each link has one of its own. */
+  readonly sessionsMax?: number
   readonly openLimitMs?: number
   readonly idleTimeoutMs?: number
   readonly clock: Clock
@@ -58,7 +63,7 @@ export function dial(options: DialOptions): Promise<Connection> {
       reconnect: false,
       idle_time_out: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
       max_frame_size: MAX_FRAME_BYTES,
-      channel_max: 255,
+      channel_max: (options.sessionsMax ?? SESSIONS_MAX) - 1,
       tcp_no_delay: true,
       ...(tls && options.tls?.cert && { enable_sasl_external: true, cert: options.tls.cert }),
       ...(options.user && { username: options.user.name, password: options.user.password }),

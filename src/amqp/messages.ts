@@ -12,6 +12,21 @@ export const ADDRESS = {
   data: (gateway: string, session: number) => `headrace/in/${gateway}/${session}`,
 } as const
 
+/** Queues of a broker that stores and forwards; every one of them anycast. */
+export const QUEUE = {
+  /** Openings; any ingress takes them. */
+  open: 'headrace.open',
+  /** Batches of one gateway, in order: durable, and for one ingress at a time. */
+  data: (gateway: string) => `headrace.in.${gateway}`,
+  /** What the core asked the gateway to send again, past whatever waits in the data queue. */
+  again: (gateway: string) => `headrace.again.${gateway}`,
+  /** What the core asks of the gateway. */
+  control: (gateway: string) => `headrace.ctl.${gateway}`,
+} as const
+
+/** Terminus capability under which a broker takes an address for a queue of its own, and not for a topic. */
+export const QUEUE_CAPABILITIES = ['queue'] as const
+
 const DATA_ADDRESS = /^headrace\/in\/([a-z0-9][a-z0-9-]{0,62})\/(\d{1,16})$/
 
 export function parseDataAddress(address: string): { gateway: string; session: number } | undefined {
@@ -115,7 +130,52 @@ export const PROPERTY = {
   source: 'source',
   sequence: 'sequence',
   count: 'count',
+  /** `not_kept`: no batch; the gateway says that it has these numbers no more. */
+  kind: 'kind',
 } as const
+
+export const NOT_KEPT = 'not_kept'
+
+/** Multicast on `headrace/ctl`: a session that was opened, so that whoever holds an older one lets it go. */
+export const takeoverSchema = z.object({
+  version: z.literal(PROTOCOL_VERSION),
+  gateway: name,
+  session: int64Text,
+  core: z.string(),
+})
+export type Takeover = z.output<typeof takeoverSchema>
+
+export function encodeTakeover(takeover: Takeover): Buffer {
+  return Buffer.from(JSON.stringify({ ...takeover, session: String(takeover.session) }))
+}
+
+/** What a core asks of a gateway through a broker. */
+export const controlSchema = z.discriminatedUnion('ask', [
+  /** Numbers [from, to) of a source lie neither in the log nor at hand: send them again. */
+  z.object({
+    version: z.literal(PROTOCOL_VERSION),
+    ask: z.literal('again'),
+    source: name,
+    epoch: z.int().min(0),
+    from: int64Text,
+    to: int64Text,
+  }),
+  /** The source is frozen in this epoch. */
+  z.object({
+    version: z.literal(PROTOCOL_VERSION),
+    ask: z.literal('freeze'),
+    source: name,
+    epoch: z.int().min(0),
+    error: z.object({ code: z.string(), message: z.string(), advice: z.string() }),
+  }),
+])
+export type ControlMessage = z.output<typeof controlSchema>
+
+export function encodeControl(message: ControlMessage): Buffer {
+  return Buffer.from(
+    JSON.stringify(message.ask === 'again' ? { ...message, from: String(message.from), to: String(message.to) } : message),
+  )
+}
 
 /** JSON with 64-bit numbers as text, the way the schemas above read it. */
 export function encodeOpenRequest(request: OpenRequest): Buffer {

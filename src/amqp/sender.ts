@@ -145,6 +145,7 @@ function encode(message: Message): Buffer {
     ...(message.replyTo !== undefined && { reply_to: message.replyTo }),
     ...(message.correlationId !== undefined && { correlation_id: message.correlationId }),
     ...(message.durable && { durable: true }),
+    ...(message.ttlMs !== undefined && { ttl: message.ttlMs }),
   }
   const withEmptyBody: Buffer = rhea.message.encode(sections)
   const before = withEmptyBody.subarray(0, -EMPTY_DATA_SECTION.length)

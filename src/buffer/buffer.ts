@@ -82,6 +82,8 @@ export interface Outlet {
   rewind(sequence: number): Promise<void>
   /** First number, count and CRC of the cut batch that ends just before `end`, if the buffer still knows it. */
   batchEndingAt(end: number): Promise<{ sequence: number; count: number; crc: number } | undefined>
+  /** What is still here of numbers [from, to), settled or not, a bounded number of batches at once; nothing else changes. */
+  kept(from: number, to: number): Promise<Kept>
   /** Fills numbers [from, to) with placeholders: they were given away before the database was lost. */
   fill(from: number, to: number): Promise<void>
   /** Keeps what the opening said; must be on disk before anything is cut with it. */
@@ -96,6 +98,12 @@ export interface CutBatch extends EncodedBatch {
   readonly source: string
   readonly epoch: number
   readonly crc: number
+}
+
+export interface Kept {
+  readonly batches: readonly CutBatch[]
+  /** Ranges of numbers that were given away, and are not here any more. */
+  readonly gone: readonly { readonly from: number; readonly to: number }[]
 }
 
 export interface DiskCounts {

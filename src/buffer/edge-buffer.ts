@@ -6,7 +6,7 @@ import { type Boot, systemBoot } from '../runtime/boot.ts'
 import type { Clock, Timer } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
-import type { Assignment, CutBatch, DiskCounts, EdgeBuffer, Freeze, Inlet, Outlet } from './buffer.ts'
+import type { Assignment, CutBatch, DiskCounts, EdgeBuffer, Freeze, Inlet, Kept, Outlet } from './buffer.ts'
 import { BufferAlarms } from './buffer-alarms.ts'
 import { BufferIndex } from './buffer-index.ts'
 import { CLOCK_SET_FROM_MS, ClockWatch } from './clock-watch.ts'
@@ -30,6 +30,8 @@ const LOOK_EVERY_MS = 1_000
 const ROOM_LOOK_EVERY_MS = 20
 /** A disk that is full is tried again after so long, ms. */
 const FULL_RETRY_MS = 1_000
+/** Batches that are read for the core at once, when it asks for what it misses. */
+const KEPT_AT_ONCE_MAX = 64
 
 export interface BufferDeps {
   readonly gateway: string
@@ -215,6 +217,30 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     })
   }
 
+  kept(source: SourceBuffer, from: number, to: number): Promise<Kept> {
+    return this.#serial.run(async () => {
+      const at = source.cutFrom(from)
+      const before = source.cut[at - 1]
+      const begin = before && before.first + before.count > from ? at - 1 : at
+      const rows = source.cut.slice(begin, begin + KEPT_AT_ONCE_MAX).filter(row => row.first < to)
+      const read = await this.#store.read(rows.map(row => row.id))
+      const batches: CutBatch[] = []
+      const gone: { from: number; to: number }[] = []
+      let next = from
+      for (const [index, { first, count }] of rows.entries()) {
+        const found = read[index]
+        if (!found || 'damaged' in found) continue
+        if (first > next) gone.push({ from: next, to: first })
+        const { crc, producerEpoch } = readBatchHeader(found.bytes)
+        batches.push({ source: source.source, sequence: first, count, bytes: found.bytes, epoch: producerEpoch, crc })
+        next = first + count
+      }
+      // Behind the last one that was looked at nothing is known yet.
+      if (rows.length < KEPT_AT_ONCE_MAX && next < to) gone.push({ from: next, to })
+      return { batches, gone }
+    })
+  }
+
   fill(source: SourceBuffer, from: number, to: number): Promise<void> {
     return this.#change(source, async () => {
       this.#index.dropReady(source, Number.POSITIVE_INFINITY)
@@ -255,12 +281,14 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
    */
   resume(source: SourceBuffer, assignment: Assignment, end: number): Promise<void> {
     return this.#change(source, async () => {
-      const unsettled = source.cut.slice(source.cutFrom(source.settled))
+      // What was settled and is not in the log any more, or not yet, gets other numbers as well.
+      const from = Math.min(source.settled, end)
+      const unsettled = source.cut.slice(source.cutFrom(from))
       const { stateDir, log } = this.#deps
       const older = await oldestUncut(this.#store, source.id, source.frozen?.olderBlocks ?? 0)
       const aside = [...unsettled, ...older]
       await setAside({ store: this.#store, folder: join(stateDir, 'set-aside'), log }, source.source, aside)
-      const records = aside.reduce((sum, row) => sum + row.count, 0)
+      const records = Math.max(0, source.next - from) + older.reduce((sum, row) => sum + row.count, 0)
       const ids = [...source.cut, ...older].map(row => row.id)
       source.forgetUncut(older)
       this.#index.unkeepFrom(source, 0)

@@ -1,4 +1,4 @@
-import type { Assignment, BufferedCounts, CutBatch, Freeze, Outlet } from './buffer.ts'
+import type { Assignment, BufferedCounts, CutBatch, Freeze, Kept, Outlet } from './buffer.ts'
 import type { SourceBuffer } from './source-buffer.ts'
 
 /** What the link may ask of a source, as the buffer does it. */
@@ -7,6 +7,7 @@ export interface OutletHost {
   settle(source: SourceBuffer, sequence: number): void
   rewind(source: SourceBuffer, sequence: number): Promise<void>
   batchEndingAt(source: SourceBuffer, end: number): ReturnType<Outlet['batchEndingAt']>
+  kept(source: SourceBuffer, from: number, to: number): Promise<Kept>
   fill(source: SourceBuffer, from: number, to: number): Promise<void>
   assign(source: SourceBuffer, assignment: Assignment): Promise<void>
   freeze(source: SourceBuffer, why: Freeze): Promise<void>
@@ -65,6 +66,10 @@ export class SourceOutlet implements Outlet {
 
   batchEndingAt(end: number): ReturnType<Outlet['batchEndingAt']> {
     return this.#host.batchEndingAt(this.#source, end)
+  }
+
+  kept(from: number, to: number): Promise<Kept> {
+    return this.#host.kept(this.#source, from, to)
   }
 
   fill(from: number, to: number): Promise<void> {

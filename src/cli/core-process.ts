@@ -1,14 +1,12 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { listen } from '../amqp/listen.ts'
 import type { Alert } from '../analyser/analyser.ts'
 import { StateLock } from '../buffer/state-lock.ts'
 import type { CoreConfig } from '../config/core.ts'
 import type { LoadedPipeline } from '../config/load.ts'
 import { ControlServer } from '../console/control-server.ts'
 import { HttpStatus } from '../console/http-status.ts'
-import { identityRule } from '../ingress/identity.ts'
-import { Ingress } from '../ingress/ingress.ts'
+import type { Ingress } from '../ingress/ingress.ts'
 import type { Claim, Log } from '../log/log.ts'
 import { openLog } from '../log/open.ts'
 import type { Retention } from '../reader/batch/retention.ts'
@@ -24,9 +22,9 @@ import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { matchesSource, sourceKey } from '../runtime/names.ts'
 import { batchCalls } from './batch-calls.ts'
+import { createIngress } from './create-ingress.ts'
 import { createAnalysers, createRetention, createScheduler } from './readers.ts'
 import { controlPath } from './state-paths.ts'
-import { readTlsMaterial } from './tls-material.ts'
 import { VERSION } from './version.ts'
 
 export interface CoreEvents {
@@ -75,11 +73,6 @@ export class CoreProcess {
     events: CoreEvents = {},
     parts: CoreParts = {},
   ): Promise<CoreProcess> {
-    if (config.ingress?.connect !== undefined) {
-      throw new HeadraceError('config_invalid', 'an ingress that connects to a router or broker is not there yet', {
-        advice: 'Use ingress: { listen: … }.',
-      })
-    }
     const stateDir = join(config.state, 'core')
     mkdirSync(stateDir, { recursive: true, mode: 0o750 })
     const lock = StateLock.take(stateDir)
@@ -100,7 +93,7 @@ export class CoreProcess {
         ...(events.onAlert && { onAlert: events.onAlert }),
       })
       const { engine, id } = await log.identity()
-      const ingress = config.ingress && createIngress(config, log, logger, alarms)
+      const ingress = config.ingress && createIngress(config, config.ingress, { stateDir, log, logger, alarms })
       const core = new CoreProcess({
         config,
         log,
@@ -207,20 +200,4 @@ export class CoreProcess {
       }
     }
   }
-}
-
-function createIngress(config: CoreConfig, log: Log, logger: Logger, alarms: Alarms): Ingress {
-  const { listen: url = '', tls } = config.ingress ?? {}
-  const material = tls && readTlsMaterial(tls)
-  return new Ingress({
-    name: config.name,
-    log,
-    listen: handlers =>
-      listen({ url, containerId: config.name, ...(material && { tls: material }), clock: systemClock, log: logger }, handlers),
-    mayWrite: identityRule(tls?.ca === undefined ? 'optional' : 'required'),
-    clock: systemClock,
-    random: Math.random,
-    logger,
-    alarms,
-  })
 }

@@ -19,7 +19,7 @@ import { SharedParts } from '../source/shared-parts.ts'
 import type { StepCounts } from '../source/steps/chain.ts'
 import { chosenSteps } from '../source/steps/options.ts'
 import { controlPath } from './state-paths.ts'
-import { readTlsMaterial } from './tls-material.ts'
+import { readLogin, readTlsMaterial } from './tls-material.ts'
 import { VERSION } from './version.ts'
 
 export interface EdgeStatus {
@@ -88,13 +88,9 @@ export class EdgeProcess {
     log: Logger,
     parts: EdgeParts = {},
   ): Promise<EdgeProcess> {
-    if (config.uplink.mode !== 'direct') {
-      throw new HeadraceError('config_invalid', `uplink mode "${config.uplink.mode}" is not there yet`, {
-        advice: 'Use mode: direct.',
-      })
-    }
     // What is wrong with files is said at the start, and not once a connection is tried.
     if (config.uplink.tls) readTlsMaterial(config.uplink.tls)
+    if (config.uplink.sasl) readLogin(config.uplink.sasl)
     const clock = systemClock
     const alarms = new Alarms(clock)
     const buffer = await (parts.openBuffer ?? openEdgeBuffer)({
@@ -111,6 +107,7 @@ export class EdgeProcess {
     const link = new Link({
       gateway: config.gateway,
       buffer,
+      mode: config.uplink.mode,
       connect: connector(config, log),
       clock,
       random: Math.random,
@@ -257,7 +254,7 @@ function runnerOf(
 /** Connects to the addresses of the uplink in turn. */
 function connector(config: EdgeConfig, log: Logger) {
   const urls = uplinkUrls(config.uplink)
-  const { tls } = config.uplink
+  const { tls, sasl } = config.uplink
   return (attempt: number) => {
     const url = urls[attempt % urls.length]
     if (url === undefined) throw new HeadraceError('internal', 'the uplink has no address')
@@ -267,6 +264,7 @@ function connector(config: EdgeConfig, log: Logger) {
       url,
       containerId: `${config.gateway}@${hostname()}`,
       ...(material && { tls: material }),
+      ...(sasl && { user: readLogin(sasl) }),
       clock: systemClock,
       log,
     })

@@ -17,12 +17,21 @@ export function readTlsMaterial(files: TlsFiles): { cert?: Buffer; key?: Buffer;
   }
 }
 
+/** A name and the password in its file's first line. Throws `config_unreadable` where that cannot be read. */
+export function readLogin(sasl: { readonly username: string; readonly password_file: string }): {
+  name: string
+  password: string
+} {
+  const password = read('password', sasl.password_file).toString('utf8').split('\n')[0] ?? ''
+  return { name: sasl.username, password }
+}
+
 function read(what: string, file: string): Buffer {
   try {
     return readFileSync(file)
   } catch (cause) {
     throw new HeadraceError('config_unreadable', `${file} (${what}) cannot be read: ${messageOf(cause)}`, {
-      advice: 'Look at `tls:` in the configuration, and at who may read the file.',
+      advice: 'Look at `tls:` and `sasl:` in the configuration, and at who may read the file.',
       cause,
     })
   }

@@ -45,8 +45,7 @@ export function loadEdge(file: string): LoadedEdge {
   const document = ConfigDocument.read(file)
   const config = document.as(edgeSchema)
   const folder = dirname(resolve(file))
-  const { tls } = config.uplink
-  const uplink = { ...config.uplink, ...(tls && { tls: within(folder, tls) }) }
+  const uplink = { ...config.uplink, ...filesWithin(folder, config.uplink) }
   const state = resolve(folder, config.state)
   return { config: { ...config, state, uplink }, pipelines: loadPipelines(expand(document, config.pipelines)) }
 }
@@ -61,15 +60,14 @@ export function loadCore(file: string): LoadedCore {
     config: {
       ...config,
       state: resolve(folder, config.state),
-      ...(ingress && { ingress: { ...ingress, ...(ingress.tls && { tls: within(folder, ingress.tls) }) } }),
+      ...(ingress && { ingress: { ...ingress, ...filesWithin(folder, ingress) } }),
       log: {
         ...log,
         ...(sqlite?.path !== undefined && { sqlite: { path: resolve(folder, sqlite.path) } }),
         ...(kafka && {
           kafka: {
             ...kafka,
-            ...(kafka.tls && { tls: within(folder, kafka.tls) }),
-            ...(kafka.sasl && { sasl: { ...kafka.sasl, password_file: resolve(folder, kafka.sasl.password_file) } }),
+            ...filesWithin(folder, kafka),
           },
         }),
       },
@@ -82,6 +80,17 @@ export function loadCore(file: string): LoadedCore {
 function within<Files extends Readonly<Record<string, string | undefined>>>(folder: string, files: Files): Files {
   const entries = Object.entries(files).map(([name, file]) => [name, file === undefined ? undefined : resolve(folder, file)])
   return Object.fromEntries(entries) as Files
+}
+
+/** The files by which one side proves to the other who it is. */
+function filesWithin<Tls extends Readonly<Record<string, string | undefined>>, Sasl extends { readonly password_file: string }>(
+  folder: string,
+  { tls, sasl }: { readonly tls?: Tls | undefined; readonly sasl?: Sasl | undefined },
+) {
+  return {
+    ...(tls && { tls: within(folder, tls) }),
+    ...(sasl && { sasl: { ...sasl, password_file: resolve(folder, sasl.password_file) } }),
+  }
 }
 
 /** Reads pipeline files and looks at them together. Throws {@link ConfigError} with all that is wrong in any of them. */

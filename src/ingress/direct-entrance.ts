@@ -4,11 +4,10 @@ import type { Logger } from '../runtime/logger.ts'
 import type { Entrance, EntranceHost } from './entrance.ts'
 import type { GatewaySession } from './gateway-session.ts'
 import type { IdentityRule } from './identity.ts'
+import { ReplyBox } from './replies.ts'
 
 /** Openings that one connection may have under way. */
 const OPENINGS_PER_CONNECTION = 4
-/** Replies that wait for a peer's credit. A gateway that grants none gets none. */
-const REPLIES_WAITING_MAX = 8
 
 export interface DirectEntranceDeps {
   readonly listen: (handlers: ListenHandlers) => Promise<Listener>
@@ -96,7 +95,7 @@ export class DirectEntrance implements Entrance {
       reply: (reply: Buffer) => {
         const box = this.#replies.get(connection)?.get(replyTo ?? '')
         if (box) {
-          box.put(reply, correlationId)
+          box.put({ body: reply, correlationId })
           delivery.accept()
         } else
           delivery.reject({
@@ -121,33 +120,6 @@ export class DirectEntrance implements Entrance {
       void sender.closed.then(() => boxes.delete(sender.address))
     }
     return { onSender }
-  }
-}
-
-/** Replies to one address, kept until the peer grants credit. */
-class ReplyBox {
-  readonly #sender: Sender
-  readonly #waiting: { body: Buffer; correlationId: string | undefined }[] = []
-
-  constructor(sender: Sender) {
-    this.#sender = sender
-    sender.onRoom(() => this.#send())
-  }
-
-  put(body: Buffer, correlationId: string | undefined): void {
-    if (this.#waiting.length >= REPLIES_WAITING_MAX) this.#waiting.shift()
-    this.#waiting.push({ body, correlationId })
-    this.#send()
-  }
-
-  #send(): void {
-    while (this.#sender.room > 0) {
-      const reply = this.#waiting.shift()
-      if (!reply) return
-      const { body, correlationId } = reply
-      // A reply that is lost is asked for again by the gateway.
-      this.#sender.send({ body, properties: {}, ...(correlationId === undefined ? {} : { correlationId }) }, () => {})
-    }
   }
 }
 

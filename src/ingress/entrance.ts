@@ -6,6 +6,8 @@ export interface EntranceHost {
   opening(request: OpeningRequest): void
   /** The gateway's newest session that was opened here. */
   newest(gateway: string): GatewaySession | undefined
+  /** Another core opened this session: what is older here is over. */
+  takenOver(gateway: string, session: number): void
 }
 
 /** Where gateways come in: a listener of our own; a router or a broker is another one. */

@@ -1,12 +1,12 @@
 import type { Connection, Delivery, PeerError, Receiver } from '../amqp/amqp.ts'
 import { PROPERTY, REFUSAL } from '../amqp/messages.ts'
 import type { Claim } from '../log/log.ts'
-import { checkBatchCrc, readBatchHeader } from '../record/batch-header.ts'
 import { checkIncomingBatch } from '../record/check-batch.ts'
 import type { EncodedBatch } from '../record/record.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { Credit, type CreditBounds } from './credit.ts'
 import type { Arrival, Gate } from './gate.ts'
+import { isIntact } from './intact.ts'
 
 /** So often a batch may come with a wrong CRC before it counts as made wrong rather than hurt on its way. */
 const HURT_BATCHES_MAX = 3
@@ -189,14 +189,5 @@ export class GatewaySession {
     if (!this.#receiver || !this.#open || !this.#granting) return
     const messages = this.#credit.grant()
     if (messages > 0) this.#receiver.grant(messages)
-  }
-}
-
-function isIntact(bytes: Buffer): boolean {
-  try {
-    checkBatchCrc(bytes, readBatchHeader(bytes))
-    return true
-  } catch {
-    return false
   }
 }

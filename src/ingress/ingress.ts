@@ -5,7 +5,9 @@ import type { Alarms } from '../runtime/alarms.ts'
 import { type Clock, pause } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { sourceKey } from '../runtime/names.ts'
+import { BrokerEntrance } from './broker-entrance.ts'
 import { DeadLetters } from './dead-letters.ts'
+import type { Upstream } from './dialler.ts'
 import { DirectEntrance } from './direct-entrance.ts'
 import type { Entrance } from './entrance.ts'
 import type { GateDeps } from './gate.ts'
@@ -13,7 +15,10 @@ import { Gates } from './gates.ts'
 import { GatewaySession } from './gateway-session.ts'
 import type { IdentityRule } from './identity.ts'
 import { Openings } from './openings.ts'
+import type { Parking } from './parking.ts'
+import { RouterEntrance } from './router-entrance.ts'
 import { SessionTable } from './session-table.ts'
+import { StoredLanes } from './stored-lanes.ts'
 
 /** Batches of one gateway granted or held at once; its own bound is the same. */
 const MESSAGES_PER_SESSION_MAX = 1_000
@@ -28,7 +33,11 @@ export interface IngressDeps {
   readonly name: string
   readonly log: Log
   /** Direct mode: listens for gateways. */
-  readonly listen: (handlers: ListenHandlers) => Promise<Listener>
+  readonly listen?: (handlers: ListenHandlers) => Promise<Listener>
+  /** Gateways come through routers. */
+  readonly routers?: readonly Upstream[]
+  /** Gateways come through brokers that store and forward; what waits for missing numbers is parked. */
+  readonly brokers?: { readonly upstreams: readonly Upstream[]; readonly parking: Parking; readonly fillAfterMs?: FillAfterMs }
   readonly mayWrite: IdentityRule
   readonly clock: Clock
   /** In [0, 1). */
@@ -38,6 +47,16 @@ export interface IngressDeps {
   /** The rule of the gates; another one only where a test breaks it on purpose. */
   readonly standing?: GateDeps['standing']
 }
+
+/**
+ * Numbers that a gateway has no more are given up when they were missing for so long, ms: sooner where every broker is connected, so that they can lie
+ * in none of them unread.
+ */
+export interface FillAfterMs {
+  readonly connected: number
+  readonly most: number
+}
+const FILL_AFTER_MS: FillAfterMs = { connected: 10_000, most: 600_000 }
 
 export interface IngressStatus {
   /** Where it listens; absent before it is started. */
@@ -65,10 +84,10 @@ export class Ingress {
   readonly #sessions = new SessionTable()
   readonly #gates: Gates
   readonly #openings: Openings
-  readonly #entrance: Entrance
+  readonly #entrances: readonly Entrance[]
 
   constructor(deps: IngressDeps) {
-    const { log, listen, mayWrite, clock, random, alarms } = deps
+    const { log, mayWrite, clock, random, alarms } = deps
     const logger = deps.logger.child({ part: 'ingress' })
     const signal = this.#stopping.signal
     this.#deps = deps
@@ -85,21 +104,24 @@ export class Ingress {
     this.#gates = new Gates({ log, clock, random, logger, alarms, deadLetters, signal, ...rule })
     const newSession = (request: OpenRequest, connection: Connection) => this.#newSession(request, connection)
     this.#openings = new Openings({ log, gates: this.#gates, sessions: this.#sessions, mayWrite, newSession, logger })
-    this.#entrance = new DirectEntrance({ listen, mayWrite, logger })
+    this.#entrances = this.#newEntrances(logger)
   }
 
   /** Rejects where it cannot listen. */
   async start(): Promise<void> {
-    await this.#entrance.start({
-      opening: request => this.#openings.take(request),
-      newest: gateway => this.#sessions.newest(gateway),
-    })
-    this.#logger.info({ url: this.#entrance.url }, 'takes gateways')
+    for (const entrance of this.#entrances) {
+      await entrance.start({
+        opening: request => this.#openings.take(request),
+        newest: gateway => this.#sessions.newest(gateway),
+        takenOver: (gateway, session) => this.#sessions.takenOver(gateway, session),
+      })
+      this.#logger.info({ url: entrance.url }, 'takes gateways')
+    }
   }
 
   /** Takes nothing more, settles what the log answers within a few seconds, closes. */
   async stop(): Promise<void> {
-    this.#entrance.stop()
+    for (const entrance of this.#entrances) entrance.stop()
     this.#openings.end()
     for (const session of this.#sessions.open()) session.stopGranting()
     const limit = new AbortController()
@@ -108,13 +130,14 @@ export class Ingress {
     this.#stopping.abort()
     for (const session of this.#sessions.open()) session.close('the core is stopping')
     this.#gates.end()
-    await this.#entrance.close()
+    await Promise.all(this.#entrances.map(entrance => entrance.close()))
+    this.#deps.brokers?.parking.close()
   }
 
   status(): IngressStatus {
     const open = this.#sessions.open()
     return {
-      url: this.#entrance.url,
+      url: this.#entrances[0]?.url,
       gateways: open.map(({ gateway, session, since }) => ({ gateway, session, since })),
       sources: open.flatMap(session =>
         [...session.sources.values()].map(({ claim, gate, end }) => ({
@@ -130,6 +153,36 @@ export class Ingress {
   /** An operator says that another installation of this gateway is the real one: whichever opens next. */
   forget(gateway: string): void {
     this.#sessions.forget(gateway)
+  }
+
+  #newEntrances(logger: Logger): Entrance[] {
+    const { name, listen, routers = [], brokers, mayWrite, log, clock, random } = this.#deps
+    const direct = listen ? [new DirectEntrance({ listen, mayWrite, logger })] : []
+    const routed = routers.map(upstream => new RouterEntrance({ name, upstream, clock, random, logger }))
+    if (!brokers) return [...direct, ...routed]
+    const { connected, most } = brokers.fillAfterMs ?? FILL_AFTER_MS
+    const stored: BrokerEntrance[] = []
+    const lanes = new StoredLanes({
+      log,
+      gates: this.#gates,
+      parking: brokers.parking,
+      clock,
+      random,
+      logger,
+      alarms: this.#deps.alarms,
+      tell: (gateway, message) =>
+        stored
+          .find(entrance => entrance.reader(gateway))
+          ?.reader(gateway)
+          ?.tell(message),
+      mayFill: missingForMs =>
+        missingForMs >= most || (missingForMs >= connected && stored.every(entrance => entrance.connected)),
+      signal: this.#stopping.signal,
+    })
+    const take = lanes.take.bind(lanes)
+    for (const upstream of brokers.upstreams) stored.push(new BrokerEntrance({ upstream, log, take, clock, random, logger }))
+    lanes.restore()
+    return [...direct, ...routed, ...stored]
   }
 
   #newSession({ gateway, instance, session }: OpenRequest, connection: Connection): GatewaySession {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { size } from '../runtime/units.ts'
 
 const AMQP_URL = /^amqps?:\/\/[^\s/?#]+$/
 
@@ -14,12 +15,33 @@ const tlsFiles = z.strictObject({
     .describe('File of the authorities that sign gateways, PEM. With it a gateway has to show a certificate of its own name.'),
 })
 
+const sasl = z.strictObject({
+  username: z.string().min(1).describe('Its name at the router or broker.'),
+  password_file: z.string().min(1).describe('File whose first line is the password.'),
+})
+
 /** `ingress:` in core.yaml. */
 export const ingressOptions = z
   .strictObject({
     listen: amqpUrl.optional().describe('Where gateways connect directly, such as amqp://127.0.0.1:5672.'),
-    connect: amqpUrl.optional().describe('The router or broker through which gateways come.'),
+    connect: z
+      .union([amqpUrl, z.array(amqpUrl).min(1).max(16)])
+      .optional()
+      .describe('The router or broker through which gateways come; several of them are all connected to.'),
+    mode: z
+      .enum(['router', 'broker'])
+      .default('router')
+      .describe('What `connect` names: AMQP routers, or brokers that store and forward.'),
+    sasl: sasl.optional().describe('Logs in with SASL PLAIN, at a router or broker.'),
+    parking: size({ min: '1MiB', max: '64GiB' })
+      .default(256 * 2 ** 20)
+      .describe('Brokers only: how much may be kept in `state` of what waits for missing numbers before it.'),
     tls: tlsFiles.optional().describe('Certificates, for amqps.'),
   })
   .refine(options => (options.listen === undefined) !== (options.connect === undefined), 'needs either `listen` or `connect`')
+
+/** The addresses that an ingress connects to. */
+export function connectUrls({ connect }: IngressOptions): readonly string[] {
+  return typeof connect === 'string' ? [connect] : (connect ?? [])
+}
 export type IngressOptions = z.output<typeof ingressOptions>

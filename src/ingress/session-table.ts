@@ -33,6 +33,12 @@ export class SessionTable {
     this.#newest.set(session.gateway, session)
   }
 
+  /** Another core opened `session`: an older one here is over. */
+  takenOver(gateway: string, session: number): void {
+    const known = this.#newest.get(gateway)
+    if (known && known.session < session) known.close('another core opened a newer session of this gateway')
+  }
+
   newest(gateway: string): GatewaySession | undefined {
     return this.#newest.get(gateway)
   }

@@ -16,6 +16,8 @@ export interface DataSessionDeps {
   readonly clock: Clock
   /** Something was accepted. */
   readonly onProgress: () => void
+  /** What a `rejected` batch comes to, `freezes` unless said otherwise: the core's word is the last one, a broker's may be about its own room. */
+  readonly rejected?: 'freezes' | 'comes back'
   /** The buffer could not keep what became of a batch. */
   readonly onFailure: (cause: unknown) => void
 }
@@ -137,7 +139,7 @@ export class DataSession {
     if (outcome === 'accepted') {
       lane.accepted(batch)
       this.#deps.onProgress()
-    } else if (outcome === 'rejected') {
+    } else if (outcome === 'rejected' && this.#deps.rejected !== 'comes back') {
       lane.rejected(batch, freezeOf(error)).catch(this.#deps.onFailure)
     } else {
       lane.returned(batch)

@@ -28,6 +28,8 @@ export interface LaneDeps {
   readonly random: () => number
   readonly log: Logger
   readonly alarms: Alarms
+  /** Who takes a batch over when it is accepted: the log unless said otherwise, or a broker on the way to it. */
+  readonly taker?: 'log' | 'broker'
 }
 
 /** One source as the core told it. */
@@ -55,6 +57,7 @@ export class Lane {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #alarms: Alarms
+  readonly #taker: 'log' | 'broker'
   readonly #resendBackoff: Backoff
   readonly #askBackoff: Backoff
   #state: LaneState
@@ -71,6 +74,7 @@ export class Lane {
     this.#clock = deps.clock
     this.#log = deps.log.child({ source: deps.outlet.source })
     this.#alarms = deps.alarms
+    this.#taker = deps.taker ?? 'log'
     this.#resendBackoff = new Backoff(RESEND_AFTER, deps.random)
     this.#askBackoff = new Backoff(ASK_AGAIN_AFTER, deps.random)
     this.#progressAtMs = this.#clock.monotonicMs()
@@ -150,6 +154,16 @@ export class Lane {
     if (this.#state === 'open') this.#become('closed', undefined)
   }
 
+  /** Goes on with what was told at an earlier opening, where there was one: what a broker takes needs no core. */
+  openAsKnown(): void {
+    if (this.#state === 'closed' && this.outlet.assignment) this.#become('open', undefined)
+  }
+
+  /** The core says, through a broker, that nothing of this epoch passes any more. */
+  async freezeAsTold(epoch: number, why: Freeze): Promise<void> {
+    if (this.#state !== 'frozen' && (this.outlet.assignment?.epoch ?? 0) <= epoch) await this.#freeze(why)
+  }
+
   /** Takes in what the core said of this source at the opening. */
   async open(opened: OpenedLane): Promise<void> {
     const { entry } = opened
@@ -227,7 +241,10 @@ export class Lane {
 
   async #decide(told: Told): Promise<Decision> {
     const own = told.end > 0 ? await this.outlet.batchEndingAt(told.end) : undefined
-    return decideOpening(this.outlet, told, own)
+    const decision = decideOpening(this.outlet, told, own)
+    // What the log lacks may lie in the broker: the core asks for what it misses.
+    if (decision.kind === 'rewind' && this.#taker === 'broker') return { kind: 'settle', end: this.outlet.settled }
+    return decision
   }
 
   async #apply(decision: Decision, assignment: Assignment): Promise<void> {

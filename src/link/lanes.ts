@@ -12,6 +12,7 @@ export interface LanesDeps {
   readonly random: () => number
   readonly log: Logger
   readonly alarms: Alarms
+  readonly taker?: 'log' | 'broker'
 }
 
 /** A lane for each source of the buffer; sources that the buffer gets later are found by {@link refresh}. */

@@ -7,6 +7,7 @@ import { type Clock, pause, type Timer } from '../runtime/clock.ts'
 import { assert, HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { Flight, type InFlight } from './flight.ts'
+import { Forwarding } from './forwarding.ts'
 import type { LaneState } from './lane.ts'
 import { Lanes } from './lanes.ts'
 import { OpeningChannel } from './opening-channel.ts'
@@ -46,6 +47,8 @@ const ARROWS: Record<LinkState, readonly LinkState[]> = {
 export interface LinkDeps {
   readonly gateway: string
   readonly buffer: EdgeBuffer
+  /** What is at the other end: the core, directly (unless said otherwise) or through routers, or a broker that stores and forwards. */
+  readonly mode?: 'direct' | 'router' | 'broker'
   /** One open connection to the core; `attempt` counts from 0, so that several addresses can be tried in turn. Has a limit of its own. */
   readonly connect: (attempt: number) => Promise<Connection>
   readonly clock: Clock
@@ -76,7 +79,7 @@ export interface LinkStatus {
 type Next = 'again' | 'at once' | 'refused' | 'lost'
 
 /**
- * The gateway's end of the interconnect, direct or through routers.
+ * The gateway's end of the interconnect, direct or through routers; how it sends to a broker is told at {@link Forwarding}.
  *
  *   IDLE ──start──► DIALLING ──connected──► OPENING ──answered, taken in──► SENDING
  *                    ▲    │                 ▲ │  ▲                            │
@@ -104,6 +107,7 @@ export class Link {
   #connection: Connection | undefined
   #session: number | undefined
   #standing: StandingSession | undefined
+  #forwarding: Forwarding | undefined
   /** The newest session that the core knows of this gateway, once it was not below ours. */
   #above: number | undefined
   #unanswered = 0
@@ -114,7 +118,15 @@ export class Link {
     const { buffer, clock, random, alarms } = deps
     this.#deps = deps
     this.#log = deps.log.child({ part: 'link' })
-    this.#lanes = new Lanes({ buffer, newFlight: deps.newFlight ?? (() => new Flight()), clock, random, log: this.#log, alarms })
+    this.#lanes = new Lanes({
+      buffer,
+      newFlight: deps.newFlight ?? (() => new Flight()),
+      clock,
+      random,
+      log: this.#log,
+      alarms,
+      taker: deps.mode === 'broker' ? 'broker' : 'log',
+    })
     this.#dialBackoff = new Backoff(DIAL_AGAIN_AFTER, random)
     this.#openBackoff = new Backoff(OPEN_AGAIN_AFTER, random)
     this.#resumes = new ResumeRequests(clock)
@@ -131,6 +143,7 @@ export class Link {
   async stop(): Promise<void> {
     this.#stopping.abort()
     if (this.#standing) this.#standing.over('stopping')
+    else if (this.#forwarding) this.#forwarding.over('stopping')
     else this.#connection?.close()
     await this.#running
     this.#resumes.end()
@@ -159,6 +172,7 @@ export class Link {
     }
     const resumed = this.#resumes.ask(source)
     this.#standing?.over(`${source} is to be resumed`)
+    this.#forwarding?.ask()
     return resumed
   }
 
@@ -201,9 +215,11 @@ export class Link {
     void connection.closed.then(() => {
       closed.abort()
       this.#standing?.over('the connection was closed')
+      this.#forwarding?.over('the connection was closed')
     })
     this.#connection = connection
     try {
+      if (this.#deps.mode === 'broker') return await this.#forward(connection)
       const channel = await OpeningChannel.attach(connection, this.#deps.clock, this.#log, ATTACH_TIMEOUT_MS)
       while (!over.aborted) {
         this.#become('opening')
@@ -218,6 +234,44 @@ export class Link {
       this.#connection = undefined
       this.#session = undefined
       connection.close()
+    }
+  }
+
+  /** Sends to a broker for as long as the connection stands. */
+  async #forward(connection: Connection): Promise<void> {
+    const { gateway, buffer, clock, random, alarms } = this.#deps
+    this.#become('opening')
+    this.#lanes.refresh()
+    const session = await buffer.nextSession()
+    this.#session = session
+    const forwarding = new Forwarding(
+      {
+        gateway,
+        buffer,
+        lanes: this.#lanes,
+        resumes: this.#resumes,
+        clock,
+        random,
+        log: this.#log,
+        onProgress: () => this.#dialBackoff.reset(),
+        takeIn: async (reply, resume) => {
+          for (const code of ['link_refused', 'other_instance']) alarms.clear(code)
+          await this.#takeIn(reply, resume)
+        },
+        refused: error => this.#refused(error),
+      },
+      connection,
+      session,
+    )
+    this.#forwarding = forwarding
+    try {
+      const why = await forwarding.run(() => this.#become('sending'))
+      this.#log.info({ session, why }, 'nothing is forwarded any more')
+      if (this.#stopping.signal.aborted) await this.#within(STOP_SETTLE_MS, forwarding.drain())
+    } finally {
+      this.#forwarding = undefined
+      forwarding.end()
+      this.#become('opening')
     }
   }
 

@@ -21,6 +21,7 @@ export type Answer =
 
 interface Question {
   readonly request: OpenRequest
+  readonly timeoutMs: number
   readonly answer: (answer: Answer) => void
   readonly timer: Timer
 }
@@ -47,8 +48,14 @@ export class OpeningChannel {
     void sender.closed.then(() => this.#end())
   }
 
-  /** Attaches both links; rejects where the peer refuses one, or does not answer within `timeoutMs`. */
-  static async attach(connection: Connection, clock: Clock, log: Logger, timeoutMs: number): Promise<OpeningChannel> {
+  /** Attaches both links; rejects where the peer refuses one, or does not answer within `timeoutMs`. Unless said otherwise openings go to `headrace/open`. */
+  static async attach(
+    connection: Connection,
+    clock: Clock,
+    log: Logger,
+    timeoutMs: number,
+    target: { address: string; capabilities?: readonly string[] } = { address: ADDRESS.open },
+  ): Promise<OpeningChannel> {
     let channel: OpeningChannel | undefined
     let receiver: Receiver | undefined
     const onDelivery = (delivery: Delivery) => {
@@ -57,7 +64,7 @@ export class OpeningChannel {
       if (channel) channel.#heard(delivery)
     }
     receiver = await connection.openReceiver({ address: null, timeoutMs, onDelivery })
-    const sender = await connection.openSender({ address: ADDRESS.open, timeoutMs })
+    const sender = await connection.openSender({ ...target, timeoutMs })
     channel = new OpeningChannel(sender, receiver.address, clock, log)
     void receiver.closed.then(() => channel.#end())
     receiver.grant(REPLIES_GRANTED)
@@ -71,7 +78,7 @@ export class OpeningChannel {
     return new Promise(resolve => {
       const id = `${request.session}.${this.#asked++}`
       const timer = this.#clock.after(timeoutMs, () => this.#answer(id, { kind: 'timeout' }))
-      this.#open.set(id, { request, answer: resolve, timer })
+      this.#open.set(id, { request, timeoutMs, answer: resolve, timer })
       this.#unsent.push(id)
       this.#send()
     })
@@ -84,9 +91,9 @@ export class OpeningChannel {
       const question = this.#open.get(id)
       if (!question) continue
       const body = encodeOpenRequest(question.request)
-      this.#sender.send({ body, properties: {}, replyTo: this.#replyTo, correlationId: id }, (outcome, error) =>
-        this.#settled(id, outcome, error),
-      )
+      // Nobody need answer it when nobody listens any more: brokers keep what is asked.
+      const message = { body, properties: {}, replyTo: this.#replyTo, correlationId: id, ttlMs: question.timeoutMs }
+      this.#sender.send(message, (outcome, error) => this.#settled(id, outcome, error))
     }
   }
 

@@ -10,12 +10,18 @@ const tlsFiles = z.strictObject({
   ca: z.string().min(1).optional().describe("File of the authorities that may have signed the core's certificate, PEM."),
 })
 
+const sasl = z.strictObject({
+  username: z.string().min(1).describe('Its name at the router or broker.'),
+  password_file: z.string().min(1).describe('File whose first line is the password.'),
+})
+
 /** `uplink:` in edge.yaml. */
 export const uplinkOptions = z
   .strictObject({
     url: amqpUrl.optional().describe('Where the core, the router or the broker listens.'),
     urls: z.array(amqpUrl).min(1).max(16).optional().describe('Several of them, tried in turn.'),
     tls: tlsFiles.optional().describe('Certificates, for amqps.'),
+    sasl: sasl.optional().describe('Logs in with SASL PLAIN, at a router or broker.'),
     mode: z
       .enum(['direct', 'router', 'broker'])
       .default('direct')

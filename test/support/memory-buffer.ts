@@ -6,6 +6,7 @@ import type {
   EdgeBuffer,
   Freeze,
   Inlet,
+  Kept,
   Outlet,
 } from '../../src/buffer/buffer.ts'
 import { readBatchHeader } from '../../src/record/batch-header.ts'
@@ -202,6 +203,18 @@ export class MemoryOutlet implements Outlet {
 
   async batchEndingAt(end: number): Promise<{ sequence: number; count: number; crc: number } | undefined> {
     return this.#disk.cut.find(({ sequence, count }) => sequence + count === end)
+  }
+
+  async kept(from: number, to: number): Promise<Kept> {
+    const batches = this.#disk.cut.filter(({ sequence, count }) => sequence + count > from && sequence < to)
+    const gone: { from: number; to: number }[] = []
+    let next = from
+    for (const { sequence, count } of batches) {
+      if (sequence > next) gone.push({ from: next, to: sequence })
+      next = sequence + count
+    }
+    if (next < to) gone.push({ from: next, to })
+    return { batches, gone }
   }
 
   async fill(from: number, to: number): Promise<void> {

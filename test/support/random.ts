@@ -27,6 +27,14 @@ export class SeededRandom {
     if (item === undefined) throw new Error('nothing to pick from')
     return item
   }
+
+  /** The same items in another order. */
+  shuffled<T>(items: readonly T[]): T[] {
+    const left = [...items]
+    const drawn: T[] = []
+    while (left.length > 0) drawn.push(...left.splice(this.between(0, left.length), 1))
+    return drawn
+  }
 }
 
 /** The seed of a run: `HEADRACE_SEED` where somebody replays, else a new one; always printed. */

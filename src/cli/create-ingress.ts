@@ -1,0 +1,60 @@
+import { dial } from '../amqp/dial.ts'
+import { listen } from '../amqp/listen.ts'
+import type { CoreConfig } from '../config/core.ts'
+import { identityRule } from '../ingress/identity.ts'
+import { Ingress } from '../ingress/ingress.ts'
+import { connectUrls, type IngressOptions } from '../ingress/options.ts'
+import { SqliteParking } from '../ingress/parking.ts'
+import type { Log } from '../log/log.ts'
+import type { Alarms } from '../runtime/alarms.ts'
+import { systemClock } from '../runtime/clock.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { readLogin, readTlsMaterial } from './tls-material.ts'
+
+/** AMQP sessions of one connection to a router or broker: a few for each gateway behind it. */
+const SESSIONS_MAX = 32_768
+
+export interface IngressParts {
+  /** `<state>/core`. */
+  readonly stateDir: string
+  readonly log: Log
+  readonly logger: Logger
+  readonly alarms: Alarms
+}
+
+/** The ingress that core.yaml asks for: one that listens, or one that connects to routers or brokers. */
+export function createIngress(config: CoreConfig, options: IngressOptions, parts: IngressParts): Ingress {
+  const { log, logger, alarms } = parts
+  const common = { name: config.name, log, clock: systemClock, random: Math.random, logger, alarms }
+  const { listen: url, tls, sasl } = options
+  // What is wrong with files is said at the start.
+  const material = tls && readTlsMaterial(tls)
+  if (sasl) readLogin(sasl)
+  if (url !== undefined) {
+    return new Ingress({
+      ...common,
+      listen: handlers =>
+        listen({ url, containerId: config.name, ...(material && { tls: material }), clock: systemClock, log: logger }, handlers),
+      mayWrite: identityRule(tls?.ca === undefined ? 'optional' : 'required'),
+    })
+  }
+  const upstreams = connectUrls(options).map(address => ({
+    url: address,
+    connect: () =>
+      dial({
+        url: address,
+        containerId: config.name,
+        sessionsMax: SESSIONS_MAX,
+        // Read anew each time: certificates are renewed while the process runs.
+        ...(tls && { tls: readTlsMaterial(tls) }),
+        ...(sasl && { user: readLogin(sasl) }),
+        clock: systemClock,
+        log: logger,
+      }),
+  }))
+  // Who may write as whom is for the router's or broker's policy to say: it knows the gateway, and is the only peer here.
+  const mayWrite = identityRule('optional')
+  if (options.mode === 'router') return new Ingress({ ...common, mayWrite, routers: upstreams })
+  const parking = new SqliteParking({ folder: parts.stateDir, maxBytes: options.parking, alarms, logger })
+  return new Ingress({ ...common, mayWrite, brokers: { upstreams, parking } })
+}

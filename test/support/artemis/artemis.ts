@@ -1,0 +1,127 @@
+import type { ChildProcess } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { freePort } from '../../../hardware/simulators/free-port.ts'
+import { endNow, JavaProcesses } from '../kafka/java.ts'
+import { provisioned, ran } from '../provisioned.ts'
+
+const VERSION = '2.56.0'
+const ARTIFACT = `org.apache.artemis:apache-artemis:${VERSION}:tar.gz:bin`
+/** The configuration that is shipped. */
+const SHIPPED = fileURLToPath(new URL('../../../deploy/artemis/broker.xml', import.meta.url))
+const START_LIMIT_MS = 90_000
+const POLL_MS = 50
+/** Artemis says so when it takes connections. */
+const READY = 'AMQ221007'
+const FLAGS = ['-Xmx384m', '-XX:+UseSerialGC', '--add-opens', 'java.base/jdk.internal.misc=ALL-UNNAMED']
+
+/** Users of the broker, and what the shipped configuration calls their roles. */
+const USERS = {
+  'headrace-core': ['headrace-core'],
+  'plant-a-1': ['headrace-gateway', 'plant-a-1'],
+  stranger: ['headrace-gateway', 'stranger'],
+} as const
+export const PASSWORD = 'of-the-tests'
+
+/** A real Artemis on 127.0.0.1 under the configuration that is shipped. Its journal outlives its process. */
+export class Artemis {
+  readonly port: number
+  readonly #dir: string
+  readonly #home: string
+  readonly #java = new JavaProcesses()
+  #child: ChildProcess | undefined
+  #starts = 0
+
+  private constructor(dir: string, home: string, port: number) {
+    this.#dir = dir
+    this.#home = home
+    this.port = port
+  }
+
+  static async create(): Promise<Artemis> {
+    const home = await provisioned(`artemis-${VERSION}`, ARTIFACT, async folder => {
+      await ran('mvn', ['-B', '-q', 'dependency:copy', `-Dartifact=${ARTIFACT}`, `-DoutputDirectory=${folder}`])
+      const [archive] = readdirSync(folder)
+      await ran('tar', ['xzf', join(folder, archive ?? ''), '-C', folder, '--strip-components=1'])
+    })
+    const dir = mkdtempSync(join(tmpdir(), 'headrace-artemis-'))
+    const instance = join(dir, 'broker')
+    const options = ['--user', 'admin', '--password', PASSWORD, '--require-login', '--no-web', '--nio', '--no-autotune']
+    await ran(join(home, 'bin', 'artemis'), ['create', '--silent', ...options, instance])
+    const artemis = new Artemis(dir, home, await freePort())
+    artemis.#configure()
+    return artemis
+  }
+
+  get url(): string {
+    return `amqp://127.0.0.1:${this.port}`
+  }
+
+  get running(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  /** Resolves when it takes connections. */
+  async start(): Promise<void> {
+    this.#starts += 1
+    const log = openSync(this.#logFile(), 'w')
+    const instance = join(this.#dir, 'broker')
+    const properties = {
+      'java.security.auth.login.config': join(instance, 'etc', 'login.config'),
+      'artemis.home': this.#home,
+      'artemis.instance': instance,
+      'artemis.instance.etc': join(instance, 'etc'),
+      'data.dir': join(instance, 'data'),
+      'java.io.tmpdir': join(instance, 'tmp'),
+      'log4j2.configurationFile': join(instance, 'etc', 'log4j2.properties'),
+      'log4j2.disableJmx': 'true',
+    }
+    const given = Object.entries(properties).map(([key, value]) => `-D${key}=${value}`)
+    const main = ['-cp', join(this.#home, 'lib', 'artemis-boot.jar'), 'org.apache.activemq.artemis.boot.Artemis', 'run']
+    const child = this.#java.spawn([...FLAGS, ...given, ...main], { cwd: instance, stdio: ['ignore', log, log] })
+    this.#child = child
+    closeSync(log)
+    const giveUpAt = performance.now() + START_LIMIT_MS
+    while (!this.log.includes(READY)) {
+      if (!this.running) throw new Error(`Artemis ended at its start:\n${this.log.slice(-4_000)}`)
+      if (performance.now() > giveUpAt)
+        throw new Error(`Artemis did not start in ${START_LIMIT_MS} ms:\n${this.log.slice(-4_000)}`)
+      await sleep(POLL_MS)
+    }
+  }
+
+  /** What it said since its latest start. */
+  get log(): string {
+    return readFileSync(this.#logFile(), 'utf8')
+  }
+
+  async kill9(): Promise<void> {
+    if (this.#child) await endNow(this.#child)
+  }
+
+  /** Ends it and deletes its data. */
+  async stop(): Promise<void> {
+    await this.#java.end()
+    rmSync(this.#dir, { recursive: true, force: true })
+  }
+
+  #configure(): void {
+    const etc = join(this.#dir, 'broker', 'etc')
+    writeFileSync(join(etc, 'broker.xml'), readFileSync(SHIPPED, 'utf8').replace('127.0.0.1:5672', `127.0.0.1:${this.port}`))
+    const users = Object.keys(USERS)
+    writeFileSync(join(etc, 'artemis-users.properties'), users.map(user => `${user} = ${PASSWORD}\n`).join(''))
+    const roles = Map.groupBy(
+      Object.entries(USERS).flatMap(([user, of]) => of.map(role => ({ user, role }))),
+      ({ role }) => role,
+    )
+    const lines = [...roles].map(([role, members]) => `${role} = ${members.map(({ user }) => user).join(',')}\n`)
+    writeFileSync(join(etc, 'artemis-roles.properties'), lines.join(''))
+  }
+
+  #logFile(): string {
+    return join(this.#dir, `start-${this.#starts}.log`)
+  }
+}
