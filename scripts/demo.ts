@@ -59,6 +59,7 @@ function start(plant: Plant, state: string, screen: Screen, tally: Tally): Promi
     files: [plant.pipelinePath],
     state,
     gateway: GATEWAY,
+    console: '127.0.0.1:0',
     log: createLogger('info', join(state, 'headrace.log')),
     events: {
       onRun(job, result) {
@@ -94,6 +95,7 @@ function introduction(
     '',
     ...devices,
     `  core        AMQP 1.0    ${all.url}`,
+    `  console     web page    ${all.consoleUrl}`,
     `  files       ${state}: plant.yaml, core/log.db, batches/, alerts.ndjson, headrace.log`,
     kept > 0 ? `  going on after ${kept} records of earlier starts` : '  a first start: the log is empty',
     '',

@@ -9,6 +9,7 @@ export interface Step {
 /** What takes no more than a compiler and a linter. */
 export const STATIC_STEPS: readonly Step[] = [
   { name: 'types', command: 'tsc', args: ['--noEmit'] },
+  { name: 'types of the page', command: 'tsc', args: ['--noEmit', '-p', 'src/console/page'] },
   { name: 'lint', command: 'biome', args: ['check', '.'] },
 ]
 

@@ -1,9 +1,14 @@
+import { join } from 'node:path'
 import { coreSchema } from '../config/core.ts'
 import { edgeSchema } from '../config/edge.ts'
 import { loadPipelines } from '../config/load.ts'
+import { Console } from '../console/console.ts'
+import { consoleOptions } from '../console/options.ts'
+import { systemClock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { type CoreEvents, CoreProcess } from './core-process.ts'
 import { EdgeProcess } from './edge-process.ts'
+import { VERSION } from './version.ts'
 
 export interface AllInOne {
   readonly gateway: string
@@ -11,6 +16,8 @@ export interface AllInOne {
   readonly url: string
   readonly edge: EdgeProcess
   readonly core: CoreProcess
+  /** Where the console is served; undefined where none was asked for. */
+  readonly consoleUrl: string | undefined
   stop(): Promise<void>
 }
 
@@ -21,6 +28,8 @@ export async function startAll(options: {
   gateway: string
   log: Logger
   events?: CoreEvents
+  /** `host:port` of the console of both. */
+  console?: string
 }): Promise<AllInOne> {
   const { files, state, gateway, log } = options
   const pipelines = loadPipelines(files)
@@ -34,13 +43,27 @@ export async function startAll(options: {
   try {
     const config = edgeSchema.parse({ gateway, state, uplink: { url }, pipelines: files })
     const edge = await EdgeProcess.start(config, pipelines, log.child({ role: 'edge' }))
+    const console = options.console === undefined ? undefined : consoleOf(options.console, { state, core, edge, log })
     const stop = async () => {
+      await console?.stop()
       await edge.stop()
       await core.stop()
     }
-    return { gateway, sources: edge.status().sources.length, url, edge, core, stop }
+    return { gateway, sources: edge.status().sources.length, url, edge, core, consoleUrl: await console?.start(), stop }
   } catch (error) {
     await core.stop()
     throw error
   }
+}
+
+function consoleOf(listen: string, parts: { state: string; core: CoreProcess; edge: EdgeProcess; log: Logger }): Console {
+  const { state, core, edge, log } = parts
+  return new Console({
+    options: consoleOptions.parse({ listen }),
+    stateDir: join(state, 'core'),
+    sides: { core: core.calls, edge: edge.calls },
+    version: VERSION,
+    clock: systemClock,
+    logger: log.child({ part: 'console' }),
+  })
 }

@@ -4,8 +4,8 @@ import type { Alert } from '../analyser/analyser.ts'
 import { StateLock } from '../buffer/state-lock.ts'
 import type { CoreConfig } from '../config/core.ts'
 import type { LoadedPipeline } from '../config/load.ts'
-import { ControlServer } from '../console/control-server.ts'
-import { HttpStatus } from '../console/http-status.ts'
+import { Console } from '../console/console.ts'
+import { type ControlCalls, ControlServer } from '../console/control-server.ts'
 import type { Ingress } from '../ingress/ingress.ts'
 import type { Claim, Log } from '../log/log.ts'
 import { openLog } from '../log/open.ts'
@@ -22,6 +22,7 @@ import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { matchesSource, sourceKey } from '../runtime/names.ts'
 import { batchCalls } from './batch-calls.ts'
+import { pipelineView, RecentAlerts } from './core-views.ts'
 import { createIngress } from './create-ingress.ts'
 import { createAnalysers, createRetention, createScheduler } from './readers.ts'
 import { controlPath } from './state-paths.ts'
@@ -50,20 +51,34 @@ interface Parts {
   readonly alarms: Alarms
   readonly lock: StateLock
   readonly logger: Logger
+  readonly alerts: RecentAlerts
+  readonly pipelines: readonly LoadedPipeline[]
 }
 
 /** The core: ingress → log → batch jobs and analysers. */
 export class CoreProcess {
   readonly #parts: Parts
   readonly #control: ControlServer
-  readonly #http: HttpStatus | undefined
-  /** Where HTTP status is served; undefined where it is not. */
-  httpUrl: string | undefined
+  readonly #console: Console | undefined
+  readonly #calls: ControlCalls
+  /** Where the console is served; undefined where it is not. */
+  consoleUrl: string | undefined
 
   private constructor(parts: Parts) {
     this.#parts = parts
-    this.#control = new ControlServer(controlPath(parts.config.state, 'core'), this.#calls(), parts.logger)
-    this.#http = parts.config.console && new HttpStatus(parts.config.console.listen, () => this.status())
+    const { config, logger } = parts
+    this.#calls = this.#makeCalls()
+    this.#control = new ControlServer(controlPath(config.state, 'core'), this.#calls, logger)
+    this.#console =
+      config.console &&
+      new Console({
+        options: config.console,
+        stateDir: join(config.state, 'core'),
+        sides: { core: this.#calls },
+        version: VERSION,
+        clock: systemClock,
+        logger: logger.child({ part: 'console' }),
+      })
   }
 
   static async start(
@@ -86,11 +101,15 @@ export class CoreProcess {
       const ledger = parts.openLedger?.(ledgerPath) ?? new Ledger(ledgerPath)
       open.unshift(ledger)
       const deps = { log, ledger, clock, random: Math.random, logger, alarms, name: config.name, stateDir }
+      const alerts = new RecentAlerts()
       const scheduler = createScheduler(config.batch ? pipelines : [], { ...deps, ...(events.onRun && { onRun: events.onRun }) })
       const retention = createRetention(config.batch ? pipelines : [], scheduler.jobs, deps)
       const analysers = await createAnalysers(config.analysers ? pipelines : [], {
         ...deps,
-        ...(events.onAlert && { onAlert: events.onAlert }),
+        onAlert: alert => {
+          alerts.add(alert)
+          events.onAlert?.(alert)
+        },
       })
       const { engine, id } = await log.identity()
       const ingress = config.ingress && createIngress(config, config.ingress, { stateDir, log, logger, alarms })
@@ -107,10 +126,12 @@ export class CoreProcess {
         alarms,
         lock,
         logger,
+        alerts,
+        pipelines,
       })
       await core.#control.start()
       open.unshift({ close: () => core.#control.stop() })
-      core.httpUrl = await core.#http?.start()
+      core.consoleUrl = await core.#console?.start()
       await ingress?.start()
       scheduler.start()
       retention.start()
@@ -130,7 +151,7 @@ export class CoreProcess {
   async stop(): Promise<void> {
     const { ingress, scheduler, retention, analysers, ledger, log, lock } = this.#parts
     await Promise.allSettled([ingress?.stop(), scheduler.stop(), retention.stop(), analysers.stop()])
-    await this.#http?.stop()
+    await this.#console?.stop()
     await this.#control.stop()
     ledger.close()
     await log.close()
@@ -170,13 +191,20 @@ export class CoreProcess {
     })
   }
 
-  #calls() {
-    const { scheduler, ledger, log, ingress } = this.#parts
+  /** What the control socket answers. */
+  get calls(): ControlCalls {
+    return this.#calls
+  }
+
+  #makeCalls() {
+    const { scheduler, ledger, log, ingress, alerts } = this.#parts
     return {
       status: async () => this.status(),
       tail: (args: Readonly<Record<string, unknown>>, signal: AbortSignal) =>
         this.#tail(String(args['source']), Number(args['last'] ?? 0), signal),
       'gateway.forget': async (args: Readonly<Record<string, unknown>>) => ingress?.forget(String(args['gateway'])),
+      alerts: async () => alerts.list(),
+      pipelines: async () => this.#parts.pipelines.map(pipelineView),
       ...batchCalls(scheduler, ledger, log),
     }
   }

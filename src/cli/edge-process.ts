@@ -7,7 +7,8 @@ import type { SourceSettings } from '../buffer/source-buffer.ts'
 import type { EdgeConfig } from '../config/edge.ts'
 import { kindOf, type LoadedPipeline } from '../config/load.ts'
 import type { SourceConfig } from '../config/pipeline.ts'
-import { ControlServer } from '../console/control-server.ts'
+import { Console } from '../console/console.ts'
+import { type ControlCalls, ControlServer } from '../console/control-server.ts'
 import { Link } from '../link/link.ts'
 import { uplinkUrls } from '../link/options.ts'
 import { Alarms } from '../runtime/alarms.ts'
@@ -63,6 +64,10 @@ export class EdgeProcess {
   readonly #runners: ReadonlyMap<string, { readonly runner: SourceRunner; readonly pipeline: string }>
   readonly #link: Link
   readonly #control: ControlServer
+  readonly #console: Console | undefined
+  readonly #calls: ControlCalls
+  /** Where the console is served; undefined where it is not. */
+  consoleUrl: string | undefined
   readonly #alarms: Alarms
 
   private constructor(parts: {
@@ -78,7 +83,19 @@ export class EdgeProcess {
     this.#runners = parts.runners
     this.#link = parts.link
     this.#alarms = parts.alarms
-    this.#control = new ControlServer(controlPath(parts.config.state, 'edge'), this.#calls(), parts.log)
+    this.#calls = this.#makeCalls()
+    this.#control = new ControlServer(controlPath(parts.config.state, 'edge'), this.#calls, parts.log)
+    const { console: options, state } = parts.config
+    this.#console =
+      options &&
+      new Console({
+        options,
+        stateDir: join(state, 'edge'),
+        sides: { edge: this.#calls },
+        version: VERSION,
+        clock: systemClock,
+        logger: parts.log.child({ part: 'console' }),
+      })
   }
 
   /** Opens everything and starts it, the buffer first and the sources last. */
@@ -117,7 +134,9 @@ export class EdgeProcess {
     const edge = new EdgeProcess({ config, buffer, runners: runnersOf(config, pipelines, buffer, log), link, alarms, log })
     try {
       await edge.#control.start()
+      edge.consoleUrl = await edge.#console?.start()
     } catch (error) {
+      await edge.#control.stop()
       await buffer.close()
       throw error
     }
@@ -137,7 +156,13 @@ export class EdgeProcess {
     await this.stopReading()
     await this.#link.stop()
     await this.#buffer.close()
+    await this.#console?.stop()
     await this.#control.stop()
+  }
+
+  /** What the control socket answers. */
+  get calls(): ControlCalls {
+    return this.#calls
   }
 
   status(): EdgeStatus {
@@ -182,7 +207,7 @@ export class EdgeProcess {
     }
   }
 
-  #calls() {
+  #makeCalls() {
     return {
       status: async () => this.status(),
       'source.list': async () => this.status().sources,

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
 import { batchCommand } from './commands/batch.ts'
+import { consoleCommand } from './commands/console.ts'
 import { coreCommand } from './commands/core.ts'
 import { edgeCommand } from './commands/edge.ts'
 import { sourceCommand } from './commands/source.ts'
@@ -32,6 +33,7 @@ for (const command of [
   sourceCommand,
   batchCommand,
   tailCommand,
+  consoleCommand,
 ]) {
   program.addCommand(command().exitOverride())
 }

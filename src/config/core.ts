@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { consoleOptions } from '../console/options.ts'
 import { ingressOptions } from '../ingress/options.ts'
 import { logOptions } from '../log/options.ts'
 import { name } from './pipeline.ts'
@@ -11,15 +12,7 @@ export const coreSchema = z.strictObject({
   state: z.string().min(1).describe('Directory for all that it keeps.'),
   log: logOptions.describe('Where records are laid down.'),
   ingress: ingressOptions.optional().describe('Where gateways come in; without it, this core takes none.'),
-  console: z
-    .strictObject({
-      listen: z
-        .string()
-        .regex(/^[^\s]+:\d{1,5}$/, 'is not an address: write host:port')
-        .describe('Where status and health are served over HTTP.'),
-    })
-    .optional()
-    .describe('Status over HTTP.'),
+  console: consoleOptions.optional().describe('The web console and its API.'),
   batch: z.boolean().default(true).describe('Whether this core runs the batch jobs of its pipelines.'),
   analysers: z.boolean().default(true).describe('Whether this core runs the analysers of its pipelines.'),
   pipelines: z.array(z.string().min(1)).default([]).describe('Pipeline files, as paths or globs.'),

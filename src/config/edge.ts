@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { edgeBufferOptions } from '../buffer/options.ts'
+import { consoleOptions } from '../console/options.ts'
 import { uplinkOptions } from '../link/options.ts'
 import { name } from './pipeline.ts'
 
@@ -9,6 +10,7 @@ export const edgeSchema = z.strictObject({
   state: z.string().min(1).describe('Directory for all that it keeps.'),
   uplink: uplinkOptions.describe('Where the core is.'),
   buffer: edgeBufferOptions.prefault({}).describe('The buffer on disk.'),
+  console: consoleOptions.optional().describe('A web console of this gateway.'),
   pipelines: z.array(z.string().min(1)).min(1).describe('Pipeline files, as paths or globs.'),
 })
 export type EdgeConfig = z.output<typeof edgeSchema>

@@ -1,6 +1,7 @@
 import { globSync } from 'node:fs'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { z } from 'zod'
+import type { ConsoleOptions } from '../console/options.ts'
 import { durationText, isDurationPattern, isSizePattern, sizeText } from '../runtime/units.ts'
 import { SOURCE_KINDS } from '../source/kinds.ts'
 import type { SourceKind } from '../source/source.ts'
@@ -47,7 +48,8 @@ export function loadEdge(file: string): LoadedEdge {
   const folder = dirname(resolve(file))
   const uplink = { ...config.uplink, ...filesWithin(folder, config.uplink) }
   const state = resolve(folder, config.state)
-  return { config: { ...config, state, uplink }, pipelines: loadPipelines(expand(document, config.pipelines)) }
+  const own = config.console && { console: consoleWithin(folder, config.console) }
+  return { config: { ...config, state, uplink, ...own }, pipelines: loadPipelines(expand(document, config.pipelines)) }
 }
 
 export function loadCore(file: string): LoadedCore {
@@ -60,6 +62,7 @@ export function loadCore(file: string): LoadedCore {
     config: {
       ...config,
       state: resolve(folder, config.state),
+      ...(config.console && { console: consoleWithin(folder, config.console) }),
       ...(ingress && { ingress: { ...ingress, ...filesWithin(folder, ingress) } }),
       log: {
         ...log,
@@ -74,6 +77,11 @@ export function loadCore(file: string): LoadedCore {
     },
     pipelines: loadPipelines(expand(document, config.pipelines)),
   }
+}
+
+function consoleWithin(folder: string, console: ConsoleOptions): ConsoleOptions {
+  const { tls, users } = console
+  return { ...console, ...(tls && { tls: within(folder, tls) }), ...(users !== undefined && { users: resolve(folder, users) }) }
 }
 
 /** Paths of a configuration are meant from where it lies, wherever the process was started. */

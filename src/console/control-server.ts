@@ -17,6 +17,9 @@ export type ControlHandler = (
   signal: AbortSignal,
 ) => Promise<unknown> | AsyncIterable<unknown>
 
+/** Calls by name. */
+export type ControlCalls = Readonly<Record<string, ControlHandler>>
+
 const requestSchema = z.object({ call: z.string(), args: z.record(z.string(), z.unknown()).default({}) })
 
 /** The socket through which commands reach a running process; only the user it runs as may open it. */

@@ -159,7 +159,7 @@ export class Network {
 
   /** Outcomes come for deliveries that this network numbered itself. */
   #sessionOpened(session: Session): void {
-    mendSession(session)
+    mendSession(session, new Unfinished())
     const inside = session as unknown as SessionInside
     const onDisposition = inside.on_disposition
     inside.on_disposition = frame => {

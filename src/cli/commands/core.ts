@@ -15,7 +15,7 @@ export function coreCommand(): Command {
       const { config, pipelines } = loadCore(file)
       const log = createLogger(logLevel)
       const core = await CoreProcess.start(config, pipelines, log)
-      log.info({ url: core.url, http: core.httpUrl }, 'core started')
+      log.info({ url: core.url, console: core.consoleUrl }, 'core started')
       process.exitCode = await runUntilSignal(() => core.stop(), log)
     })
 }

@@ -20,9 +20,15 @@ export function upCommand(): Command {
       const { startAll } = await import('../all-in-one.ts')
       const log = createLogger(options.logLevel)
       const state = resolve(options.state)
-      const all = await startAll({ files, state, gateway: options.gateway ?? gatewayName(hostname()), log })
+      const all = await startAll({
+        files,
+        state,
+        gateway: options.gateway ?? gatewayName(hostname()),
+        log,
+        console: '127.0.0.1:0',
+      })
       print(`headrace is up: gateway ${all.gateway}, ${all.sources} sources, core at ${all.url}, files in ${state}`)
-      print('See it with "headrace status" and "headrace tail"; Ctrl-C ends it.')
+      print(`See it at ${all.consoleUrl}, or with "headrace status" and "headrace tail"; Ctrl-C ends it.`)
       process.exitCode = await runUntilSignal(() => all.stop(), log)
     })
 }

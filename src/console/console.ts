@@ -1,0 +1,258 @@
+import { mkdirSync, readFileSync } from 'node:fs'
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import { join } from 'node:path'
+import type { Clock } from '../runtime/clock.ts'
+import { HeadraceError } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { ApiCalls } from './api-calls.ts'
+import { type Asset, type Assets, loadAssets } from './assets.ts'
+import { AuditLog } from './audit.ts'
+import type { ControlCalls } from './control-server.ts'
+import { EVENT_STREAMS_MAX, EventStream } from './event-stream.ts'
+import { RequestGuard, securityHeaders } from './guard.ts'
+import { History } from './history.ts'
+import { errorAnswer, HttpError } from './http-error.ts'
+import { LiveFeed, type Sides } from './live-feed.ts'
+import { type ConsoleOptions, hostOf } from './options.ts'
+import { openApi, type Side } from './routes.ts'
+import { type Caller, Sessions } from './sessions.ts'
+import { Users } from './users.ts'
+
+/** How long a peer may take to say what it wants, ms. */
+const REQUEST_LIMIT_MS = 10_000
+const CONNECTIONS_MAX = 256
+const BODY_BYTES_MAX = 16 * 1024
+
+export interface ConsoleDeps {
+  readonly options: ConsoleOptions
+  /** Directory for the history and the audit log. */
+  readonly stateDir: string
+  /** The calls of the processes that it shows; the same that the control socket answers. */
+  readonly sides: Readonly<Partial<Record<Side, ControlCalls>>>
+  readonly version: string
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** The web console and its API: what the control socket answers, for browsers. */
+export class Console {
+  readonly #deps: ConsoleDeps
+  readonly #server: Server
+  readonly #assets: Assets
+  readonly #guard: RequestGuard
+  readonly #headers: Readonly<Record<string, string>>
+  readonly #sessions: Sessions
+  readonly #audit: AuditLog
+  readonly #calls: ApiCalls
+  readonly #live: LiveFeed
+  readonly #history: History
+  #streams = 0
+
+  constructor(deps: ConsoleDeps) {
+    const { options, clock, stateDir, sides, logger } = deps
+    const users = options.users === undefined ? undefined : new Users(options.users)
+    users?.check()
+    mkdirSync(stateDir, { recursive: true })
+    this.#deps = deps
+    this.#assets = loadAssets()
+    this.#guard = new RequestGuard(options.listen, options.hosts)
+    this.#headers = securityHeaders(this.#assets.scriptHashes, options.tls !== undefined)
+    this.#sessions = new Sessions({ users, clock, isTls: options.tls !== undefined })
+    this.#audit = new AuditLog(join(stateDir, 'console-audit.ndjson'))
+    this.#calls = new ApiCalls(sides)
+    this.#live = new LiveFeed(() => this.#statuses(), clock)
+    this.#history = new History({ path: join(stateDir, 'console-history.db'), clock, logger, ends: () => this.#ends() })
+    const limits = { headersTimeout: REQUEST_LIMIT_MS, requestTimeout: REQUEST_LIMIT_MS }
+    const listener: RequestListener = (request, response) => void this.#take(request, response)
+    this.#server = options.tls
+      ? createHttpsServer({ ...limits, cert: readFileSync(options.tls.cert), key: readFileSync(options.tls.key) }, listener)
+      : createHttpServer(limits, listener)
+    this.#server.maxConnections = CONNECTIONS_MAX
+  }
+
+  /** Its address. Throws `config_invalid` where it cannot listen. */
+  async start(): Promise<string> {
+    const { listen, tls } = this.#deps.options
+    const host = hostOf(listen)
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', cause =>
+        reject(
+          new HeadraceError('config_invalid', `cannot listen on ${listen}: ${cause.message}`, {
+            advice: 'Choose a free port of this machine.',
+            cause,
+          }),
+        ),
+      )
+      this.#server.listen(Number(listen.slice(host.length + 1)), host.replace(/^\[|\]$/g, ''), resolve)
+    })
+    this.#history.start()
+    const address = this.#server.address()
+    return `${tls ? 'https' : 'http'}://${host}:${typeof address === 'object' && address ? address.port : ''}`
+  }
+
+  async stop(): Promise<void> {
+    this.#history.close()
+    this.#server.closeAllConnections()
+    await new Promise<void>(resolve => this.#server.close(() => resolve()))
+  }
+
+  async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    for (const [name, value] of Object.entries(this.#headers)) response.setHeader(name, value)
+    try {
+      this.#guard.check(request)
+      await this.#answer(request, response)
+    } catch (error) {
+      const { status, body } = errorAnswer(error)
+      if (response.headersSent) response.destroy()
+      else sendJson(response, status, body)
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = URL.parse(request.url ?? '/', 'http://console')
+    if (!url) throw new HttpError(400, 'the address cannot be read')
+    const path = url.pathname
+    const isRead = request.method === 'GET' || request.method === 'HEAD'
+    const file = path === '/' ? this.#assets.index : this.#assets.files.get(path)
+    if (isRead && file) return sendAsset(request, response, file)
+    if (isRead && path === '/health') return this.#health(response)
+    if (path === '/api/session') return this.#session(request, response)
+    const caller = this.#sessions.caller(request)
+    if (!caller) throw new HttpError(401, 'log in first')
+    if (isRead) return this.#read(path, url, request, response, caller)
+    await this.#change(path, request, response, caller)
+  }
+
+  async #read(path: string, url: URL, request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void> {
+    if (path === '/status') return sendJson(response, 200, oneOrBoth(await this.#statuses()))
+    if (path === '/api/openapi.json') return sendJson(response, 200, openApi(this.#deps.version, this.#calls.sides))
+    if (path === '/api/history') return sendJson(response, 200, this.#history.points(url.searchParams.get('source') ?? undefined))
+    if (path === '/api/live')
+      return this.#stream(request, response, stream => this.#live.watch(message => stream.send(message.kind, message)))
+    const found = this.#calls.find('GET', path, Object.fromEntries(url.searchParams), caller.user)
+    if (!found.isStream) return sendJson(response, 200, (await found.call(AbortSignal.timeout(REQUEST_LIMIT_MS))) ?? null)
+    this.#stream(request, response, stream => {
+      const gone = new AbortController()
+      void stream.follow(found.call(gone.signal) as AsyncIterable<unknown>)
+      return () => gone.abort()
+    })
+  }
+
+  async #change(path: string, request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void> {
+    const entry = { user: caller.user.name, address: request.socket.remoteAddress ?? '', what: `${request.method} ${path}` }
+    const write = (status: number) =>
+      this.#audit.write({ time: new Date(this.#deps.clock.wallMs()).toISOString(), ...entry, status })
+    try {
+      this.#sessions.checkToken(request, caller)
+      const found = this.#calls.find(request.method ?? '', path, await bodyOf(request), caller.user)
+      const result = await found.call(new AbortController().signal)
+      write(200)
+      sendJson(response, 200, result ?? null)
+    } catch (error) {
+      write(errorAnswer(error).status)
+      throw error
+    }
+  }
+
+  async #session(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.method === 'POST') {
+      const { name, password } = await bodyOf(request)
+      const { user, cookie } = await this.#sessions.logIn(request.socket.remoteAddress ?? '', String(name), String(password))
+      response.setHeader('set-cookie', cookie)
+      return sendJson(response, 200, { user })
+    }
+    const caller = this.#sessions.caller(request)
+    if (!caller) throw new HttpError(401, 'log in first')
+    if (request.method === 'DELETE') {
+      this.#sessions.checkToken(request, caller)
+      response.setHeader('set-cookie', this.#sessions.logOut(request))
+      return sendJson(response, 200, {})
+    }
+    sendJson(response, 200, { user: caller.user, csrf: caller.csrf, sides: this.#calls.sides, version: this.#deps.version })
+  }
+
+  async #health(response: ServerResponse): Promise<void> {
+    const sides = Object.values(await this.#statuses()) as { alarms?: readonly unknown[] }[]
+    const alarms = sides.flatMap(status => status.alarms ?? [])
+    sendJson(response, alarms.length === 0 ? 200 : 503, { alarms })
+  }
+
+  #stream(request: IncomingMessage, response: ServerResponse, begin: (stream: EventStream) => () => void): void {
+    if (this.#streams >= EVENT_STREAMS_MAX) throw new HttpError(503, 'too many pages watch at once', 'Close some of them.')
+    this.#streams += 1
+    const end = begin(new EventStream(response))
+    request.once('close', () => {
+      this.#streams -= 1
+      end()
+    })
+  }
+
+  async #statuses(): Promise<Sides> {
+    const { core, edge } = this.#deps.sides
+    const signal = AbortSignal.timeout(REQUEST_LIMIT_MS)
+    const ask = async (calls: ControlCalls | undefined) => (calls?.['status'] ? calls['status']({}, signal) : undefined)
+    const [edgeStatus, coreStatus] = await Promise.all([ask(edge), ask(core)])
+    return Object.fromEntries(
+      Object.entries({ edge: edgeStatus, core: coreStatus }).filter(([, status]) => status !== undefined),
+    ) as Sides
+  }
+
+  /** Next numbers by source, for the history: the log's where there is a core, otherwise what the gateway gave away. */
+  async #ends(): Promise<ReadonlyMap<string, number>> {
+    const { core, edge } = (await this.#statuses()) as Record<
+      string,
+      { gateway?: string; sources: { source: string; next: number | null }[] }
+    >
+    if (core) return new Map(core.sources.map(({ source, next }) => [source, next ?? 0]))
+    return new Map((edge?.sources ?? []).map(({ source, next }) => [`${edge?.gateway}/${source}`, next ?? 0]))
+  }
+}
+
+function oneOrBoth(sides: Sides): unknown {
+  return sides.edge && sides.core ? sides : (sides.edge ?? sides.core ?? { running: false })
+}
+
+function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' })
+  response.end(`${JSON.stringify(body)}\n`)
+}
+
+function sendAsset(request: IncomingMessage, response: ServerResponse, asset: Asset): void {
+  const headers = { 'content-type': asset.type, 'cache-control': 'no-cache', etag: asset.etag, vary: 'accept-encoding' }
+  if (request.headers['if-none-match'] === asset.etag) {
+    response.writeHead(304, headers).end()
+    return
+  }
+  const isGzip = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''))
+  const bytes = isGzip ? asset.gzip : asset.bytes
+  response.writeHead(200, { ...headers, 'content-length': bytes.length, ...(isGzip && { 'content-encoding': 'gzip' }) })
+  response.end(request.method === 'HEAD' ? undefined : bytes)
+}
+
+/** A change's parameters: a JSON object, or nothing. Throws 413 or 400. */
+async function bodyOf(request: IncomingMessage): Promise<Record<string, unknown>> {
+  const parts: Buffer[] = []
+  let bytes = 0
+  for await (const part of request) {
+    bytes += (part as Buffer).length
+    if (bytes > BODY_BYTES_MAX) throw new HttpError(413, `the body is larger than ${BODY_BYTES_MAX} bytes`)
+    parts.push(part as Buffer)
+  }
+  if (bytes === 0) return {}
+  if (!/^application\/json\b/.test(request.headers['content-type'] ?? ''))
+    throw new HttpError(415, 'the body has to be application/json')
+  try {
+    const body: unknown = JSON.parse(Buffer.concat(parts).toString('utf8'))
+    if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>
+  } catch {
+    throw new HttpError(400, 'the body is no JSON')
+  }
+  throw new HttpError(400, 'the body has to be a JSON object')
+}

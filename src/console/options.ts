@@ -1,0 +1,45 @@
+import { z } from 'zod'
+
+const LOOPBACK = /^(127(\.\d{1,3}){3}|localhost|\[::1\]|::1)$/
+
+/** The host part of `host:port`. */
+export function hostOf(listen: string): string {
+  return listen.slice(0, listen.lastIndexOf(':'))
+}
+
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.test(host)
+}
+
+/** `console:` of core.yaml and edge.yaml. */
+export const consoleOptions = z
+  .strictObject({
+    listen: z
+      .string()
+      .regex(/^[^\s]+:\d{1,5}$/, 'is not an address: write host:port')
+      .describe('Where the web console, its API, status and health are served. Off this machine only with `tls` and `users`.'),
+    tls: z
+      .strictObject({
+        cert: z.string().min(1).describe('Certificate file, PEM.'),
+        key: z.string().min(1).describe('Key file, PEM.'),
+      })
+      .optional()
+      .describe('Serves HTTPS.'),
+    users: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'File of those who may log in, made by `headrace console add-user`. Without it everybody on this machine may look and act.',
+      ),
+    hosts: z
+      .array(z.string().min(1))
+      .default([])
+      .describe('Further names under which browsers reach it; others are refused (DNS rebinding).'),
+  })
+  .superRefine(({ listen, tls, users }, context) => {
+    if (isLoopback(hostOf(listen)) || (tls && users !== undefined)) return
+    const message = `${listen} can be reached from other machines: that needs \`tls\` and \`users\``
+    context.addIssue({ code: 'custom', path: ['listen'], message })
+  })
+export type ConsoleOptions = z.output<typeof consoleOptions>

@@ -1,0 +1,127 @@
+import { analysersPage } from './analysers.ts'
+import { ApiError, change, get, type Session } from './api.ts'
+import { h } from './dom.ts'
+import { jobsPage } from './jobs.ts'
+import { type Message, Model } from './model.ts'
+import { overviewPage } from './overview.ts'
+import type { Page, PageMaker } from './page.ts'
+import { partitionsPage } from './partitions.ts'
+import { pipelinesPage } from './pipelines.ts'
+import { sourcePage } from './source.ts'
+
+const PAGES: readonly { readonly name: string; readonly label: string; readonly make: PageMaker; readonly core?: true }[] = [
+  { name: '', label: 'Overview', make: overviewPage },
+  { name: 'pipelines', label: 'Pipelines', make: pipelinesPage, core: true },
+  { name: 'jobs', label: 'Batch jobs', make: jobsPage, core: true },
+  { name: 'analysers', label: 'Analysers', make: analysersPage, core: true },
+  { name: 'partitions', label: 'Partitions', make: partitionsPage, core: true },
+]
+
+const content = document.querySelector('#content') as HTMLElement
+const nav = document.querySelector('#nav') as HTMLElement
+const live = document.querySelector('#live') as HTMLElement
+
+async function start(): Promise<void> {
+  try {
+    run(await get<Session>('/api/session'))
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return showLogin()
+    live.textContent = 'no connection'
+    live.className = 'off'
+    content.replaceChildren(
+      h('div', { class: 'card' }, h('h1', {}, 'This console cannot be reached'), h('p', {}, 'It tries again by itself.')),
+    )
+    setTimeout(start, 2_000)
+  }
+}
+
+function run(session: Session): void {
+  const model = new Model()
+  let page: Page | undefined
+  const go = () => {
+    page?.leave?.()
+    const [name = '', ...args] = location.hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent)
+    const found = name === 'source' ? { make: sourcePage, name } : (PAGES.find(each => each.name === name) ?? PAGES[0])
+    if (!found) return
+    drawNav(session, found.name)
+    page = found.make({ model, session, args })
+    document.title = `${page.title} · Headrace`
+    content.replaceChildren(page.node)
+    page.update()
+  }
+  const events = new EventSource('/api/live')
+  const take = (apply: (message: Message) => void) => (event: MessageEvent<string>) => {
+    apply(JSON.parse(event.data) as Message)
+    live.textContent = 'live'
+    live.className = ''
+    page?.update()
+  }
+  events.addEventListener(
+    'all',
+    take(message => model.all(message)),
+  )
+  events.addEventListener(
+    'changes',
+    take(message => model.changes(message)),
+  )
+  events.addEventListener('trouble', event => {
+    live.textContent = (JSON.parse((event as MessageEvent<string>).data) as { message: string }).message
+    live.className = 'off'
+  })
+  events.addEventListener('error', () => {
+    live.textContent = 'connection lost, trying again'
+    live.className = 'off'
+    // A browser gives a stream up for good where it is refused: the session may be over.
+    if (events.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 2_000)
+  })
+  addEventListener('hashchange', () => {
+    go()
+    content.focus()
+  })
+  go()
+}
+
+function drawNav(session: Session, current: string): void {
+  const here = PAGES.filter(({ core }) => !core || session.sides.includes('core'))
+  const links = here.map(({ name, label }) =>
+    h('a', { href: `#/${name}`, 'aria-current': name === current ? 'page' : undefined }, label),
+  )
+  const isLocal = session.user.name === 'local'
+  const logOut = () => void change('DELETE', '/api/session', session.csrf).finally(() => location.reload())
+  nav.replaceChildren(
+    ...links,
+    ...(isLocal ? [] : [h('button', { type: 'button', click: logOut }, `Log out ${session.user.name}`)]),
+  )
+}
+
+function showLogin(): void {
+  const name = h('input', { name: 'name', autocomplete: 'username', required: true })
+  const password = h('input', { name: 'password', type: 'password', autocomplete: 'current-password', required: true })
+  const said = h('p', { role: 'alert', class: 'state bad', hidden: true })
+  const submit = async (event: Event) => {
+    event.preventDefault()
+    try {
+      await change('POST', '/api/session', '', { name: name.value, password: password.value })
+      location.reload()
+    } catch (error) {
+      said.hidden = false
+      said.textContent =
+        error instanceof ApiError ? [error.message, error.advice].filter(Boolean).join('. ') : 'The console cannot be reached'
+    }
+  }
+  live.textContent = 'not logged in'
+  content.replaceChildren(
+    h(
+      'form',
+      { class: 'card login', submit: event => void submit(event) },
+      h('h1', {}, 'Log in'),
+      h('label', {}, 'Name', name),
+      h('label', {}, 'Password', password),
+      said,
+      h('button', { type: 'submit' }, 'Log in'),
+    ),
+  )
+  name.focus()
+}
+
+void start()

@@ -1,0 +1,184 @@
+import { z } from 'zod'
+import { NAME_PATTERN } from '../runtime/names.ts'
+import { alarmSchema, coreStatusSchema, edgeStatusSchema, errorSchema } from './api-schemas.ts'
+import type { UserRole } from './users.ts'
+
+/** Which process answers: the core's calls, or those of the gateway's agent. */
+export type Side = 'core' | 'edge'
+
+/** One entry of the API: a call of the control socket, by another way. So the command line's `--json` says the same. */
+export interface ApiRoute {
+  readonly method: 'GET' | 'POST'
+  /** With `{name}` where a parameter stands. */
+  readonly path: string
+  readonly side: Side
+  readonly call: string
+  readonly summary: string
+  readonly role: UserRole
+  /** Parameters of path, query and, of a change, body: handed to the call as they are. */
+  readonly parameters: z.ZodObject
+  readonly answer: z.ZodType
+  /** The call gives a stream: it is served as server-sent events. */
+  readonly stream?: true
+}
+
+const none = z.strictObject({})
+const job = z.strictObject({
+  job: z.string().min(1).max(130).describe('`<pipeline>.<job>`, or the job where its name is the only one.'),
+})
+const source = z.strictObject({ source: z.string().regex(NAME_PATTERN).describe('A source of this gateway.') })
+const rows = z.array(z.looseObject({}))
+const count = z.coerce.number().int().min(0).max(10_000)
+
+export const API_ROUTES: readonly ApiRoute[] = [
+  {
+    method: 'GET',
+    path: '/api/core/status',
+    side: 'core',
+    call: 'status',
+    summary: 'What `headrace status --json` says of a core.',
+    role: 'viewer',
+    parameters: none,
+    answer: coreStatusSchema,
+  },
+  {
+    method: 'GET',
+    path: '/api/edge/status',
+    side: 'edge',
+    call: 'status',
+    summary: 'What `headrace status --json` says of a gateway.',
+    role: 'viewer',
+    parameters: none,
+    answer: edgeStatusSchema,
+  },
+  {
+    method: 'GET',
+    path: '/api/core/pipelines',
+    side: 'core',
+    call: 'pipelines',
+    summary: 'The pipelines that the core knows.',
+    role: 'viewer',
+    parameters: none,
+    answer: rows,
+  },
+  {
+    method: 'GET',
+    path: '/api/core/alerts',
+    side: 'core',
+    call: 'alerts',
+    summary: 'The latest alerts, newest first, since the core started.',
+    role: 'viewer',
+    parameters: none,
+    answer: rows,
+  },
+  {
+    method: 'GET',
+    path: '/api/core/batch',
+    side: 'core',
+    call: 'batch.list',
+    summary: 'Batch jobs.',
+    role: 'viewer',
+    parameters: none,
+    answer: rows,
+  },
+  {
+    method: 'GET',
+    path: '/api/core/batch/{job}/runs',
+    side: 'core',
+    call: 'batch.runs',
+    summary: 'Runs of a job, newest first.',
+    role: 'viewer',
+    parameters: job,
+    answer: rows,
+  },
+  {
+    method: 'GET',
+    path: '/api/core/batch/{job}/offsets',
+    side: 'core',
+    call: 'batch.offsets',
+    summary: 'How far a job is in each partition.',
+    role: 'viewer',
+    parameters: job,
+    answer: rows,
+  },
+  {
+    method: 'POST',
+    path: '/api/core/batch/{job}/run',
+    side: 'core',
+    call: 'batch.run',
+    summary: 'Runs a job now.',
+    role: 'operator',
+    parameters: job,
+    answer: z.looseObject({ outcome: z.string() }),
+  },
+  {
+    method: 'GET',
+    path: '/api/core/tail',
+    side: 'core',
+    call: 'tail',
+    summary: 'Records as they arrive: server-sent events named `item`.',
+    role: 'viewer',
+    parameters: z.strictObject({
+      source: z.string().min(1).max(130).describe('A source, or a glob.'),
+      last: count.default(20).describe('Begin with so many that are there.'),
+    }),
+    answer: z.looseObject({
+      gateway: z.string(),
+      source: z.string(),
+      seq: z.number(),
+      time_ms: z.number(),
+      value_base64: z.string().nullable(),
+    }),
+    stream: true,
+  },
+  {
+    method: 'POST',
+    path: '/api/edge/sources/{source}/resume',
+    side: 'edge',
+    call: 'source.resume',
+    summary: 'Goes on with a frozen source at the end of the log.',
+    role: 'operator',
+    parameters: source,
+    answer: z.looseObject({}),
+  },
+]
+
+/** OpenAPI 3.1 from the routes and their schemas. */
+export function openApi(version: string, sides: readonly Side[]): unknown {
+  const paths: Record<string, Record<string, unknown>> = {}
+  const json = (schema: z.ZodType) => ({
+    'application/json': { schema: z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) },
+  })
+  for (const route of API_ROUTES.filter(({ side }) => sides.includes(side))) {
+    const inPath = new Set([...route.path.matchAll(/\{(\w+)\}/g)].map(match => match[1] ?? ''))
+    const parameters = Object.entries(route.parameters.shape).map(([name, schema]) => ({
+      name,
+      in: inPath.has(name) ? 'path' : 'query',
+      required: inPath.has(name) || !(schema as z.ZodType).safeParse(undefined).success,
+      schema: z.toJSONSchema(schema as z.ZodType, { io: 'input', unrepresentable: 'any' }),
+    }))
+    const content = route.stream ? { 'text/event-stream': { schema: { type: 'string' } } } : json(route.answer)
+    const at = paths[route.path] ?? {}
+    paths[route.path] = at
+    at[route.method.toLowerCase()] = {
+      summary: route.summary,
+      operationId: `${route.side}.${route.call}`,
+      parameters,
+      responses: {
+        200: { description: 'Done.', content },
+        default: { description: 'What went wrong, and what to do.', content: json(errorSchema) },
+      },
+    }
+  }
+  paths['/health'] = {
+    get: {
+      summary: '200 while no alarm stands, 503 otherwise.',
+      operationId: 'health',
+      responses: {
+        200: { description: 'Well.', content: json(z.object({ alarms: z.array(alarmSchema) })) },
+        503: { description: 'Somebody has to look.' },
+      },
+    },
+  }
+  return { openapi: '3.1.0', info: { title: 'Headrace', version, license: { name: 'Apache-2.0' } }, paths }
+}

@@ -1,0 +1,122 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Clock } from '../runtime/clock.ts'
+import { CSRF_HEADER } from './guard.ts'
+import { HttpError } from './http-error.ts'
+import type { User, Users } from './users.ts'
+
+const COOKIE = 'headrace'
+/** A session that nobody used for so long is over. */
+const IDLE_LIMIT_MS = 12 * 3_600_000
+const SESSIONS_MAX = 1_000
+/** Log-ins that failed, from one address, within the window; past that it has to wait. */
+const FAILURES_MAX = 5
+const FAILURE_WINDOW_MS = 60_000
+const ADDRESSES_MAX = 10_000
+/** Log-ins worked out at once: each takes 64 MiB. */
+const LOG_INS_AT_ONCE_MAX = 2
+
+/** Everybody on this machine, where no users are declared. */
+const LOCAL: User = { name: 'local', role: 'operator' }
+
+interface Session {
+  readonly user: User
+  usedAtMs: number
+}
+
+export interface Caller {
+  readonly user: User
+  /** What a change has to carry in its header. */
+  readonly csrf: string
+}
+
+/** Who asks. Without a file of users everybody is local; with one, a cookie says who logged in. */
+export class Sessions {
+  readonly #users: Users | undefined
+  readonly #clock: Clock
+  readonly #isTls: boolean
+  readonly #secret = randomBytes(32)
+  readonly #sessions = new Map<string, Session>()
+  readonly #failures = new Map<string, number[]>()
+  #logInsNow = 0
+
+  constructor(options: { users: Users | undefined; clock: Clock; isTls: boolean }) {
+    this.#users = options.users
+    this.#clock = options.clock
+    this.#isTls = options.isTls
+  }
+
+  /** The caller, or undefined where a log-in is needed first. */
+  caller(request: IncomingMessage): Caller | undefined {
+    if (!this.#users) return { user: LOCAL, csrf: this.#csrf('local') }
+    const id = cookieOf(request)
+    const session = id === undefined ? undefined : this.#sessions.get(id)
+    if (id === undefined || !session) return undefined
+    const now = this.#clock.monotonicMs()
+    if (now - session.usedAtMs > IDLE_LIMIT_MS) {
+      this.#sessions.delete(id)
+      return undefined
+    }
+    session.usedAtMs = now
+    return { user: session.user, csrf: this.#csrf(id) }
+  }
+
+  /** Throws where the change does not carry the caller's token. */
+  checkToken(request: IncomingMessage, caller: Caller): void {
+    const given = Buffer.from(String(request.headers[CSRF_HEADER] ?? ''))
+    const wanted = Buffer.from(caller.csrf)
+    if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) {
+      throw new HttpError(403, 'the request carries no valid token', `Send the token of GET /api/session as ${CSRF_HEADER}.`)
+    }
+  }
+
+  /** The cookie of a new session, and its user. Throws 401 where name or password are wrong, 429 after too many tries. */
+  async logIn(address: string, name: string, password: string): Promise<{ user: User; cookie: string }> {
+    if (!this.#users) throw new HttpError(404, 'no users are declared: nobody has to log in')
+    const now = this.#clock.monotonicMs()
+    const failures = (this.#failures.get(address) ?? []).filter(atMs => now - atMs < FAILURE_WINDOW_MS)
+    const isBusy = this.#logInsNow >= LOG_INS_AT_ONCE_MAX || this.#failures.size >= ADDRESSES_MAX
+    if (failures.length >= FAILURES_MAX || isBusy) throw new HttpError(429, 'too many log-ins', 'Wait a minute.')
+    // Counted before it is known: tries side by side count as well.
+    this.#failures.set(address, [...failures, now])
+    this.#logInsNow += 1
+    const user = await this.#users.authenticate(name, password).finally(() => {
+      this.#logInsNow -= 1
+    })
+    if (!user) throw new HttpError(401, 'name or password are wrong')
+    this.#failures.delete(address)
+    this.#forgetIdle(now)
+    const id = randomBytes(32).toString('base64url')
+    this.#sessions.set(id, { user, usedAtMs: now })
+    return { user, cookie: this.#cookie(id) }
+  }
+
+  /** Ends the caller's session; gives the cookie that forgets it. */
+  logOut(request: IncomingMessage): string {
+    const id = cookieOf(request)
+    if (id !== undefined) this.#sessions.delete(id)
+    return `${this.#cookie('')}; Max-Age=0`
+  }
+
+  #forgetIdle(now: number): void {
+    for (const [id, { usedAtMs }] of this.#sessions) if (now - usedAtMs > IDLE_LIMIT_MS) this.#sessions.delete(id)
+    for (const [address, atMs] of this.#failures) {
+      if (atMs.every(each => now - each >= FAILURE_WINDOW_MS)) this.#failures.delete(address)
+    }
+    const [oldest] = this.#sessions.keys()
+    if (this.#sessions.size >= SESSIONS_MAX && oldest !== undefined) this.#sessions.delete(oldest)
+  }
+
+  #cookie(id: string): string {
+    return `${COOKIE}=${id}; Path=/; HttpOnly; SameSite=Strict${this.#isTls ? '; Secure' : ''}`
+  }
+
+  #csrf(id: string): string {
+    return createHmac('sha256', this.#secret).update(id).digest('base64url')
+  }
+}
+
+function cookieOf(request: IncomingMessage): string | undefined {
+  const cookies = (request.headers.cookie ?? '').split(';').map(each => each.trim())
+  return cookies.find(each => each.startsWith(`${COOKIE}=`))?.slice(COOKIE.length + 1)
+}

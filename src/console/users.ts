@@ -1,0 +1,88 @@
+import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { z } from 'zod'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
+
+/** What a user may do: look; or look and act. */
+export const ROLES = ['viewer', 'operator'] as const
+export type UserRole = (typeof ROLES)[number]
+
+/** Cost of a guess (RFC 7914): about 100 ms and 64 MiB on a small machine. */
+const SCRYPT = { N: 2 ** 16, r: 8, p: 1, maxmem: 128 * 2 ** 20 }
+const KEY_BYTES = 32
+const SALT_BYTES = 16
+export const PASSWORD_LENGTH_MIN = 10
+
+const userSchema = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/),
+  role: z.enum(ROLES),
+  salt: z.base64(),
+  key: z.base64(),
+})
+const fileSchema = z.strictObject({ version: z.literal(1), users: z.array(userSchema).max(1_000) })
+type StoredUser = z.output<typeof userSchema>
+
+export interface User {
+  readonly name: string
+  readonly role: UserRole
+}
+
+/** Those who may log in, from a file; read anew at each log-in, so that a user who is taken out is out. */
+export class Users {
+  readonly #path: string
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  /** Throws `config_unreadable` where the file cannot be read: said at the start, and not once somebody wants to log in. */
+  check(): void {
+    this.#read()
+  }
+
+  /** The user, or undefined where name or password are wrong; both take as long. */
+  async authenticate(name: string, password: string): Promise<User | undefined> {
+    const user = this.#read().find(each => each.name === name)
+    const salt = Buffer.from(user?.salt ?? '', 'base64')
+    const key = await derive(password, user ? salt : randomBytes(SALT_BYTES))
+    if (!user || !timingSafeEqual(key, Buffer.from(user.key, 'base64'))) return undefined
+    return { name: user.name, role: user.role }
+  }
+
+  /** Adds a user, or gives one another password and role. */
+  async put(name: string, role: UserRole, password: string): Promise<void> {
+    const salt = randomBytes(SALT_BYTES)
+    const key = await derive(password, salt)
+    const user = userSchema.parse({ name, role, salt: salt.toString('base64'), key: key.toString('base64') })
+    const others = this.#readOrNone().filter(each => each.name !== name)
+    const fresh = `${this.#path}.new`
+    writeFileSync(fresh, `${JSON.stringify({ version: 1, users: [...others, user] }, null, 2)}\n`, { mode: 0o600 })
+    renameSync(fresh, this.#path)
+  }
+
+  #readOrNone(): StoredUser[] {
+    try {
+      return this.#read()
+    } catch (error) {
+      if (error instanceof HeadraceError && (error.cause as NodeJS.ErrnoException).code === 'ENOENT') return []
+      throw error
+    }
+  }
+
+  #read(): StoredUser[] {
+    try {
+      return fileSchema.parse(JSON.parse(readFileSync(this.#path, 'utf8'))).users
+    } catch (cause) {
+      throw new HeadraceError('config_unreadable', `${this.#path} (users of the console) cannot be read: ${messageOf(cause)}`, {
+        advice: 'Make it with `headrace console add-user`.',
+        cause,
+      })
+    }
+  }
+}
+
+function derive(password: string, salt: Buffer): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    scrypt(password.normalize('NFKC'), salt, KEY_BYTES, SCRYPT, (error, key) => (error ? reject(error) : resolve(key)))
+  })
+}

@@ -1,0 +1,258 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { loadAssets } from '../../src/console/assets.ts'
+import { Console } from '../../src/console/console.ts'
+import type { ControlCalls } from '../../src/console/control-server.ts'
+import { consoleOptions } from '../../src/console/options.ts'
+import { Users } from '../../src/console/users.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
+import { HeadraceError } from '../../src/runtime/errors.ts'
+import { silentLogger } from '../../src/runtime/logger.ts'
+
+/** All that the page loads, compressed: phones on a plant's network load it as well. */
+const ASSETS_BYTES_MAX = 200_000
+
+let folder: string
+let ran: unknown[]
+let console: Console | undefined
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'headrace-console-'))
+  ran = []
+})
+afterEach(async () => {
+  await console?.stop()
+  console = undefined
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const core: ControlCalls = {
+  status: async () => ({ role: 'core', sources: [{ source: 'g/a', next: 7 }], alarms: [] }),
+  'batch.run': async args => {
+    ran.push(args)
+    if (args['job'] === 'none') throw new HeadraceError('not_found', 'there is no batch job "none"', { advice: 'Known: load.' })
+    return { outcome: 'done' }
+  },
+  async *tail(args) {
+    for (let seq = 0; seq < Number(args['last']); seq++) yield { seq }
+  },
+}
+
+async function start(options: object = {}): Promise<string> {
+  console = new Console({
+    options: consoleOptions.parse({ listen: '127.0.0.1:0', ...options }),
+    stateDir: folder,
+    sides: { core },
+    version: '1.2.3',
+    clock: systemClock,
+    logger: silentLogger,
+  })
+  return console.start()
+}
+
+interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: string
+}
+
+/** Node's own client: `fetch` would not send a Host or an Origin of the caller's. */
+function ask(url: string, options: { method?: string; headers?: Record<string, string>; body?: string } = {}): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const { body, ...rest } = options
+    const sent = request(url, rest, response => {
+      const parts: Buffer[] = []
+      response.on('data', part => parts.push(part))
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts).toString() }),
+      )
+    })
+    sent.once('error', reject)
+    sent.end(body)
+  })
+}
+
+async function tokenOf(url: string, headers: Record<string, string> = {}): Promise<string> {
+  return (JSON.parse((await ask(`${url}/api/session`, { headers })).body) as { csrf: string }).csrf
+}
+
+describe('looking', () => {
+  test('the API says what the control socket says, and so does /status', async () => {
+    const url = await start()
+    const status = { role: 'core', sources: [{ source: 'g/a', next: 7 }], alarms: [] }
+    expect(JSON.parse((await ask(`${url}/api/core/status`)).body)).toEqual(status)
+    expect(JSON.parse((await ask(`${url}/status`)).body)).toEqual(status)
+    expect((await ask(`${url}/health`)).status).toBe(200)
+  })
+
+  test('a stream is given as events', async () => {
+    const url = await start()
+    const { body, headers } = await ask(`${url}/api/core/tail?source=a&last=2`)
+    expect(headers['content-type']).toBe('text/event-stream')
+    expect(body).toBe('event: item\ndata: {"seq":0}\n\nevent: item\ndata: {"seq":1}\n\n')
+  })
+
+  test('OpenAPI names each route that this process answers, and none of the other', async () => {
+    const url = await start()
+    const api = JSON.parse((await ask(`${url}/api/openapi.json`)).body) as { openapi: string; paths: Record<string, object> }
+    expect(api.openapi).toBe('3.1.0')
+    expect(Object.keys(api.paths)).toContain('/api/core/batch/{job}/run')
+    expect(Object.keys(api.paths).filter(path => path.includes('/edge/'))).toEqual([])
+  })
+
+  test.each([
+    ['/api/nothing', 404],
+    ['/api/edge/status', 404],
+    ['/api/core/tail?last=2', 400],
+    ['/api/core/tail?source=a&last=many', 400],
+    ['/api/core/tail?source=a&colour=red', 400],
+    ['/assets/../console.ts', 404],
+    ['/assets/%2e%2e/console.ts', 404],
+  ])('%s is answered %i, in JSON and without a stack', async (path, status) => {
+    const answer = await ask(`${await start()}${path}`)
+    expect(answer.status).toBe(status)
+    expect(JSON.parse(answer.body)).toMatchObject({ error: { message: expect.any(String) } })
+    expect(answer.body).not.toMatch(/\bat .*:\d+:\d+/)
+  })
+
+  test('all that the page loads is small', () => {
+    const { files, index } = loadAssets()
+    const bytes = [...files.values(), index].reduce((sum, { gzip }) => sum + gzip.length, 0)
+    expect(bytes).toBeLessThan(ASSETS_BYTES_MAX)
+    expect([...files.keys()]).toContain('/assets/main.ts')
+    expect(gzipSync(files.get('/assets/main.ts')?.bytes ?? '').length).toBeGreaterThan(0)
+  })
+
+  test('the page may load from here alone', async () => {
+    const { headers } = await ask(`${await start()}/`)
+    expect(headers['content-security-policy']).toMatch(/default-src 'none'.*script-src 'self' 'sha256-.*frame-ancestors 'none'/)
+    expect(headers['content-security-policy']).not.toMatch(/unsafe|https?:/)
+    expect(headers['x-content-type-options']).toBe('nosniff')
+  })
+})
+
+describe('a browser that is made to ask for another site', () => {
+  test('under a name that is not ours is refused, and our own is not', async () => {
+    const url = await start({ hosts: ['core.plant.example'] })
+    const port = new URL(url).port
+    expect((await ask(`${url}/status`, { headers: { host: `evil.example:${port}` } })).status).toBe(421)
+    expect((await ask(`${url}/status`, { headers: { host: `core.plant.example:${port}` } })).status).toBe(200)
+    expect((await ask(`${url}/status`, { headers: { host: `localhost:${port}` } })).status).toBe(200)
+  })
+
+  test('changes nothing without the token, or from a foreign origin; what was tried is in the audit log', async () => {
+    const url = await start()
+    const post = (headers: Record<string, string>) => ask(`${url}/api/core/batch/load/run`, { method: 'POST', headers })
+    expect((await post({})).status).toBe(403)
+    expect((await post({ 'x-headrace-csrf': 'x'.repeat(43) })).status).toBe(403)
+    const token = { 'x-headrace-csrf': await tokenOf(url) }
+    expect((await post({ ...token, origin: 'http://evil.example' })).status).toBe(403)
+    expect(ran).toEqual([])
+    expect((await post({ ...token, origin: url })).status).toBe(200)
+    expect(ran).toEqual([{ job: 'load' }])
+    const audit = readFileSync(join(folder, 'console-audit.ndjson'), 'utf8')
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line))
+    expect(audit.map(({ user, what, status }) => [user, what, status])).toEqual([
+      ['local', 'POST /api/core/batch/load/run', 403],
+      ['local', 'POST /api/core/batch/load/run', 403],
+      ['local', 'POST /api/core/batch/load/run', 200],
+    ])
+  })
+
+  test('an error of the call keeps its code and its advice', async () => {
+    const url = await start()
+    const headers = { 'x-headrace-csrf': await tokenOf(url) }
+    const { status, body } = await ask(`${url}/api/core/batch/none/run`, { method: 'POST', headers })
+    expect(status).toBe(404)
+    expect(JSON.parse(body)).toEqual({
+      error: { code: 'not_found', message: 'there is no batch job "none"', advice: 'Known: load.' },
+    })
+  })
+
+  test('a body that is too large, or no JSON object, is refused', async () => {
+    const url = await start()
+    const headers = { 'x-headrace-csrf': await tokenOf(url), 'content-type': 'application/json' }
+    const post = (body: string, more = {}) =>
+      ask(`${url}/api/core/batch/load/run`, { method: 'POST', headers: { ...headers, ...more }, body })
+    expect((await post('[1]')).status).toBe(400)
+    expect((await post('{')).status).toBe(400)
+    expect((await post('{}', { 'content-type': 'text/plain' })).status).toBe(415)
+    expect((await post(JSON.stringify({ a: 'x'.repeat(20_000) }))).status).toBe(413)
+    expect(ran).toEqual([])
+  })
+})
+
+describe('with users', () => {
+  const PASSWORD = 'correct horse battery'
+  let users: string
+
+  async function startWithUsers(): Promise<string> {
+    users = join(folder, 'users.json')
+    await new Users(users).put('anna', 'operator', PASSWORD)
+    await new Users(users).put('bert', 'viewer', PASSWORD)
+    return start({ users })
+  }
+
+  async function logIn(url: string, name: string, password = PASSWORD): Promise<Answer> {
+    const headers = { 'content-type': 'application/json' }
+    return ask(`${url}/api/session`, { method: 'POST', headers, body: JSON.stringify({ name, password }) })
+  }
+
+  const cookieOf = ({ headers }: Answer) => String(headers['set-cookie']).split(';')[0] ?? ''
+
+  test('nothing is shown before a log-in but the page itself and the health', async () => {
+    const url = await startWithUsers()
+    expect((await ask(`${url}/`)).status).toBe(200)
+    expect((await ask(`${url}/health`)).status).toBe(200)
+    for (const path of ['/status', '/api/core/status', '/api/live', '/api/openapi.json', '/api/core/tail?source=a']) {
+      expect((await ask(`${url}${path}`)).status).toBe(401)
+    }
+  })
+
+  test('a viewer looks and an operator acts; a log-out ends it', async () => {
+    const url = await startWithUsers()
+    const run = async (cookie: string) =>
+      (
+        await ask(`${url}/api/core/batch/load/run`, {
+          method: 'POST',
+          headers: { cookie, 'x-headrace-csrf': await tokenOf(url, { cookie }) },
+        })
+      ).status
+    const bert = await logIn(url, 'bert')
+    expect(String(bert.headers['set-cookie'])).toMatch(/HttpOnly; SameSite=Strict/)
+    expect((await ask(`${url}/api/core/status`, { headers: { cookie: cookieOf(bert) } })).status).toBe(200)
+    expect(await run(cookieOf(bert))).toBe(403)
+    const cookie = cookieOf(await logIn(url, 'anna'))
+    expect(await run(cookie)).toBe(200)
+    await ask(`${url}/api/session`, { method: 'DELETE', headers: { cookie, 'x-headrace-csrf': await tokenOf(url, { cookie }) } })
+    expect((await ask(`${url}/api/core/status`, { headers: { cookie } })).status).toBe(401)
+  })
+
+  test('guesses are refused, and after a few of them so is everything from that address', async () => {
+    const url = await startWithUsers()
+    for (const name of ['anna', 'nobody', 'anna', 'anna', 'anna']) expect((await logIn(url, name, 'wrong')).status).toBe(401)
+    expect((await logIn(url, 'anna')).status).toBe(429)
+  })
+
+  test('the file shows no password, and only its owner reads it', async () => {
+    await startWithUsers()
+    expect(readFileSync(users, 'utf8')).not.toContain(PASSWORD)
+    expect(statSync(users).mode & 0o077).toBe(0)
+  })
+
+  test('a file that is damaged is said at the start', () => {
+    writeFileSync(join(folder, 'u.json'), '{')
+    return expect(start({ users: join(folder, 'u.json') })).rejects.toMatchObject({ code: 'config_unreadable' })
+  })
+})
+
+test('off this machine it wants TLS and users', () => {
+  expect(consoleOptions.safeParse({ listen: '0.0.0.0:8080' }).error?.issues[0]?.message).toMatch(/needs `tls` and `users`/)
+  expect(consoleOptions.safeParse({ listen: '0.0.0.0:8080', tls: { cert: 'c', key: 'k' }, users: 'u' }).success).toBe(true)
+  for (const listen of ['127.0.0.1:1', 'localhost:1', '[::1]:1']) expect(consoleOptions.safeParse({ listen }).success).toBe(true)
+})
