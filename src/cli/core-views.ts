@@ -19,7 +19,7 @@ export class RecentAlerts {
     return this.#alerts.toReversed().map(({ key, analyser, source, state, timeMs, message, values }) => ({
       key,
       analyser,
-      source: sourceKey(source),
+      source: source && sourceKey(source),
       state,
       time: new Date(timeMs).toISOString(),
       message,

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Connection, Delivery, Receiver, Sender, Session } from 'rhea'
-import { acceptSocket, createContainer, markDisconnected, mendSession } from '../../src/amqp/rhea-internals.ts'
+import { acceptSocket, createContainer, markDisconnected, mendSession, Unfinished } from '../../src/amqp/rhea-internals.ts'
 import type { SeededRandom } from '../support/random.ts'
 
 const require = createRequire(import.meta.url)

@@ -6,8 +6,9 @@ import type { PageMaker } from './page.ts'
 interface Alert {
   readonly key: string
   readonly analyser: string
-  readonly source: string
-  readonly state: 'raised' | 'cleared'
+  /** Null where it is about all sources together. */
+  readonly source: string | null
+  readonly state: 'raised' | 'cleared' | 'noted'
   readonly time: string
   readonly message: string
 }
@@ -29,9 +30,9 @@ export const analysersPage: PageMaker = ({ model }) => {
         'tr',
         {},
         h('td', {}, time.replace('T', ' ').slice(0, 19)),
-        h('td', {}, h('span', { class: `state ${state === 'raised' ? 'bad' : 'good'}` }, state)),
+        h('td', {}, h('span', { class: `state ${{ raised: 'bad', noted: 'warn', cleared: 'good' }[state]}` }, state)),
         h('td', {}, analyser),
-        h('td', {}, source),
+        h('td', {}, source ?? 'all together'),
         h('td', { class: 'wrap' }, message),
       ),
     )

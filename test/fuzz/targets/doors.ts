@@ -3,9 +3,12 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
+import { Console } from '../../../src/console/console.ts'
 import { control } from '../../../src/console/control-client.ts'
+
 import { ControlServer } from '../../../src/console/control-server.ts'
-import { HttpStatus } from '../../../src/console/http-status.ts'
+import { consoleOptions } from '../../../src/console/options.ts'
+import { systemClock } from '../../../src/runtime/clock.ts'
 import { silentLogger } from '../../../src/runtime/logger.ts'
 import { anyBytes, cuts, inPieces, mutated } from '../harness/bytes.ts'
 import { target } from '../harness/target.ts'
@@ -24,7 +27,10 @@ const CALLS = [
   '[[[[[[\n',
 ].map(text => Buffer.from(text))
 const REQUESTS = [
-  'GET /status HTTP/1.1\r\nhost: a\r\n\r\n',
+  'GET /status HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n',
+  'POST /api/session HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}',
+  'GET /api/live HTTP/1.1\r\nhost: 127.0.0.1\r\ncookie: headrace=a; headrace=b\r\n\r\n',
+  'GET /assets/%2e%2e%2fconsole.ts HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n',
   'GET /health HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nabcd',
   'POST /status HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nffffffff\r\n',
   'GET http://[::1 HTTP/1.1\r\nhost: a\r\n\r\n',
@@ -44,7 +50,7 @@ function say(to: { path: string } | { port: number; host: string }, pieces: read
 }
 
 let server: ControlServer | undefined
-let http: HttpStatus | undefined
+let http: Console | undefined
 let port = 0
 let said = 0
 
@@ -76,7 +82,14 @@ export const targets = [
     input: fc.record({ bytes: fc.oneof({ weight: 4, arbitrary: mutated(REQUESTS) }, anyBytes(300)), lengths: cuts }),
     runs: 400,
     async open() {
-      http = new HttpStatus('127.0.0.1:0', async () => ({ alarms: [] }))
+      http = new Console({
+        options: consoleOptions.parse({ listen: '127.0.0.1:0' }),
+        stateDir: folder,
+        sides: { core: { status: async () => ({ sources: [], alarms: [] }) } },
+        version: '0',
+        clock: systemClock,
+        logger: silentLogger,
+      })
       port = Number(new URL(await http.start()).port)
     },
     close: async () => http?.stop(),
