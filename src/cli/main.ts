@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import { batchCommand } from './commands/batch.ts'
 import { coreCommand } from './commands/core.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { edgeCommand } from './commands/edge.ts'
 import { sourceCommand } from './commands/source.ts'
 import { statusCommand } from './commands/status.ts'
@@ -32,6 +33,7 @@ for (const command of [
   sourceCommand,
   batchCommand,
   tailCommand,
+  doctorCommand,
 ]) {
   program.addCommand(command().exitOverride())
 }
