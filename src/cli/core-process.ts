@@ -7,6 +7,7 @@ import type { CoreConfig } from '../config/core.ts'
 import type { LoadedPipeline } from '../config/load.ts'
 import { ControlServer } from '../console/control-server.ts'
 import { HttpStatus } from '../console/http-status.ts'
+import { coreMetrics } from '../console/metrics.ts'
 import { identityRule } from '../ingress/identity.ts'
 import { Ingress } from '../ingress/ingress.ts'
 import type { Claim, Log } from '../log/log.ts'
@@ -26,6 +27,7 @@ import { createAnalysers, createScheduler } from './readers.ts'
 import { controlPath } from './state-paths.ts'
 import { readTlsMaterial } from './tls-material.ts'
 import { VERSION } from './version.ts'
+import { whereInLog } from './where-in-log.ts'
 
 export interface CoreEvents {
   readonly onRun?: (job: string, result: RunResult) => void
@@ -167,6 +169,8 @@ export class CoreProcess {
     const { scheduler, ledger, log, ingress } = this.#parts
     return {
       status: async () => this.status(),
+      metrics: async () => coreMetrics(await this.status()),
+      where: async (args: Readonly<Record<string, unknown>>) => whereInLog(this.#parts, args),
       tail: (args: Readonly<Record<string, unknown>>, signal: AbortSignal) =>
         this.#tail(String(args['source']), Number(args['last'] ?? 0), signal),
       'gateway.forget': async (args: Readonly<Record<string, unknown>>) => ingress?.forget(String(args['gateway'])),

@@ -8,6 +8,8 @@ import type { EdgeConfig } from '../config/edge.ts'
 import { kindOf, type LoadedPipeline } from '../config/load.ts'
 import type { SourceConfig } from '../config/pipeline.ts'
 import { ControlServer } from '../console/control-server.ts'
+import { FlowWatch } from '../console/flow-watch.ts'
+import { edgeMetrics } from '../console/metrics.ts'
 import { Link } from '../link/link.ts'
 import { uplinkUrls } from '../link/options.ts'
 import { Alarms } from '../runtime/alarms.ts'
@@ -54,6 +56,7 @@ export class EdgeProcess {
   readonly #link: Link
   readonly #control: ControlServer
   readonly #alarms: Alarms
+  readonly #flow: FlowWatch
 
   private constructor(parts: {
     config: EdgeConfig
@@ -68,6 +71,13 @@ export class EdgeProcess {
     this.#runners = parts.runners
     this.#link = parts.link
     this.#alarms = parts.alarms
+    this.#flow = new FlowWatch(systemClock, parts.alarms, () =>
+      parts.buffer.outlets().map(outlet => ({
+        source: outlet.source,
+        settled: outlet.settled,
+        buffered: outlet.buffered().records,
+      })),
+    )
     this.#control = new ControlServer(controlPath(parts.config.state, 'edge'), this.#calls(), parts.log)
   }
 
@@ -110,6 +120,7 @@ export class EdgeProcess {
       throw error
     }
     link.start()
+    edge.#flow.start()
     await Promise.all([...edge.#runners.values()].map(({ runner }) => runner.start()))
     return edge
   }
@@ -123,6 +134,7 @@ export class EdgeProcess {
   /** Stops reading, commits, settles what can be settled within a few seconds, closes. */
   async stop(): Promise<void> {
     await this.stopReading()
+    this.#flow.stop()
     await this.#link.stop()
     await this.#buffer.close()
     await this.#control.stop()
@@ -171,6 +183,7 @@ export class EdgeProcess {
   #calls() {
     return {
       status: async () => this.status(),
+      metrics: async () => edgeMetrics(this.status()),
       'source.list': async () => this.status().sources,
       'source.resume': async (args: Readonly<Record<string, unknown>>) => this.#link.resume(String(args['source'])),
     }

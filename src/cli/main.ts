@@ -7,8 +7,10 @@ import { edgeCommand } from './commands/edge.ts'
 import { sourceCommand } from './commands/source.ts'
 import { statusCommand } from './commands/status.ts'
 import { tailCommand } from './commands/tail.ts'
+import { topCommand } from './commands/top.ts'
 import { upCommand } from './commands/up.ts'
 import { validateCommand } from './commands/validate.ts'
+import { whereCommand } from './commands/where.ts'
 import { EXIT, report } from './output.ts'
 import { VERSION } from './version.ts'
 
@@ -34,6 +36,8 @@ for (const command of [
   batchCommand,
   tailCommand,
   doctorCommand,
+  whereCommand,
+  topCommand,
 ]) {
   program.addCommand(command().exitOverride())
 }

@@ -5,6 +5,7 @@ import { say } from '../harness/say.ts'
 import { target } from '../harness/target.ts'
 
 const HONEST_EVERY = 25
+const NOTHING = { version: '1', gateways: [], sources: [], jobs: [], analysers: [], alarms: [] }
 
 const REQUESTS = [
   'GET /status HTTP/1.1\r\nhost: a\r\n\r\n',
@@ -24,7 +25,7 @@ export const targets = [
     input: fc.record({ bytes: fc.oneof({ weight: 4, arbitrary: mutated(REQUESTS) }, anyBytes(300)), lengths: cuts }),
     runs: 400,
     async open() {
-      http = new HttpStatus('127.0.0.1:0', async () => ({ alarms: [] }))
+      http = new HttpStatus('127.0.0.1:0', async () => NOTHING)
       port = Number(new URL(await http.start()).port)
     },
     close: async () => http?.stop(),
