@@ -11,7 +11,7 @@ export const MESSAGE_BYTES_MAX = 4 * 2 ** 20
 /** What one peer may have begun and not ended, over all its links. */
 export const UNFINISHED_PER_PEER_MAX = 8 * 2 ** 20
 /** What all peers of a listener together may have begun and not ended. */
-export const UNFINISHED_MAX = 64 * 2 ** 20
+export const UNFINISHED_MAX = 32 * 2 ** 20
 /** What a peer may leave unread of what it is told. */
 export const UNREAD_BYTES_MAX = 16 * 2 ** 20
 /** Deliveries that a peer may settle with one disposition: a session has no more (rhea: 2,048). */

@@ -6,6 +6,7 @@ import type { CoreConfig } from '../config/core.ts'
 import type { LoadedPipeline } from '../config/load.ts'
 import { Console } from '../console/console.ts'
 import { type ControlCalls, ControlServer } from '../console/control-server.ts'
+import { coreMetrics } from '../console/metrics.ts'
 import type { Ingress } from '../ingress/ingress.ts'
 import type { Claim, Log } from '../log/log.ts'
 import { openLog } from '../log/open.ts'
@@ -27,6 +28,7 @@ import { createIngress } from './create-ingress.ts'
 import { createAnalysers, createRetention, createScheduler } from './readers.ts'
 import { controlPath } from './state-paths.ts'
 import { VERSION } from './version.ts'
+import { whereInLog } from './where-in-log.ts'
 
 export interface CoreEvents {
   readonly onRun?: (job: string, result: RunResult) => void
@@ -200,6 +202,8 @@ export class CoreProcess {
     const { scheduler, ledger, log, ingress, alerts } = this.#parts
     return {
       status: async () => this.status(),
+      metrics: async () => coreMetrics(await this.status()),
+      where: async (args: Readonly<Record<string, unknown>>) => whereInLog(this.#parts, args),
       tail: (args: Readonly<Record<string, unknown>>, signal: AbortSignal) =>
         this.#tail(String(args['source']), Number(args['last'] ?? 0), signal),
       'gateway.forget': async (args: Readonly<Record<string, unknown>>) => ingress?.forget(String(args['gateway'])),

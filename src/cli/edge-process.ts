@@ -9,6 +9,8 @@ import { kindOf, type LoadedPipeline } from '../config/load.ts'
 import type { SourceConfig } from '../config/pipeline.ts'
 import { Console } from '../console/console.ts'
 import { type ControlCalls, ControlServer } from '../console/control-server.ts'
+import { FlowWatch } from '../console/flow-watch.ts'
+import { edgeMetrics } from '../console/metrics.ts'
 import { Link } from '../link/link.ts'
 import { uplinkUrls } from '../link/options.ts'
 import { Alarms } from '../runtime/alarms.ts'
@@ -69,6 +71,7 @@ export class EdgeProcess {
   /** Where the console is served; undefined where it is not. */
   consoleUrl: string | undefined
   readonly #alarms: Alarms
+  readonly #flow: FlowWatch
 
   private constructor(parts: {
     config: EdgeConfig
@@ -83,6 +86,13 @@ export class EdgeProcess {
     this.#runners = parts.runners
     this.#link = parts.link
     this.#alarms = parts.alarms
+    this.#flow = new FlowWatch(systemClock, parts.alarms, () =>
+      parts.buffer.outlets().map(outlet => ({
+        source: outlet.source,
+        settled: outlet.settled,
+        buffered: outlet.buffered().records,
+      })),
+    )
     this.#calls = this.#makeCalls()
     this.#control = new ControlServer(controlPath(parts.config.state, 'edge'), this.#calls, parts.log)
     const { console: options, state } = parts.config
@@ -141,6 +151,7 @@ export class EdgeProcess {
       throw error
     }
     link.start()
+    edge.#flow.start()
     await Promise.all([...edge.#runners.values()].map(({ runner }) => runner.start()))
     return edge
   }
@@ -154,6 +165,7 @@ export class EdgeProcess {
   /** Stops reading, commits, settles what can be settled within a few seconds, closes. */
   async stop(): Promise<void> {
     await this.stopReading()
+    this.#flow.stop()
     await this.#link.stop()
     await this.#buffer.close()
     await this.#console?.stop()
@@ -210,6 +222,7 @@ export class EdgeProcess {
   #makeCalls() {
     return {
       status: async () => this.status(),
+      metrics: async () => edgeMetrics(this.status()),
       'source.list': async () => this.status().sources,
       'source.resume': async (args: Readonly<Record<string, unknown>>) => this.#link.resume(String(args['source'])),
     }

@@ -3,12 +3,15 @@ import { Command, CommanderError } from 'commander'
 import { batchCommand } from './commands/batch.ts'
 import { consoleCommand } from './commands/console.ts'
 import { coreCommand } from './commands/core.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { edgeCommand } from './commands/edge.ts'
 import { sourceCommand } from './commands/source.ts'
 import { statusCommand } from './commands/status.ts'
 import { tailCommand } from './commands/tail.ts'
+import { topCommand } from './commands/top.ts'
 import { upCommand } from './commands/up.ts'
 import { validateCommand } from './commands/validate.ts'
+import { whereCommand } from './commands/where.ts'
 import { EXIT, report } from './output.ts'
 import { VERSION } from './version.ts'
 
@@ -34,6 +37,9 @@ for (const command of [
   batchCommand,
   tailCommand,
   consoleCommand,
+  doctorCommand,
+  whereCommand,
+  topCommand,
 ]) {
   program.addCommand(command().exitOverride())
 }

@@ -20,6 +20,7 @@ import { RequestGuard, securityHeaders } from './guard.ts'
 import { History } from './history.ts'
 import { errorAnswer, HttpError } from './http-error.ts'
 import { LiveFeed, type Sides } from './live-feed.ts'
+import { METRICS_TYPE } from './metrics.ts'
 import { type ConsoleOptions, hostOf } from './options.ts'
 import { openApi, type Side } from './routes.ts'
 import { type Caller, Sessions } from './sessions.ts'
@@ -106,7 +107,7 @@ export class Console {
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     for (const [name, value] of Object.entries(this.#headers)) response.setHeader(name, value)
     try {
-      this.#guard.check(request)
+      if (this.#deps.options.shows === 'all') this.#guard.check(request)
       await this.#answer(request, response)
     } catch (error) {
       const { status, body } = errorAnswer(error)
@@ -120,9 +121,11 @@ export class Console {
     if (!url) throw new HttpError(400, 'the address cannot be read')
     const path = url.pathname
     const isRead = request.method === 'GET' || request.method === 'HEAD'
+    if (isRead && path === '/health') return this.#health(response)
+    if (isRead && path === '/metrics') return this.#metrics(request, response)
+    if (this.#deps.options.shows === 'health') throw new HttpError(404, 'here are /health and /metrics alone')
     const file = path === '/' ? this.#assets.index : this.#assets.files.get(path)
     if (isRead && file) return sendAsset(request, response, file)
-    if (isRead && path === '/health') return this.#health(response)
     if (path === '/api/session') return this.#session(request, response)
     const caller = this.#sessions.caller(request)
     if (!caller) throw new HttpError(401, 'log in first')
@@ -182,6 +185,14 @@ export class Console {
     const sides = Object.values(await this.#statuses()) as { alarms?: readonly unknown[] }[]
     const alarms = sides.flatMap(status => status.alarms ?? [])
     sendJson(response, alarms.length === 0 ? 200 : 503, { alarms })
+  }
+
+  /** For Prometheus, which keeps no session: a name and a password with each request, where users are declared. */
+  async #metrics(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    await this.#sessions.basic(request)
+    const signal = AbortSignal.timeout(REQUEST_LIMIT_MS)
+    const asked = Object.values(this.#deps.sides).map(calls => calls['metrics']?.({}, signal))
+    response.writeHead(200, { 'content-type': METRICS_TYPE }).end((await Promise.all(asked)).join(''))
   }
 
   #stream(request: IncomingMessage, response: ServerResponse, begin: (stream: EventStream) => () => void): void {

@@ -18,6 +18,10 @@ export const consoleOptions = z
       .string()
       .regex(/^[^\s]+:\d{1,5}$/, 'is not an address: write host:port')
       .describe('Where the web console, its API, status and health are served. Off this machine only with `tls` and `users`.'),
+    shows: z
+      .enum(['all', 'health'])
+      .default('all')
+      .describe('`health`: nothing but /health and /metrics, for probes and Prometheus; that may be reached from anywhere.'),
     tls: z
       .strictObject({
         cert: z.string().min(1).describe('Certificate file, PEM.'),
@@ -37,8 +41,8 @@ export const consoleOptions = z
       .default([])
       .describe('Further names under which browsers reach it; others are refused (DNS rebinding).'),
   })
-  .superRefine(({ listen, tls, users }, context) => {
-    if (isLoopback(hostOf(listen)) || (tls && users !== undefined)) return
+  .superRefine(({ listen, shows, tls, users }, context) => {
+    if (!listen.includes(':') || isLoopback(hostOf(listen)) || shows === 'health' || (tls && users !== undefined)) return
     const message = `${listen} can be reached from other machines: that needs \`tls\` and \`users\``
     context.addIssue({ code: 'custom', path: ['listen'], message })
   })

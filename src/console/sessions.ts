@@ -73,6 +73,25 @@ export class Sessions {
   /** The cookie of a new session, and its user. Throws 401 where name or password are wrong, 429 after too many tries. */
   async logIn(address: string, name: string, password: string): Promise<{ user: User; cookie: string }> {
     if (!this.#users) throw new HttpError(404, 'no users are declared: nobody has to log in')
+    const user = await this.#authenticate(address, name, password)
+    this.#forgetIdle(this.#clock.monotonicMs())
+    const id = randomBytes(32).toString('base64url')
+    this.#sessions.set(id, { user, usedAtMs: this.#clock.monotonicMs() })
+    return { user, cookie: this.#cookie(id) }
+  }
+
+  /** For programs that cannot keep a cookie: HTTP Basic (RFC 7617) for one request. Throws 401 where it is missing or wrong. */
+  async basic(request: IncomingMessage): Promise<void> {
+    if (!this.#users) return
+    const [scheme, encoded = ''] = (request.headers.authorization ?? '').split(' ')
+    const text = Buffer.from(encoded, 'base64').toString('utf8')
+    const at = text.indexOf(':')
+    if (scheme?.toLowerCase() !== 'basic' || at < 0) throw new HttpError(401, 'give a name and a password (HTTP Basic)')
+    await this.#authenticate(request.socket.remoteAddress ?? '', text.slice(0, at), text.slice(at + 1))
+  }
+
+  async #authenticate(address: string, name: string, password: string): Promise<User> {
+    if (!this.#users) return LOCAL
     const now = this.#clock.monotonicMs()
     const failures = (this.#failures.get(address) ?? []).filter(atMs => now - atMs < FAILURE_WINDOW_MS)
     const isBusy = this.#logInsNow >= LOG_INS_AT_ONCE_MAX || this.#failures.size >= ADDRESSES_MAX
@@ -85,10 +104,7 @@ export class Sessions {
     })
     if (!user) throw new HttpError(401, 'name or password are wrong')
     this.#failures.delete(address)
-    this.#forgetIdle(now)
-    const id = randomBytes(32).toString('base64url')
-    this.#sessions.set(id, { user, usedAtMs: now })
-    return { user, cookie: this.#cookie(id) }
+    return user
   }
 
   /** Ends the caller's session; gives the cookie that forgets it. */

@@ -63,7 +63,7 @@ const WRONG_TEXT: readonly Wrong[] = [
     what: 'a source that holds itself',
     text: 'pipeline: plant\nsources: &all { b: *all }\n',
     said: [
-      `p.yaml:2:17: unknown key "b" in b; known here: ${KINDS}, frame, decode, time, buffer`,
+      `p.yaml:2:17: unknown key "b" in b; known here: ${KINDS}, frame, decode, time, fields, steps, buffer`,
       `p.yaml:2:20: b needs to say what it reads: one of ${KINDS}`,
     ],
   },
@@ -89,13 +89,15 @@ const WRONG_KEYS: readonly Wrong[] = [
   {
     what: 'a key that resembles none',
     text: 'pipeline: plant\nconstructor: 1\n',
-    said: ['p.yaml:2:1: unknown key "constructor"; known here: pipeline, topic, durability, sources, batch, analysers'],
+    said: [
+      'p.yaml:2:1: unknown key "constructor"; known here: pipeline, topic, durability, sources, batch, retention, analysers',
+    ],
   },
   {
     what: 'a kind that resembles none',
     text: source('opcua: { url: broker }'),
     said: [
-      `p.yaml:4:5: unknown key "opcua" in pump-1; known here: ${KINDS}, frame, decode, time, buffer`,
+      `p.yaml:4:5: unknown key "opcua" in pump-1; known here: ${KINDS}, frame, decode, time, fields, steps, buffer`,
       `p.yaml:4:5: pump-1 needs to say what it reads: one of ${KINDS}`,
     ],
   },

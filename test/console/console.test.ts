@@ -31,6 +31,7 @@ afterEach(async () => {
 
 const core: ControlCalls = {
   status: async () => ({ role: 'core', sources: [{ source: 'g/a', next: 7 }], alarms: [] }),
+  metrics: async () => 'headrace_up 1\n',
   'batch.run': async args => {
     ran.push(args)
     if (args['job'] === 'none') throw new HeadraceError('not_found', 'there is no batch job "none"', { advice: 'Known: load.' })
@@ -239,6 +240,15 @@ describe('with users', () => {
     expect((await logIn(url, 'anna')).status).toBe(429)
   })
 
+  test('figures are given to whoever has a name and a password, without a session', async () => {
+    const url = await startWithUsers()
+    const metrics = (text: string) =>
+      ask(`${url}/metrics`, { headers: { authorization: `Basic ${Buffer.from(text).toString('base64')}` } })
+    expect((await ask(`${url}/metrics`)).status).toBe(401)
+    expect((await metrics('bert:wrong')).status).toBe(401)
+    expect(await metrics(`bert:${PASSWORD}`)).toMatchObject({ status: 200, body: 'headrace_up 1\n' })
+  })
+
   test('the file shows no password, and only its owner reads it', async () => {
     await startWithUsers()
     expect(readFileSync(users, 'utf8')).not.toContain(PASSWORD)
@@ -249,6 +259,15 @@ describe('with users', () => {
     writeFileSync(join(folder, 'u.json'), '{')
     return expect(start({ users: join(folder, 'u.json') })).rejects.toMatchObject({ code: 'config_unreadable' })
   })
+})
+
+test('for probes it shows health and figures alone, by whatever name it is asked', async () => {
+  const url = await start({ shows: 'health' })
+  const named = { headers: { host: '10.1.2.3:8080' } }
+  expect((await ask(`${url}/health`, named)).status).toBe(200)
+  expect((await ask(`${url}/metrics`, named)).status).toBe(200)
+  for (const path of ['/', '/status', '/api/core/status', '/api/session'])
+    expect((await ask(`${url}${path}`, named)).status).toBe(404)
 })
 
 test('off this machine it wants TLS and users', () => {

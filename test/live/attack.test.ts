@@ -24,8 +24,8 @@ const RECORDS = 5_000
 const HOSTILE_PEERS = 200
 /** Peers that are let run before the records have to be there, at least. */
 const ATTACKS_MIN = 1_000
-/** What the core may gain over what it has with a gateway and without attackers, MiB: its bound for what is not ended is 64, the rest is garbage. */
-const GAIN_MIB_MAX = 300
+/** What the core may gain over what it has with a gateway and without attackers, MiB: its bound for what is not ended is 32, the rest is garbage that waits. */
+const GAIN_MIB_MAX = 400
 
 const LINKED = [AMQP_HEADER, open(), begin(), attach({ handle: 0, name: 'a' })]
 /** What a peer says before it falls silent: each keeps as much as it can for as long as it is let. */

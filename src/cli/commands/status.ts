@@ -16,9 +16,14 @@ export function statusCommand(): Command {
     .option('--config <file>', 'edge.yaml or core.yaml')
     .option('--state <directory>', 'the state directory; ./.headrace unless set')
     .option('--json', 'for programs')
+    .option('--metrics', 'for Prometheus, as text: for the textfile collector of a node exporter')
     .addHelpText('after', '\nExamples:\n  headrace status\n  headrace status --config /etc/headrace/edge.yaml --json')
-    .action(async (options: WhereOptions & { json?: true }) => {
+    .action(async (options: WhereOptions & { json?: true; metrics?: true }) => {
       const state = stateOf(options)
+      if (options.metrics) {
+        for (const role of ['edge', 'core'] as const) process.stdout.write((await ask<string>(state, role, 'metrics')) ?? '')
+        return
+      }
       const edge = await ask<EdgeStatus>(state, 'edge')
       const core = await ask<CoreStatus>(state, 'core')
       if (options.json) printJson(jsonOf(edge, core))
@@ -32,11 +37,12 @@ function jsonOf(edge: EdgeStatus | undefined, core: CoreStatus | undefined): unk
   return edge ?? core ?? { running: false }
 }
 
-async function ask<Status>(state: string, role: Role): Promise<Status | undefined> {
+/** What the process of a role answers; undefined where none runs. */
+export async function ask<Answer>(state: string, role: Role, call = 'status', args: object = {}): Promise<Answer | undefined> {
   const path = controlPath(state, role)
   if (!existsSync(path)) return undefined
   try {
-    return await control<Status>(path, 'status')
+    return await control<Answer>(path, call, args)
   } catch (error) {
     // Its socket outlived it.
     if (error instanceof HeadraceError && error.code === 'not_running') return undefined

@@ -1,6 +1,9 @@
 import kafkajs from 'kafkajs'
+import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
-import type { KafkaCluster } from './cluster.ts'
+import { silentLogger } from '../../runtime/logger.ts'
+import type { KafkaOptions } from '../options.ts'
+import { KafkaCluster } from './cluster.ts'
 
 const LONG_MAX = '9223372036854775807'
 
@@ -53,6 +56,11 @@ export async function ensureTopic(cluster: KafkaCluster, plan: TopicPlan): Promi
   await cluster.refresh([plan.topic])
 }
 
+/** The settings of a topic that are not what they have to be, with what they have to be and why. */
+export function wrongSettings(values: ReadonlyMap<string, string>): readonly (typeof NEEDED)[number][] {
+  return NEEDED.filter(({ name, value }) => values.has(name) && values.get(name) !== value)
+}
+
 async function checkTopic(cluster: KafkaCluster, topic: string): Promise<void> {
   const admin = await cluster.admin()
   let entries: readonly { configName: string; configValue: string }[]
@@ -66,7 +74,7 @@ async function checkTopic(cluster: KafkaCluster, topic: string): Promise<void> {
     throw new HeadraceError('log_unavailable', `the settings of topic ${topic} could not be read: ${messageOf(cause)}`, { cause })
   }
   const values = new Map(entries.map(({ configName, configValue }) => [configName, configValue]))
-  const wrong = NEEDED.filter(({ name, value }) => values.has(name) && values.get(name) !== value)
+  const wrong = wrongSettings(values)
   if (wrong.length === 0) return
   const said = wrong.map(({ name, value, why }) => `${name}=${values.get(name)}, needed is ${value} (${why})`).join('; ')
   throw new HeadraceError('topic_refused', `topic ${topic} is set so that nothing can be promised: ${said}`, {
@@ -85,5 +93,16 @@ export async function addPartitions(cluster: KafkaCluster, topic: string, count:
     throw new HeadraceError('log_unavailable', `partitions could not be added to ${topic}: ${messageOf(cause)}`, { cause })
   } finally {
     await cluster.refresh([topic])
+  }
+}
+
+/** Deletes a topic that was made for a trial; one that is not there is nothing to be said of. */
+export async function deleteTopic(options: KafkaOptions, topic: string, clock: Clock): Promise<void> {
+  const cluster = new KafkaCluster(options, clock, silentLogger)
+  try {
+    const found = await cluster.describe([topic])
+    if (found.topics[0]?.error === 0) await (await cluster.admin()).deleteTopics({ topics: [topic] })
+  } finally {
+    await cluster.close()
   }
 }

@@ -1,0 +1,185 @@
+/*
+  Prometheus text format 0.0.4:
+    # HELP name text LF  # TYPE name kind LF  (name labels? SP value LF)*
+    labels = "{" name="value" ("," name="value")* "}"      a value escapes \, " and line feeds
+*/
+
+/** The content type of what {@link edgeMetrics} and {@link coreMetrics} give. */
+export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+
+type Labels = Readonly<Record<string, string | number>>
+type Sample = readonly [labels: Labels, value: number | null | undefined]
+
+export interface EdgeFigures {
+  readonly version: string
+  readonly gateway: string
+  readonly link: { readonly state: string }
+  readonly disk: { readonly quota_bytes: number; readonly used_bytes: number; readonly written_bytes: number }
+  readonly sources: readonly {
+    readonly source: string
+    readonly state: string
+    readonly read: number
+    readonly decode_errors: number
+    readonly dropped: number
+    readonly next: number
+    readonly settled: number
+    readonly buffered: { readonly records: number; readonly bytes: number; readonly oldest: string | null }
+  }[]
+  readonly alarms: readonly unknown[]
+}
+
+export interface CoreFigures {
+  readonly version: string
+  readonly gateways: readonly unknown[]
+  readonly sources: readonly {
+    readonly source: string
+    readonly topic: string
+    readonly partition: number
+    readonly first: number | null
+    readonly next: number | null
+  }[]
+  readonly jobs: readonly { readonly job: string; readonly lag: number | null }[]
+  readonly analysers: readonly { readonly analyser: string; readonly lag: number | null }[]
+  readonly alarms: readonly unknown[]
+}
+
+/** What a gateway's status says, as Prometheus reads it. */
+export function edgeMetrics(status: EdgeFigures): string {
+  const of = (value: (source: EdgeFigures['sources'][number]) => number | null): Sample[] =>
+    status.sources.map(source => [{ source: source.source }, value(source)])
+  return [
+    ...common('edge', status),
+    family('headrace_link_up', 'gauge', 'Whether the gateway has a session with a core.', [
+      [{ gateway: status.gateway }, status.link.state === 'sending' ? 1 : 0],
+    ]),
+    family(
+      'headrace_source_records_read_total',
+      'counter',
+      'Records read since the start.',
+      of(each => each.read),
+    ),
+    family(
+      'headrace_source_decode_errors_total',
+      'counter',
+      'Records that could not be decoded, and stay as they came.',
+      of(each => each.decode_errors),
+    ),
+    family(
+      'headrace_source_records_dropped_total',
+      'counter',
+      'Records that gave way in a full buffer; each is declared as a gap.',
+      of(each => each.dropped),
+    ),
+    family(
+      'headrace_source_next_sequence',
+      'gauge',
+      'The number that the next record to be cut gets.',
+      of(each => each.next),
+    ),
+    family(
+      'headrace_source_settled_sequence',
+      'gauge',
+      'The first number that the log does not have.',
+      of(each => each.settled),
+    ),
+    family(
+      'headrace_source_buffered_records',
+      'gauge',
+      'Records that the log does not have.',
+      of(each => each.buffered.records),
+    ),
+    family(
+      'headrace_source_buffered_bytes',
+      'gauge',
+      'Bytes that they take.',
+      of(each => each.buffered.bytes),
+    ),
+    family(
+      'headrace_source_oldest_buffered_timestamp_seconds',
+      'gauge',
+      'When the oldest of them was read.',
+      of(each => secondsOf(each.buffered.oldest)),
+    ),
+    family(
+      'headrace_source_frozen',
+      'gauge',
+      'Whether the source waits for a person.',
+      of(each => (each.state === 'frozen' ? 1 : 0)),
+    ),
+    family('headrace_buffer_quota_bytes', 'gauge', 'What the buffer may take.', [[{}, status.disk.quota_bytes]]),
+    family('headrace_buffer_used_bytes', 'gauge', 'What it takes.', [[{}, status.disk.used_bytes]]),
+    family('headrace_buffer_written_bytes_total', 'counter', 'Bytes written to disk since the start.', [
+      [{}, status.disk.written_bytes],
+    ]),
+  ].join('')
+}
+
+/** What a core's status says, as Prometheus reads it. */
+export function coreMetrics(status: CoreFigures): string {
+  const of = (value: (source: CoreFigures['sources'][number]) => number | null): Sample[] =>
+    status.sources.map(source => [{ source: source.source, topic: source.topic, partition: source.partition }, value(source)])
+  return [
+    ...common('core', status),
+    family('headrace_gateways_connected', 'gauge', 'Gateways with a session at this core.', [[{}, status.gateways.length]]),
+    family(
+      'headrace_partition_first_offset',
+      'gauge',
+      'The first offset that can be read.',
+      of(each => each.first),
+    ),
+    family(
+      'headrace_partition_next_offset',
+      'gauge',
+      'The offset that the next record gets.',
+      of(each => each.next),
+    ),
+    family(
+      'headrace_job_lag_records',
+      'gauge',
+      'Records that a batch job has not had.',
+      status.jobs.map(({ job, lag }) => [{ job }, lag]),
+    ),
+    family(
+      'headrace_analyser_lag_records',
+      'gauge',
+      'Records that an analyser has not seen.',
+      status.analysers.map(({ analyser, lag }) => [{ analyser }, lag]),
+    ),
+  ].join('')
+}
+
+function common(role: string, { version, alarms }: { version: string; alarms: readonly unknown[] }): string[] {
+  const codes = Map.groupBy(alarms as readonly { readonly code: string }[], ({ code }) => code)
+  const { user, system } = process.cpuUsage()
+  return [
+    family('headrace_build_info', 'gauge', 'The version that runs.', [[{ version, role }, 1]]),
+    family(
+      'headrace_alarms',
+      'gauge',
+      'Alarms that stand, by code.',
+      [...codes].map(([code, all]) => [{ code }, all.length]),
+    ),
+    family('process_resident_memory_bytes', 'gauge', 'Resident memory.', [[{}, process.memoryUsage.rss()]]),
+    family('process_cpu_seconds_total', 'counter', 'CPU time, user and system.', [[{}, (user + system) / 1e6]]),
+  ]
+}
+
+function family(name: string, kind: 'counter' | 'gauge', help: string, samples: readonly Sample[]): string {
+  const lines = samples
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([labels, value]) => `${name}${labelled(labels)} ${value}\n`)
+  return lines.length === 0 ? '' : `# HELP ${name} ${help}\n# TYPE ${name} ${kind}\n${lines.join('')}`
+}
+
+function labelled(labels: Labels): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(String(value))}"`)
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`
+}
+
+function escapeLabel(value: string): string {
+  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
+}
+
+function secondsOf(time: string | null): number | null {
+  return time === null ? null : Date.parse(time) / 1_000
+}

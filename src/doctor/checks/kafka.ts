@@ -1,0 +1,112 @@
+import kafkajs from 'kafkajs'
+import { KafkaCluster } from '../../log/kafka/cluster.ts'
+import { wrongSettings } from '../../log/kafka/topics.ts'
+import type { KafkaOptions } from '../../log/options.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import { messageOf } from '../../runtime/errors.ts'
+import { silentLogger } from '../../runtime/logger.ts'
+import { error, type Finding, ok, warning } from '../finding.ts'
+
+const CHECK = 'kafka'
+/** A producer that is forgotten is one whose repeats are taken: this is the most that the setting can be. */
+const EXPIRATION_MAX = '2147483647'
+const BROKERS_FOR_THREE = 3
+const CLAIMS_TOPIC = 'headrace.claims'
+
+type Config = ReadonlyMap<string, string>
+
+/** Brokers, and the settings of the topics that matter here: what is read from Kafka itself, nothing is changed. */
+export async function checkKafka(options: KafkaOptions, topics: readonly string[], clock: Clock): Promise<Finding[]> {
+  const cluster = new KafkaCluster(options, clock, silentLogger)
+  try {
+    const wanted = [...new Set([CLAIMS_TOPIC, ...topics])]
+    const found = await cluster.describe(wanted)
+    const findings = [brokers(found.brokers.length, options)]
+    const [broker] = found.brokers
+    if (broker) findings.push(expiration(await configOf(cluster, kafkajs.ConfigResourceTypes.BROKER, String(broker.id))))
+    for (const { topic, error: code, partitions } of found.topics) {
+      if (code !== 0) {
+        findings.push(ok(CHECK, `topic ${topic} is not there yet: it is made when it is needed`))
+        continue
+      }
+      const config = await configOf(cluster, kafkajs.ConfigResourceTypes.TOPIC, topic)
+      findings.push(...settings(topic, config, found.brokers.length))
+      const away = partitions.filter(({ leader }) => leader < 0)
+      if (away.length > 0)
+        findings.push(
+          error(
+            CHECK,
+            `${topic}: ${away.length} of ${partitions.length} partitions have no leader`,
+            'Bring the brokers back that hold them.',
+          ),
+        )
+    }
+    return findings
+  } catch (cause) {
+    return [
+      error(
+        CHECK,
+        messageOf(cause),
+        'Look at `log.kafka`: addresses, TLS, and whether this user may describe the cluster (ACL).',
+      ),
+    ]
+  } finally {
+    await cluster.close()
+  }
+}
+
+async function configOf(cluster: KafkaCluster, type: number, name: string): Promise<Config> {
+  const admin = await cluster.admin()
+  const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [{ type, name }] })
+  return new Map((resources[0]?.configEntries ?? []).map(({ configName, configValue }) => [configName, configValue]))
+}
+
+function brokers(count: number, { brokers: named }: KafkaOptions): Finding {
+  if (count < BROKERS_FOR_THREE)
+    return warning(
+      CHECK,
+      `${count} broker${count === 1 ? '' : 's'}: the loss of one disk is the loss of what only it had`,
+      'Three brokers keep every acknowledged record through the loss of one. Gateways send again what is in their rewind window.',
+    )
+  return named.length === 1
+    ? warning(
+        CHECK,
+        `${count} brokers, one of them named in log.kafka.brokers`,
+        'Name several: a core that starts while that one is away finds none.',
+      )
+    : ok(CHECK, `${count} brokers`)
+}
+
+function expiration(config: Config): Finding {
+  const value = config.get('producer.id.expiration.ms')
+  if (value === undefined)
+    return warning(CHECK, 'producer.id.expiration.ms cannot be read here', `See that it is ${EXPIRATION_MAX} on every broker.`)
+  return value === EXPIRATION_MAX
+    ? ok(CHECK, `producer.id.expiration.ms is ${value}`)
+    : warning(
+        CHECK,
+        `producer.id.expiration.ms is ${value}: a broker forgets a gateway that was silent for so long`,
+        `Set producer.id.expiration.ms=${EXPIRATION_MAX} on every broker; until then the cores alone guard against repeats.`,
+      )
+}
+
+function settings(topic: string, config: Config, brokerCount: number): Finding[] {
+  const wrong = wrongSettings(config)
+  const findings = wrong.map(({ name, value, why }) =>
+    error(
+      CHECK,
+      `${topic}: ${name} is ${config.get(name)}, needed is ${value}: ${why}`,
+      `kafka-configs --alter --entity-type topics --entity-name ${topic} --add-config ${name}=${value}`,
+    ),
+  )
+  const inSync = config.get('min.insync.replicas')
+  if (brokerCount >= BROKERS_FOR_THREE && Number(inSync) < 2)
+    findings.push(
+      warning(
+        CHECK,
+        `${topic}: min.insync.replicas is ${inSync}: a record may be acknowledged by one broker alone`,
+        `kafka-configs --alter --entity-type topics --entity-name ${topic} --add-config min.insync.replicas=2`,
+      ),
+    )
+  return findings.length > 0 ? findings : [ok(CHECK, `${topic}: its settings are right`)]
+}
