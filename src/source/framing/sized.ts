@@ -11,9 +11,7 @@ export class SizedFramer implements Framer {
   readonly #options: FrameOptions
   readonly #hooks: FramerHooks
   readonly #headBytes: number
-  /** What has come of a record that has not ended; it grows by doubling, so that a record in many small pieces is not copied with each. */
   #held: Buffer = Buffer.alloc(0)
-  #heldBytes = 0
 
   constructor(options: FrameOptions, hooks: FramerHooks) {
     this.#options = options
@@ -22,54 +20,27 @@ export class SizedFramer implements Framer {
   }
 
   push(chunk: Buffer, receivedMs: number): void {
-    if (this.#heldBytes === 0) {
-      this.#cut(chunk, receivedMs)
-      return
-    }
-    this.#hold(chunk, 0)
-    const size = this.#sizeAt(this.#held.subarray(0, this.#heldBytes), 0)
-    if (size === undefined || (size > this.#heldBytes && size <= this.#options.max_bytes)) return
-    const held = this.#held.subarray(0, this.#heldBytes)
-    this.#forget()
-    this.#cut(held, receivedMs)
-  }
-
-  interrupted(): void {
-    if (this.#heldBytes > 0) this.#hooks.onTrouble('a record broke off')
-    this.#forget()
-  }
-
-  #cut(bytes: Buffer, receivedMs: number): void {
+    const bytes = this.#held.length > 0 ? Buffer.concat([this.#held, chunk]) : chunk
     let from = 0
     for (;;) {
       const size = this.#sizeAt(bytes, from)
       if (size === undefined) break
       if (size <= 0 || size > this.#options.max_bytes) {
         this.#hooks.onTrouble('a record had an impossible length')
+        this.#held = Buffer.alloc(0)
         return
       }
       if (from + size > bytes.length) break
       this.#hooks.onFrame(bytes, from, from + size, receivedMs)
       from += size
     }
-    if (from < bytes.length) this.#hold(bytes, from)
+    // The chunk's memory is the source's: what is kept is copied.
+    this.#held = Buffer.from(bytes.subarray(from))
   }
 
-  /** The chunk's memory is the source's: what is kept is copied. */
-  #hold(bytes: Buffer, from: number): void {
-    const wanted = this.#heldBytes + bytes.length - from
-    if (wanted > this.#held.length) {
-      const larger = Buffer.allocUnsafe(Math.max(wanted, this.#held.length * 2))
-      this.#held.copy(larger, 0, 0, this.#heldBytes)
-      this.#held = larger
-    }
-    bytes.copy(this.#held, this.#heldBytes, from)
-    this.#heldBytes = wanted
-  }
-
-  #forget(): void {
+  interrupted(): void {
+    if (this.#held.length > 0) this.#hooks.onTrouble('a record broke off')
     this.#held = Buffer.alloc(0)
-    this.#heldBytes = 0
   }
 
   /** The size of the record at `from`; undefined while its length has not come. */
