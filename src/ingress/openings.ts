@@ -6,6 +6,7 @@ import {
   type OpenRequest,
   openRequestSchema,
   PROTOCOL_VERSION,
+  readJson,
 } from '../amqp/messages.ts'
 import type { Log } from '../log/log.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
@@ -94,8 +95,9 @@ export class Openings {
 
   /** The reply, or undefined where it is somebody else's to give. */
   async #answer(opening: OpeningRequest): Promise<OpenReply | undefined> {
-    const request = readRequest(opening.body)
-    if (typeof request === 'string') return refusal(0, OPEN_ERROR.malformed, request, 'Compare the versions of gateway and core.')
+    const message = readJson(openRequestSchema, opening.body)
+    if ('wrong' in message) return refusal(0, OPEN_ERROR.malformed, message.wrong, 'Compare the versions of gateway and core.')
+    const request = message.read
     const { gateway, session } = request
     if (!this.#deps.mayWrite(opening.connection.identity, gateway)) {
       const who = opening.connection.identity.name ?? 'a peer without a certificate'
@@ -163,15 +165,6 @@ export class Openings {
     const identity = await log.identity()
     const sources = await openSources(log, gates, held, { ...request, resume: [] })
     return { version: PROTOCOL_VERSION, session: held.session, log: `${identity.engine}:${identity.id}`, sources }
-  }
-}
-
-function readRequest(body: Buffer): OpenRequest | string {
-  try {
-    const read = openRequestSchema.safeParse(JSON.parse(body.toString('utf8')))
-    return read.success ? read.data : read.error.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`).join('; ')
-  } catch (cause) {
-    return messageOf(cause)
   }
 }
 

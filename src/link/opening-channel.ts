@@ -1,7 +1,6 @@
 import type { Connection, Delivery, Outcome, PeerError, Receiver, Sender } from '../amqp/amqp.ts'
-import { ADDRESS, encodeOpenRequest, type OpenReply, type OpenRequest, openReplySchema } from '../amqp/messages.ts'
+import { ADDRESS, encodeOpenRequest, type OpenReply, type OpenRequest, openReplySchema, readJson } from '../amqp/messages.ts'
 import type { Clock, Timer } from '../runtime/clock.ts'
-import { messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 
 /** Replies that may come before the next grant; a gateway has one question or two open at a time. */
@@ -111,18 +110,19 @@ export class OpeningChannel {
       this.#log.debug({ correlationId: id }, 'a reply came after its question was given up')
       return
     }
-    const reply = readReply(delivery.message.body)
-    if (typeof reply === 'string') {
-      this.#log.warn({ reason: reply }, 'a reply to the opening cannot be read')
+    const message = readJson(openReplySchema, delivery.message.body)
+    if ('wrong' in message) {
+      this.#log.warn({ reason: message.wrong }, 'a reply to the opening cannot be read')
       this.#answer(id, {
         kind: 'rejected',
-        error: { condition: 'malformed', description: `The core's reply cannot be read: ${reply}` },
+        error: { condition: 'malformed', description: `The core's reply cannot be read: ${message.wrong}` },
       })
-    } else if (!('error' in reply) && reply.session !== question.request.session) {
-      this.#log.debug({ session: reply.session }, 'a reply is about another session')
-    } else {
-      this.#answer(id, { kind: 'reply', reply })
+      return
     }
+    const reply = message.read
+    if (!('error' in reply) && reply.session !== question.request.session)
+      this.#log.debug({ session: reply.session }, 'a reply is about another session')
+    else this.#answer(id, { kind: 'reply', reply })
   }
 
   #answer(id: string, answer: Answer): void {
@@ -136,14 +136,5 @@ export class OpeningChannel {
   #end(): void {
     this.#ended = true
     for (const id of [...this.#open.keys()]) this.#answer(id, { kind: 'lost' })
-  }
-}
-
-function readReply(body: Buffer): OpenReply | string {
-  try {
-    const read = openReplySchema.safeParse(JSON.parse(body.toString('utf8')))
-    return read.success ? read.data : read.error.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`).join('; ')
-  } catch (cause) {
-    return messageOf(cause)
   }
 }

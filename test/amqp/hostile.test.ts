@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { openRequestSchema, readJson } from '../../src/amqp/messages.ts'
 import { UnfinishedBytes } from '../../src/amqp/unfinished.ts'
 import {
   AMQP_HEADER,
@@ -113,4 +114,13 @@ describe('what all peers have begun and not ended', () => {
     all.forget(busy)
     expect(all.totalBytes).toBe(0)
   })
+})
+
+test('of an opening with ten thousand wrong sources a few are told', () => {
+  const sources = Array.from({ length: 10_000 }, () => ({ source: 'NO NAME', topic: '' }))
+  const body = Buffer.from(JSON.stringify({ version: 1, gateway: 'g', instance: '12345678', session: '1', sources }))
+  const message = readJson(openRequestSchema, body)
+  const { wrong } = message as { wrong: string }
+  expect(wrong).toMatch(/and \d+ more$/)
+  expect(wrong.length).toBeLessThan(2_000)
 })

@@ -23,7 +23,7 @@ const SOURCES = 10
 const RECORDS = 5_000
 const HOSTILE_PEERS = 200
 /** Peers that are let run before the records have to be there, at least. */
-const ATTACKS_MIN = 1_000
+const ATTACKS_MIN = 600
 /** What the core may gain over what it has with a gateway and without attackers, MiB: its bound for what is not ended is 32, the rest is garbage that waits. */
 const GAIN_MIB_MAX = 400
 

@@ -92,7 +92,7 @@ export const targets = [
       { weight: 1, arbitrary: laborious },
       { weight: 1, arbitrary: anyBytes(200).map(bytes => bytes.toString('latin1')) },
     ),
-    runs: 80,
+    runs: 50,
     run(text) {
       for (const schema of [pipelineSchema, edgeSchema, coreSchema]) {
         try {
@@ -120,7 +120,7 @@ export const targets = [
       marks: fc.oneof(mutated(MARKS), anyBytes(60)),
       identity: fc.oneof(mutated(IDENTITIES), anyBytes(60)),
     }),
-    runs: 200,
+    runs: 80,
     run({ marks, identity }) {
       inItsWords(() => void readMarks(written('marks.json', marks)))
       inItsWords(() => void readInstance(written('identity.json', identity)))

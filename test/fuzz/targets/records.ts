@@ -58,7 +58,7 @@ export const targets = [
       bytes: fc.oneof({ weight: 60, arbitrary: mutated(BATCHES) }, { weight: 1, arbitrary: bomb }),
       crc: fc.boolean(),
     }),
-    runs: 1_500,
+    runs: 800,
     run({ bytes, crc }) {
       const batch = crc && bytes.length >= BATCH_HEADER_BYTES ? fitting(bytes) : bytes
       const expected = { sequence: 150, count: 3, producerId: 7, epoch: 2, epochStart: 100 }
