@@ -67,7 +67,7 @@ export const topicSetWrong = defineScenario({
   id: 'topic-set-wrong',
   title:
     'a topic is set to compaction, then to a short retention: a core that starts refuses it with the reason, until it is set right',
-  seconds: 80,
+  seconds: 30,
   plant: { counted: 1_500 },
   async strike(stage) {
     const { plant, step, moves } = stage
@@ -94,8 +94,9 @@ export const topicSetWrong = defineScenario({
 export const topicMadeAnew = defineScenario({
   id: 'topic-made-anew',
   title: 'the topic is deleted and made again: frozen, with the reason; each source goes on when a person has said so',
-  seconds: 60,
+  seconds: 30,
   endsFrozen: true,
+  plant: { counted: 100_000 },
   async strike(stage) {
     const { plant, kafka, step, moves } = stage
     await moves()
