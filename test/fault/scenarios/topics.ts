@@ -208,6 +208,7 @@ export const batchRefused = defineScenario({
   id: 'batch-refused',
   title: 'the broker refuses one batch for good: it goes to the dead letters, a placeholder says so, and the stream goes on',
   seconds: 110,
+  fullOnly: true,
   gaps: 'declared exactly',
   plant: { counted: 1_500, heavy: { atRecord: 200, bytes: TOO_LARGE_BYTES } },
   async strike(stage) {
