@@ -20,6 +20,7 @@ const powerCuts = (cuts: number) =>
     id: 'power-cut',
     title: 'the gateway loses its power, and what it had not synced',
     seconds: 30,
+    fullOnly: true,
     needsRoot: true,
     plant: async () => {
       disks.push(new DiskWithPowerCuts())
@@ -52,6 +53,7 @@ export const databaseLost = defineScenario({
   id: 'database-lost',
   title: "the gateway's database is gone: numbers go on at the mark, and what is missing is declared",
   seconds: 35,
+  fullOnly: true,
   gaps: 'declared',
   // Numbers that were reserved and never given are lost to a counter, which goes by them.
   plant: { counted: 4_000 },
@@ -88,6 +90,7 @@ export const databaseDamaged = defineScenario({
   id: 'database-damaged',
   title: "pages of the gateway's database are damaged, with a backlog in it: what cannot be read is declared, the rest arrives",
   seconds: 40,
+  fullOnly: true,
   gaps: 'declared',
   plant: { counted: 4_000 },
   async strike({ plant, random, step, moves, lasts }) {
