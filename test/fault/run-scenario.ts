@@ -17,6 +17,8 @@ const FIRST_RECORDS_LIMIT_MS = 90_000
 const MOVE_LIMIT_MS = 120_000
 /** How long it may take until all is in the log once the fault is over, ms: no back-off in it is longer than 30 s. */
 const DRAIN_LIMIT_MS = 120_000
+/** A scenario may end with a core that was just started again, ms. */
+const CORE_LIMIT_MS = 60_000
 const LOG_LINES_SHOWN = 40
 
 /** Whether nothing is wrong. */
@@ -120,6 +122,7 @@ async function comeToRest(scenario: Scenario, stage: Stage, reader: LiveReader):
   await until('the gateway knows it', async () =>
     (await plant.edgeStatus())?.sources.every(({ next, settled, buffered }) => next === settled && buffered.records === 0),
   )
+  await until('the core can be asked', () => plant.coreStatus(), CORE_LIMIT_MS)
   const ran = await plant.command('batch', 'run', 'copy')
   if (ran.code !== 0) throw new Error(`the batch job failed: ${ran.stdout}${ran.stderr}`)
   const consumed = await consumeTopic(kafka.addresses, plant.topic)

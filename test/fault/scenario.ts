@@ -38,6 +38,8 @@ export interface Scenario {
   readonly title: string
   /** What it takes on two quiet cores, about, s. */
   readonly seconds: number
+  /** Taken only where all are asked for: it takes long, or a machine that does nothing else. */
+  readonly fullOnly?: true
   readonly plant?: Partial<PlantOptions> | ((context: Setting) => Promise<Partial<PlantOptions>>)
   /** A cluster of its own, for one that hurts brokers; the shared broker unless given. */
   readonly cluster?: ClusterOptions

@@ -18,7 +18,10 @@ describe('nothing is lost, nothing comes twice, nothing out of order', () => {
   test.each(chosen.map(scenario => [scenario.title, scenario] as const))(
     '%s',
     async (_title, scenario) => {
-      const proof = await runScenario(scenario, inject('kafkaBootstrap'), seed)
+      const proof = await runScenario(scenario, inject('kafkaBootstrap'), seed).catch(error => {
+        console.log(`${scenario.id}: ${error}`)
+        throw error
+      })
       if (proof) expect(isProven(proof, scenario.gaps), JSON.stringify(proof, null, 1)).toBe(true)
     },
     LIMIT_MS,

@@ -17,7 +17,10 @@ export function chooseScenarios(scenarios: readonly Scenario[], asked: string | 
     return scenarios.filter(({ id }) => names.includes(id))
   }
   const random = new SeededRandom(seed)
-  const drawn = scenarios.map(scenario => ({ scenario, lot: random.next() })).sort((a, b) => a.lot - b.lot)
+  const drawn = scenarios
+    .filter(({ fullOnly }) => !fullOnly)
+    .map(scenario => ({ scenario, lot: random.next() }))
+    .sort((a, b) => a.lot - b.lot)
   let left = SECONDS_MAX
   return drawn.flatMap(({ scenario }) => {
     if (scenario.seconds > left) return []

@@ -219,6 +219,12 @@ describe('a core that is frozen', () => {
   })
 })
 
+async function claimOf(world: World, source: string) {
+  const claimed = world.log.claim({ gateway: 'gw-1', source }, 'topic-1')
+  await world.clock.pass(10)
+  return claimed
+}
+
 describe('rule 11: sources are judged one by one', () => {
   test('a source that is stuck is asked about, told to a person, and does not hold the others', async () => {
     const { world, gateway } = await settled()
@@ -233,6 +239,23 @@ describe('rule 11: sources are judged one by one', () => {
     expect(gateway.alarms.list()).toMatchObject([{ code: 'source_stuck', source: 'source-1' }])
     expect(gateway.buffer.outlet('source-2')?.settled).toBe(425)
     world.log.fault = () => undefined
+    expect(await world.drained([gateway])).toBe(true)
+    await world.clock.pass(300)
+    expect(gateway.alarms.list()).toEqual([])
+  })
+
+  test('a source whose partition had no leader at the opening is told to a person as well, and goes on by itself', async () => {
+    const world = new World(1)
+    await world.startIngress()
+    const { partition } = await claimOf(world, 'source-1')
+    world.log.leaderless = place => place.partition === partition
+    const gateway = world.startGateway('gw-1', new MemoryDisk('instance-1'), SOURCES)
+    gateway.buffer.give('source-1', 10)
+    gateway.buffer.give('source-2', 10)
+    await world.clock.pass(65_000)
+    expect(gateway.buffer.outlet('source-2')?.settled).toBe(10)
+    expect(gateway.alarms.list()).toMatchObject([{ code: 'source_stuck', source: 'source-1' }])
+    world.log.leaderless = () => false
     expect(await world.drained([gateway])).toBe(true)
     await world.clock.pass(300)
     expect(gateway.alarms.list()).toEqual([])

@@ -62,6 +62,8 @@ export class MemoryLog implements Log {
   latencyMs = 1
   /** While true nothing can be reached. */
   away = false
+  /** Partitions that have no leader now. */
+  leaderless: (place: Place) => boolean = () => false
   /** Asked for each append that reaches the log. */
   fault: (place: Place, batch: EncodedBatch) => Fault = () => undefined
   appends = 0
@@ -117,7 +119,8 @@ export class MemoryLog implements Log {
 
   async ends(places: readonly Place[]): Promise<Map<Place, PartitionEnd>> {
     await this.#reach()
-    return new Map(await Promise.all(places.map(async place => [place, await this.end(place)] as const)))
+    const led = places.filter(place => !this.leaderless(place))
+    return new Map(await Promise.all(led.map(async place => [place, await this.end(place)] as const)))
   }
 
   async lastBatch(place: Place): Promise<{ sequence: number; count: number; crc: number } | undefined> {

@@ -2,7 +2,8 @@
  * `headrace edge` or `headrace core` with one protection switched off: `program.ts PROTECTION edge|core --config FILE`. What is broken is handed in;
  * everything else is as it is.
  */
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { openEdgeBuffer } from '../../../src/buffer/open.ts'
 import { openInlineStore } from '../../../src/buffer/store-thread.ts'
@@ -37,11 +38,11 @@ const withoutFsync: typeof openEdgeBuffer = options =>
 
 /** BROKEN on purpose: nothing outside the database says which numbers were given away. */
 const withoutMarks: typeof openEdgeBuffer = async options => {
-  const marks = JSON.stringify({ version: 1, session: 0, sources: {} })
-  writeFileSync(`${options.stateDir}/marks.json`, marks)
+  mkdirSync(options.stateDir, { recursive: true })
+  writeFileSync(join(options.stateDir, 'marks.json'), JSON.stringify({ version: 1, session: 0, sources: {} }))
   return openEdgeBuffer({
     ...options,
-    openStore: async store => openInlineStore({ ...store, marksPath: '/dev/shm/headrace-marks-nobody-reads.json' }),
+    openStore: async store => openInlineStore({ ...store, marksPath: join(options.stateDir, 'marks-that-nobody-reads.json') }),
   })
 }
 

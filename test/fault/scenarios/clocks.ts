@@ -18,6 +18,7 @@ export const clocksWrong = defineScenario({
   id: 'clocks-wrong',
   title: 'the clocks of gateway and core are set ten years and an hour back and ahead, each by itself',
   seconds: 45,
+  fullOnly: true,
   plant: { edge: clocks.edge.changes, core: clocks.core.changes },
   async strike({ plant, random, step, moves }) {
     const order = SHIFTS.map(shift => ({ shift, lot: random.next() })).sort((a, b) => a.lot - b.lot)

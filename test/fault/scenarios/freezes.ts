@@ -8,6 +8,7 @@ export const processesFrozen = defineScenario({
   id: 'processes-frozen',
   title: 'gateway and cores are frozen, some for longer than every time-out, and woken with what they held',
   seconds: 95,
+  fullOnly: true,
   plant: { cores: 2, counted: 2_000 },
   async strike({ plant, random, step, moves, lasts }) {
     const [first, second] = plant.cores

@@ -51,6 +51,7 @@ export const badLines = defineScenario({
   id: 'bad-lines',
   title: 'single bytes, delay, loss, and a line that says nothing any more',
   seconds: 60,
+  fullOnly: true,
   plant: slow.plant,
   cleanUp: slow.cleanUp,
   async strike({ step, moves, lasts }) {
@@ -105,6 +106,7 @@ export const cablePulled = defineScenario({
   id: 'cable-pulled',
   title: 'the cable between gateway and core is pulled: for longer than every time-out, one way only, and each second',
   seconds: 70,
+  fullOnly: true,
   needsRoot: true,
   plant: pulled.plant,
   cleanUp: pulled.cleanUp,
@@ -134,6 +136,7 @@ export const narrowLine = defineScenario({
   id: 'narrow-line',
   title: 'a line of 10 kbit/s: what is read goes into the buffer, and arrives when the line is wide again',
   seconds: 45,
+  fullOnly: true,
   needsRoot: true,
   plant: narrow.plant,
   cleanUp: narrow.cleanUp,

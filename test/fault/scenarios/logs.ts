@@ -39,6 +39,7 @@ export const uncleanElection = defineScenario({
   id: 'unclean-election',
   title: 'a replica that is behind becomes leader: what it lost is sent again',
   seconds: 100,
+  fullOnly: true,
   cluster: { brokers: 3 },
   plant: async ({ brokers, name }) => {
     const admin = plainKafka(brokers).admin()
@@ -71,6 +72,7 @@ export const brokerKilled = defineScenario({
   id: 'broker-killed',
   title: 'the only broker is killed again and again',
   seconds: 60,
+  fullOnly: true,
   cluster: {},
   plant: { cores: 2 },
   async strike({ kafka, random, step, moves, lasts }) {
@@ -89,6 +91,7 @@ export const rollingKills = defineScenario({
   id: 'rolling-kills',
   title: 'three brokers (RF 3, min ISR 2) are killed one after another, and leaders change',
   seconds: 120,
+  fullOnly: true,
   cluster: { brokers: 3 },
   plant: { cores: 2, counted: 3_000 },
   async strike({ plant, kafka, random, step, moves, lasts }) {
@@ -127,6 +130,7 @@ export const producersForgotten = defineScenario({
   id: 'producers-forgotten',
   title: 'the broker forgets its producers while an ingress is frozen, and records are days old',
   seconds: 60,
+  fullOnly: true,
   cluster: { settings: { 'producer.id.expiration.ms': 2_000, 'producer.id.expiration.check.interval.ms': 500 } },
   plant: { cores: 2, edge: new WrongClock(-TEN_DAYS_MS).changes },
   async strike({ plant, random, step, moves, lasts }) {

@@ -3,6 +3,8 @@ import kafkajs, { type Kafka, type KafkaMessage } from 'kafkajs'
 import type { ConsumedRecord } from '../../fault/checker.ts'
 
 const READ_LIMIT_MS = 120_000
+const OFFSETS_ATTEMPTS_MAX = 60
+const OFFSETS_PAUSE_MS = 500
 
 /** Kafka as any program sees it through kafkajs, which has no zstd of its own: a consumer brings it, in two lines. */
 export function plainKafka(brokers: readonly string[]): Kafka {
@@ -27,15 +29,29 @@ export function consumedRecord(partition: number, message: KafkaMessage): Consum
   return { partition, offset: Number(offset), key: key?.toString() ?? null, value, headers }
 }
 
+/** Where each partition begins and ends. Partitions that were just made have no leader for a moment, and kafkajs does not ask again by itself. */
+async function offsetsOf(kafka: Kafka, topic: string): Promise<{ partition: number; low: string; high: string }[]> {
+  const admin = kafka.admin()
+  await admin.connect()
+  try {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await admin.fetchTopicOffsets(topic)
+      } catch (error) {
+        if (attempt === OFFSETS_ATTEMPTS_MAX || !(error instanceof kafkajs.KafkaJSProtocolError && error.retriable)) throw error
+        await new Promise(resolve => setTimeout(resolve, OFFSETS_PAUSE_MS))
+      }
+    }
+  } finally {
+    await admin.disconnect()
+  }
+}
+
 /** Reads a topic from its beginning to its present end, as any consumer would: kafkajs, in a group of its own. */
 export async function consumeTopic(brokers: readonly string[], topic: string): Promise<ConsumedRecord[]> {
   const kafka = plainKafka(brokers)
-  const admin = kafka.admin()
-  await admin.connect()
-  const ends = new Map(
-    (await admin.fetchTopicOffsets(topic)).map(each => [each.partition, { low: Number(each.low), high: Number(each.high) }]),
-  )
-  await admin.disconnect()
+  const offsets = await offsetsOf(kafka, topic)
+  const ends = new Map(offsets.map(each => [each.partition, { low: Number(each.low), high: Number(each.high) }]))
   const wanted = [...ends.values()].reduce((sum, { low, high }) => sum + high - low, 0)
   const records: ConsumedRecord[] = []
   const consumer = kafka.consumer({ groupId: groupName() })
