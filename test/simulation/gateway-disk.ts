@@ -42,10 +42,12 @@ export class GatewayDisk {
   /** What a process works with: to be handed in as `openStore`. */
   store(process: SimulatedProcess, options: StoreOptions): AsyncStore {
     const real = openInlineStore(options)
-    const live = <T>(work: () => Promise<T>) => async () => {
-      if (!process.alive) throw new HeadraceError('internal', 'the process is dead')
-      return work()
-    }
+    const live =
+      <T>(work: () => Promise<T>) =>
+      async () => {
+        if (!process.alive) throw new HeadraceError('internal', 'the process is dead')
+        return work()
+      }
     return {
       opened: real.opened,
       commit: async commit => (process.alive ? this.#commit(process, real, commit) : nothing(real, commit)),

@@ -33,7 +33,8 @@ export class Ledger {
 
   /** All records below `count` that were taken are on disk. */
   stored(count: number): void {
-    for (let id = count - 1; id >= 0 && this.#fates[id] !== 'stored'; id--) if (this.#fates[id] === 'taken') this.#fates[id] = 'stored'
+    for (let id = count - 1; id >= 0 && this.#fates[id] !== 'stored'; id--)
+      if (this.#fates[id] === 'taken') this.#fates[id] = 'stored'
   }
 
   died(): void {

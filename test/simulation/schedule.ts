@@ -89,7 +89,11 @@ const DRAW: Record<Exclude<Kind, 'records' | 'time passes'>, Drawn> = {
   'connections of the log lost': () => ({ what: 'connections of the log lost' }),
   'log away': random => ({ what: 'log away', forMs: random.pick([100, 3_000, 30_000]) }),
   'log slow': random => ({ what: 'log slow', ms: random.pick([1, 100, 2_000, 7_000]) }),
-  'tail of the log lost': random => ({ what: 'tail of the log lost', source: random.pick(SOURCES), batches: random.between(1, 6) }),
+  'tail of the log lost': random => ({
+    what: 'tail of the log lost',
+    source: random.pick(SOURCES),
+    batches: random.between(1, 6),
+  }),
   'database lost': random => ({ what: 'database lost', downMs: downMs(random) }),
   'state copied': () => ({ what: 'state copied' }),
   'copy restored': random => ({ what: 'copy restored', downMs: downMs(random) }),
@@ -109,24 +113,25 @@ export function drawSchedule(seed: number): Schedule {
   if (random.next() < 0.15) kinds.push(...PERSONAL)
   const faultsEvery = random.pick([0.1, 0.3, 0.6])
   const events: Event[] = []
+  const isSmall = random.next() < 0.3
   const steps = random.between(5, 40)
   for (let step = 0; step < steps; step++) {
     if (kinds.length > 0 && random.next() < faultsEvery) events.push(DRAW[random.pick(kinds)](random))
-    else if (random.next() < 0.6) events.push(drawRecords(random))
+    else if (random.next() < 0.6) events.push(drawRecords(random, isSmall))
     else events.push({ what: 'time passes', ms: random.between(1, random.pick([5, 50, 500, 8_000])) })
   }
   return {
     seed,
-    quotaBytes: random.next() < 0.3 ? 256 * 1024 : 8 * 2 ** 20,
+    quotaBytes: isSmall ? 2 ** 20 : 8 * 2 ** 20,
     rewindBytes: random.pick([0, 4_096, 2 ** 20]),
     durabilityMs: random.pick([0, 0, 20, 1_000]),
     events,
   }
 }
 
-function drawRecords(random: SeededRandom): Event {
-  const bytes = random.pick([20, 20, 200, 4_000])
-  return { what: 'records', source: random.pick(SOURCES), count: random.between(1, bytes > 1_000 ? 30 : 60), bytes }
+function drawRecords(random: SeededRandom, isSmall: boolean): Event {
+  const bytes = random.pick(isSmall ? [20, 4_000, 16_000, 16_000] : [20, 20, 200, 4_000])
+  return { what: 'records', source: random.pick(SOURCES), count: random.between(1, bytes > 1_000 && !isSmall ? 30 : 60), bytes }
 }
 
 export function scheduleText({ seed, quotaBytes, rewindBytes, durabilityMs, events }: Schedule): string {
