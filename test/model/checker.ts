@@ -60,22 +60,29 @@ export function search(start: State, rules: Rules, statesMax: number): Verdict {
 }
 
 /** The safety of a state: what is wrong with it. */
-function wrongIn({ log, settled, cut, cutBack, intruded, frozen, left }: State): string | undefined {
+function wrongIn({ log, settled, cut, cutBack, lost, intruded, frozen, left }: State): string | undefined {
   const records = log.filter(holds => holds >= 0)
   if (new Set(records).size < records.length) return `a record lies in the log twice: ${log.join(' ')}`
-  if (!intruded && log.some((holds, at) => at > 0 && holds >= 0 && holds < Math.max(...log.slice(0, at)))) return `out of order: ${log.join(' ')}`
-  if (!intruded && log.some((holds, offset) => holds >= 0 && holds !== offset)) return `an offset is not the number: ${log.join(' ')}`
+  if (!intruded && log.some((holds, at) => at > 0 && holds >= 0 && holds < Math.max(...log.slice(0, at))))
+    return `out of order: ${log.join(' ')}`
+  if (!intruded && log.some((holds, offset) => holds >= 0 && holds !== offset))
+    return `an offset is not the number: ${log.join(' ')}`
   if (!cutBack && settled > log.length) return `${settled} is settled, the log ends at ${log.length}`
-  if (!cutBack && log.includes(PLACEHOLDER)) return 'a placeholder took the place of what was not lost'
+  if (!lost && log.includes(PLACEHOLDER)) return 'a placeholder took the place of what was not lost'
   if (frozen && !intruded) return `frozen without need: ${frozen}`
   if (left < 0 || settled > cut.length) return 'the model is wrong'
   return undefined
 }
 
 /** All that the device gave is in the log and known to be, or the source is frozen with a reason. */
-function isDone({ left, settled, cut, log, frozen, ingresses }: State): boolean {
+function isDone({ left, settled, cut, log, frozen, intruded, ingresses }: State): boolean {
   if (frozen !== null) return true
-  return left === 0 && settled === cut.length && log.length === cut.length && ingresses.every(({ pending }) => pending === null)
+  return (
+    left === 0 &&
+    settled === cut.length &&
+    (log.length === cut.length || intruded) &&
+    ingresses.every(({ pending }) => pending === null)
+  )
 }
 
 /** A state from which none of `good` can be reached; undefined where there is none. */

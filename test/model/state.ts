@@ -1,7 +1,7 @@
 import type { CutBatch } from '../../src/buffer/buffer.ts'
+import type { standingOf } from '../../src/ingress/gate.ts'
 import { BATCHES_IN_FLIGHT_PER_SOURCE_MAX, Flight } from '../../src/link/flight.ts'
 import type { decideOpening } from '../../src/link/opening.ts'
-import type { standingOf } from '../../src/ingress/gate.ts'
 
 /** What a number holds: 0 and up, the device's record; below that, what no device said. */
 export const PLACEHOLDER = -1
@@ -47,7 +47,7 @@ export interface State {
   session: number
   phase: 'closed' | 'asking' | 'open'
   at: number
-  told: { end: number; last: number | null } | null
+  told: { end: number; last: number | null; leader: number } | null
   opened: boolean
   frozen: string | null
   outcomes: { seq: number; session: number; what: 'accepted' | 'released' | 'rejected' }[]
@@ -58,7 +58,10 @@ export interface State {
   memory: number[] | null
   /** Faults that may still happen, by kind. */
   faults: Record<Fault, number>
+  /** The log lost its tail, and the gateway has not been told since. */
   cutBack: boolean
+  /** The log lost its tail at some time. */
+  lost: boolean
   intruded: boolean
 }
 
@@ -131,6 +134,7 @@ export function initial(records: number, faults: Partial<Record<Fault, number>>)
     memory: null,
     faults: { ...none, ...faults },
     cutBack: false,
+    lost: false,
     intruded: false,
   }
 }

@@ -1,5 +1,15 @@
-import { type Assignment } from '../../src/buffer/buffer.ts'
-import { batchAt, type Fault, FORGOTTEN, INTRUDER, type IngressState, MODEL_WINDOW, PLACEHOLDER, type Rules, type State } from './state.ts'
+import type { Assignment } from '../../src/buffer/buffer.ts'
+import {
+  batchAt,
+  type Fault,
+  FORGOTTEN,
+  INTRUDER,
+  type IngressState,
+  MODEL_WINDOW,
+  PLACEHOLDER,
+  type Rules,
+  type State,
+} from './state.ts'
 
 /** One thing that can happen in a state: its name, whether it is a fault, and the state after it. */
 export interface Step {
@@ -74,7 +84,8 @@ function gatewaySteps(state: State, rules: Rules, step: Can): void {
     step(`gateway hears: ${outcome.seq} ${outcome.what} (session ${outcome.session})`, draft => hear(draft, at, rules))
   }
   // Nothing moves for ten seconds: it asks, and the log ends before what is settled.
-  if (state.log.length < state.settled) step('gateway opens anew: the log ends before what is settled', draft => close(draft, rules))
+  if (state.log.length < state.settled)
+    step('gateway opens anew: the log ends before what is settled', draft => close(draft, rules))
   // Nothing was accepted for seconds: its ingress may be stopped.
   const ingress = state.ingresses[state.at]
   if (ingress?.stopped || ingress?.session !== state.session || !ingress.open) {
@@ -126,7 +137,7 @@ function open(draft: State, at: number): void {
   draft.at = at
   draft.phase = 'asking'
   Object.assign(ingress, { session: draft.session, open: true })
-  draft.told = { end: draft.log.length, last: draft.log.at(-1) ?? null }
+  draft.told = { end: draft.log.length, last: draft.log.at(-1) ?? null, leader: draft.leader }
 }
 
 function takeIn(draft: State, rules: Rules): void {
@@ -135,6 +146,7 @@ function takeIn(draft: State, rules: Rules): void {
   const { end, last } = told
   draft.told = null
   draft.phase = 'open'
+  if (told.leader === draft.leader) draft.cutBack = false
   const own = end > 0 ? draft.cut[end - 1] : undefined
   const decision = rules.decide(
     { assignment: draft.opened ? ASSIGNED : undefined, settled: draft.settled, next: draft.cut.length },
@@ -173,11 +185,8 @@ function gatewayFaults(state: State, rules: Rules, fault: Fails): void {
     draft.flight = []
     // What is settled is written now and then.
     draft.settled = draft.cut.lastIndexOf(FORGOTTEN) + 1
-    if (!rules.cutOnDisk) {
-      draft.left += draft.cut.length - draft.settled
-      draft.given -= draft.cut.length - draft.settled
-      draft.cut.length = draft.settled
-    }
+    // Without its number on disk a record may give way to a later one, which then gets that number.
+    if (!rules.cutOnDisk) draft.cut.length = draft.settled
   })
   const oldest = state.cut.findIndex(holds => holds !== FORGOTTEN)
   if (state.faults['tail lost'] > 0 && oldest >= 0 && oldest < state.settled) {
@@ -219,10 +228,11 @@ function ingressSteps(state: State, at: number, rules: Rules, step: Can): void {
         own.pending = { ...head, leader: draft.leader }
       })
     } else if (standing === 'straddles') change('freezes', own => (own.frozen = true))
-    else if (!ingress.reread) change(`reads the end again for ${head.seq}`, (own, draft) => {
-      readEnd(own, draft)
-      own.reread = true
-    })
+    else if (!ingress.reread)
+      change(`reads the end again for ${head.seq}`, (own, draft) => {
+        readEnd(own, draft)
+        own.reread = true
+      })
     else change(`releases ${head.seq}`, (_own, draft) => tell(draft, at, 'released', rules))
   }
 }
@@ -249,7 +259,9 @@ function ingressFaults(state: State, at: number, rules: Rules, step: Can, fault:
   const lose = (draft: State) => giveUp(draft, at, rules)
   if (pending && pending.leader !== state.leader) step(`ingress ${at} wrote to a leader that is none any more`, lose)
   else if (pending) {
-    step(`the log answers ingress ${at} for ${pending.seq}`, draft => answered(draft, at, judge(draft, pending.seq, pending.holds), rules))
+    step(`the log answers ingress ${at} for ${pending.seq}`, draft =>
+      answered(draft, at, judge(draft, pending.seq, pending.holds), rules),
+    )
     fault('answer lost', `the answer to ingress ${at} for ${pending.seq} is lost`, draft => {
       judge(draft, pending.seq, pending.holds)
       lose(draft)
@@ -324,6 +336,7 @@ function loseTail(draft: State): void {
   draft.log.pop()
   draft.leader += 1
   draft.cutBack = true
+  draft.lost = true
   draft.memory = draft.memory?.filter(seq => seq < draft.log.length) ?? null
   if (draft.memory?.length === 0) draft.memory = null
   for (const ingress of draft.ingresses) Object.assign(ingress, { end: null, fresh: false })
