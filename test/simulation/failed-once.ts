@@ -49,12 +49,11 @@ export const FAILED_ONCE: readonly FailedOnce[] = [
   },
   {
     what: 'a log that lost its tail while a source had nothing to send was never healed',
-    schedule: schedule(
-      { seed: 114, rewindBytes: 2 ** 20 },
-      records('source-2', 1),
-      pass(500),
-      { what: 'tail of the log lost', source: 'source-2', batches: 1 },
-    ),
+    schedule: schedule({ seed: 114, rewindBytes: 2 ** 20 }, records('source-2', 1), pass(500), {
+      what: 'tail of the log lost',
+      source: 'source-2',
+      batches: 1,
+    }),
   },
   {
     what: 'what gave way before records that were in memory already was said only after them',
@@ -83,6 +82,17 @@ export const FAILED_ONCE: readonly FailedOnce[] = [
       records('source-1', 32, 200),
       records('source-1', 1),
       records('source-1', 10, 4_000),
+    ),
+  },
+  {
+    what: 'a clock that was set back put off for years what a silent source had to say of a gap',
+    schedule: schedule(
+      { seed: 20_097, quotaBytes: 2 ** 20, durabilityMs: 20 },
+      records('source-2', 50, 16_000),
+      { what: 'connections cut' },
+      records('source-2', 9, 16_000),
+      pass(34),
+      { what: 'clock jumps', ms: -315_360_000_000 },
     ),
   },
 ]
