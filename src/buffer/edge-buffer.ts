@@ -108,7 +108,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     this.#index.load(store.opened)
     for (const source of this.#index.sources.values()) source.blocksAtOpen = source.uncutBlocks
     for (const source of this.#index.configure(settings)) this.#wanted.add(source)
-    for (const source of this.#index.restore(marks)) {
+    for (const source of this.#index.restore(marks, deps.clock.wallMs())) {
       this.#wanted.add(source)
       this.#alarms.lost(source)
     }

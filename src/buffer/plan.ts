@@ -23,7 +23,14 @@ const DELETES_PER_COMMIT_MAX = 500
 /** Settled batches that are kept for a core that lost its end; many small ones would fill the memory before the disk. */
 const KEPT_BATCHES_MAX = 200_000
 /** Part of the quota that stays free: pages are freed by rows, and filled by bytes. */
-export const FREE_PART = 0.05
+const FREE_PART = 0.05
+/** So much stays free at the least, bytes: a batch is larger than the blocks that it is made of, by a key and a number for each record. */
+const FREE_BYTES_MIN = 128 * 1024
+
+/** What may be filled of a quota, bytes. */
+export function roomOf(quotaBytes: number): number {
+  return quotaBytes - Math.max(quotaBytes * FREE_PART, FREE_BYTES_MIN)
+}
 
 /** A step, and what is to be done when it is on disk. */
 export interface Planned {
@@ -168,7 +175,7 @@ export class Plan {
   #makeRoom(): void {
     const { sources, quotaBytes, usedBytes } = this.#context
     const wanted = sources.reduce((sum, source) => sum + pagesOf(source.pendingBytes, source.pending.length), 0)
-    let short = usedBytes + wanted - quotaBytes * (1 - FREE_PART)
+    let short = usedBytes + wanted - roomOf(quotaBytes)
     if (short <= 0) {
       for (const source of sources) source.waitsForRoom = false
       return

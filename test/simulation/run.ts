@@ -1,5 +1,5 @@
 import { ASK_IDLE_END_AFTER_MS } from '../../src/link/lane.ts'
-import { HeadraceError } from '../../src/runtime/errors.ts'
+import { HeadraceError, messageOf } from '../../src/runtime/errors.ts'
 import { cutBatch } from '../support/batches.ts'
 import type { CommitTrap } from './gateway-disk.ts'
 import { Invariants } from './invariants.ts'
@@ -36,6 +36,9 @@ export async function run(schedule: Schedule, parts: Parts = {}): Promise<Outcom
       if (invariants.findings.length > 0) return { findings: invariants.findings, frozen: 0 }
     }
     return await finish(plant, invariants)
+  } catch (cause) {
+    invariants.found(`something threw: ${messageOf(cause)}`)
+    return { findings: invariants.findings, frozen: 0 }
   } finally {
     plant.end()
     await plant.clock.pass(1_000)

@@ -113,24 +113,25 @@ export function drawSchedule(seed: number): Schedule {
   if (random.next() < 0.15) kinds.push(...PERSONAL)
   const faultsEvery = random.pick([0.1, 0.3, 0.6])
   const events: Event[] = []
+  const isSmall = random.next() < 0.3
   const steps = random.between(5, 40)
   for (let step = 0; step < steps; step++) {
     if (kinds.length > 0 && random.next() < faultsEvery) events.push(DRAW[random.pick(kinds)](random))
-    else if (random.next() < 0.6) events.push(drawRecords(random))
+    else if (random.next() < 0.6) events.push(drawRecords(random, isSmall))
     else events.push({ what: 'time passes', ms: random.between(1, random.pick([5, 50, 500, 8_000])) })
   }
   return {
     seed,
-    quotaBytes: random.next() < 0.3 ? 256 * 1024 : 8 * 2 ** 20,
+    quotaBytes: isSmall ? 2 ** 20 : 8 * 2 ** 20,
     rewindBytes: random.pick([0, 4_096, 2 ** 20]),
     durabilityMs: random.pick([0, 0, 20, 1_000]),
     events,
   }
 }
 
-function drawRecords(random: SeededRandom): Event {
-  const bytes = random.pick([20, 20, 200, 4_000])
-  return { what: 'records', source: random.pick(SOURCES), count: random.between(1, bytes > 1_000 ? 30 : 60), bytes }
+function drawRecords(random: SeededRandom, isSmall: boolean): Event {
+  const bytes = random.pick(isSmall ? [20, 4_000, 16_000, 16_000] : [20, 20, 200, 4_000])
+  return { what: 'records', source: random.pick(SOURCES), count: random.between(1, bytes > 1_000 && !isSmall ? 30 : 60), bytes }
 }
 
 export function scheduleText({ seed, quotaBytes, rewindBytes, durabilityMs, events }: Schedule): string {
