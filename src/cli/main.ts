@@ -1,8 +1,11 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
 import { batchCommand } from './commands/batch.ts'
+import { captureCommand, replayCaptureCommand } from './commands/capture.ts'
 import { coreCommand } from './commands/core.ts'
+import { devicesCommand } from './commands/devices.ts'
 import { edgeCommand } from './commands/edge.ts'
+import { simulateCommand } from './commands/simulate.ts'
 import { sourceCommand } from './commands/source.ts'
 import { statusCommand } from './commands/status.ts'
 import { tailCommand } from './commands/tail.ts'
@@ -32,6 +35,10 @@ for (const command of [
   sourceCommand,
   batchCommand,
   tailCommand,
+  devicesCommand,
+  simulateCommand,
+  captureCommand,
+  replayCaptureCommand,
 ]) {
   program.addCommand(command().exitOverride())
 }
