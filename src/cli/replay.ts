@@ -35,7 +35,7 @@ async function play(
 /** Plays it out of a pseudo terminal, to whatever reads that. `onOpen` is told its path before it begins. */
 export async function replayIntoPty(
   { items }: CaptureFile,
-  options: { link?: string; speed: Speed; onOpen: (path: string) => Promise<void> },
+  options: { link?: string; speed: Speed; holdMs: number; onOpen: (path: string) => Promise<void> },
 ): Promise<void> {
   const pty = await Pty.open(options.link)
   try {
@@ -43,6 +43,8 @@ export async function replayIntoPty(
     await play(items, options.speed, async item => {
       if ('base64' in item && !pty.write(Buffer.from(item.base64, 'base64'))) await pty.drained()
     })
+    // Whoever reads may be behind, or not there yet: what is unread goes with the port.
+    await new Promise(resolve => setTimeout(resolve, options.holdMs))
   } finally {
     await pty.close()
   }

@@ -56,12 +56,18 @@ export function replayCaptureCommand(): Command {
     .option('--source <name>', 'which source of the pipeline; that of the capture unless set')
     .option('--link <path>', 'instead: a pseudo terminal at this path plays it')
     .option('--speed <factor>', '1 as it was, 0 as fast as it can be; 0 with --pipeline, 1 with --link unless set', speedArgument)
+    .option('--wait <duration>', 'how long before the first byte, for whoever reads to open the port', durationArgument, 5_000)
+    .option('--hold <duration>', 'how long the port stays after the last byte', durationArgument, 1_000)
     .addHelpText(
       'after',
       '\nExamples:\n  headrace replay-capture meter-1.capture --pipeline p.yaml\n  headrace replay-capture meter-1.capture --link /tmp/meter-1',
     )
     .action(
-      async (file: string, options: { pipeline?: string; source?: string; link?: string; speed?: number }, command: Command) => {
+      async (
+        file: string,
+        options: { pipeline?: string; source?: string; link?: string; speed?: number; wait: number; hold: number },
+        command: Command,
+      ) => {
         const { pipeline, source, link, speed } = options
         if ((pipeline === undefined) === (link === undefined))
           command.error('error: name either --pipeline or --link', { exitCode: 2 })
@@ -84,7 +90,11 @@ export function replayCaptureCommand(): Command {
         await replayIntoPty(capture, {
           ...(link !== undefined && { link }),
           speed: speed ?? 1,
-          onOpen: async path => print(`playing at ${path}`),
+          holdMs: options.hold,
+          onOpen: async path => {
+            print(`playing at ${path}`)
+            await new Promise(resolve => setTimeout(resolve, options.wait))
+          },
         })
         print('played')
       },
