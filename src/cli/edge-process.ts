@@ -17,6 +17,7 @@ import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { type CaptureHead, type CaptureItem, capture } from '../source/capture.ts'
 import { SourceRunner } from '../source/runner.ts'
 import { SharedParts } from '../source/shared-parts.ts'
 import type { StepCounts } from '../source/steps/chain.ts'
@@ -219,11 +220,26 @@ export class EdgeProcess {
     }
   }
 
+  async *#capture(source: string, signal: AbortSignal): AsyncGenerator<CaptureHead | CaptureItem> {
+    const entry = this.#runners.get(source)
+    if (!entry) {
+      throw new HeadraceError('not_found', `no source "${source}" runs on this gateway`, {
+        advice: `Known: ${[...this.#runners.keys()].join(', ')}.`,
+      })
+    }
+    const { runner } = entry
+    const started = new Date(systemClock.wallMs()).toISOString()
+    yield { headrace_capture: 1, source: `${this.#config.gateway}/${source}`, gives: runner.gives, started }
+    yield* capture(tap => runner.tap(tap), systemClock, signal)
+  }
+
   #makeCalls() {
     return {
       status: async () => this.status(),
       metrics: async () => edgeMetrics(this.status()),
       'source.list': async () => this.status().sources,
+      'source.capture': (args: Readonly<Record<string, unknown>>, signal: AbortSignal) =>
+        this.#capture(String(args['source']), signal),
       'source.resume': async (args: Readonly<Record<string, unknown>>) => this.#link.resume(String(args['source'])),
     }
   }

@@ -1,10 +1,13 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
 import { batchCommand } from './commands/batch.ts'
+import { captureCommand, replayCaptureCommand } from './commands/capture.ts'
 import { consoleCommand } from './commands/console.ts'
 import { coreCommand } from './commands/core.ts'
+import { devicesCommand } from './commands/devices.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { edgeCommand } from './commands/edge.ts'
+import { simulateCommand } from './commands/simulate.ts'
 import { sourceCommand } from './commands/source.ts'
 import { statusCommand } from './commands/status.ts'
 import { tailCommand } from './commands/tail.ts'
@@ -40,6 +43,10 @@ for (const command of [
   doctorCommand,
   whereCommand,
   topCommand,
+  devicesCommand,
+  simulateCommand,
+  captureCommand,
+  replayCaptureCommand,
 ]) {
   program.addCommand(command().exitOverride())
 }

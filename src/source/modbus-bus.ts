@@ -120,7 +120,11 @@ export class ModbusBus {
     const client = this.#client
     this.#client = undefined
     this.#unanswered = 0
-    client?.close(() => {})
+    if (!client) return
+    // Once it is closed the library does not listen any more, and a write that fails then would end the process.
+    const { _port: port } = client as unknown as { _port?: NodeJS.EventEmitter }
+    port?.on('error', () => {})
+    client.close(() => {})
   }
 }
 

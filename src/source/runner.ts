@@ -1,8 +1,9 @@
 import { HEADER, type RecordHeader } from '../record/record.ts'
 import type { Clock } from '../runtime/clock.ts'
-import { messageOf } from '../runtime/errors.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { type SourceId, sourceKey } from '../runtime/names.ts'
+import type { Tap } from './capture.ts'
 import { createDecoder } from './decode/create-decoder.ts'
 import type { Decoder } from './decode/decoder.ts'
 import type { DecodeOptions } from './decode/options.ts'
@@ -67,6 +68,8 @@ interface Held {
 
 /** Lines are what most devices speak. */
 const DEFAULT_FRAME = frameOptions.parse({ delimiter: '\n' })
+/** Who captures at once. */
+const TAPS_MAX = 4
 /** Kinds of trouble that are counted apart; others are counted together. */
 const TROUBLES_MAX = 50
 const CARRIAGE_RETURN = 0x0d
@@ -88,6 +91,7 @@ export class SourceRunner {
   readonly #held: Held[] = []
   readonly #heldWaiters: (() => void)[] = []
   readonly #trouble = new Map<string, number>()
+  readonly #taps = new Set<Tap>()
   readonly #stripReturn: boolean
   #state: SourceState = 'starting'
   #reason: string | null = null
@@ -112,6 +116,17 @@ export class SourceRunner {
 
   get id(): SourceId {
     return this.#options.id
+  }
+
+  /** Lets somebody hear what the source brings, before it is framed; what is given ends that. */
+  tap(tap: Tap): () => void {
+    if (this.#taps.size >= TAPS_MAX) throw new HeadraceError('limit_exceeded', `${TAPS_MAX} captures of this source are running`)
+    this.#taps.add(tap)
+    return () => this.#taps.delete(tap)
+  }
+
+  get gives(): 'stream' | 'messages' {
+    return this.#options.kind.gives
   }
 
   async start(): Promise<void> {
@@ -150,6 +165,7 @@ export class SourceRunner {
       random,
       shared,
       bytes: (chunk, receivedMs) => {
+        for (const tap of this.#taps) tap.bytes(chunk)
         this.#framer?.push(chunk, receivedMs)
         return this.#held.length === 0
       },
@@ -157,6 +173,7 @@ export class SourceRunner {
         const framer = this.#newFramer()
         return {
           bytes: (chunk, receivedMs) => {
+            for (const tap of this.#taps) tap.bytes(chunk)
             framer.push(chunk, receivedMs)
             return this.#held.length === 0
           },
@@ -168,10 +185,14 @@ export class SourceRunner {
         }
       },
       message: (value, timeMs, headers, bookmark) => {
+        for (const tap of this.#taps) tap.bytes(value)
         this.#value(value, 0, value.length, timeMs, headers, bookmark)
         return this.#held.length === 0
       },
-      interrupted: () => this.#framer?.interrupted(),
+      interrupted: () => {
+        for (const tap of this.#taps) tap.interrupted()
+        this.#framer?.interrupted()
+      },
       stored: () => this.#stored(),
       bookmark: () => sink.bookmark(),
       state: (state, reason) => this.#enter(state, reason),

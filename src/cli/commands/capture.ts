@@ -1,0 +1,133 @@
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { Command, InvalidArgumentError } from 'commander'
+import { controlStream } from '../../console/control-client.ts'
+import { parseSourceKey } from '../../runtime/names.ts'
+import { parseDurationMs, parseSizeBytes, sizeText } from '../../runtime/units.ts'
+import type { CaptureHead, CaptureItem } from '../../source/capture.ts'
+import { print } from '../output.ts'
+import { controlOf, type WhereOptions } from '../where.ts'
+
+export function captureCommand(): Command {
+  return new Command('capture')
+    .description('Records the bytes of a source as they come, with their timing, into a file.')
+    .argument('<source>', '<gateway>/<source>, or its name alone')
+    .requiredOption('-o, --output <file>', 'where to; it must not be there yet')
+    .option('--for <duration>', 'how long; until Ctrl-C unless set', durationArgument)
+    .option('--max-size <size>', 'how large the file may become', sizeArgument, 16 * 2 ** 20)
+    .option('--config <file>', 'edge.yaml')
+    .option('--state <directory>', 'the state directory; ./.headrace unless set')
+    .addHelpText('after', '\nExample:\n  headrace capture meter-1 -o meter-1.capture --for 10m')
+    .action(async (source: string, options: WhereOptions & { output: string; for?: number; maxSize: number }) => {
+      const path = controlOf(options, 'edge')
+      const ended = new AbortController()
+      process.once('SIGINT', () => ended.abort())
+      process.once('SIGTERM', () => ended.abort())
+      const limit = options.for === undefined ? undefined : setTimeout(() => ended.abort(), options.for)
+      const name = parseSourceKey(source)?.source ?? source
+      const items = controlStream<CaptureHead | CaptureItem>(path, 'source.capture', { source: name }, ended.signal)
+      let file: number | undefined
+      let bytes = 0
+      let reads = 0
+      try {
+        for await (const item of items) {
+          const line = `${JSON.stringify(item)}\n`
+          if (bytes + line.length > options.maxSize) {
+            process.stderr.write(`headrace: the capture ends here: it has ${sizeText(options.maxSize)}\n`)
+            break
+          }
+          file ??= openSync(options.output, 'wx', 0o640)
+          bytes += writeSync(file, line)
+          if ('base64' in item) reads += 1
+        }
+      } finally {
+        clearTimeout(limit)
+        ended.abort()
+        if (file !== undefined) closeSync(file)
+      }
+      print(`${reads} reads in ${options.output}`)
+    })
+}
+
+export function replayCaptureCommand(): Command {
+  return new Command('replay-capture')
+    .description('Plays a capture through a pipeline, or out of a pseudo terminal.')
+    .argument('<file>', 'made by "headrace capture"')
+    .option('--pipeline <file>', 'prints the records that its source makes of it')
+    .option('--source <name>', 'which source of the pipeline; that of the capture unless set')
+    .option('--link <path>', 'instead: a pseudo terminal at this path plays it')
+    .option('--speed <factor>', '1 as it was, 0 as fast as it can be; 0 with --pipeline, 1 with --link unless set', speedArgument)
+    .option('--wait <duration>', 'how long before the first byte, for whoever reads to open the port', durationArgument, 5_000)
+    .option('--hold <duration>', 'how long the port stays after the last byte', durationArgument, 1_000)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  headrace replay-capture meter-1.capture --pipeline p.yaml\n  headrace replay-capture meter-1.capture --link /tmp/meter-1',
+    )
+    .action(
+      async (
+        file: string,
+        options: { pipeline?: string; source?: string; link?: string; speed?: number; wait: number; hold: number },
+        command: Command,
+      ) => {
+        const { pipeline, source, link, speed } = options
+        if ((pipeline === undefined) === (link === undefined))
+          command.error('error: name either --pipeline or --link', { exitCode: 2 })
+        const { readCapture } = await import('../capture-file.ts')
+        const { replayIntoPipeline, replayIntoPty } = await import('../replay.ts')
+        const capture = readCapture(file)
+        if (pipeline !== undefined) {
+          const named = source === undefined ? {} : { source }
+          const status = await replayIntoPipeline(capture, {
+            file: pipeline,
+            ...named,
+            speed: speed ?? 0,
+            onRecord: ({ timeMs, value, headers }) => print(JSON.stringify({ time_ms: timeMs, ...readable(value), headers })),
+          })
+          process.stderr.write(
+            `${JSON.stringify({ read: status.read, decode_errors: status.decode_errors, trouble: status.trouble })}\n`,
+          )
+          return
+        }
+        await replayIntoPty(capture, {
+          ...(link !== undefined && { link }),
+          speed: speed ?? 1,
+          holdMs: options.hold,
+          onOpen: async path => {
+            print(`playing at ${path}`)
+            await new Promise(resolve => setTimeout(resolve, options.wait))
+          },
+        })
+        print('played')
+      },
+    )
+}
+
+function readable(value: Buffer): object {
+  const text = value.toString('utf8')
+  if (!Buffer.from(text).equals(value)) return { value_base64: value.toString('base64') }
+  try {
+    const parsed: unknown = JSON.parse(text)
+    return { value: typeof parsed === 'object' ? parsed : text }
+  } catch {
+    return { value: text }
+  }
+}
+
+function durationArgument(text: string): number {
+  const ms = parseDurationMs(text)
+  if (ms === undefined || ms <= 0) throw new InvalidArgumentError('Write a duration such as 10m.')
+  return ms
+}
+
+function sizeArgument(text: string): number {
+  const bytes = parseSizeBytes(text)
+  if (bytes === undefined || bytes < 1_024 || bytes > 2 ** 30)
+    throw new InvalidArgumentError('Write a size such as 16MiB, at most 1GiB.')
+  return bytes
+}
+
+function speedArgument(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !(value >= 0 && value <= 1_000))
+    throw new InvalidArgumentError('Write 0, 1, or another factor up to 1000.')
+  return value
+}

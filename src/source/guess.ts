@@ -1,0 +1,78 @@
+import { systemClock } from '../runtime/clock.ts'
+import { createDecoder } from './decode/create-decoder.ts'
+import { type DecodeOptions, decodeOptions } from './decode/options.ts'
+import { createFramer } from './framing/create-framer.ts'
+import { frameOptions } from './framing/options.ts'
+
+/** What bytes of a line may be: framing and decoder as a pipeline file writes them. */
+export interface Guess {
+  readonly what: string
+  readonly frame?: string
+  readonly decode: string
+  /** Records that were decoded, and all that there were. */
+  readonly good: number
+  readonly all: number
+  /** The first of them, as a person reads it. */
+  readonly sample: string
+}
+
+interface Candidate {
+  readonly what: string
+  readonly frame?: { readonly yaml: string; readonly options: object }
+  readonly decode: { readonly yaml: string; readonly options: unknown }
+}
+
+const LINES = { delimiter: '\\n' }
+const COLUMNS_MAX = 100
+
+const CANDIDATES: readonly Candidate[] = [
+  {
+    what: 'telegrams of a smart meter',
+    frame: { yaml: '{ telegram: dsmr }', options: { telegram: 'dsmr' } },
+    decode: { yaml: 'telegram', options: 'telegram' },
+  },
+  { what: 'NMEA 0183', decode: { yaml: 'nmea', options: 'nmea' } },
+  { what: 'JSON, line by line', decode: { yaml: 'json', options: 'json' } },
+]
+
+/** Of what was read on a line the likeliest meaning; undefined where it is noise, or too little. */
+export function guess(bytes: Buffer): Guess | undefined {
+  const numbers = columnsIn(bytes)
+  const candidates = numbers === undefined ? CANDIDATES : [...CANDIDATES, numbers]
+  // What begins in the middle of a record and ends in one costs two of them.
+  const fitting = candidates.map(candidate => attempt(candidate, bytes)).filter(({ good, all }) => good >= 2 && good >= all - 2)
+  return fitting.toSorted((a, b) => b.good / b.all - a.good / a.all)[0]
+}
+
+function attempt({ what, frame, decode }: Candidate, bytes: Buffer): Guess {
+  const decoder = createDecoder(decodeOptions.parse(decode.options) as DecodeOptions)
+  let good = 0
+  let all = 0
+  let sample = ''
+  const framer = createFramer(frameOptions.parse(frame?.options ?? LINES), {
+    onFrame: (record, from, to) => {
+      const end = record[to - 1] === 0x0d ? to - 1 : to
+      if (end <= from) return
+      all += 1
+      const decoded = decoder?.(record, from, frame ? to : end)
+      if (!decoded || 'error' in decoded) return
+      good += 1
+      if ('value' in decoded && sample === '') sample = decoded.value.toString('utf8')
+    },
+    onTrouble: () => {},
+    clock: systemClock,
+  })
+  framer.push(bytes, 0)
+  return { what, ...(frame && { frame: frame.yaml }), decode: decode.yaml, good, all, sample }
+}
+
+/** Lines of as many values each, with commas between, of which one at least is a number. */
+function columnsIn(bytes: Buffer): Candidate | undefined {
+  const lines = bytes.toString('latin1').split(/\r?\n/).slice(1, -1)
+  const line = lines.find(each => each !== '')
+  if (line === undefined || !/^[\x20-\x7e]+$/.test(line) || !/\d/.test(line)) return undefined
+  const count = line.split(',').length
+  if (count < 2 || count > COLUMNS_MAX) return undefined
+  const names = Array.from({ length: count }, (_, index) => `value_${index + 1}`)
+  return { what: `lines of ${count} values`, decode: { yaml: `{ csv: [${names.join(', ')}] }`, options: { csv: names } } }
+}
