@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { pause } from '../runtime/clock.ts'
+import { pause, settledWithin } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { duration } from '../runtime/units.ts'
 import { type BusLine, ModbusBus } from './modbus-bus.ts'
@@ -7,6 +7,8 @@ import { joinReads, loadProfile, type ModbusProfile, readRegister, type Span } f
 import { defineSource, type Source, type SourceContext } from './source.ts'
 
 const DEFAULT_PORT = 502
+/** How long a stop waits for an answer that is on its way, ms. */
+const END_LIMIT_MS = 1_000
 /** A device that does not answer is asked less often, down to this part of its rate, so that the others on its bus get their turn. */
 const SLOW_DOWN_MAX = 16
 
@@ -76,7 +78,8 @@ class ModbusSource implements Source {
     this.#stopping.abort(new Error('stopping'))
     this.resume()
     this.#bus.release()
-    await this.#loop
+    // A unit that does not answer is not waited for; what comes late is not handed on any more.
+    await settledWithin(this.#context.clock, END_LIMIT_MS, this.#loop ?? Promise.resolve())
   }
 
   pause(): void {
@@ -119,6 +122,7 @@ class ModbusSource implements Source {
       this.#context.state('waiting', messageOf(error))
       return false
     }
+    if (this.#stopping.signal.aborted) return true
     this.#context.state('reading')
     this.#context.message(Buffer.from(JSON.stringify(values)), timeMs)
     return true
