@@ -63,7 +63,7 @@ const WRONG_TEXT: readonly Wrong[] = [
     what: 'a source that holds itself',
     text: 'pipeline: plant\nsources: &all { b: *all }\n',
     said: [
-      `p.yaml:2:17: unknown key "b" in b; known here: ${KINDS}, frame, decode, buffer`,
+      `p.yaml:2:17: unknown key "b" in b; known here: ${KINDS}, frame, decode, fields, steps, buffer`,
       `p.yaml:2:20: b needs to say what it reads: one of ${KINDS}`,
     ],
   },
@@ -95,7 +95,7 @@ const WRONG_KEYS: readonly Wrong[] = [
     what: 'a kind that resembles none',
     text: source('opcua: { url: broker }'),
     said: [
-      `p.yaml:4:5: unknown key "opcua" in pump-1; known here: ${KINDS}, frame, decode, buffer`,
+      `p.yaml:4:5: unknown key "opcua" in pump-1; known here: ${KINDS}, frame, decode, fields, steps, buffer`,
       `p.yaml:4:5: pump-1 needs to say what it reads: one of ${KINDS}`,
     ],
   },
