@@ -12,6 +12,7 @@ import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import type { Fields } from '../source/fields.ts'
 import type { StepCounts } from '../source/steps/chain.ts'
 import { EdgeSources, type SourceChanges, settingsOf } from './edge-sources.ts'
 import { controlPath } from './state-paths.ts'
@@ -39,6 +40,8 @@ export interface EdgeSourceStatus {
   readonly trouble: Readonly<Record<string, number>>
   /** What each step between source and buffer has withheld. */
   readonly steps: readonly StepCounts[]
+  /** Types and units of what is buffered, as far as they are known. */
+  readonly fields: Fields
   readonly dropped: number
   readonly next: number
   readonly settled: number
@@ -183,6 +186,7 @@ export class EdgeProcess {
           decode_errors: running?.decode_errors ?? 0,
           trouble: running?.trouble ?? {},
           steps: running?.steps ?? [],
+          fields: entry?.fields ?? {},
           dropped: entry ? this.#buffer.inlet(outlet.source).counts().dropped : 0,
           next: outlet.next,
           settled: outlet.settled,

@@ -4,15 +4,25 @@ import { kindOf, type LoadedPipeline } from '../config/load.ts'
 import type { SourceConfig } from '../config/pipeline.ts'
 import { systemClock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { columnsOf } from '../source/decode/options.ts'
+import { type Fields, withDeclared } from '../source/fields.ts'
 import { SourceRunner } from '../source/runner.ts'
 import { SharedParts } from '../source/shared-parts.ts'
-import { chosenSteps } from '../source/steps/options.ts'
+import { chosenSteps, fieldsBehind } from '../source/steps/options.ts'
 
 interface Running {
   readonly runner: SourceRunner
   pipeline: string
   /** All of its configuration that the runner depends on: another text is another runner. */
   readonly facts: string
+  fields: Fields
+}
+
+/** What is known of a source's fields as they are buffered: by its kind, its decoder, what somebody declared, and through its steps. */
+export function fieldsOfSource(config: SourceConfig): Fields {
+  const { kind, options } = kindOf(config)
+  const columns = Object.fromEntries(columnsOf(config.decode ?? 'raw').map(column => [column, {}]))
+  return fieldsBehind(chosenSteps(config.steps), withDeclared({ ...columns, ...kind.fields?.(options) }, config.fields))
 }
 
 /** What a change of the configuration did. */
@@ -54,7 +64,7 @@ export class EdgeSources {
     return [...this.#running.keys()]
   }
 
-  get(source: string): { readonly runner: SourceRunner; readonly pipeline: string } | undefined {
+  get(source: string): { readonly runner: SourceRunner; readonly pipeline: string; readonly fields: Fields } | undefined {
     return this.#running.get(source)
   }
 
@@ -79,10 +89,11 @@ export class EdgeSources {
       const going = this.#running.get(source)
       if (going) {
         going.pipeline = pipeline
+        going.fields = fieldsOfSource(config)
         continue
       }
       const runner = this.#runnerOf(source, config, before.get(source)?.runner)
-      this.#running.set(source, { runner, pipeline, facts })
+      this.#running.set(source, { runner, pipeline, facts, fields: fieldsOfSource(config) })
       beginning.push(runner)
       started.push(source)
     }

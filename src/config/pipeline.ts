@@ -25,7 +25,7 @@ const sourceSchema = z
     decode: decodeOptions.optional().describe('How a record is read; left as it is, unless set.'),
     fields: fieldsOptions
       .default({})
-      .describe('What is known of the fields before the steps: types and units. Readers see them in the registry of sources.'),
+      .describe('What is known of the fields before the steps: types and units. `status` shows what they are behind the steps.'),
     steps: stepsOptions
       .default([])
       .describe(

@@ -4,6 +4,7 @@ import { parse } from 'yaml'
 import { z } from 'zod'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { nearest } from '../runtime/nearest.ts'
+import type { FieldFacts, Fields } from './fields.ts'
 
 const PROFILES_FOLDER = new URL('../../hardware/devices/', import.meta.url)
 
@@ -76,6 +77,16 @@ export function profileNames(): string[] {
     .filter(file => file.endsWith('.yaml'))
     .map(file => file.slice(0, -'.yaml'.length))
     .sort()
+}
+
+/** The fields that a profile's registers give, with their units. */
+export function fieldsOf({ registers }: ModbusProfile): Fields {
+  return Object.fromEntries(
+    registers.flatMap(({ name, unit, bits, values }): [string, FieldFacts][] => {
+      if (bits) return Object.keys(bits).map(bit => [bit, { type: 'boolean' }])
+      return [[name, { type: values ? 'text' : 'number', ...(unit !== '' && { unit }) }]]
+    }),
+  )
 }
 
 /** Registers that one request reads. */

@@ -3,7 +3,15 @@ import { pause, settledWithin } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { duration } from '../runtime/units.ts'
 import { type BusLine, ModbusBus } from './modbus-bus.ts'
-import { joinReads, loadProfile, type ModbusProfile, type RegisterValue, readRegister, type Span } from './modbus-profile.ts'
+import {
+  fieldsOf,
+  joinReads,
+  loadProfile,
+  type ModbusProfile,
+  type RegisterValue,
+  readRegister,
+  type Span,
+} from './modbus-profile.ts'
 import { defineSource, type Source, type SourceContext } from './source.ts'
 
 const DEFAULT_PORT = 502
@@ -159,5 +167,6 @@ export const modbus = defineSource({
     const { path, ...settings } = options.rtu
     return { name: path, shared: `modbus ${JSON.stringify(settings)}` }
   },
+  fields: ({ device }) => fieldsOf(loadProfile(device)),
   open: (options, context) => new ModbusSource(options, context),
 })
