@@ -37,7 +37,7 @@ export class BufferIndex {
   /** Takes over what the database holds; sources that are known already keep what they are. */
   load({ sources, cut, uncut, bookmarks }: Opened): void {
     for (const row of sources) if (!this.#byId.has(row.id)) this.#addKnown(row)
-    for (const { source, token } of bookmarks) Object.assign(this.#byId.get(source) ?? {}, { bookmark: token })
+    for (const { source, token } of bookmarks) Object.assign(this.#byId.get(source) ?? {}, { storedBookmark: token })
     for (const { id, source, first, count, bytes, timeMs } of cut) {
       if (first !== null) this.#byId.get(source)?.addCut({ id, first, count, bytes, timeMs })
     }
@@ -77,6 +77,14 @@ export class BufferIndex {
       known.settings = { ...each, topic: known.assignment ? known.settings.topic : each.topic }
       return known
     })
+  }
+
+  /** Sources that the configuration names no longer: what they hold drains, and nothing comes after it. */
+  retireOthers(settings: readonly SourceSettings[]): void {
+    const named = new Set(settings.map(({ source }) => source))
+    for (const [name, source] of this.sources) {
+      if (!named.has(name)) source.settings = { source: name, topic: source.settings.topic, ...REMOVED }
+    }
   }
 
   /** Sources whose database is lost, or was moved away because it was damaged: they go on at their marks. Gives those. */

@@ -1,4 +1,5 @@
 import type { EncodedBatch, RecordHeader } from '../record/record.ts'
+import type { SourceSettings } from './source-buffer.ts'
 
 /** What to do with a record for which there is no room. */
 export type WhenFull = 'block' | 'drop_oldest' | 'drop_newest'
@@ -49,7 +50,7 @@ export interface Inlet {
     headers?: readonly RecordHeader[],
     bookmark?: string | null,
   ): 'taken' | 'dropped' | 'full'
-  /** The last bookmark that is on disk. */
+  /** That of the newest record that was taken; at the start, the newest on disk. Whatever happens, records are on disk in their order. */
   readonly bookmark: string | undefined
   /** Resolves when all that was taken before this call is on disk (COMMIT has returned). */
   stored(): Promise<void>
@@ -125,6 +126,8 @@ export interface EdgeBuffer {
   nextSession(above?: number): Promise<number>
   readonly instance: string
   disk(): DiskCounts
+  /** Takes over another configuration: new sources have an inlet from now on; what those hold that are not named any more still drains. */
+  configure(sources: readonly SourceSettings[]): void
   /** Stops taking records, commits what was taken, closes. */
   close(): Promise<void>
 }

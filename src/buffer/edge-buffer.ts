@@ -121,6 +121,11 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     return found
   }
 
+  configure(settings: readonly SourceSettings[]): void {
+    for (const source of this.#index.configure(settings)) this.#want(source)
+    this.#index.retireOthers(settings)
+  }
+
   outlets(): readonly Outlet[] {
     return [...this.#index.sources.values()].map(source => this.#outletOf(source))
   }

@@ -118,7 +118,7 @@ export class Plan {
       this.steps.push({
         step,
         done: result => {
-          source.bookmark = block.bookmark ?? source.bookmark
+          source.storedBookmark = block.bookmark ?? source.storedBookmark
           this.#inserted(source, result)
         },
         failed: () => {

@@ -104,7 +104,7 @@ export class SourceBuffer implements Inlet {
   readonly pending: PendingBlock[] = []
   pendingBytes = 0
   /** On disk, with all that was read up to it. */
-  bookmark: string | undefined
+  storedBookmark: string | undefined
   /** Of the block that is being filled. */
   #newBookmark: string | undefined
   /** What was appended last belongs together with what comes next: both are in one block, or neither is. */
@@ -190,6 +190,11 @@ export class SourceBuffer implements Inlet {
 
   counts(): { taken: number; dropped: number } {
     return { taken: this.#taken, dropped: this.#dropped }
+  }
+
+  /** That of the newest record that was taken: what was taken before it is on disk before it is. */
+  get bookmark(): string | undefined {
+    return this.#newBookmark ?? this.pending.findLast(block => block.bookmark !== undefined)?.bookmark ?? this.storedBookmark
   }
 
   get hasPending(): boolean {

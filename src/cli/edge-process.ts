@@ -3,10 +3,8 @@ import { join } from 'node:path'
 import { dial } from '../amqp/dial.ts'
 import type { EdgeBuffer } from '../buffer/buffer.ts'
 import { openEdgeBuffer } from '../buffer/open.ts'
-import type { SourceSettings } from '../buffer/source-buffer.ts'
 import type { EdgeConfig } from '../config/edge.ts'
-import { kindOf, type LoadedPipeline } from '../config/load.ts'
-import type { SourceConfig } from '../config/pipeline.ts'
+import type { LoadedPipeline } from '../config/load.ts'
 import { Console } from '../console/console.ts'
 import { type ControlCalls, ControlServer } from '../console/control-server.ts'
 import { FlowWatch } from '../console/flow-watch.ts'
@@ -18,10 +16,9 @@ import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { type CaptureHead, type CaptureItem, capture } from '../source/capture.ts'
-import { SourceRunner } from '../source/runner.ts'
-import { SharedParts } from '../source/shared-parts.ts'
+import type { Fields } from '../source/fields.ts'
 import type { StepCounts } from '../source/steps/chain.ts'
-import { chosenSteps } from '../source/steps/options.ts'
+import { EdgeSources, type SourceChanges, settingsOf } from './edge-sources.ts'
 import { controlPath } from './state-paths.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
 import { VERSION } from './version.ts'
@@ -47,6 +44,8 @@ export interface EdgeSourceStatus {
   readonly trouble: Readonly<Record<string, number>>
   /** What each step between source and buffer has withheld. */
   readonly steps: readonly StepCounts[]
+  /** Types and units of what is buffered, as far as they are known. */
+  readonly fields: Fields
   readonly dropped: number
   readonly next: number
   readonly settled: number
@@ -62,9 +61,10 @@ export interface EdgeParts {
 
 /** The gateway's agent: sources → buffer → link. */
 export class EdgeProcess {
-  readonly #config: EdgeConfig
+  #config: EdgeConfig
   readonly #buffer: EdgeBuffer
-  readonly #runners: ReadonlyMap<string, { readonly runner: SourceRunner; readonly pipeline: string }>
+  readonly #sources: EdgeSources
+  readonly #log: Logger
   readonly #link: Link
   readonly #control: ControlServer
   readonly #console: Console | undefined
@@ -77,14 +77,15 @@ export class EdgeProcess {
   private constructor(parts: {
     config: EdgeConfig
     buffer: EdgeBuffer
-    runners: ReadonlyMap<string, { runner: SourceRunner; pipeline: string }>
+    sources: EdgeSources
     link: Link
     alarms: Alarms
     log: Logger
   }) {
     this.#config = parts.config
     this.#buffer = parts.buffer
-    this.#runners = parts.runners
+    this.#sources = parts.sources
+    this.#log = parts.log
     this.#link = parts.link
     this.#alarms = parts.alarms
     this.#flow = new FlowWatch(systemClock, parts.alarms, () =>
@@ -126,7 +127,7 @@ export class EdgeProcess {
       gateway: config.gateway,
       quotaBytes: config.buffer.quota,
       rewindBytes: config.buffer.rewind,
-      sources: pipelines.flatMap(settingsOf),
+      sources: settingsOf(pipelines),
       clock,
       random: Math.random,
       log: log.child({ part: 'buffer' }),
@@ -142,7 +143,8 @@ export class EdgeProcess {
       log,
       alarms,
     })
-    const edge = new EdgeProcess({ config, buffer, runners: runnersOf(config, pipelines, buffer, log), link, alarms, log })
+    const sources = new EdgeSources(config.gateway, buffer, log)
+    const edge = new EdgeProcess({ config, buffer, sources, link, alarms, log })
     try {
       await edge.#control.start()
       edge.consoleUrl = await edge.#console?.start()
@@ -153,14 +155,39 @@ export class EdgeProcess {
     }
     link.start()
     edge.#flow.start()
-    await Promise.all([...edge.#runners.values()].map(({ runner }) => runner.start()))
+    await sources.apply(pipelines)
     return edge
   }
 
   /** Reads nothing more; what was read is on disk when this resolves, and goes on to the core. */
   async stopReading(): Promise<void> {
-    await Promise.allSettled([...this.#runners.values()].map(({ runner }) => runner.stop()))
-    await Promise.allSettled([...this.#runners.keys()].map(source => this.#buffer.inlet(source).stored()))
+    await this.#sources.stop()
+  }
+
+  /** Patterns of the pipeline files, as edge.yaml has them. */
+  get pipelinePatterns(): readonly string[] {
+    return this.#config.pipelines
+  }
+
+  /** Takes over other pipelines while it runs: only what changed begins anew. What else edge.yaml says holds from the next start on. */
+  async reload(config: EdgeConfig, pipelines: readonly LoadedPipeline[]): Promise<SourceChanges> {
+    const rest = ({ pipelines: _pipelines, ...others }: EdgeConfig) => JSON.stringify(others)
+    if (rest(config) !== rest(this.#config)) {
+      this.#log.warn({}, 'edge.yaml has changed beside its pipelines: that holds from the next start on')
+    }
+    const changes = await this.#sources.apply(pipelines)
+    this.#config = { ...this.#config, pipelines: config.pipelines }
+    this.#alarms.clear('config_refused')
+    this.#log.info(changes, 'the changed pipelines are taken over')
+    return changes
+  }
+
+  /** A changed configuration could not be taken over: what runs goes on. */
+  refused(why: string): void {
+    this.#alarms.raise('config_refused', {
+      message: `The changed configuration is refused, and the one before goes on: ${why}`,
+      advice: 'Correct the file; it is taken over as soon as it is right. `headrace validate` says the same.',
+    })
   }
 
   /** Stops reading, commits, settles what can be settled within a few seconds, closes. */
@@ -190,7 +217,7 @@ export class EdgeProcess {
       link: { state, peer: peer ?? null, session: session === undefined ? null : String(session), since },
       disk: { quota_bytes: disk.quotaBytes, used_bytes: disk.usedBytes, written_bytes: disk.writtenBytes },
       sources: this.#buffer.outlets().map(outlet => {
-        const entry = this.#runners.get(outlet.source)
+        const entry = this.#sources.get(outlet.source)
         const running = entry?.runner.status()
         const buffered = outlet.buffered()
         const lane = frozen.get(outlet.source)
@@ -204,6 +231,7 @@ export class EdgeProcess {
           decode_errors: running?.decode_errors ?? 0,
           trouble: running?.trouble ?? {},
           steps: running?.steps ?? [],
+          fields: entry?.fields ?? {},
           dropped: entry ? this.#buffer.inlet(outlet.source).counts().dropped : 0,
           next: outlet.next,
           settled: outlet.settled,
@@ -221,10 +249,10 @@ export class EdgeProcess {
   }
 
   async *#capture(source: string, signal: AbortSignal): AsyncGenerator<CaptureHead | CaptureItem> {
-    const entry = this.#runners.get(source)
+    const entry = this.#sources.get(source)
     if (!entry) {
       throw new HeadraceError('not_found', `no source "${source}" runs on this gateway`, {
-        advice: `Known: ${[...this.#runners.keys()].join(', ')}.`,
+        advice: `Known: ${this.#sources.names.join(', ')}.`,
       })
     }
     const { runner } = entry
@@ -243,66 +271,6 @@ export class EdgeProcess {
       'source.resume': async (args: Readonly<Record<string, unknown>>) => this.#link.resume(String(args['source'])),
     }
   }
-}
-
-function settingsOf(pipeline: LoadedPipeline): SourceSettings[] {
-  return Object.entries(pipeline.config.sources).map(([source, config]) => {
-    const { kind } = kindOf(config)
-    return {
-      source,
-      topic: pipeline.topic,
-      whenFull: config.buffer.when_full ?? kind.whenFull,
-      priority: config.buffer.priority,
-      ...(config.buffer.ttl !== undefined && { ttlMs: config.buffer.ttl }),
-      durabilityMs: pipeline.config.durability,
-    }
-  })
-}
-
-function runnersOf(config: EdgeConfig, pipelines: readonly LoadedPipeline[], buffer: EdgeBuffer, log: Logger) {
-  const shared = new SharedParts()
-  const runners = new Map<string, { runner: SourceRunner; pipeline: string }>()
-  for (const { config: pipeline } of pipelines) {
-    for (const [source, options] of Object.entries(pipeline.sources)) {
-      runners.set(source, { runner: runnerOf(config.gateway, source, options, buffer, shared, log), pipeline: pipeline.pipeline })
-    }
-  }
-  return runners
-}
-
-function runnerOf(
-  gateway: string,
-  source: string,
-  config: SourceConfig,
-  buffer: EdgeBuffer,
-  shared: SharedParts,
-  log: Logger,
-): SourceRunner {
-  const { kind, options } = kindOf(config)
-  const inlet = buffer.inlet(source)
-  const outlet = buffer.outlet(source)
-  const buffered = () => outlet?.buffered().records ?? 0
-  return new SourceRunner({
-    id: { gateway, source },
-    kind,
-    options,
-    frame: config.frame,
-    decode: config.decode ?? 'raw',
-    time: config.time,
-    steps: chosenSteps(config.steps),
-    sink: {
-      append: (timeMs, bytes, from, to, headers, bookmark) => inlet.append(timeMs, bytes, from, to, headers, bookmark),
-      bookmark: () => inlet.bookmark,
-      stored: () => inlet.stored(),
-      onRoom: call => inlet.onRoom(call),
-      recordsStored: () => (outlet?.settled ?? 0) + buffered(),
-      recordsBuffered: buffered,
-    },
-    shared,
-    clock: systemClock,
-    log,
-    random: Math.random,
-  })
 }
 
 /** Connects to the addresses of the uplink in turn. */

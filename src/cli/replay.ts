@@ -7,6 +7,7 @@ import type { CaptureItem } from '../source/capture.ts'
 import { SourceRunner, type SourceStatus } from '../source/runner.ts'
 import { SharedParts } from '../source/shared-parts.ts'
 import { defineSource, type Source, type SourceContext } from '../source/source.ts'
+import { chosenSteps } from '../source/steps/options.ts'
 import type { CaptureFile } from './capture-file.ts'
 
 /** How fast: 1 as it was, 0 as fast as it can be. */
@@ -72,12 +73,14 @@ export async function replayIntoPipeline(
     frame: config.frame,
     decode: config.decode ?? 'raw',
     time: config.time,
+    steps: chosenSteps(config.steps),
     sink: {
       append: (timeMs, bytes, from, to, headers = []) => {
         const named = Object.fromEntries(headers.map(({ key, value }) => [key, value.toString('utf8')]))
         options.onRecord({ timeMs, value: Buffer.from(bytes.subarray(from, to)), headers: named })
         return 'taken'
       },
+      bookmark: () => undefined,
       stored: async () => {},
       onRoom: () => {},
       recordsStored: () => 0,

@@ -28,7 +28,7 @@ const sourceSchema = z
     time: timeOptions.optional().describe("Where the device says the event time; the gateway's, unless set."),
     fields: fieldsOptions
       .default({})
-      .describe('What is known of the fields before the steps: types and units. Readers see them in the registry of sources.'),
+      .describe('What is known of the fields before the steps: types and units. `status` shows what they are behind the steps.'),
     steps: stepsOptions
       .default([])
       .describe(

@@ -10,7 +10,7 @@ export const fieldFacts = z.strictObject({
 })
 export type FieldFacts = z.output<typeof fieldFacts>
 
-/** The fields of a source's records, by name; readers see them in the registry. */
+/** The fields of a source's records, by name; `status` shows them. */
 export type Fields = Readonly<Record<string, FieldFacts>>
 
 /** More fields than a registry entry should carry. */

@@ -3,6 +3,7 @@ import { exec } from './exec.ts'
 import { file } from './file.ts'
 import { generator } from './generator.ts'
 import { http } from './http.ts'
+import { linux } from './linux.ts'
 import { modbus } from './modbus.ts'
 import { mqtt } from './mqtt.ts'
 import { serial } from './serial.ts'
@@ -25,5 +26,6 @@ export const SOURCE_KINDS: readonly SourceKind[] = [
   file,
   directory,
   exec,
+  linux,
   generator,
 ]

@@ -4,18 +4,34 @@ import { z } from 'zod'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { nearest } from '../runtime/nearest.ts'
 import { ALIASES_MAX, parseYaml, readYamlFile } from '../runtime/yaml.ts'
+import type { FieldFacts, Fields } from './fields.ts'
 
 const PROFILES_FOLDER = new URL('../../hardware/devices/', import.meta.url)
 
 const TYPES = { u16: 1, i16: 1, u32: 2, i32: 2, f32: 2, u64: 4, i64: 4, f64: 4 } as const
 export type RegisterType = keyof typeof TYPES
 
+const fieldName = z.string().regex(/^[a-z][a-z0-9_]*$/)
+
 const registerSchema = z.strictObject({
-  name: z.string().regex(/^[a-z][a-z0-9_]*$/),
+  name: fieldName,
   address: z.int().min(0).max(65_535).describe('As it goes over the wire: from 0.'),
   type: z.enum(Object.keys(TYPES) as [RegisterType, ...RegisterType[]]),
   words: z.enum(['big', 'little']).default('big').describe('Which register of a number comes first.'),
+  bytes: z
+    .enum(['big', 'little'])
+    .default('big')
+    .describe('Which byte of a register comes first; little where a device turns them round.'),
   scale: z.number().default(1).describe('The number is multiplied by it.'),
+  offset: z.number().default(0).describe('Then this is added.'),
+  values: z
+    .record(z.string().regex(/^-?\d+$/), z.string().min(1))
+    .optional()
+    .describe('What each number means, such as { 0: off, 1: on }: the field is that text; a number that is not named stays one.'),
+  bits: z
+    .record(fieldName, z.int().min(0).max(63))
+    .optional()
+    .describe('Instead of one field, one for each bit that is named, true or false; bit 0 is the lowest.'),
   unit: z.string().default(''),
   none: z.number().optional().describe('The number, before it is scaled, that stands for "not known"; null is given then.'),
 })
@@ -66,6 +82,16 @@ export function profileNames(): string[] {
     .sort()
 }
 
+/** The fields that a profile's registers give, with their units. */
+export function fieldsOf({ registers }: ModbusProfile): Fields {
+  return Object.fromEntries(
+    registers.flatMap(({ name, unit, bits, values }): [string, FieldFacts][] => {
+      if (bits) return Object.keys(bits).map(bit => [bit, { type: 'boolean' }])
+      return [[name, { type: values ? 'text' : 'number', ...(unit !== '' && { unit }) }]]
+    }),
+  )
+}
+
 /** Registers that one request reads. */
 export interface Span {
   readonly address: number
@@ -89,18 +115,35 @@ export function joinReads(profile: ModbusProfile): Span[] {
   return spans
 }
 
-/** The value of a register in the bytes that a span brought. */
-export function readRegister(register: Register, span: Span, bytes: Buffer): number {
+export type RegisterValue = number | string | boolean
+
+/** The fields that a register gives, from the bytes that a span brought: one, or one for each bit that is named. */
+export function readRegister(register: Register, span: Span, bytes: Buffer): [name: string, value: RegisterValue][] {
+  const raw = rawOf(register, span, bytes)
+  if (register.bits) {
+    const all = raw.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
+    return Object.entries(register.bits).map(([name, bit]) => [name, ((all >> BigInt(bit)) & 1n) === 1n])
+  }
+  const number = decode(register.type, raw)
+  return [[register.name, register.values?.[String(number)] ?? scaled(register, number)]]
+}
+
+/** The bytes of a register as they would be with the highest word and byte first. */
+function rawOf(register: Register, span: Span, bytes: Buffer): Buffer {
   const words = TYPES[register.type]
   const from = (register.address - span.address) * 2
   const raw = Buffer.from(bytes.subarray(from, from + words * 2))
+  if (register.bytes === 'little') raw.swap16()
   if (register.words === 'little' && words > 1) swapWords(raw)
-  const number = decode(register.type, raw)
+  return raw
+}
+
+function scaled({ type, scale, offset, none }: Register, number: number): number {
   // In JSON it is null.
-  if (number === register.none) return Number.NaN
-  const value = number * register.scale
+  if (number === none) return Number.NaN
+  if (scale === 1 && offset === 0 && type !== 'f32') return number
   // Scaling by 0.1 must not give 229.70000000000002.
-  return register.scale === 1 && register.type !== 'f32' ? value : Number(value.toPrecision(register.type === 'f32' ? 7 : 12))
+  return Number((number * scale + offset).toPrecision(type === 'f32' ? 7 : 12))
 }
 
 function decode(type: RegisterType, raw: Buffer): number {

@@ -1,12 +1,22 @@
 import { z } from 'zod'
-import { pause } from '../runtime/clock.ts'
+import { pause, settledWithin } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { duration } from '../runtime/units.ts'
 import { type BusLine, ModbusBus } from './modbus-bus.ts'
-import { joinReads, loadProfile, type ModbusProfile, readRegister, type Span } from './modbus-profile.ts'
+import {
+  fieldsOf,
+  joinReads,
+  loadProfile,
+  type ModbusProfile,
+  type RegisterValue,
+  readRegister,
+  type Span,
+} from './modbus-profile.ts'
 import { defineSource, type Source, type SourceContext } from './source.ts'
 
 const DEFAULT_PORT = 502
+/** How long a stop waits for an answer that is on its way, ms. */
+const END_LIMIT_MS = 1_000
 /** A device that does not answer is asked less often, down to this part of its rate, so that the others on its bus get their turn. */
 const SLOW_DOWN_MAX = 16
 
@@ -32,20 +42,22 @@ const knownDevice = z.string().superRefine((device, context) => {
   }
 })
 
+const address = z.string().regex(/^[^\s:]+(:\d{1,5})?$/, 'is not an address: write host:port')
+
 export const modbusOptions = z
   .strictObject({
-    tcp: z
-      .string()
-      .regex(/^[^\s:]+(:\d{1,5})?$/, 'is not an address: write host:port')
-      .optional()
-      .describe('Address of a Modbus TCP device or gateway, host:port.'),
+    tcp: address.optional().describe('Address of a Modbus TCP device or gateway, host:port.'),
     rtu: rtuLine.optional().describe('A serial line with Modbus RTU.'),
+    rtu_over_tcp: address.optional().describe('Address of a serial server that passes on Modbus RTU as it is, host:port.'),
     unit: z.int().min(0).max(255).default(1).describe('Which device on the line.'),
     device: knownDevice.describe('Its register map: a profile in hardware/devices/, or the path of a .yaml file.'),
     every: duration({ min: '10ms', max: '1d' }).default(1_000).describe('How often it is read.'),
     timeout: duration({ min: '10ms', max: '60s' }).default(1_000).describe('How long it may take to answer.'),
   })
-  .refine(options => (options.tcp === undefined) !== (options.rtu === undefined), 'needs either `tcp` or `rtu`')
+  .refine(
+    ({ tcp, rtu, rtu_over_tcp }) => [tcp, rtu, rtu_over_tcp].filter(each => each !== undefined).length === 1,
+    'needs exactly one of `tcp`, `rtu` and `rtu_over_tcp`',
+  )
 export type ModbusOptions = z.output<typeof modbusOptions>
 
 /** Asks one device for its registers, again and again; each round is one record. */
@@ -76,7 +88,8 @@ class ModbusSource implements Source {
     this.#stopping.abort(new Error('stopping'))
     this.resume()
     this.#bus.release()
-    await this.#loop
+    // A unit that does not answer is not waited for; what comes late is not handed on any more.
+    await settledWithin(this.#context.clock, END_LIMIT_MS, this.#loop ?? Promise.resolve())
   }
 
   pause(): void {
@@ -106,12 +119,12 @@ class ModbusSource implements Source {
   async #round(): Promise<boolean> {
     const { unit, timeout } = this.#options
     const timeMs = Math.floor(this.#context.clock.wallMs())
-    const values: Record<string, number> = {}
+    const values: Record<string, RegisterValue> = {}
     try {
       for (const span of this.#spans) {
         const { address, length } = span
         const bytes = await this.#bus.part.read({ unit, function: this.#profile.function, address, length, timeoutMs: timeout })
-        for (const register of span.registers) values[register.name] = readRegister(register, span, bytes)
+        for (const register of span.registers) Object.assign(values, Object.fromEntries(readRegister(register, span, bytes)))
       }
     } catch (error) {
       if (this.#stopping.signal.aborted) return true
@@ -119,20 +132,26 @@ class ModbusSource implements Source {
       this.#context.state('waiting', messageOf(error))
       return false
     }
+    if (this.#stopping.signal.aborted) return true
     this.#context.state('reading')
     this.#context.message(Buffer.from(JSON.stringify(values)), timeMs)
     return true
   }
 }
 
-function lineOf({ tcp, rtu }: ModbusOptions): BusLine {
+function lineOf({ tcp, rtu, rtu_over_tcp: overTcp }: ModbusOptions): BusLine {
   if (rtu) {
     const { path, baud, parity, stop_bits } = rtu
     const connect: BusLine['connect'] = client => client.connectRTUBuffered(path, { baudRate: baud, parity, stopBits: stop_bits })
     return { name: path, numbered: false, connect }
   }
-  const [host = '', port] = (tcp ?? '').split(':')
+  const [host = '', port] = (tcp ?? overTcp ?? '').split(':')
   const number = port === undefined ? DEFAULT_PORT : Number(port)
+  if (overTcp !== undefined) {
+    // What the library calls telnet is RTU, byte for byte; its "TcpRTUBuffered" puts the header of Modbus TCP before it.
+    const connect: BusLine['connect'] = client => client.connectTelnet(host, { port: number })
+    return { name: `${host}:${number}`, numbered: false, connect }
+  }
   return { name: `${host}:${number}`, numbered: true, connect: client => client.connectTCP(host, { port: number }) }
 }
 
@@ -148,5 +167,6 @@ export const modbus = defineSource({
     const { path, ...settings } = options.rtu
     return { name: path, shared: `modbus ${JSON.stringify(settings)}` }
   },
+  fields: ({ device }) => fieldsOf(loadProfile(device)),
   open: (options, context) => new ModbusSource(options, context),
 })

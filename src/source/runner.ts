@@ -48,6 +48,8 @@ export interface SourceRunnerOptions {
   readonly clock: Clock
   readonly log: Logger
   readonly random: () => number
+  /** Records that a runner of the same source had in hand when it was stopped. */
+  readonly leftovers?: readonly Held[]
 }
 
 export interface SourceStatus {
@@ -59,7 +61,8 @@ export interface SourceStatus {
   readonly steps: readonly StepCounts[]
 }
 
-interface Held {
+/** A record that waits for room in the buffer. */
+export interface Held {
   readonly timeMs: number
   readonly value: Buffer
   readonly headers: readonly RecordHeader[] | undefined
@@ -112,6 +115,7 @@ export class SourceRunner {
     this.#stripReturn = options.frame === undefined
     this.#framer = options.kind.gives === 'stream' ? this.#newFramer() : undefined
     this.#source = options.kind.open(options.options, this.#context())
+    this.#held.push(...(options.leftovers ?? []))
   }
 
   get id(): SourceId {
@@ -130,6 +134,7 @@ export class SourceRunner {
   }
 
   async start(): Promise<void> {
+    if (this.#held.length > 0) this.#waitForRoom()
     try {
       await this.#source.start()
     } catch (error) {
@@ -271,10 +276,22 @@ export class SourceRunner {
     if (this.#held.length === 0 && this.#options.sink.append(timeMs, bytes, from, to, headers, bookmark) !== 'full') return
     // The source's memory is used again after the call: what has to wait is copied.
     this.#held.push({ timeMs, value: Buffer.from(bytes.subarray(from, to)), headers, bookmark })
-    if (this.#held.length > 1) return
+    if (this.#held.length === 1) this.#waitForRoom()
+  }
+
+  #waitForRoom(): void {
     this.#source.pause()
     this.#enter('blocked', 'the buffer is full')
     this.#options.sink.onRoom(() => this.#handHeld())
+  }
+
+  /**
+   * After a stop: gives away the records that wait for room, for the runner that comes after this one. A source that reads again from its bookmark has
+   * them again, and gives none.
+   */
+  leftovers(): readonly Held[] {
+    const held = this.#held.splice(0)
+    return held.some(({ bookmark }) => bookmark !== undefined) ? [] : held
   }
 
   /** What waits for room has not been taken yet: nobody may be told that it is stored. */
@@ -285,6 +302,7 @@ export class SourceRunner {
 
   #handHeld(): void {
     const { sink } = this.#options
+    if (this.#stopped && this.#held.length === 0) return
     while (this.#held[0]) {
       const { timeMs, value, headers, bookmark } = this.#held[0]
       if (sink.append(timeMs, value, 0, value.length, headers, bookmark) === 'full') {

@@ -3,6 +3,7 @@ import type { RecordHeader } from '../record/record.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { SourceId } from '../runtime/names.ts'
+import type { Fields } from './fields.ts'
 import type { SharedParts } from './shared-parts.ts'
 
 /** What a source is doing now, as `status` shows it. */
@@ -74,6 +75,8 @@ export interface SourceKind<Options = unknown> {
    * What no two sources may open with different settings, or at all: a port's path. `shared` is equal for those that may use it together.
    */
   resource?(options: Options): { name: string; shared: string | undefined } | undefined
+  /** What is known of the fields of its records, from its options alone. */
+  fields?(options: Options): Fields
   open(options: Options, context: SourceContext): Source
 }
 

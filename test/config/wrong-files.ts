@@ -112,7 +112,7 @@ export const WRONG_PIPELINES: readonly WrongFile[] = [
   {
     what: 'TCP and a line at once',
     text: source('modbus: { tcp: "h:502", rtu: { path: /dev/ttyS0 }, device: eastron-sdm120 }'),
-    said: ['4:13: modbus needs either `tcp` or `rtu`'],
+    said: ['4:13: modbus needs exactly one of `tcp`, `rtu` and `rtu_over_tcp`'],
   },
   {
     what: 'one port for two sources',

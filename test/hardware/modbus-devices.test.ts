@@ -44,7 +44,7 @@ describe.each(profileNames())('%s', name => {
   test('a conversation with it is asked as it was, and read as it should be', () => {
     expect(existsSync(file)).toBe(true)
     const { unit, exchanges, reads } = conversationSchema.parse(parse(readFileSync(file, 'utf8')))
-    const values: Record<string, number | null> = {}
+    const values: Record<string, unknown> = {}
     const spans = joinReads(profile)
     expect(exchanges).toHaveLength(spans.length)
     for (const [index, span] of spans.entries()) {
@@ -55,7 +55,7 @@ describe.each(profileNames())('%s', name => {
       expect(isWhole(response)).toBe(true)
       expect([...response.subarray(0, 3)]).toEqual([unit, code, span.length * 2])
       const bytes = response.subarray(3, -2)
-      for (const register of span.registers) values[register.name] = readRegister(register, span, bytes)
+      for (const register of span.registers) Object.assign(values, Object.fromEntries(readRegister(register, span, bytes)))
     }
     // As it is written: what is not known is null in JSON.
     expect(JSON.parse(JSON.stringify(values))).toEqual(reads)

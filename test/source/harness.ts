@@ -23,6 +23,8 @@ export class SourceBench {
   readonly #running: SourceRunner[] = []
   /** While true the sink has no room. */
   full = false
+  /** In [0, 1): just below 1, every wait between attempts is as short as it can be. */
+  random: () => number = Math.random
   /** Of the newest record. */
   bookmark: string | undefined
   /** Resolves when what was taken is on disk. */
@@ -69,7 +71,7 @@ export class SourceBench {
       shared: this.shared,
       clock: systemClock,
       log: silentLogger,
-      random: Math.random,
+      random: () => this.random(),
     })
     this.#running.push(runner)
     void runner.start()

@@ -127,6 +127,10 @@ export class MemoryBuffer implements EdgeBuffer {
     return this.#disk.session
   }
 
+  configure(): void {
+    throw new Error('the model gets its sources by addSource()')
+  }
+
   disk(): DiskCounts {
     return { quotaBytes: 0, usedBytes: 0, writtenBytes: 0 }
   }

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { systemClock } from '../../runtime/clock.ts'
 import { createLogger, type LogLevel } from '../../runtime/logger.ts'
 import { runUntilSignal } from '../run-until-signal.ts'
 import { logLevelOption } from './log-level.ts'
@@ -8,14 +9,23 @@ export function edgeCommand(): Command {
     .description("Runs a gateway's agent: reads its sources, buffers them on disk, sends them to the core.")
     .requiredOption('--config <file>', 'edge.yaml')
     .addOption(logLevelOption())
-    .addHelpText('after', '\nExample:\n  headrace edge --config /etc/headrace/edge.yaml')
+    .addHelpText(
+      'after',
+      '\nPipeline files that change are taken over while it runs (at once with SIGHUP).\n\nExample:\n  headrace edge --config /etc/headrace/edge.yaml',
+    )
     .action(async ({ config: file, logLevel }: { config: string; logLevel: LogLevel }) => {
       const { loadEdge } = await import('../../config/load.ts')
       const { EdgeProcess } = await import('../edge-process.ts')
+      const { PipelineReload } = await import('../pipeline-reload.ts')
       const { config, pipelines } = loadEdge(file)
       const log = createLogger(logLevel)
       const edge = await EdgeProcess.start(config, pipelines, log)
       log.info({ gateway: config.gateway, sources: edge.status().sources.length }, 'edge started')
-      process.exitCode = await runUntilSignal(() => edge.stop(), log)
+      const reload = new PipelineReload({ file, edge, clock: systemClock, log })
+      const stop = async () => {
+        await reload.end()
+        await edge.stop()
+      }
+      process.exitCode = await runUntilSignal(stop, log)
     })
 }

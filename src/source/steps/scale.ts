@@ -9,7 +9,7 @@ const scaling = z.strictObject({
   factor: z.number().default(1).describe('The value is multiplied by it.'),
   offset: z.number().default(0).describe('Then this is added.'),
   decimals: z.int().min(0).max(12).optional().describe('Rounded to so many decimals.'),
-  unit: z.string().max(40).optional().describe('The unit that comes out; readers see it in the registry.'),
+  unit: z.string().max(40).optional().describe('The unit that comes out; `status` shows it.'),
 })
 type Scaling = z.output<typeof scaling>
 

@@ -1,0 +1,147 @@
+import type { EdgeBuffer } from '../buffer/buffer.ts'
+import type { SourceSettings } from '../buffer/source-buffer.ts'
+import { kindOf, type LoadedPipeline } from '../config/load.ts'
+import type { SourceConfig } from '../config/pipeline.ts'
+import { systemClock } from '../runtime/clock.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { columnsOf } from '../source/decode/options.ts'
+import { type Fields, withDeclared } from '../source/fields.ts'
+import { SourceRunner } from '../source/runner.ts'
+import { SharedParts } from '../source/shared-parts.ts'
+import { chosenSteps, fieldsBehind } from '../source/steps/options.ts'
+
+interface Running {
+  readonly runner: SourceRunner
+  pipeline: string
+  /** All of its configuration that the runner depends on: another text is another runner. */
+  readonly facts: string
+  fields: Fields
+}
+
+/** What is known of a source's fields as they are buffered: by its kind, its decoder, what somebody declared, and through its steps. */
+export function fieldsOfSource(config: SourceConfig): Fields {
+  const { kind, options } = kindOf(config)
+  const columns = Object.fromEntries(columnsOf(config.decode ?? 'raw').map(column => [column, {}]))
+  return fieldsBehind(chosenSteps(config.steps), withDeclared({ ...columns, ...kind.fields?.(options) }, config.fields))
+}
+
+/** What a change of the configuration did. */
+export interface SourceChanges {
+  readonly started: readonly string[]
+  readonly restarted: readonly string[]
+  readonly removed: readonly string[]
+}
+
+/** How the buffer keeps each source of these pipelines. */
+export function settingsOf(pipelines: readonly LoadedPipeline[]): SourceSettings[] {
+  return pipelines.flatMap(({ topic, config: { durability, sources } }) =>
+    Object.entries(sources).map(([source, config]) => ({
+      source,
+      topic,
+      whenFull: config.buffer.when_full ?? kindOf(config).kind.whenFull,
+      priority: config.buffer.priority,
+      ...(config.buffer.ttl !== undefined && { ttlMs: config.buffer.ttl }),
+      durabilityMs: durability,
+    })),
+  )
+}
+
+/** The sources of a gateway while it runs; the configuration may change under them. */
+export class EdgeSources {
+  readonly #gateway: string
+  readonly #buffer: EdgeBuffer
+  readonly #log: Logger
+  readonly #shared = new SharedParts()
+  readonly #running = new Map<string, Running>()
+
+  constructor(gateway: string, buffer: EdgeBuffer, log: Logger) {
+    this.#gateway = gateway
+    this.#buffer = buffer
+    this.#log = log
+  }
+
+  get names(): readonly string[] {
+    return [...this.#running.keys()]
+  }
+
+  get(source: string): { readonly runner: SourceRunner; readonly pipeline: string; readonly fields: Fields } | undefined {
+    return this.#running.get(source)
+  }
+
+  /**
+   * Makes these pipelines' sources run: what did not change goes on untouched, and what ends ends before anything begins, so that a port may pass from one
+   * source to another. Nothing that was read is lost: it is in the buffer, or handed on to the runner that comes after.
+   */
+  async apply(pipelines: readonly LoadedPipeline[]): Promise<SourceChanges> {
+    const wanted = new Map(
+      pipelines.flatMap(({ config: { pipeline, sources } }) =>
+        Object.entries(sources).map(([source, config]) => [source, { pipeline, config, facts: factsOf(config) }] as const),
+      ),
+    )
+    const ending = [...this.#running].filter(([source, { facts }]) => wanted.get(source)?.facts !== facts)
+    await Promise.allSettled(ending.map(([, { runner }]) => runner.stop()))
+    for (const [source] of ending) this.#running.delete(source)
+    this.#buffer.configure(settingsOf(pipelines))
+    const before = new Map(ending)
+    const beginning: SourceRunner[] = []
+    const started: string[] = []
+    for (const [source, { pipeline, config, facts }] of wanted) {
+      const going = this.#running.get(source)
+      if (going) {
+        going.pipeline = pipeline
+        going.fields = fieldsOfSource(config)
+        continue
+      }
+      const runner = this.#runnerOf(source, config, before.get(source)?.runner)
+      this.#running.set(source, { runner, pipeline, facts, fields: fieldsOfSource(config) })
+      beginning.push(runner)
+      started.push(source)
+    }
+    await Promise.all(beginning.map(runner => runner.start()))
+    return {
+      started: started.filter(source => !before.has(source)),
+      restarted: started.filter(source => before.has(source)),
+      removed: ending.map(([source]) => source).filter(source => !wanted.has(source)),
+    }
+  }
+
+  /** Reads nothing more; what was read is on disk when this resolves. */
+  async stop(): Promise<void> {
+    await Promise.allSettled([...this.#running.values()].map(({ runner }) => runner.stop()))
+    await Promise.allSettled(this.names.map(source => this.#buffer.inlet(source).stored()))
+  }
+
+  #runnerOf(source: string, config: SourceConfig, before: SourceRunner | undefined): SourceRunner {
+    const { kind, options } = kindOf(config)
+    const inlet = this.#buffer.inlet(source)
+    const outlet = this.#buffer.outlet(source)
+    const buffered = () => outlet?.buffered().records ?? 0
+    return new SourceRunner({
+      id: { gateway: this.#gateway, source },
+      kind,
+      options,
+      frame: config.frame,
+      decode: config.decode ?? 'raw',
+      time: config.time,
+      steps: chosenSteps(config.steps),
+      sink: {
+        append: (timeMs, bytes, from, to, headers, bookmark) => inlet.append(timeMs, bytes, from, to, headers, bookmark),
+        bookmark: () => inlet.bookmark,
+        stored: () => inlet.stored(),
+        onRoom: call => inlet.onRoom(call),
+        recordsStored: () => (outlet?.settled ?? 0) + buffered(),
+        recordsBuffered: buffered,
+      },
+      shared: this.#shared,
+      clock: systemClock,
+      log: this.#log,
+      random: Math.random,
+      ...(before && { leftovers: before.leftovers() }),
+    })
+  }
+}
+
+/** What a runner depends on. How its records are buffered is the buffer's, and changes without a restart. */
+function factsOf({ buffer: _buffer, fields: _fields, ...config }: SourceConfig): string {
+  return JSON.stringify(config)
+}
