@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { table } from '../../src/cli/output.ts'
 import { KafkaCluster } from '../support/kafka/cluster.ts'
+import { benchBatchReader } from './batch-reader.ts'
 import { type HeadraceRun, runHeadrace } from './headrace-run.ts'
 import { runJavaProducer } from './java-producer.ts'
 import { writePayloadFile } from './payload.ts'
@@ -52,6 +53,7 @@ async function bench(options: { quick?: true; rounds?: string; json?: string }):
       )
       if (round > 0) measured.push({ java, through, drain })
     }
+    await benchBatchReader(kafka, { records: options.quick ? 2_000_000 : 10_000_000, rounds })
     report(measured, { machine, records, bytes, json: options.json })
   } finally {
     await kafka.stop()

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { JobStatus } from '../../src/reader/batch/scheduler.ts'
 import type { Run } from '../../src/reader/ledger.ts'
@@ -17,8 +19,8 @@ test('a job reads what is new, once; its offsets follow; list and runs tell of i
   await start('records_per_second: 1000, count: 300')
   await up.drained(300)
   expect(await up.json<JobStatus[]>('batch', 'list')).toEqual([
-    { job: 'plant.load', next_run: null, last_run: null, lag: 600 },
-    { job: 'plant.only-a', next_run: null, last_run: null, lag: 300 },
+    { job: 'plant.load', next_run: null, last_run: null, lag: 600, waiting_for: [], running: null },
+    { job: 'plant.only-a', next_run: null, last_run: null, lag: 300, waiting_for: [], running: null },
   ])
   expect((await up.offsets('load')).map(({ source, offset, end, lag }) => [source, offset, end, lag]).sort()).toEqual([
     ['plant-a-1/a', 0, 300, 300],
@@ -27,7 +29,7 @@ test('a job reads what is new, once; its offsets follow; list and runs tell of i
 
   const first = await up.run('batch', 'run', 'plant.load')
   const { id, lines, ranges } = up.attempt(0)
-  expect(first).toEqual({ code: 0, stdout: `run ${id}: done, 600 records\n`, stderr: '' })
+  expect(first).toMatchObject({ code: 0, stdout: `run ${id}: done, 600 records\n` })
   expect(sequencesOf(lines)).toEqual({ a: countTo(300), b: countTo(300) })
   expect(ranges).toHaveLength(2)
   for (const line of lines) expect(line).toMatchObject({ gateway: 'plant-a-1', value: { n: line.seq } })
@@ -44,7 +46,7 @@ test('a job reads what is new, once; its offsets follow; list and runs tell of i
   // Another job over the same sources stands where it stood.
   expect(list[1]).toMatchObject({ lag: 300, last_run: null })
   const table = await up.run('batch', 'runs', 'load')
-  expect(table.stdout).toMatch(new RegExp(`^${id} +done +\\S+Z +600 +0$`, 'm'))
+  expect(table.stdout).toMatch(new RegExp(`^${id} +run +done +\\S+Z +1 +600 +0 +0$`, 'm'))
 
   expect((await up.run('batch', 'run', 'nothing')).stderr).toBe(
     'headrace: there is no batch job "nothing" on this core\nKnown: plant.load, plant.only-a.\n',
@@ -56,9 +58,9 @@ test('a command that exits 1 moves nothing; the same run comes again with the sa
   await up.settled(20)
   const failed = await up.run('batch', 'run', 'load')
   const first = up.attempt(0)
-  expect(failed).toMatchObject({ code: 1, stderr: '' })
+  expect(failed.code).toBe(1)
   expect(failed.stdout).toBe(
-    `run ${first.id}: failed, 0 records: ./job.sh: it ended with exit code 1; its last words: the warehouse is closed\n`,
+    `run ${first.id}: failed, 0 records: ./job.sh: it ended with exit code 1; its last words: the warehouse is closed\nWhat the command said is in ${up.state}/core/runs/plant.load/${first.id}.log\n`,
   )
   expect((await up.offsets('load')).map(({ offset }) => offset)).toEqual([0, 0])
   const [{ to: end } = { to: 0 }] = first.ranges
@@ -126,4 +128,27 @@ describe('reset', () => {
     expect(codes.map(({ code }) => code)).toEqual([2, 2])
     expect((await up.offsets('only-a')).map(({ offset }) => offset)).toEqual([50])
   })
+})
+
+test('a backfill reads beside the offsets; offsets of another reader are adopted; a time puts a job there', async () => {
+  await start('records_per_second: 1000, count: 50')
+  await up.drained(50)
+  const standing = async () => Object.fromEntries((await up.offsets('load')).map(({ source, offset }) => [source, offset]))
+  const filled = await up.json<Outcome>('batch', 'backfill', 'load', '--from', '10', '--to', '20', '--source', 'a')
+  expect(filled).toMatchObject({ outcome: 'done', run: { kind: 'backfill', records: 10 } })
+  expect(sequencesOf(up.attempt(0).lines)).toEqual({ a: countTo(20, 10) })
+  expect(await standing()).toEqual({ 'plant-a-1/a': 0, 'plant-a-1/b': 0 })
+
+  writeFileSync(join(up.folder, 'offsets.json'), '{"plant-a-1/a": 40, "plant-a-1/other": 3}')
+  const adopt = (...args: string[]) =>
+    up.json<Record<string, number>>('batch', 'adopt', 'load', '--file', join(up.folder, 'offsets.json'), ...args)
+  expect(await adopt('--dry-run')).toEqual({ 'plant-a-1/a': 40 })
+  expect(await standing()).toEqual({ 'plant-a-1/a': 0, 'plant-a-1/b': 0 })
+  expect(await adopt()).toEqual({ 'plant-a-1/a': 40 })
+  expect(await standing()).toEqual({ 'plant-a-1/a': 40, 'plant-a-1/b': 0 })
+
+  await up.json('batch', 'reset', 'load', '--to-time', '2100-01-01')
+  expect(await standing()).toEqual({ 'plant-a-1/a': 50, 'plant-a-1/b': 50 })
+  await up.json('batch', 'reset', 'load', '--to-time', '1971-01-01', '--source', 'b')
+  expect(await standing()).toEqual({ 'plant-a-1/a': 50, 'plant-a-1/b': 0 })
 })

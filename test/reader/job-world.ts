@@ -78,9 +78,9 @@ export class JobWorld {
   }
 
   /** Appends one batch of values; times are `timeMs` and a millisecond more each. */
-  async lay(source: string | SourceId, values: readonly string[], timeMs = TIME_MS): Promise<void> {
+  async lay(source: string | SourceId, values: readonly string[], timeMs = TIME_MS, topic = 'plant'): Promise<void> {
     const id = typeof source === 'string' ? { gateway: 'g', source } : source
-    const claim = await this.log.claim(id, 'plant')
+    const claim = await this.log.claim(id, topic)
     const { next, proof } = await this.log.end(claim)
     const { producerId, epoch, epochStart } = claim
     this.#writer.begin({ key: `${id.gateway}/${id.source}`, producerId, epoch, epochStart, sequence: next })

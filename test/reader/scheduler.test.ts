@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { BatchJob } from '../../src/reader/batch/job.ts'
 import type { RunResult } from '../../src/reader/batch/runner.ts'
@@ -172,8 +172,8 @@ describe('no run is skipped, none comes twice', () => {
     expect(times()).toEqual(['2026-01-02T02:00'])
   })
 
-  test('by a log that is away when it is due', async () => {
-    await start('2026-01-01T12:00:00Z')
+  test('by a log that is away when it is due; nobody is called for it', async () => {
+    await start('2026-01-01T12:00:00Z', { on_failure: ['sh', '-c', 'touch told'] })
     const { claims } = world.log
     world.log.claims = async () => {
       throw new HeadraceError('log_unavailable', 'no broker answers')
@@ -183,6 +183,7 @@ describe('no run is skipped, none comes twice', () => {
     world.log.claims = claims
     await at('2026-01-02T02:02:00Z', '2026-01-02T02:03:00Z')
     expect(times()).toEqual(['2026-01-02T02:00'])
+    expect(existsSync(world.path('told'))).toBe(false)
   })
 
   test('by a run that takes longer than the time between two: the next waits for it', async () => {

@@ -58,7 +58,7 @@ export async function attempt(options: AttemptOptions): Promise<Fed> {
   const poisonFile = runLog.path + POISON_SUFFIX
   const processFile = runLog.path + PROCESS_SUFFIX
   if (await endOrphan(processFile)) runLog.note('what was left of an earlier attempt was ended')
-  folder.begin(run)
+  await folder.begin(run)
   writeFileSync(poisonFile, '')
   writeFileSync(join(folder.working, RANGES_FILE), JSON.stringify(ranges))
   runLog.note(`attempt ${number} of run ${run}`)

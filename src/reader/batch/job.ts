@@ -137,12 +137,13 @@ export class BatchJob {
     return running
   }
 
-  /** What keeps a run from beginning is a failure of the job too. */
+  /** What keeps a run from beginning is a failure of the job too; a log that is away is not: it is waited for, and nobody is told each time. */
   async #watched(work: () => Promise<RunResult>): Promise<RunResult> {
     try {
       return await work()
     } catch (error) {
-      await this.#runner.tellFailure(undefined, messageOf(error), null)
+      const isAway = error instanceof HeadraceError && error.code === 'log_unavailable'
+      if (!isAway) await this.#runner.tellFailure(undefined, messageOf(error), null)
       throw error
     }
   }

@@ -1,16 +1,5 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs'
+import { open, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { HeadraceError } from '../../runtime/errors.ts'
 import type { Manifest } from './manifest.ts'
@@ -35,7 +24,7 @@ export class RunFolder {
   }
 
   /** Begins anew: what an attempt before left is gone. Rejects where the directory belongs to another run. */
-  begin(run: string): void {
+  async begin(run: string): Promise<void> {
     const standing = this.manifest()
     if (existsSync(this.final) && standing?.run !== run) {
       throw new HeadraceError(
@@ -44,7 +33,7 @@ export class RunFolder {
         { advice: 'Put {run_id} in run_directory, or move what is there.' },
       )
     }
-    rmSync(this.working, { recursive: true, force: true })
+    await rm(this.working, { recursive: true, force: true })
     mkdirSync(this.working, { recursive: true })
   }
 
@@ -57,21 +46,22 @@ export class RunFolder {
     }
   }
 
-  /** The manifest is on disk before the name is; the name is on disk when this returns. */
-  writeManifest(manifest: Manifest): void {
+  /** What the run left is on disk, and its manifest, before the name is. Output may be large: the process does not stand still meanwhile. */
+  async writeManifest(manifest: Manifest): Promise<void> {
     const path = join(this.working, MANIFEST)
-    writeFileSync(path, `${JSON.stringify(manifest, null, 2)}\n`)
-    for (const file of filesIn(this.working)) sync(join(this.working, file))
-    sync(this.working)
+    await writeFile(path, `${JSON.stringify(manifest, null, 2)}\n`)
+    for (const file of filesIn(this.working)) await sync(join(this.working, file))
+    await sync(this.working)
   }
 
-  publish(): void {
+  /** The name is on disk when this resolves. */
+  async publish(): Promise<void> {
     const replaced = `${this.working.slice(0, -PARTIAL.length)}${REPLACED}`
-    rmSync(replaced, { recursive: true, force: true })
+    await rm(replaced, { recursive: true, force: true })
     if (existsSync(this.final)) renameSync(this.final, replaced)
     renameSync(this.working, this.final)
-    sync(dirname(this.final))
-    rmSync(replaced, { recursive: true, force: true })
+    await sync(dirname(this.final))
+    await rm(replaced, { recursive: true, force: true })
   }
 }
 
@@ -82,11 +72,11 @@ export function filesIn(directory: string): string[] {
     .sort()
 }
 
-function sync(path: string): void {
-  const file = openSync(path, 'r')
+async function sync(path: string): Promise<void> {
+  const file = await open(path, 'r')
   try {
-    fsyncSync(file)
+    await file.sync()
   } finally {
-    closeSync(file)
+    await file.close()
   }
 }

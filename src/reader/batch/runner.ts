@@ -223,9 +223,9 @@ export class Runner {
     const manifest = await manifestOf(folder.working, {
       ...{ run, job, kind, token, atMs, ...times, endedMs: this.#now(), ranges, counts: fed.counts, dead, missing },
     })
-    folder.writeManifest(manifest)
+    await folder.writeManifest(manifest)
     onStep?.('manifest_written')
-    folder.publish()
+    await folder.publish()
     onStep?.('published')
     return manifest
   }

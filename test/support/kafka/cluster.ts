@@ -1,5 +1,6 @@
+import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../../hardware/simulators/free-port.ts'
@@ -213,6 +214,15 @@ export class KafkaCluster {
         resolve({ code, stdout, stderr })
       })
     })
+  }
+
+  /** Starts a Java program of Kafka's that runs on, such as Connect; it is ended with the cluster. What it says goes to `log`. */
+  service(mainClass: string, args: readonly string[], log: string): ChildProcess {
+    const out = openSync(log, 'w')
+    const flags = ['-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', this.#classPath, mainClass]
+    const child = this.#java.spawn([...flags, ...args], { cwd: this.#dir, stdio: ['ignore', out, out] })
+    closeSync(out)
+    return child
   }
 
   #broker(node: number): BrokerProcess {

@@ -1,0 +1,101 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { table } from '../../src/cli/output.ts'
+import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts'
+import type { Log } from '../../src/log/log.ts'
+import { BatchWriter } from '../../src/record/batch-writer.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
+import { silentLogger } from '../../src/runtime/logger.ts'
+import { PAYLOAD_BYTES_MAX, seedOf, writePayload } from '../../src/source/generator-payload.ts'
+import type { KafkaCluster } from '../support/kafka/cluster.ts'
+import { spreadOf } from './spread.ts'
+
+const CHILD = fileURLToPath(new URL('./batch-reader-child.ts', import.meta.url))
+const TOPIC = 'bench-batch'
+const SOURCES = 50
+const BATCH_RECORDS = 4_000
+const START_MS = 1_767_225_600_000
+const LIMIT_MS = 600_000
+
+interface Round {
+  readonly java: number
+  readonly reader: { readonly recordsPerSecond: number; readonly cpuSecondsPerMillion: number; readonly peakMib: number }
+}
+
+/** The batch reader into `cat > file` beside Kafka's own ConsumerPerformance, which writes nothing, on the same topic, in turn. */
+export async function benchBatchReader(kafka: KafkaCluster, options: { records: number; rounds: number }): Promise<Round[]> {
+  const { records, rounds } = options
+  const log = await openKafkaLog({ brokers: kafka.addresses, client_id: 'bench' }, { clock: systemClock, log: silentLogger })
+  try {
+    for (let source = 0; source < SOURCES; source++) await lay(log, `source-${source}`, Math.ceil(records / SOURCES))
+  } finally {
+    await log.close()
+  }
+  const measured: Round[] = []
+  // The first round warms the broker and is not counted.
+  for (let round = 0; round <= rounds; round++) {
+    const java = await runJavaConsumer(kafka, records, round)
+    const reader = runReader(kafka, records)
+    if (round > 0) measured.push({ java, reader })
+  }
+  const rows = Object.entries({
+    'Java ConsumerPerformance, writes nothing, records/s': measured.map(({ java }) => java),
+    'batch reader into cat > file, records/s': measured.map(({ reader }) => reader.recordsPerSecond),
+    'batch reader, × Java': measured.map(({ java, reader }) => reader.recordsPerSecond / java),
+    'batch reader, CPU-s per million records': measured.map(({ reader }) => reader.cpuSecondsPerMillion),
+    'batch reader, peak MiB': measured.map(({ reader }) => reader.peakMib),
+  }).map(([name, values]) => {
+    const short = (value: number) => (value >= 1_000 ? Math.round(value).toLocaleString('en') : value.toFixed(2))
+    const { median, min, max } = spreadOf(values)
+    return [name, short(median), `${short(min)} … ${short(max)}`]
+  })
+  process.stdout.write(`\n${records} records in ${SOURCES} partitions\n${table(['figure', 'median', 'min … max'], rows)}\n`)
+  return measured
+}
+
+async function lay(log: Log, name: string, records: number): Promise<void> {
+  const claim = await log.claim({ gateway: 'bench', source: name }, TOPIC)
+  const writer = new BatchWriter()
+  const scratch = Buffer.alloc(PAYLOAD_BYTES_MAX)
+  const seed = seedOf(1, name)
+  const { producerId, epoch, epochStart } = claim
+  let { proof } = await log.end(claim)
+  for (let from = 0; from < records; from += BATCH_RECORDS) {
+    writer.begin({ key: `bench/${name}`, producerId, epoch, epochStart, sequence: from })
+    for (let index = from; index < Math.min(records, from + BATCH_RECORDS); index++)
+      writer.append(START_MS + index, scratch, 0, writePayload('meter', seed, index, 0, scratch, 0))
+    const appended = await log.append(claim, writer.finish('zstd'), proof)
+    if (appended.outcome === 'refused' && appended.reason === 'proof_void') {
+      proof = (await log.end(claim)).proof
+      from -= BATCH_RECORDS
+    } else if (appended.outcome !== 'appended') throw new Error(`the log did not take it: ${JSON.stringify(appended)}`)
+  }
+}
+
+async function runJavaConsumer(kafka: KafkaCluster, records: number, round: number): Promise<number> {
+  const { code, stdout, stderr } = await kafka.tool(
+    'org.apache.kafka.tools.ConsumerPerformance',
+    [
+      ...['--bootstrap-server', kafka.bootstrap, '--topic', TOPIC, '--num-records', String(records), '--group', `bench-${round}`],
+      ...['--timeout', '60000', '--hide-header'],
+    ],
+    { limitMs: LIMIT_MS, javaFlags: ['-Xmx512m'] },
+  )
+  // start, end, MB, MB/s, records, records/s, rebalance ms, fetch ms, fetch MB/s, fetch records/s
+  const cells = stdout.trim().split('\n').at(-1)?.split(/,\s+/) ?? []
+  const perSecond = Number(cells[9])
+  if (code !== 0 || !(perSecond > 0)) throw new Error(`ConsumerPerformance failed:\n${stdout}${stderr}`)
+  return perSecond
+}
+
+function runReader(kafka: KafkaCluster, records: number): Round['reader'] {
+  const run = spawnSync(process.execPath, [CHILD, kafka.bootstrap, TOPIC], { encoding: 'utf8', timeout: LIMIT_MS })
+  if (run.status !== 0) throw new Error(`the batch reader failed:\n${run.stderr}`)
+  const found = JSON.parse(run.stdout) as { records: number; seconds: number; cpuSeconds: number; peakMib: number }
+  if (found.records < records) throw new Error(`the batch reader read ${found.records} of ${records} records`)
+  return {
+    recordsPerSecond: found.records / found.seconds,
+    cpuSecondsPerMillion: (found.cpuSeconds / found.records) * 1e6,
+    peakMib: found.peakMib,
+  }
+}
