@@ -3,9 +3,11 @@ import { Command, CommanderError } from 'commander'
 import { batchCommand } from './commands/batch.ts'
 import { coreCommand } from './commands/core.ts'
 import { edgeCommand } from './commands/edge.ts'
+import { replayCommand } from './commands/replay.ts'
 import { sourceCommand } from './commands/source.ts'
 import { statusCommand } from './commands/status.ts'
 import { tailCommand } from './commands/tail.ts'
+import { testCommand } from './commands/test.ts'
 import { upCommand } from './commands/up.ts'
 import { validateCommand } from './commands/validate.ts'
 import { EXIT, report } from './output.ts'
@@ -32,6 +34,8 @@ for (const command of [
   sourceCommand,
   batchCommand,
   tailCommand,
+  testCommand,
+  replayCommand,
 ]) {
   program.addCommand(command().exitOverride())
 }

@@ -7,6 +7,7 @@ import { duration } from '../runtime/units.ts'
 import { decodeOptions } from '../source/decode/options.ts'
 import { frameOptions } from '../source/framing/options.ts'
 import { SOURCE_KINDS } from '../source/kinds.ts'
+import { analyserTests } from './analyser-tests.ts'
 
 export const name = z.string().regex(NAME_PATTERN, NAME_RULE)
 
@@ -49,6 +50,7 @@ export const pipelineSchema = z.strictObject({
   sources: z.record(name, sourceSchema).default({}).describe('What it reads, by name.'),
   batch: z.record(name, batchJobOptions).default({}).describe('Batch jobs, by name.'),
   analysers: z.record(name, analyserOptions).default({}).describe('Analysers, by name.'),
+  tests: analyserTests.default({}).describe('Tests of the analysers, by what they say; run by `headrace test`.'),
 })
 export type PipelineConfig = z.output<typeof pipelineSchema>
 export type SourceConfig = PipelineConfig['sources'][string]
