@@ -10,12 +10,15 @@ import type { SourceConfig } from '../config/pipeline.ts'
 import { ControlServer } from '../console/control-server.ts'
 import { Link } from '../link/link.ts'
 import { uplinkUrls } from '../link/options.ts'
+import type { GatewayAnalyserStatus, GatewayRunner, Tap } from '../reader/realtime/gateway-runner.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { SourceRunner } from '../source/runner.ts'
 import { SharedParts } from '../source/shared-parts.ts'
+import { loadAnalyserModules } from './analyser-modules.ts'
+import { gatewayRunner } from './gateway-analysers.ts'
 import { controlPath } from './state-paths.ts'
 import { readTlsMaterial } from './tls-material.ts'
 import { VERSION } from './version.ts'
@@ -28,6 +31,7 @@ export interface EdgeStatus {
   readonly link: { readonly state: string; readonly peer: string | null; readonly session: string | null; readonly since: string }
   readonly disk: { readonly quota_bytes: number; readonly used_bytes: number; readonly written_bytes: number }
   readonly sources: readonly EdgeSourceStatus[]
+  readonly analysers: readonly GatewayAnalyserStatus[]
   readonly alarms: readonly unknown[]
 }
 
@@ -54,6 +58,7 @@ export class EdgeProcess {
   readonly #link: Link
   readonly #control: ControlServer
   readonly #alarms: Alarms
+  readonly #analysers: GatewayRunner | undefined
 
   private constructor(parts: {
     config: EdgeConfig
@@ -61,6 +66,7 @@ export class EdgeProcess {
     runners: ReadonlyMap<string, { runner: SourceRunner; pipeline: string }>
     link: Link
     alarms: Alarms
+    analysers: GatewayRunner | undefined
     log: Logger
   }) {
     this.#config = parts.config
@@ -68,6 +74,7 @@ export class EdgeProcess {
     this.#runners = parts.runners
     this.#link = parts.link
     this.#alarms = parts.alarms
+    this.#analysers = parts.analysers
     this.#control = new ControlServer(controlPath(parts.config.state, 'edge'), this.#calls(), parts.log)
   }
 
@@ -82,6 +89,7 @@ export class EdgeProcess {
     if (config.uplink.tls) readTlsMaterial(config.uplink.tls)
     const clock = systemClock
     const alarms = new Alarms(clock)
+    const modules = await loadAnalyserModules(pipelines)
     const buffer = await openEdgeBuffer({
       stateDir: join(config.state, 'edge'),
       gateway: config.gateway,
@@ -102,10 +110,14 @@ export class EdgeProcess {
       log,
       alarms,
     })
-    const edge = new EdgeProcess({ config, buffer, runners: runnersOf(config, pipelines, buffer, log), link, alarms, log })
+    const analysers = gatewayRunner(pipelines, modules, { config, clock, logger: log, alarms })
+    const runners = runnersOf(config, pipelines, buffer, log, analysers)
+    const edge = new EdgeProcess({ config, buffer, runners, link, alarms, analysers, log })
     try {
       await edge.#control.start()
+      analysers?.start()
     } catch (error) {
+      await analysers?.stop()
       await buffer.close()
       throw error
     }
@@ -123,6 +135,7 @@ export class EdgeProcess {
   /** Stops reading, commits, settles what can be settled within a few seconds, closes. */
   async stop(): Promise<void> {
     await this.stopReading()
+    await this.#analysers?.stop()
     await this.#link.stop()
     await this.#buffer.close()
     await this.#control.stop()
@@ -164,6 +177,7 @@ export class EdgeProcess {
           partition: outlet.assignment?.partition ?? null,
         }
       }),
+      analysers: this.#analysers?.status() ?? [],
       alarms: this.#alarms.list(),
     }
   }
@@ -191,12 +205,20 @@ function settingsOf(pipeline: LoadedPipeline): SourceSettings[] {
   })
 }
 
-function runnersOf(config: EdgeConfig, pipelines: readonly LoadedPipeline[], buffer: EdgeBuffer, log: Logger) {
+function runnersOf(
+  config: EdgeConfig,
+  pipelines: readonly LoadedPipeline[],
+  buffer: EdgeBuffer,
+  log: Logger,
+  analysers: GatewayRunner | undefined,
+) {
   const shared = new SharedParts()
   const runners = new Map<string, { runner: SourceRunner; pipeline: string }>()
-  for (const { config: pipeline } of pipelines) {
+  for (const { config: pipeline, topic } of pipelines) {
     for (const [source, options] of Object.entries(pipeline.sources)) {
-      runners.set(source, { runner: runnerOf(config.gateway, source, options, buffer, shared, log), pipeline: pipeline.pipeline })
+      const tap = analysers?.tap(source, topic, () => buffer.inlet(source).stored())
+      const runner = runnerOf(config.gateway, source, options, buffer, shared, log, tap)
+      runners.set(source, { runner, pipeline: pipeline.pipeline })
     }
   }
   return runners
@@ -209,6 +231,7 @@ function runnerOf(
   buffer: EdgeBuffer,
   shared: SharedParts,
   log: Logger,
+  tap: Tap | undefined,
 ): SourceRunner {
   const { kind, options } = kindOf(config)
   const inlet = buffer.inlet(source)
@@ -221,7 +244,11 @@ function runnerOf(
     frame: config.frame,
     decode: config.decode ?? 'raw',
     sink: {
-      append: (timeMs, bytes, from, to, headers) => inlet.append(timeMs, bytes, from, to, headers),
+      append: (timeMs, bytes, from, to, headers) => {
+        const taken = inlet.append(timeMs, bytes, from, to, headers)
+        if (taken !== 'full') tap?.take(timeMs, bytes, from, to, headers)
+        return taken
+      },
       stored: () => inlet.stored(),
       onRoom: call => inlet.onRoom(call),
       recordsStored: () => (outlet?.settled ?? 0) + buffered(),

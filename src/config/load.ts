@@ -163,6 +163,10 @@ function acrossFiles(pipelines: readonly LoadedPipeline[]): ConfigIssue[] {
   for (const { file, config, document } of pipelines) {
     for (const [analyser, options] of Object.entries(config.analysers)) {
       const stream = 'stream' in options ? options.stream : undefined
+      if (options.on === 'gateway' && (stream || options.alert?.topic !== undefined)) {
+        const at = ['analysers', analyser, ...(stream ? ['stream'] : ['alert', 'topic'])]
+        issues.push(document.issue(at, 'a gateway has no log to write into: take it away, or say on: core or both', true))
+      }
       if (!stream) continue
       const path = ['analysers', analyser, 'stream', 'name']
       const before = streams.get(stream.name)

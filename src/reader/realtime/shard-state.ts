@@ -2,6 +2,7 @@ import type { Alert } from '../../analyser/analyser.ts'
 import type { SourceId } from '../../runtime/names.ts'
 import type { AnalyserDefinition } from './definition.ts'
 import { RunningWatch, watchSubject } from './running-watch.ts'
+import type { Owner } from './shard-log.ts'
 import {
   type KeptStream,
   type OutboxAlert,
@@ -32,7 +33,7 @@ interface Handed {
 /** The watches of one shard, the alerts and derived records on their way, and the keeping of all of it. */
 export class ShardState {
   readonly #keeper: StateKeeper
-  readonly #owner: { readonly core: string; readonly instance: string }
+  readonly #owner: Owner | null
   readonly #fold = new StateFold()
   readonly #watches = new Map<string, RunningWatch>()
   readonly #newlyKnown: StateEntry[] = []
@@ -42,7 +43,8 @@ export class ShardState {
   /** When each analyser last said something, ISO 8601. */
   readonly lastAlert = new Map<string, string>()
 
-  constructor(keeper: StateKeeper, owner: { readonly core: string; readonly instance: string }) {
+  /** `owner`: who gives signs of life; null where nobody else could take over. */
+  constructor(keeper: StateKeeper, owner: Owner | null) {
     this.#keeper = keeper
     this.#owner = owner
     for (const entry of keeper.entries) this.#fold.take(entry)
@@ -128,7 +130,7 @@ export class ShardState {
 
   /** The last word: nobody needs to wait for this core to be missed. */
   async release(): Promise<void> {
-    await this.#keeper.append([{ kind: 'owner', ...this.#owner, released: true }])
+    if (this.#owner) await this.#keeper.append([{ kind: 'owner', ...this.#owner, released: true }])
   }
 
   #gather({ monotonicMs, all }: { monotonicMs: number; all?: true }): Handed {
@@ -148,7 +150,7 @@ export class ShardState {
     if (this.#delivered.length > 0) entries.push({ kind: 'delivered', numbers: this.#delivered })
     this.#delivered = []
     // Whoever looks at the last batch sees who wrote it.
-    if (entries.length > 0 || monotonicMs - this.#signedMs >= SIGN_OF_LIFE_EVERY_MS) {
+    if (this.#owner && (entries.length > 0 || monotonicMs - this.#signedMs >= SIGN_OF_LIFE_EVERY_MS)) {
       entries.push({ kind: 'owner', ...this.#owner, released: false })
       this.#signedMs = monotonicMs
     }
