@@ -53,8 +53,9 @@ export class RunningWatch implements Output {
     return this.#floors.get(source)
   }
 
+  /** Never back: a source may be read from further behind for the sake of another watch. */
   setFloor(source: string, next: number): void {
-    this.#floors.set(source, next)
+    this.#floors.set(source, Math.max(next, this.#floors.get(source) ?? 0))
   }
 
   sample(sample: Sample, monotonicMs: number): void {
