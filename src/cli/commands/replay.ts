@@ -43,7 +43,7 @@ export function replayCommand(): Command {
       })
       if (!options.json)
         print(
-          `${result.records} records of ${result.sources} sources: ${result.alerts} alerts, ${result.derived} derived records`,
+          `${result.records} records of ${result.sources} source(s): ${result.alerts} alerts, ${result.derived} derived records`,
         )
     })
 }
