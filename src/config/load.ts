@@ -145,7 +145,10 @@ function expand(document: ConfigDocument, patterns: readonly string[]): string[]
   const issues: ConfigIssue[] = []
   const files = patterns.flatMap((pattern, index) => {
     const path = isAbsolute(pattern) ? pattern : resolve(folder, pattern)
-    const found = globSync(path).sort()
+    // Tests lie beside the pipelines that they are of.
+    const found = globSync(path)
+      .filter(file => !isTestFile(file))
+      .sort()
     if (found.length === 0) issues.push(document.issue(['pipelines', index], `no file fits "${pattern}"`))
     return found
   })

@@ -88,7 +88,7 @@ const WRONG_KEYS: readonly Wrong[] = [
   {
     what: 'a key that resembles none',
     text: 'pipeline: plant\nconstructor: 1\n',
-    said: ['p.yaml:2:1: unknown key "constructor"; known here: pipeline, topic, durability, sources, batch, analysers'],
+    said: ['p.yaml:2:1: unknown key "constructor"; known here: pipeline, topic, durability, sources, batch, analysers, tests'],
   },
   {
     what: 'a kind that resembles none',
