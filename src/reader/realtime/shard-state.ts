@@ -144,8 +144,10 @@ export class ShardState {
         if (monotonicMs - watch.unkeptSinceMs < KEEP_AFTER_MS || due >= KEPT_AT_ONCE_MAX) continue
         due += 1
       }
+      const state = watch.snapshot()
+      if (state === undefined) continue
       for (const alert of watch.said.alerts) alerts.push({ definition: watch.definition, alert })
-      entries.push(this.#entryOf(watch, next))
+      entries.push(this.#entryOf(watch, state, next))
     }
     if (this.#delivered.length > 0) entries.push({ kind: 'delivered', numbers: this.#delivered })
     this.#delivered = []
@@ -157,7 +159,7 @@ export class ShardState {
     return { entries, alerts }
   }
 
-  #entryOf(watch: RunningWatch, next: { alert: number; derived: Map<string, number> }): StateEntry {
+  #entryOf(watch: RunningWatch, state: unknown, next: { alert: number; derived: Map<string, number> }): StateEntry {
     const { definition, subject, said } = watch
     const { id, fingerprint, sinks } = definition
     const alerts = said.alerts.flatMap(alert => {
@@ -171,7 +173,7 @@ export class ShardState {
     said.alerts.length = 0
     said.derived.length = 0
     watch.unkeptSinceMs = undefined
-    return { kind: 'watch', id, subject, fingerprint, at: watch.positions(), state: watch.snapshot(), alerts, derived }
+    return { kind: 'watch', id, subject, fingerprint, at: watch.positions(), state, alerts, derived }
   }
 
   /** Writes all that counts anew, so that what was written before may go. */
@@ -190,7 +192,9 @@ export class ShardState {
       if (watch.failure !== undefined) return 'kept'
       const { definition, subject } = watch
       const { id, fingerprint } = definition
-      entries.push({ kind: 'watch', id, subject, fingerprint, at: watch.positions(), state: watch.snapshot(), ...nothing })
+      const state = watch.snapshot()
+      if (state === undefined) return 'kept'
+      entries.push({ kind: 'watch', id, subject, fingerprint, at: watch.positions(), state, ...nothing })
     }
     if ((await this.#keeper.append(entries)) === 'lost') return 'lost'
     await forget()
