@@ -119,11 +119,7 @@ class ConditionWatch implements Watch {
     if (!fields || timeMs > sample.nowMs + FUTURE_MAX_MS) return
     this.#out = out
     if (!this.#windows) {
-      const reading = {
-        of: (each: Expression) => each.ofRecord(fields),
-        valuesOf: (each: Expression) => each.valuesOfRecord(fields),
-      }
-      this.#judge(reading, { startMs: timeMs, sinceMs: timeMs, endMs: timeMs })
+      this.#record(fields, timeMs)
       return
     }
     // What is over is closed before the record is added: it may be the first of the next window. It may also be what closes its own.
@@ -153,6 +149,20 @@ class ConditionWatch implements Watch {
     this.#watermark.restore(watermark)
     this.#holding.restore(holding)
     this.late = late
+  }
+
+  /** Most records change nothing: that is told without making anything. */
+  #record(fields: Readonly<Record<string, unknown>>, timeMs: number): void {
+    const { when, values } = this.#compiled
+    if (when && !values && !this.#holding.raised && when.ofRecord(fields) === false) {
+      this.#holding.calm()
+      return
+    }
+    const reading = {
+      of: (each: Expression) => each.ofRecord(fields),
+      valuesOf: (each: Expression) => each.valuesOfRecord(fields),
+    }
+    this.#judge(reading, { startMs: timeMs, sinceMs: timeMs, endMs: timeMs })
   }
 
   #closed(window: ClosedWindow): void {

@@ -2,6 +2,7 @@ import { type ASTNode, Environment } from '@marcbachmann/cel-js'
 import { z } from 'zod'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { nearest } from '../runtime/nearest.ts'
+import { compileNumeric } from './fast-path.ts'
 import { FieldWindow } from './field-window.ts'
 import type { FieldPlan, Rows } from './windows/row.ts'
 
@@ -96,6 +97,7 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
   const fields = [...found.fields]
   const needed = new Set(found.calls.filter(({ name }) => !OF_NOTHING.includes(name)).map(({ field }) => field))
   const context: Record<string, unknown> = {}
+  const numeric = scope === 'record' && gives === 'truth' ? compileNumeric(evaluate.ast) : undefined
   const windowOf = (plan: FieldPlan, rows: Rows, field: string) => rows.fields[plan.names.indexOf(field)] ?? new FieldWindow()
   return {
     text,
@@ -111,7 +113,13 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
       return plain(evaluate(context))
     },
     ofRecord(values) {
-      for (const field of fields) if (values[field] === undefined || values[field] === null) return undefined
+      let areNumbers = true
+      for (const field of fields) {
+        const value = values[field]
+        if (value === undefined || value === null) return undefined
+        if (typeof value !== 'number') areNumbers = false
+      }
+      if (numeric && areNumbers) return numeric(values)
       try {
         return plain(evaluate(values as Record<string, unknown>))
       } catch {

@@ -43,6 +43,11 @@ export class Holding {
     return this.#raised
   }
 
+  /** What is not raised does not hold: a run that was waiting for its time is broken. */
+  calm(): void {
+    this.#holdingMs = undefined
+  }
+
   judge({ holds, clears, sinceMs, endMs }: Judgement): 'raised' | 'cleared' | undefined {
     if (holds === true) this.#holdingMs ??= sinceMs
     else if (holds === false) this.#holdingMs = undefined

@@ -7,8 +7,6 @@ import { FUTURE_MAX_MS } from './watermark.ts'
 
 /** Timers that one watch may have set at once. */
 const TIMERS_MAX = 10_000
-/** JSON of one watch's state, bytes: it has to fit one entry of the log. */
-export const MODULE_STATE_BYTES_MAX = 256 * 1024
 
 const options = z.strictObject({
   module: z

@@ -13,6 +13,8 @@ export class Watermark {
   readonly #patienceMs: number
   readonly #newest = new Map<string, number>()
   #maxMs = Number.NEGATIVE_INFINITY
+  /** As long as there is one source, which is what most watches have, there is nothing to look up. */
+  #only: string | undefined
 
   constructor(patienceMs: number) {
     this.#patienceMs = patienceMs
@@ -20,12 +22,24 @@ export class Watermark {
 
   /** Takes a record's time; gives the watermark, ms. */
   see(source: string, timeMs: number): number {
+    if (source === this.#only) {
+      if (timeMs > this.#maxMs) this.#maxMs = timeMs
+      return this.#maxMs
+    }
+    if (this.#newest.size === 0 && this.#only === undefined) {
+      this.#only = source
+      this.#maxMs = timeMs
+      return timeMs
+    }
+    if (this.#only !== undefined) {
+      this.#newest.set(this.#only, this.#maxMs)
+      this.#only = undefined
+    }
     const before = this.#newest.get(source)
     if (before === undefined || timeMs > before) {
       this.#newest.set(source, timeMs)
       if (timeMs > this.#maxMs) this.#maxMs = timeMs
     }
-    if (this.#newest.size === 1) return this.#maxMs
     let lowest = this.#maxMs
     for (const newest of this.#newest.values()) {
       if (newest < lowest && newest >= this.#maxMs - this.#patienceMs) lowest = newest
@@ -34,11 +48,12 @@ export class Watermark {
   }
 
   snapshot(): Snapshot {
-    return { newest: Object.fromEntries(this.#newest) }
+    return { newest: this.#only === undefined ? Object.fromEntries(this.#newest) : { [this.#only]: this.#maxMs } }
   }
 
   restore(snapshot: unknown): void {
     this.#newest.clear()
+    this.#only = undefined
     this.#maxMs = Number.NEGATIVE_INFINITY
     for (const [source, timeMs] of Object.entries((snapshot as Snapshot).newest)) this.see(source, timeMs)
   }

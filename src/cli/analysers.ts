@@ -25,7 +25,8 @@ export function analyserDefinitions(
   return pipelines.flatMap(pipeline =>
     Object.entries(pipeline.config.analysers)
       .filter(([, { on }]) => place === 'anywhere' || on === place || on === 'both')
-      .map(([name, options]) => definitionOf(pipeline, name, options, modules)),
+      .map(([name, options]) => definitionOf(pipeline, name, options, modules))
+      .map(definition => (place === 'gateway' ? withoutLog(definition) : definition)),
   )
 }
 
@@ -49,6 +50,11 @@ function definitionOf(
     sinks: sinkSorts(alert).map(sort => sinkName(id, sort)),
     ...(stream && { stream: { source: stream.name, topic: stream.topic ?? pipeline.topic } }),
   }
+}
+
+/** A gateway has no log to write topics and streams into; those of `on: both` are the core's. */
+function withoutLog({ stream: _stream, ...definition }: AnalyserDefinition): AnalyserDefinition {
+  return { ...definition, sinks: definition.sinks.filter(sink => !sink.endsWith(' topic')) }
 }
 
 function openerOf(pipeline: LoadedPipeline, options: object, modules: AnalyserModules): Analyser {

@@ -11,6 +11,7 @@ import { FlowWatch } from '../console/flow-watch.ts'
 import { edgeMetrics } from '../console/metrics.ts'
 import { Link } from '../link/link.ts'
 import { uplinkUrls } from '../link/options.ts'
+import type { GatewayAnalyserStatus, GatewayRunner } from '../reader/realtime/gateway-runner.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
@@ -18,7 +19,9 @@ import type { Logger } from '../runtime/logger.ts'
 import { type CaptureHead, type CaptureItem, capture } from '../source/capture.ts'
 import type { Fields } from '../source/fields.ts'
 import type { StepCounts } from '../source/steps/chain.ts'
+import { loadAnalyserModules } from './analyser-modules.ts'
 import { EdgeSources, type SourceChanges, settingsOf } from './edge-sources.ts'
+import { gatewayRunner } from './gateway-analysers.ts'
 import { controlPath } from './state-paths.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
 import { VERSION } from './version.ts'
@@ -31,6 +34,7 @@ export interface EdgeStatus {
   readonly link: { readonly state: string; readonly peer: string | null; readonly session: string | null; readonly since: string }
   readonly disk: { readonly quota_bytes: number; readonly used_bytes: number; readonly written_bytes: number }
   readonly sources: readonly EdgeSourceStatus[]
+  readonly analysers: readonly GatewayAnalyserStatus[]
   readonly alarms: readonly unknown[]
 }
 
@@ -73,6 +77,7 @@ export class EdgeProcess {
   consoleUrl: string | undefined
   readonly #alarms: Alarms
   readonly #flow: FlowWatch
+  readonly #analysers: GatewayRunner | undefined
 
   private constructor(parts: {
     config: EdgeConfig
@@ -80,6 +85,7 @@ export class EdgeProcess {
     sources: EdgeSources
     link: Link
     alarms: Alarms
+    analysers: GatewayRunner | undefined
     log: Logger
   }) {
     this.#config = parts.config
@@ -88,6 +94,7 @@ export class EdgeProcess {
     this.#log = parts.log
     this.#link = parts.link
     this.#alarms = parts.alarms
+    this.#analysers = parts.analysers
     this.#flow = new FlowWatch(systemClock, parts.alarms, () =>
       parts.buffer.outlets().map(outlet => ({
         source: outlet.source,
@@ -122,6 +129,7 @@ export class EdgeProcess {
     if (config.uplink.sasl) readLogin(config.uplink.sasl)
     const clock = systemClock
     const alarms = new Alarms(clock)
+    const modules = await loadAnalyserModules(pipelines)
     const buffer = await (parts.openBuffer ?? openEdgeBuffer)({
       stateDir: join(config.state, 'edge'),
       gateway: config.gateway,
@@ -143,12 +151,15 @@ export class EdgeProcess {
       log,
       alarms,
     })
-    const sources = new EdgeSources(config.gateway, buffer, log)
-    const edge = new EdgeProcess({ config, buffer, sources, link, alarms, log })
+    const analysers = gatewayRunner(pipelines, modules, { config, clock, logger: log, alarms })
+    const sources = new EdgeSources({ gateway: config.gateway, buffer, log, analysers })
+    const edge = new EdgeProcess({ config, buffer, sources, link, alarms, analysers, log })
     try {
       await edge.#control.start()
       edge.consoleUrl = await edge.#console?.start()
+      analysers?.start()
     } catch (error) {
+      await analysers?.stop()
       await edge.#control.stop()
       await buffer.close()
       throw error
@@ -194,6 +205,7 @@ export class EdgeProcess {
   async stop(): Promise<void> {
     await this.stopReading()
     this.#flow.stop()
+    await this.#analysers?.stop()
     await this.#link.stop()
     await this.#buffer.close()
     await this.#console?.stop()
@@ -244,6 +256,7 @@ export class EdgeProcess {
           partition: outlet.assignment?.partition ?? null,
         }
       }),
+      analysers: this.#analysers?.status() ?? [],
       alarms: this.#alarms.list(),
     }
   }

@@ -2,6 +2,7 @@ import type { EdgeBuffer } from '../buffer/buffer.ts'
 import type { SourceSettings } from '../buffer/source-buffer.ts'
 import { kindOf, type LoadedPipeline } from '../config/load.ts'
 import type { SourceConfig } from '../config/pipeline.ts'
+import type { GatewayRunner } from '../reader/realtime/gateway-runner.ts'
 import { systemClock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { columnsOf } from '../source/decode/options.ts'
@@ -51,13 +52,15 @@ export class EdgeSources {
   readonly #gateway: string
   readonly #buffer: EdgeBuffer
   readonly #log: Logger
+  readonly #analysers: GatewayRunner | undefined
   readonly #shared = new SharedParts()
   readonly #running = new Map<string, Running>()
 
-  constructor(gateway: string, buffer: EdgeBuffer, log: Logger) {
-    this.#gateway = gateway
-    this.#buffer = buffer
-    this.#log = log
+  constructor(deps: { gateway: string; buffer: EdgeBuffer; log: Logger; analysers: GatewayRunner | undefined }) {
+    this.#gateway = deps.gateway
+    this.#buffer = deps.buffer
+    this.#log = deps.log
+    this.#analysers = deps.analysers
   }
 
   get names(): readonly string[] {
@@ -74,8 +77,8 @@ export class EdgeSources {
    */
   async apply(pipelines: readonly LoadedPipeline[]): Promise<SourceChanges> {
     const wanted = new Map(
-      pipelines.flatMap(({ config: { pipeline, sources } }) =>
-        Object.entries(sources).map(([source, config]) => [source, { pipeline, config, facts: factsOf(config) }] as const),
+      pipelines.flatMap(({ topic, config: { pipeline, sources } }) =>
+        Object.entries(sources).map(([source, config]) => [source, { pipeline, topic, config, facts: factsOf(config) }] as const),
       ),
     )
     const ending = [...this.#running].filter(([source, { facts }]) => wanted.get(source)?.facts !== facts)
@@ -85,14 +88,14 @@ export class EdgeSources {
     const before = new Map(ending)
     const beginning: SourceRunner[] = []
     const started: string[] = []
-    for (const [source, { pipeline, config, facts }] of wanted) {
+    for (const [source, { pipeline, topic, config, facts }] of wanted) {
       const going = this.#running.get(source)
       if (going) {
         going.pipeline = pipeline
         going.fields = fieldsOfSource(config)
         continue
       }
-      const runner = this.#runnerOf(source, config, before.get(source)?.runner)
+      const runner = this.#runnerOf({ source, topic, config }, before.get(source)?.runner)
       this.#running.set(source, { runner, pipeline, facts, fields: fieldsOfSource(config) })
       beginning.push(runner)
       started.push(source)
@@ -111,11 +114,13 @@ export class EdgeSources {
     await Promise.allSettled(this.names.map(source => this.#buffer.inlet(source).stored()))
   }
 
-  #runnerOf(source: string, config: SourceConfig, before: SourceRunner | undefined): SourceRunner {
+  #runnerOf(of: { source: string; topic: string; config: SourceConfig }, before: SourceRunner | undefined): SourceRunner {
+    const { source, topic, config } = of
     const { kind, options } = kindOf(config)
     const inlet = this.#buffer.inlet(source)
     const outlet = this.#buffer.outlet(source)
     const buffered = () => outlet?.buffered().records ?? 0
+    const tap = this.#analysers?.tap(source, topic, () => inlet.stored())
     return new SourceRunner({
       id: { gateway: this.#gateway, source },
       kind,
@@ -125,7 +130,11 @@ export class EdgeSources {
       time: config.time,
       steps: chosenSteps(config.steps),
       sink: {
-        append: (timeMs, bytes, from, to, headers, bookmark) => inlet.append(timeMs, bytes, from, to, headers, bookmark),
+        append: (timeMs, bytes, from, to, headers, bookmark) => {
+          const taken = inlet.append(timeMs, bytes, from, to, headers, bookmark)
+          if (taken !== 'full') tap?.take(timeMs, bytes, from, to, headers)
+          return taken
+        },
         bookmark: () => inlet.bookmark,
         stored: () => inlet.stored(),
         onRoom: call => inlet.onRoom(call),

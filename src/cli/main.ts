@@ -7,10 +7,12 @@ import { coreCommand } from './commands/core.ts'
 import { devicesCommand } from './commands/devices.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { edgeCommand } from './commands/edge.ts'
+import { replayCommand } from './commands/replay.ts'
 import { simulateCommand } from './commands/simulate.ts'
 import { sourceCommand } from './commands/source.ts'
 import { statusCommand } from './commands/status.ts'
 import { tailCommand } from './commands/tail.ts'
+import { testCommand } from './commands/test.ts'
 import { topCommand } from './commands/top.ts'
 import { upCommand } from './commands/up.ts'
 import { validateCommand } from './commands/validate.ts'
@@ -47,6 +49,8 @@ for (const command of [
   simulateCommand,
   captureCommand,
   replayCaptureCommand,
+  testCommand,
+  replayCommand,
 ]) {
   program.addCommand(command().exitOverride())
 }

@@ -1,126 +1,91 @@
-import { Pty } from '../../hardware/simulators/pty.ts'
-import { kindOf, loadPipelines } from '../config/load.ts'
+import { type Alert, subjectName } from '../analyser/analyser.ts'
+import { loadPipelines } from '../config/load.ts'
+import { openLog } from '../log/open.ts'
+import type { LogOptions } from '../log/options.ts'
+import type { AlertSink } from '../reader/realtime/alert-sink.ts'
+import { watchesSource } from '../reader/realtime/definition.ts'
+import { Rehearsal } from '../reader/realtime/rehearsal.ts'
+import { replayLog } from '../reader/realtime/replay-log.ts'
+import { outgoingAlert } from '../reader/realtime/shard-state.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { silentLogger } from '../runtime/logger.ts'
-import type { CaptureItem } from '../source/capture.ts'
-import { SourceRunner, type SourceStatus } from '../source/runner.ts'
-import { SharedParts } from '../source/shared-parts.ts'
-import { defineSource, type Source, type SourceContext } from '../source/source.ts'
-import { chosenSteps } from '../source/steps/options.ts'
-import type { CaptureFile } from './capture-file.ts'
+import { loadAnalyserModules } from './analyser-modules.ts'
+import { alertSinks, analyserDefinitions } from './analysers.ts'
 
-/** How fast: 1 as it was, 0 as fast as it can be. */
-export type Speed = number
-
-export interface ReplayedRecord {
-  readonly timeMs: number
-  readonly value: Buffer
-  readonly headers: Readonly<Record<string, string>>
+export interface ReplayRequest {
+  readonly file: string
+  readonly log: { readonly options: LogOptions; readonly stateDir: string; readonly name: string }
+  readonly from: number
+  readonly to: number
+  readonly analyser?: string
+  readonly alerts?: true
+  say(line: string, json: object): void
 }
 
-/** Plays a capture in its own time, or faster. */
-async function play(
-  items: readonly CaptureItem[],
-  speed: Speed,
-  each: (item: CaptureItem) => void | Promise<void>,
-): Promise<void> {
-  const startMs = performance.now()
-  for (const item of items) {
-    const waitMs = speed === 0 ? 0 : item.at_ms / speed - (performance.now() - startMs)
-    if (waitMs > 0) await new Promise(resolve => setTimeout(resolve, waitMs))
-    await each(item)
-  }
+export interface ReplayResult {
+  readonly records: number
+  readonly sources: number
+  readonly alerts: number
+  readonly derived: number
 }
 
-/** Plays it out of a pseudo terminal, to whatever reads that. `onOpen` is told its path before it begins. */
-export async function replayIntoPty(
-  { items }: CaptureFile,
-  options: { link?: string; speed: Speed; holdMs: number; onOpen: (path: string) => Promise<void> },
-): Promise<void> {
-  const pty = await Pty.open(options.link)
-  try {
-    await options.onOpen(options.link ?? pty.path)
-    await play(items, options.speed, async item => {
-      if ('base64' in item && !pty.write(Buffer.from(item.base64, 'base64'))) await pty.drained()
-    })
-    // Whoever reads may be behind, or not there yet: what is unread goes with the port.
-    await new Promise(resolve => setTimeout(resolve, options.holdMs))
-  } finally {
-    await pty.close()
-  }
-}
-
-/** Plays it through the framing and decoding of a source of a pipeline file: each record as it would have been stored. */
-export async function replayIntoPipeline(
-  capture: CaptureFile,
-  options: { file: string; source?: string; speed: Speed; onRecord: (record: ReplayedRecord) => void },
-): Promise<SourceStatus> {
-  const [name, config] = sourceIn(options.file, options.source ?? capture.head.source.split('/').at(-1) ?? '')
-  const { promise: ended, resolve: end } = Promise.withResolvers<void>()
-  const kind = defineSource<unknown>({
-    kind: kindOf(config).kind.kind,
-    summary: 'A capture.',
-    options: kindOf(config).kind.options,
-    gives: capture.head.gives,
-    whenFull: 'block',
-    open: (_options, context) => player(capture, options.speed, context, end),
-  })
-  const runner = new SourceRunner({
-    id: { gateway: 'replay', source: name },
-    kind,
-    options: {},
-    frame: config.frame,
-    decode: config.decode ?? 'raw',
-    time: config.time,
-    steps: chosenSteps(config.steps),
-    sink: {
-      append: (timeMs, bytes, from, to, headers = []) => {
-        const named = Object.fromEntries(headers.map(({ key, value }) => [key, value.toString('utf8')]))
-        options.onRecord({ timeMs, value: Buffer.from(bytes.subarray(from, to)), headers: named })
-        return 'taken'
+/** Runs analysers over the records whose event time lies in [from, to). */
+export async function replay(request: ReplayRequest): Promise<ReplayResult> {
+  const { file, from, to, analyser, say } = request
+  const pipelines = loadPipelines([file])
+  const all = analyserDefinitions(pipelines, await loadAnalyserModules(pipelines), 'anywhere')
+  const definitions = all.filter(({ name }) => analyser === undefined || name === analyser)
+  if (definitions.length === 0) {
+    throw new HeadraceError(
+      'not_found',
+      analyser === undefined ? `${file} has no analysers` : `${file} has no analyser "${analyser}"`,
+      {
+        advice: `It has: ${all.map(({ name }) => name).join(', ') || 'none'}.`,
       },
-      bookmark: () => undefined,
-      stored: async () => {},
-      onRoom: () => {},
-      recordsStored: () => 0,
-      recordsBuffered: () => 0,
-    },
-    shared: new SharedParts(),
-    clock: systemClock,
-    log: silentLogger,
-    random: Math.random,
-  })
-  await runner.start()
-  await ended
-  await runner.stop()
-  return runner.status()
-}
-
-function player({ head, items }: CaptureFile, speed: Speed, context: SourceContext, end: () => void): Source {
-  const startedMs = Date.parse(head.started)
-  const each = (item: CaptureItem) => {
-    const timeMs = Math.floor(startedMs + item.at_ms)
-    if ('interrupted' in item) context.interrupted()
-    else if ('lost_bytes' in item) context.trouble('bytes that the capture does not have')
-    else if (!context.bytes(Buffer.from(item.base64, 'base64'), timeMs)) context.trouble('the buffer was full')
+    )
   }
-  const eachMessage = (item: CaptureItem) => {
-    if ('base64' in item) context.message(Buffer.from(item.base64, 'base64'), Math.floor(startedMs + item.at_ms))
+  const { options, stateDir, name } = request.log
+  const log = await openLog(options, { stateDir, clock: systemClock, random: Math.random, log: silentLogger })
+  try {
+    const sinks = alertSinks(pipelines, { clock: systemClock, logger: silentLogger, name, log })
+    const told: { sink: AlertSink; alert: Alert }[] = []
+    const counts = { alerts: 0, derived: 0 }
+    const rehearsal = new Rehearsal(definitions, {
+      alert(alert, definition) {
+        counts.alerts += 1
+        const { timeMs, state, source, message } = alert
+        say(`${new Date(timeMs).toISOString()} ${alert.analyser} ${state} ${subjectName(source)}: ${message}`, {
+          alert: JSON.parse(outgoingAlert(alert).json),
+        })
+        for (const each of definition.sinks) {
+          const sink = sinks.get(each)
+          if (sink) told.push({ sink, alert })
+        }
+      },
+      derived(stream, { timeMs, value }) {
+        counts.derived += 1
+        say(`${new Date(timeMs).toISOString()} analysers/${stream} ${JSON.stringify(value)}`, { stream, time_ms: timeMs, value })
+      },
+    })
+    const tellAll = async () => {
+      for (const { sink, alert } of told.splice(0)) if (request.alerts) await sink.deliver(outgoingAlert(alert))
+    }
+    const claims = (await log.claims()).filter(claim => definitions.some(each => watchesSource(each, claim.source, claim.topic)))
+    let records = 0
+    for await (const { claim, batch } of replayLog(log, claims, { fromMs: from, toMs: to })) {
+      for (const record of batch) {
+        records += 1
+        rehearsal.record(claim.source, claim.topic, record, record.timeMs)
+        rehearsal.tick(record.timeMs)
+      }
+      await tellAll()
+    }
+    rehearsal.tick(to)
+    await tellAll()
+    for (const sink of sinks.values()) sink.close?.()
+    return { records, sources: claims.length, ...counts }
+  } finally {
+    await log.close()
   }
-  const start = async () => {
-    context.state('reading')
-    void play(items, speed, head.gives === 'stream' ? each : eachMessage).finally(end)
-  }
-  return { start, stop: async () => {}, pause: () => {}, resume: () => {} }
-}
-
-function sourceIn(file: string, name: string) {
-  const [pipeline] = loadPipelines([file])
-  const sources = Object.entries(pipeline?.config.sources ?? {})
-  const found = sources.find(([each]) => each === name) ?? (sources.length === 1 ? sources[0] : undefined)
-  if (found) return found
-  throw new HeadraceError('not_found', `${file} has no source "${name}"`, {
-    advice: `Name one with --source: ${sources.map(([each]) => each).join(', ')}.`,
-  })
 }

@@ -6,7 +6,9 @@ import { name } from './pipeline.ts'
 
 /** edge.yaml: the agent on a gateway. */
 export const edgeSchema = z.strictObject({
-  gateway: name.describe('Name of this gateway; no two may have the same.'),
+  gateway: name
+    .refine(gateway => gateway !== 'analysers', 'is kept for derived streams: take another name')
+    .describe('Name of this gateway; no two may have the same.'),
   state: z.string().min(1).describe('Directory for all that it keeps.'),
   uplink: uplinkOptions.describe('Where the core is.'),
   buffer: edgeBufferOptions.prefault({}).describe('The buffer on disk.'),

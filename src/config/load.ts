@@ -2,9 +2,11 @@ import { globSync } from 'node:fs'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { z } from 'zod'
 import type { ConsoleOptions } from '../console/options.ts'
+import { matchesSource } from '../runtime/names.ts'
 import { durationText, isDurationPattern, isSizePattern, sizeText } from '../runtime/units.ts'
 import { SOURCE_KINDS } from '../source/kinds.ts'
 import type { SourceKind } from '../source/source.ts'
+import { testFileSchema } from './analyser-tests.ts'
 import { type CoreConfig, coreSchema } from './core.ts'
 import { ConfigDocument } from './document.ts'
 import { type EdgeConfig, edgeSchema } from './edge.ts'
@@ -31,15 +33,41 @@ export interface LoadedCore {
 }
 
 /** What kind of file it is, told by its keys. */
-export function loadAny(file: string): 'pipeline' | 'edge' | 'core' {
+export function loadAny(file: string): 'pipeline' | 'edge' | 'core' | 'tests' {
   const document = ConfigDocument.read(file)
   const keys = Object.keys(document.as(z.looseObject({})))
+  if (isTestFile(file)) {
+    loadTestFile(file)
+    return 'tests'
+  }
   if (keys.includes('pipeline') || keys.includes('sources')) loadPipelines([file])
   else if (keys.includes('uplink') || keys.includes('gateway')) loadEdge(file)
   else if (keys.includes('log') || keys.includes('ingress')) loadCore(file)
   else throw new ConfigError([document.issue([], 'is none of pipeline (key `pipeline`), edge (`uplink`) and core (`log`)')])
   if (keys.includes('pipeline') || keys.includes('sources')) return 'pipeline'
   return keys.includes('uplink') || keys.includes('gateway') ? 'edge' : 'core'
+}
+
+export interface LoadedTests {
+  readonly file: string
+  readonly tests: z.output<typeof testFileSchema>['tests']
+  readonly document: ConfigDocument
+}
+
+function isTestFile(file: string): boolean {
+  return file.endsWith('.test.yaml')
+}
+
+/** A file of tests beside a pipeline, and the pipeline file that it is about. */
+export function loadTestFile(file: string): LoadedTests & { pipeline: string } {
+  const document = ConfigDocument.read(file)
+  const { pipeline, tests } = document.as(testFileSchema)
+  return {
+    file,
+    tests,
+    document,
+    pipeline: pipeline === undefined ? file.replace(/\.test\.yaml$/, '.yaml') : resolve(dirname(file), pipeline),
+  }
 }
 
 export function loadEdge(file: string): LoadedEdge {
@@ -134,7 +162,10 @@ function expand(document: ConfigDocument, patterns: readonly string[]): string[]
   const issues: ConfigIssue[] = []
   const files = patterns.flatMap((pattern, index) => {
     const path = isAbsolute(pattern) ? pattern : resolve(folder, pattern)
-    const found = globSync(path).sort()
+    // Tests lie beside the pipelines that they are of.
+    const found = globSync(path)
+      .filter(file => !isTestFile(file))
+      .sort()
     if (found.length === 0) issues.push(document.issue(['pipelines', index], `no file fits "${pattern}"`))
     return found
   })
@@ -148,7 +179,21 @@ function acrossFiles(pipelines: readonly LoadedPipeline[]): ConfigIssue[] {
   const names = new Map<string, string>()
   const sources = new Map<string, string>()
   const resources = new Map<string, { where: string; shared: string | undefined }>()
+  const streams = new Map<string, string>()
   for (const { file, config, document } of pipelines) {
+    for (const [analyser, options] of Object.entries(config.analysers)) {
+      const stream = 'stream' in options ? options.stream : undefined
+      if (options.on === 'gateway' && (stream || options.alert?.topic !== undefined)) {
+        const at = ['analysers', analyser, ...(stream ? ['stream'] : ['alert', 'topic'])]
+        issues.push(document.issue(at, 'a gateway has no log to write into: take it away, or say on: core or both', true))
+      }
+      if (!stream) continue
+      const path = ['analysers', analyser, 'stream', 'name']
+      const before = streams.get(stream.name)
+      if (before !== undefined)
+        issues.push(document.issue(path, `a derived stream "${stream.name}" is made by ${before} already`))
+      streams.set(stream.name, `"${analyser}" in ${file}`)
+    }
     const first = names.get(config.pipeline)
     if (first !== undefined) issues.push(document.issue(['pipeline'], `pipeline "${config.pipeline}" is in ${first} already`))
     names.set(config.pipeline, file)
@@ -174,7 +219,27 @@ function acrossFiles(pipelines: readonly LoadedPipeline[]): ConfigIssue[] {
       resources.set(resource.name, { where: `"${source}" in ${file}`, shared: resource.shared })
     }
   }
-  return issues
+  return [...issues, ...streamCycles(pipelines)]
+}
+
+/** Analysers that watch their own streams, one by one or in a ring: each record would make another one, for ever. */
+function streamCycles(pipelines: readonly LoadedPipeline[]): ConfigIssue[] {
+  const makers = pipelines.flatMap(({ config, document }) =>
+    Object.entries(config.analysers).flatMap(([analyser, options]) => {
+      const stream = 'stream' in options ? options.stream?.name : undefined
+      return stream === undefined
+        ? []
+        : [{ analyser, document, stream, globs: options.sources.filter(glob => glob.startsWith('analysers/')) }]
+    }),
+  )
+  const feeds = (stream: string, globs: readonly string[]) =>
+    globs.some(glob => matchesSource(glob, { gateway: 'analysers', source: stream }))
+  return makers.flatMap(({ analyser, document, stream, globs }) => {
+    const above = new Set(makers.filter(each => feeds(each.stream, globs)))
+    for (const each of above) for (const more of makers) if (feeds(more.stream, each.globs)) above.add(more)
+    if (![...above].some(each => each.stream === stream)) return []
+    return [document.issue(['analysers', analyser, 'sources'], `"${analyser}" would watch its own derived stream "${stream}"`)]
+  })
 }
 
 /** The JSON Schemas of the three kinds of file, for editors; durations and sizes are texts there. */

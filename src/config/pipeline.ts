@@ -11,6 +11,7 @@ import { fieldsOptions } from '../source/fields.ts'
 import { frameOptions } from '../source/framing/options.ts'
 import { SOURCE_KINDS } from '../source/kinds.ts'
 import { stepsOptions } from '../source/steps/options.ts'
+import { analyserTests } from './analyser-tests.ts'
 
 export const name = z.string().regex(NAME_PATTERN, NAME_RULE)
 
@@ -72,6 +73,7 @@ export const pipelineSchema = z.strictObject({
   batch: z.record(name, batchJobOptions).default({}).describe('Batch jobs, by name.'),
   retention: retentionOptions.optional().describe('What is deleted of its records; nothing, unless set.'),
   analysers: z.record(name, analyserOptions).default({}).describe('Analysers, by name.'),
+  tests: analyserTests.default({}).describe('Tests of the analysers, by what they say; run by `headrace test`.'),
 })
 export type PipelineConfig = z.output<typeof pipelineSchema>
 export type SourceConfig = PipelineConfig['sources'][string]

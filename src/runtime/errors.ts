@@ -23,6 +23,7 @@ export const ERROR_CODES = [
   'timeout',
   'source_failed',
   'command_failed', // a batch job's or an alert's command
+  'analyser_failed', // an analyser threw: its own code, or a defect of ours
   'not_running',
   'not_found',
   'interrupted',

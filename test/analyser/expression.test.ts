@@ -92,3 +92,15 @@ test('an aggregate of a record is refused where it stands', () => {
 test('an expression that no person wrote is refused by its length', () => {
   expect(errorOf(`avg(x) > ${'1'.repeat(3_000)}`).message).toContain('characters')
 })
+
+test.each([
+  ['a > 1', [0, 1, 1.5, 2]],
+  ['a * 2 + 1 >= b / 4', [0, 1, 1.5, -3]],
+  ['!(a == 1) && b != 2 || a < -1', [0, 1, 2, -1.5]],
+  ['a > 1 ? b > 1 : b < 1', [0, 1, 2]],
+])('%s is the same with numbers as the library says it is', (text, values) => {
+  const fast = compileExpression(text, 'record', 'truth')
+  // Text beside the numbers takes the long way.
+  const slow = compileExpression(`(${text}) && word != "no"`, 'record', 'truth')
+  for (const a of values) for (const b of values) expect(fast.ofRecord({ a, b })).toBe(slow.ofRecord({ a, b, word: 'yes' }))
+})

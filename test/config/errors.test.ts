@@ -90,7 +90,7 @@ const WRONG_KEYS: readonly Wrong[] = [
     what: 'a key that resembles none',
     text: 'pipeline: plant\nconstructor: 1\n',
     said: [
-      'p.yaml:2:1: unknown key "constructor"; known here: pipeline, topic, durability, sources, batch, retention, analysers',
+      'p.yaml:2:1: unknown key "constructor"; known here: pipeline, topic, durability, sources, batch, retention, analysers, tests',
     ],
   },
   {

@@ -27,6 +27,8 @@ export class PanedWindows implements Windows {
   #current: Pane | undefined
   /** Every window that ends here or before is closed. */
   #closedMs = Number.NEGATIVE_INFINITY
+  /** The next window with records ends here; before, there is nothing to close. */
+  #nextEndMs = Number.POSITIVE_INFINITY
 
   constructor(plan: FieldPlan, times: { sizeMs: number; hopMs: number }, onClosed: OnClosed) {
     this.#plan = plan
@@ -52,13 +54,13 @@ export class PanedWindows implements Windows {
 
   advance(ms: number): void {
     if (ms <= this.#closedMs) return
-    this.#close(ms)
+    if (ms >= this.#nextEndMs) this.#close(ms)
     // Windows without records are over as well: a record that belongs to nothing else is late.
     if (ms > this.#closedMs) this.#closedMs = ms
   }
 
   closeEndedBefore(ms: number): void {
-    if (this.#panes.length > 0) this.#close(ms)
+    if (ms >= this.#nextEndMs) this.#close(ms)
   }
 
   snapshot(): Snapshot {
@@ -73,6 +75,7 @@ export class PanedWindows implements Windows {
     this.#closedMs = closed ?? Number.NEGATIVE_INFINITY
     this.#panes = panes.map(([startMs, rows]) => ({ startMs, rows: Rows.restore(this.#plan, rows) }))
     this.#current = undefined
+    this.#nextEndMs = this.#nextEnd()
   }
 
   #paneAt(startMs: number): Pane {
@@ -82,27 +85,36 @@ export class PanedWindows implements Windows {
     if (before?.startMs === startMs) return before
     const pane = { startMs, rows: new Rows(this.#plan) }
     this.#panes.splice(index, 0, pane)
+    this.#nextEndMs = this.#nextEnd()
     return pane
   }
 
   /** Closes every window with records that ends at `untilMs` or before. */
   #close(untilMs: number): void {
-    for (;;) {
-      const [oldest] = this.#panes
-      if (!oldest) return
-      const firstEndMs = (Math.floor((oldest.startMs - this.#sizeMs) / this.#hopMs) + 1) * this.#hopMs + this.#sizeMs
-      const afterClosedMs = (Math.floor((this.#closedMs - this.#sizeMs) / this.#hopMs) + 1) * this.#hopMs + this.#sizeMs
-      const endMs = Math.max(firstEndMs, Number.isFinite(afterClosedMs) ? afterClosedMs : firstEndMs)
-      if (endMs > untilMs) return
+    while (this.#nextEndMs <= untilMs) {
+      const endMs = this.#nextEndMs
       const startMs = endMs - this.#sizeMs
       const inside = this.#panes.filter(pane => pane.startMs >= startMs && pane.startMs < endMs)
       this.#closedMs = endMs
       // A pane whose last window this was is done with.
       this.#panes = this.#panes.filter(pane => pane.startMs >= startMs + this.#hopMs)
       this.#current = undefined
+      this.#nextEndMs = this.#nextEnd()
       if (inside.length === 0) continue
       this.#onClosed({ startMs, endMs, sinceMs: Math.max(startMs, endMs - this.#hopMs), rows: this.#sum(inside) })
     }
+  }
+
+  #nextEnd(): number {
+    const [oldest] = this.#panes
+    if (!oldest) return Number.POSITIVE_INFINITY
+    const firstEndMs = this.#endAfter(oldest.startMs)
+    return Number.isFinite(this.#closedMs) ? Math.max(firstEndMs, this.#endAfter(this.#closedMs)) : firstEndMs
+  }
+
+  /** The first end of a window behind a time. */
+  #endAfter(ms: number): number {
+    return (Math.floor((ms - this.#sizeMs) / this.#hopMs) + 1) * this.#hopMs + this.#sizeMs
   }
 
   #sum(panes: readonly Pane[]): Rows {

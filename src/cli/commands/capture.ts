@@ -72,7 +72,7 @@ export function replayCaptureCommand(): Command {
         if ((pipeline === undefined) === (link === undefined))
           command.error('error: name either --pipeline or --link', { exitCode: 2 })
         const { readCapture } = await import('../capture-file.ts')
-        const { replayIntoPipeline, replayIntoPty } = await import('../replay.ts')
+        const { replayIntoPipeline, replayIntoPty } = await import('../replay-capture.ts')
         const capture = readCapture(file)
         if (pipeline !== undefined) {
           const named = source === undefined ? {} : { source }

@@ -31,7 +31,8 @@ export function validateCommand(): Command {
         }
       }
       if (issues.length > 0) throw new ConfigError(issues)
-      loadPipelines(pipelines)
+      const { loadAnalyserModules } = await import('../analyser-modules.ts')
+      await loadAnalyserModules(loadPipelines(pipelines))
       print(`${files.length} file${files.length === 1 ? '' : 's'} checked, nothing wrong`)
     })
 }

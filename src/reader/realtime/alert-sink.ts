@@ -12,6 +12,8 @@ const DELIVERY_LIMIT_MS = 30_000
 /** Where alerts go. `deliver` resolves when the receiver has said that it has it, and rejects otherwise: it is tried again. */
 export interface AlertSink {
   deliver(alert: OutgoingAlert): Promise<void>
+  /** Lets go of what it holds open. */
+  close?(): void
 }
 
 export function webhookSink(url: string): AlertSink {

@@ -57,6 +57,7 @@ export class AlertDelivery {
     this.#stopped = true
     this.#timer?.cancel()
     await Promise.all([...this.#lanes.values()].map(({ pass }) => pass))
+    for (const sink of this.#options.sinks.values()) sink.close?.()
   }
 
   #start(sink: string): void {

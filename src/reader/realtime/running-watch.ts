@@ -1,8 +1,12 @@
 import type { Alert, Derived, Output, Sample, Watch } from '../../analyser/analyser.ts'
 import { subjectKey } from '../../analyser/analyser.ts'
+import { HeadraceError } from '../../runtime/errors.ts'
 import type { SourceId } from '../../runtime/names.ts'
 import type { AnalyserDefinition } from './definition.ts'
 import { type KeptWatch, type Positions, watchKey } from './state-entry.ts'
+
+/** State of one watch as JSON: with its offsets it has to fit one message of the log, a million bytes. */
+const STATE_CHARACTERS_MAX = 900 * 1024
 
 /** What a watch said and was not kept yet. */
 export interface Said {
@@ -53,8 +57,9 @@ export class RunningWatch implements Output {
     return this.#floors.get(source)
   }
 
+  /** Never back: a source may be read from further behind for the sake of another watch. */
   setFloor(source: string, next: number): void {
-    this.#floors.set(source, next)
+    this.#floors.set(source, Math.max(next, this.#floors.get(source) ?? 0))
   }
 
   sample(sample: Sample, monotonicMs: number): void {
@@ -87,8 +92,16 @@ export class RunningWatch implements Output {
     this.said.derived.push(record)
   }
 
+  /** Undefined where it cannot be kept: then the watch has failed. */
   snapshot(): unknown {
-    return this.#watch.snapshot()
+    const state = this.#watch.snapshot()
+    const size = JSON.stringify(state)?.length ?? 0
+    if (size <= STATE_CHARACTERS_MAX) return state
+    this.#failure = new HeadraceError(
+      'limit_exceeded',
+      `its state has ${size} characters of JSON; ${STATE_CHARACTERS_MAX} are allowed`,
+    )
+    return undefined
   }
 
   positions(): Positions {

@@ -37,7 +37,8 @@ export function isStateTopic(topic: string): boolean {
 /**
  * One shard's entries in the log, in a partition of their own, written by one core at a time. Who takes a shard over makes a new producer epoch:
  * one of several succeeds (claims), and from its first batch on the log refuses the core before. What that one had under way may still have come
- * in before; then the first batch does not lie at its number, and the takeover is made once more, with nobody left to disturb it.
+ * in before; then the first batch does not lie at its number, and the takeover is made once more, with nobody left to disturb it. Two that take over
+ * in the same moment may be given one epoch: the one whose mark lies in the log has it.
  */
 export class ShardLog implements StateKeeper {
   readonly #log: Log
@@ -84,6 +85,10 @@ export class ShardLog implements StateKeeper {
         throw new HeadraceError('claim_refused', `another core took ${sourceKey(source)} over in the same moment`)
       if (appended.outcome !== 'appended' || appended.offset !== end.next) continue
       const entries = await readEntries(log, claim, end.first, end.next + 1)
+      // Two cores may have been given the same epoch, and a log takes the second's batch for a repeat of the first's: what lies there decides.
+      const marked = entries.at(-1)
+      if (marked?.kind !== 'owner' || marked.instance !== owner.instance)
+        throw new HeadraceError('claim_refused', `another core took ${sourceKey(source)} over in the same moment`)
       return new ShardLog(deps, claim, { next: end.next + 1, proof: end.proof, entries })
     }
     throw new HeadraceError(

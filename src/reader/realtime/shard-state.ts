@@ -2,6 +2,7 @@ import type { Alert } from '../../analyser/analyser.ts'
 import type { SourceId } from '../../runtime/names.ts'
 import type { AnalyserDefinition } from './definition.ts'
 import { RunningWatch, watchSubject } from './running-watch.ts'
+import type { Owner } from './shard-log.ts'
 import {
   type KeptStream,
   type OutboxAlert,
@@ -32,7 +33,7 @@ interface Handed {
 /** The watches of one shard, the alerts and derived records on their way, and the keeping of all of it. */
 export class ShardState {
   readonly #keeper: StateKeeper
-  readonly #owner: { readonly core: string; readonly instance: string }
+  readonly #owner: Owner | null
   readonly #fold = new StateFold()
   readonly #watches = new Map<string, RunningWatch>()
   readonly #newlyKnown: StateEntry[] = []
@@ -42,7 +43,8 @@ export class ShardState {
   /** When each analyser last said something, ISO 8601. */
   readonly lastAlert = new Map<string, string>()
 
-  constructor(keeper: StateKeeper, owner: { readonly core: string; readonly instance: string }) {
+  /** `owner`: who gives signs of life; null where nobody else could take over. */
+  constructor(keeper: StateKeeper, owner: Owner | null) {
     this.#keeper = keeper
     this.#owner = owner
     for (const entry of keeper.entries) this.#fold.take(entry)
@@ -128,7 +130,7 @@ export class ShardState {
 
   /** The last word: nobody needs to wait for this core to be missed. */
   async release(): Promise<void> {
-    await this.#keeper.append([{ kind: 'owner', ...this.#owner, released: true }])
+    if (this.#owner) await this.#keeper.append([{ kind: 'owner', ...this.#owner, released: true }])
   }
 
   #gather({ monotonicMs, all }: { monotonicMs: number; all?: true }): Handed {
@@ -142,20 +144,22 @@ export class ShardState {
         if (monotonicMs - watch.unkeptSinceMs < KEEP_AFTER_MS || due >= KEPT_AT_ONCE_MAX) continue
         due += 1
       }
+      const state = watch.snapshot()
+      if (state === undefined) continue
       for (const alert of watch.said.alerts) alerts.push({ definition: watch.definition, alert })
-      entries.push(this.#entryOf(watch, next))
+      entries.push(this.#entryOf(watch, state, next))
     }
     if (this.#delivered.length > 0) entries.push({ kind: 'delivered', numbers: this.#delivered })
     this.#delivered = []
     // Whoever looks at the last batch sees who wrote it.
-    if (entries.length > 0 || monotonicMs - this.#signedMs >= SIGN_OF_LIFE_EVERY_MS) {
+    if (this.#owner && (entries.length > 0 || monotonicMs - this.#signedMs >= SIGN_OF_LIFE_EVERY_MS)) {
       entries.push({ kind: 'owner', ...this.#owner, released: false })
       this.#signedMs = monotonicMs
     }
     return { entries, alerts }
   }
 
-  #entryOf(watch: RunningWatch, next: { alert: number; derived: Map<string, number> }): StateEntry {
+  #entryOf(watch: RunningWatch, state: unknown, next: { alert: number; derived: Map<string, number> }): StateEntry {
     const { definition, subject, said } = watch
     const { id, fingerprint, sinks } = definition
     const alerts = said.alerts.flatMap(alert => {
@@ -169,7 +173,7 @@ export class ShardState {
     said.alerts.length = 0
     said.derived.length = 0
     watch.unkeptSinceMs = undefined
-    return { kind: 'watch', id, subject, fingerprint, at: watch.positions(), state: watch.snapshot(), alerts, derived }
+    return { kind: 'watch', id, subject, fingerprint, at: watch.positions(), state, alerts, derived }
   }
 
   /** Writes all that counts anew, so that what was written before may go. */
@@ -188,7 +192,9 @@ export class ShardState {
       if (watch.failure !== undefined) return 'kept'
       const { definition, subject } = watch
       const { id, fingerprint } = definition
-      entries.push({ kind: 'watch', id, subject, fingerprint, at: watch.positions(), state: watch.snapshot(), ...nothing })
+      const state = watch.snapshot()
+      if (state === undefined) return 'kept'
+      entries.push({ kind: 'watch', id, subject, fingerprint, at: watch.positions(), state, ...nothing })
     }
     if ((await this.#keeper.append(entries)) === 'lost') return 'lost'
     await forget()

@@ -1,0 +1,51 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import Database from 'better-sqlite3'
+import { decodeEntry, encodeEntry, type StateEntry } from './state-entry.ts'
+import type { StateKeeper } from './state-keeper.ts'
+
+/** The file of entries is made short when so many were written since the last time. */
+const LONG_ENTRIES = 5_000
+
+/** Entries on a gateway's disk, with an fsync at each commit: a file of their own, since the buffer's belongs to the link. */
+export class FileKeeper implements StateKeeper {
+  readonly #db: Database.Database
+  readonly entries: readonly StateEntry[]
+  #written = 0
+
+  constructor(path: string) {
+    mkdirSync(dirname(path), { recursive: true })
+    this.#db = new Database(path)
+    this.#db.pragma('journal_mode = WAL')
+    // better-sqlite3 opens WAL files with NORMAL: an alert could be told of which nothing is known after a power cut.
+    this.#db.pragma('synchronous = FULL')
+    this.#db.exec('CREATE TABLE IF NOT EXISTS entries (number INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT')
+    const rows = this.#db.prepare<[], { body: Buffer }>('SELECT body FROM entries ORDER BY number').all()
+    this.entries = rows.map(({ body }) => decodeEntry(body))
+  }
+
+  get isLong(): boolean {
+    return this.#written > LONG_ENTRIES
+  }
+
+  async append(entries: readonly StateEntry[]): Promise<'kept'> {
+    const add = this.#db.prepare('INSERT INTO entries (body) VALUES (?)')
+    this.#db.transaction(() => {
+      for (const entry of entries) add.run(encodeEntry(entry))
+    })()
+    this.#written += entries.length
+    return 'kept'
+  }
+
+  startAnew(): () => Promise<void> {
+    const row = this.#db.prepare<[], { last: number | null }>('SELECT max(number) AS last FROM entries').get()
+    this.#written = 0
+    return async () => {
+      this.#db.prepare('DELETE FROM entries WHERE number <= ?').run(row?.last ?? 0)
+    }
+  }
+
+  close(): void {
+    this.#db.close()
+  }
+}

@@ -1,0 +1,206 @@
+import type { Alert } from '../../analyser/analyser.ts'
+import type { RecordHeader } from '../../record/record.ts'
+import type { Alarms } from '../../runtime/alarms.ts'
+import type { Clock, Timer } from '../../runtime/clock.ts'
+import { messageOf } from '../../runtime/errors.ts'
+import type { Logger } from '../../runtime/logger.ts'
+import { type SourceId, sourceKey } from '../../runtime/names.ts'
+import type { AlertSink } from './alert-sink.ts'
+import { type AnalyserDefinition, watchesSource } from './definition.ts'
+import { AlertDelivery } from './delivery.ts'
+import type { FileKeeper } from './file-keeper.ts'
+import type { RunningWatch } from './running-watch.ts'
+import { sampleOf } from './sample.ts'
+import { ShardState } from './shard-state.ts'
+
+/** How often the clock is told, and state that is due is kept, ms. */
+const TICK_EVERY_MS = 250
+/** Records that wait to be stored before they are looked at; past that the newest are not looked at, with an alarm. */
+const WAITING_MAX = 100_000
+
+interface Waiting {
+  readonly timeMs: number
+  readonly value: Buffer
+  readonly headers: readonly RecordHeader[]
+}
+
+interface Tapped {
+  readonly source: SourceId
+  readonly key: string
+  readonly watches: readonly RunningWatch[]
+  next: number
+  waiting: Waiting[]
+  asked: boolean
+}
+
+export interface GatewayRunnerOptions {
+  readonly gateway: string
+  readonly definitions: readonly AnalyserDefinition[]
+  readonly sinks: ReadonlyMap<string, AlertSink>
+  readonly keeper: FileKeeper
+  readonly clock: Clock
+  readonly random: () => number
+  readonly logger: Logger
+  readonly alarms: Alarms
+}
+
+export interface GatewayAnalyserStatus {
+  readonly analyser: string
+  readonly state: 'running' | 'failed'
+  readonly sources: number
+  readonly last_alert: string | null
+  readonly undelivered: number
+}
+
+/** A source's records on their way into the buffer, to be looked at when they are stored. */
+export interface Tap {
+  take(timeMs: number, bytes: Buffer, from: number, to: number, headers?: readonly RecordHeader[]): void
+}
+
+/**
+ * Analysers on a gateway: they see each record once it is on the gateway's disk, whether the core can be reached or not. State is kept like
+ * on the core, on the gateway's disk; what was stored in the seconds before a crash and not kept yet is not looked at again.
+ */
+export class GatewayRunner {
+  readonly #options: GatewayRunnerOptions
+  readonly #state: ShardState
+  readonly #delivery: AlertDelivery
+  readonly #tapped = new Map<string, Tapped>()
+  #timer: Timer | undefined
+  #keeping: Promise<unknown> | undefined
+  #stopped = false
+
+  constructor(options: GatewayRunnerOptions) {
+    const { keeper, sinks, clock, random, logger, alarms } = options
+    this.#options = options
+    this.#state = new ShardState(keeper, null)
+    this.#delivery = new AlertDelivery({ outboxes: () => [this.#state], sinks, clock, random, logger, alarms })
+  }
+
+  start(): void {
+    this.#delivery.wake()
+    this.#sleep()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    await this.#keeping
+    await this.#keep('all')
+    await this.#delivery.stop()
+    this.#options.keeper.close()
+  }
+
+  /** Undefined where no analyser watches the source. `stored` resolves when all that was taken before is on disk. */
+  tap(name: string, topic: string, stored: () => Promise<void>): Tap | undefined {
+    const { gateway, definitions } = this.#options
+    const source = { gateway, source: name }
+    const key = sourceKey(source)
+    const wanted = definitions.filter(definition => watchesSource(definition, source, topic))
+    if (wanted.length === 0) return undefined
+    for (const definition of wanted) this.#state.know(definition, {})
+    const watches = wanted.map(definition => this.#state.watchFor(definition, source, key, 0))
+    // Numbers go on where they were: what a watch has seen it would not look at again.
+    const next = Math.max(...watches.map(watch => watch.floor(key) ?? 0))
+    const tapped: Tapped = { source, key, watches, next, waiting: [], asked: false }
+    this.#tapped.set(key, tapped)
+    return {
+      take: (timeMs, bytes, from, to, headers = []) => {
+        if (tapped.waiting.length >= WAITING_MAX) return this.#sayBehind(key)
+        tapped.waiting.push({ timeMs, value: Buffer.from(bytes.subarray(from, to)), headers })
+        if (tapped.asked) return
+        tapped.asked = true
+        // Asked in the next tick, for all that this one took.
+        setImmediate(() => this.#whenStored(tapped, stored))
+      },
+    }
+  }
+
+  status(): GatewayAnalyserStatus[] {
+    return this.#options.definitions.map(({ id, name, sinks }) => {
+      const own = [...this.#state.watches.values()].filter(watch => watch.definition.id === id)
+      return {
+        analyser: name,
+        state: own.some(watch => watch.failure !== undefined) ? 'failed' : 'running',
+        sources: [...this.#tapped.values()].filter(({ watches }) => watches.some(watch => own.includes(watch))).length,
+        last_alert: this.#state.lastAlert.get(id) ?? null,
+        undelivered: [...this.#state.outbox.values()].filter(({ sink }) => sinks.includes(sink)).length,
+      }
+    })
+  }
+
+  #whenStored(tapped: Tapped, stored: () => Promise<void>): void {
+    const taken = tapped.waiting.length
+    tapped.asked = false
+    stored()
+      .then(() => this.#look(tapped, taken))
+      .catch(error => this.#options.logger.warn({ source: tapped.key }, `analysers could not look: ${messageOf(error)}`))
+  }
+
+  #look(tapped: Tapped, count: number): void {
+    if (this.#stopped) return
+    const nowMs = this.#options.clock.wallMs()
+    const monotonicMs = this.#options.clock.monotonicMs()
+    for (const { timeMs, value, headers } of tapped.waiting.splice(0, count)) {
+      const sample = sampleOf(tapped.source, tapped.key, { sequence: tapped.next, timeMs, value, headers }, nowMs)
+      tapped.next += 1
+      for (const watch of tapped.watches) {
+        watch.sample(sample, monotonicMs)
+        if (watch.failure === undefined) watch.setFloor(tapped.key, tapped.next)
+      }
+    }
+    if (tapped.watches.some(watch => watch.hasSaid)) void this.#keep()
+  }
+
+  #sleep(): void {
+    if (this.#stopped) return
+    this.#timer = this.#options.clock.after(TICK_EVERY_MS, () => {
+      const { clock } = this.#options
+      for (const watch of this.#state.watches.values()) {
+        watch.tick(clock.wallMs(), clock.monotonicMs())
+        if (watch.failure !== undefined) this.#sayFailed(watch)
+      }
+      void this.#keep().finally(() => this.#sleep())
+    })
+  }
+
+  /** Keeps what is to be kept, one time after another, then delivers. */
+  #keep(all?: 'all'): Promise<void> {
+    const before = this.#keeping ?? Promise.resolve()
+    const pass = before.then(async () => {
+      const monotonicMs = this.#options.clock.monotonicMs()
+      try {
+        await this.#state.keep({ monotonicMs, ...(all && { all: true as const }) }, (_definition, alert) => this.#say(alert))
+        this.#options.alarms.clear('analysers_stalled')
+      } catch (error) {
+        this.#options.alarms.raise('analysers_stalled', {
+          message: `Analysers cannot keep their state: ${messageOf(error)}`,
+          advice: 'Look at the disk; they go on by themselves when it can be written.',
+        })
+      }
+      this.#delivery.wake()
+    })
+    this.#keeping = pass
+    return pass
+  }
+
+  #say({ analyser, source, state, key, message }: Alert): void {
+    this.#options.logger.warn({ analyser, source: source && sourceKey(source), state, key }, message)
+  }
+
+  #sayFailed({ definition, subject, failure }: RunningWatch): void {
+    this.#options.alarms.raise('analyser_failed', {
+      source: `${definition.id} ${subject}`,
+      message: `Analyser ${definition.name} failed for ${subject} and stands still: ${messageOf(failure)}`,
+      advice: 'Mend it and start the agent again.',
+    })
+  }
+
+  #sayBehind(source: string): void {
+    this.#options.alarms.raise('analysers_behind', {
+      source,
+      message: `Analysers do not see all records of ${source}: the disk is too slow for what arrives`,
+      advice: 'Nothing is lost to the core. Give the analysers less to do, or the gateway a faster disk.',
+    })
+  }
+}

@@ -1,0 +1,84 @@
+import type { Alert } from '../../analyser/analyser.ts'
+import type { RecordHeader } from '../../record/record.ts'
+import { HeadraceError, messageOf } from '../../runtime/errors.ts'
+import { type SourceId, sourceKey } from '../../runtime/names.ts'
+import { type AnalyserDefinition, STREAM_GATEWAY, watchesSource } from './definition.ts'
+import { RunningWatch, watchSubject } from './running-watch.ts'
+import { sampleOf } from './sample.ts'
+
+export interface RehearsedRecord {
+  readonly sequence: number
+  readonly timeMs: number
+  readonly value: Buffer | null
+  readonly headers: readonly RecordHeader[]
+}
+
+export interface Rehearsed {
+  alert(alert: Alert, definition: AnalyserDefinition): void
+  derived(stream: string, record: { timeMs: number; value: unknown }): void
+}
+
+/** Analysers without a log, a clock or sinks: they are given records and times, and what they say is handed on. For tests and for the past. */
+export class Rehearsal {
+  readonly #definitions: readonly AnalyserDefinition[]
+  readonly #rehearsed: Rehearsed
+  readonly #watches = new Map<string, RunningWatch>()
+  readonly #bySource = new Map<string, RunningWatch[]>()
+  readonly #sequences = new Map<string, number>()
+
+  constructor(definitions: readonly AnalyserDefinition[], rehearsed: Rehearsed) {
+    this.#definitions = definitions
+    this.#rehearsed = rehearsed
+  }
+
+  record(source: SourceId, topic: string, record: RehearsedRecord, nowMs: number): void {
+    const key = sourceKey(source)
+    const sample = sampleOf(source, key, record, nowMs)
+    for (const watch of this.#watchesOf(source, topic)) {
+      watch.sample(sample, nowMs)
+      this.#listen(watch, nowMs)
+    }
+  }
+
+  tick(nowMs: number): void {
+    for (const watch of this.#watches.values()) {
+      watch.tick(nowMs, nowMs)
+      this.#listen(watch, nowMs)
+    }
+  }
+
+  #watchesOf(source: SourceId, topic: string): RunningWatch[] {
+    const key = sourceKey(source)
+    const known = this.#bySource.get(key)
+    if (known) return known
+    const found = this.#definitions
+      .filter(definition => watchesSource(definition, source, topic))
+      .map(definition => {
+        const about = watchSubject(definition, source)
+        const name = `${definition.id} ${about ? key : '*'}`
+        const watch = this.#watches.get(name) ?? new RunningWatch(definition, about, undefined)
+        this.#watches.set(name, watch)
+        return watch
+      })
+    this.#bySource.set(key, found)
+    return found
+  }
+
+  #listen(watch: RunningWatch, nowMs: number): void {
+    const { definition, said, failure } = watch
+    if (failure !== undefined) {
+      const message = `analyser ${definition.name} failed for ${watch.subject}: ${messageOf(failure)}`
+      throw new HeadraceError('analyser_failed', message, { cause: failure })
+    }
+    for (const alert of said.alerts.splice(0)) this.#rehearsed.alert(alert, definition)
+    for (const { timeMs, value } of said.derived.splice(0)) {
+      if (!definition.stream) continue
+      const { source, topic } = definition.stream
+      this.#rehearsed.derived(source, { timeMs, value })
+      const sequence = this.#sequences.get(source) ?? 0
+      this.#sequences.set(source, sequence + 1)
+      const bytes = Buffer.from(JSON.stringify(value) ?? 'null')
+      this.record({ gateway: STREAM_GATEWAY, source }, topic, { sequence, timeMs, value: bytes, headers: [] }, nowMs)
+    }
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * From arrival in the log to the alert: one core with 100 analysers over 50 sources at 10,000 records/s, on a real Kafka. Half of the analysers have
+ * a window of a second, half look at each record. `npm run bench:analysers [seconds]`.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { controlPath } from '../../src/cli/state-paths.ts'
+import { control } from '../../src/console/control-client.ts'
+import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts'
+import type { Claim, Log, PartitionEnd } from '../../src/log/log.ts'
+import { BatchWriter } from '../../src/record/batch-writer.ts'
+import { pause, systemClock } from '../../src/runtime/clock.ts'
+import { silentLogger } from '../../src/runtime/logger.ts'
+import { HeadraceProcess } from '../support/headrace-process.ts'
+import { KafkaCluster } from '../support/kafka/cluster.ts'
+import { until } from '../support/until.ts'
+import { cpuSeconds, peakRssMib } from './process-figures.ts'
+
+const SOURCES = 50
+const ANALYSERS = 100
+const RECORDS_PER_SECOND = 10_000
+const ROUND_MS = 20
+/** Sources that make the windowed analysers speak, every second. */
+const FLIPPING = 2
+const SECONDS = Number(process.argv[2] ?? 20)
+const WARM_UP_SECONDS = 5
+const TOPIC = 'bench-analysers'
+
+interface AlertJson {
+  readonly analyser: string
+  readonly source: string
+  readonly time_ms: number
+}
+
+/** Monotonic ms at which the log had said that it has what an alert follows from. */
+const arrivedMs = new Map<string, number>()
+const latencies = { window: [] as number[], record: [] as number[] }
+let measuring = false
+
+function pipelineText(port: number): string {
+  const alert = `alert: { webhook: "http://127.0.0.1:${port}/" }`
+  const analysers = Array.from({ length: ANALYSERS }, (_, index) =>
+    index % 2 === 0
+      ? `  w-${index}: { every: 1s, when: "last(flip) > 0 && avg(bar) + ${index} > 0", ${alert} }`
+      : `  r-${index}: { when: "trigger == ${index}", ${alert} }`,
+  )
+  return `pipeline: ${TOPIC}\nanalysers:\n${analysers.join('\n')}\n`
+}
+
+class Writer {
+  readonly #log: Log
+  readonly #name: string
+  readonly #writer = new BatchWriter()
+  #claim: Claim | undefined
+  #end: PartitionEnd | undefined
+  #second = 0
+
+  constructor(log: Log, index: number) {
+    this.#log = log
+    this.#name = `source-${index}`
+  }
+
+  async write(records: readonly { timeMs: number; value: object; trigger: boolean }[]): Promise<void> {
+    this.#claim ??= await this.#log.claim({ gateway: 'bench', source: this.#name }, TOPIC)
+    this.#end ??= await this.#log.end(this.#claim)
+    const { producerId, epoch, epochStart } = this.#claim
+    this.#writer.begin({ key: `bench/${this.#name}`, producerId, epoch, epochStart, sequence: this.#end.next })
+    for (const { timeMs, value } of records) {
+      const bytes = Buffer.from(JSON.stringify(value))
+      this.#writer.append(timeMs, bytes, 0, bytes.length)
+    }
+    const appended = await this.#log.append(this.#claim, this.#writer.finish('none'), this.#end.proof)
+    if (appended.outcome !== 'appended') throw new Error(JSON.stringify(appended))
+    this.#end = { ...this.#end, next: this.#end.next + records.length }
+    const nowMs = performance.now()
+    for (const { timeMs, trigger } of records) {
+      if (trigger) arrivedMs.set(`record ${this.#name} ${timeMs}`, nowMs)
+      const second = Math.floor(timeMs / 1_000) * 1_000
+      if (second > this.#second) arrivedMs.set(`window ${this.#name} ${second}`, nowMs)
+      this.#second = Math.max(this.#second, second)
+    }
+  }
+}
+
+const kafka = await KafkaCluster.start()
+const folder = mkdtempSync(join(tmpdir(), 'headrace-bench-'))
+const log = await openKafkaLog({ brokers: kafka.addresses, client_id: 'bench' }, { clock: systemClock, log: silentLogger })
+const server = createServer(async (request, response) => {
+  const chunks = await request.toArray()
+  const nowMs = performance.now()
+  const { analyser, source, time_ms } = JSON.parse(Buffer.concat(chunks).toString()) as AlertJson
+  response.end()
+  const kind = analyser.startsWith('w') ? 'window' : 'record'
+  const since = arrivedMs.get(`${kind} ${source} ${time_ms}`)
+  if (measuring && since !== undefined) latencies[kind].push(nowMs - since)
+})
+await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+writeFileSync(join(folder, 'p.yaml'), pipelineText((server.address() as AddressInfo).port))
+const config = join(folder, 'core.yaml')
+writeFileSync(
+  config,
+  `state: ${folder}/core\nlog: { kafka: { brokers: ${JSON.stringify(kafka.addresses)} } }\npipelines: [p.yaml]\n`,
+)
+const core = new HeadraceProcess({
+  name: 'core',
+  args: ['core', '--config', config, '--log-level', 'error'],
+  logPath: join(folder, 'core.log'),
+})
+try {
+  core.start()
+  const shards = () =>
+    control<{ analyser_shards: number[] }>(controlPath(join(folder, 'core'), 'core'), 'status').catch(() => undefined)
+  await until('the core keeps all shards', async () => (await shards())?.analyser_shards.length === 8, 60_000)
+  const writers = Array.from({ length: SOURCES }, (_, index) => new Writer(log, index))
+  const each = (RECORDS_PER_SECOND * ROUND_MS) / 1_000 / SOURCES
+  const startMs = performance.now()
+  let [rounds, trigger, cpuFrom] = [0, 1, 0]
+  for (; rounds * ROUND_MS < (SECONDS + WARM_UP_SECONDS) * 1_000; rounds++) {
+    if (!measuring && rounds * ROUND_MS >= WARM_UP_SECONDS * 1_000) {
+      measuring = true
+      cpuFrom = cpuSeconds(core.pid ?? 0)
+    }
+    const timeMs = Date.now()
+    trigger = (trigger + 2) % ANALYSERS
+    await Promise.all(
+      writers.map((writer, index) =>
+        writer.write(
+          Array.from({ length: each }, (_, at) => {
+            const isTrigger = index === rounds % SOURCES && at === 0
+            const flip = index < FLIPPING ? Math.floor(timeMs / 1_000) % 2 : 0
+            return {
+              timeMs,
+              trigger: isTrigger,
+              value: { bar: 5 + at, oil_c: 70.5, state: 'run', flip, trigger: isTrigger ? trigger : -1 },
+            }
+          }),
+        ),
+      ),
+    )
+    const dueMs = startMs + (rounds + 1) * ROUND_MS
+    if (dueMs > performance.now()) await pause(systemClock, dueMs - performance.now())
+  }
+  const seconds = (performance.now() - startMs) / 1_000
+  const cpu = (cpuSeconds(core.pid ?? 0) - cpuFrom) / (seconds - WARM_UP_SECONDS)
+  console.log(`${ANALYSERS} analysers, ${SOURCES} sources, ${Math.round((rounds * each * SOURCES) / seconds)} records/s`)
+  console.log(`core: ${cpu.toFixed(2)} CPUs, ${peakRssMib(core.pid ?? 0)} MiB at most`)
+  for (const [kind, found] of Object.entries(latencies)) {
+    const sorted = found.toSorted((a, b) => a - b)
+    const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))]?.toFixed(1)
+    console.log(`${kind}: ${sorted.length} alerts, ms from the log's answer: p50 ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}`)
+  }
+} finally {
+  await core.end()
+  server.closeAllConnections()
+  server.close()
+  await log.close()
+  await kafka.stop()
+  rmSync(folder, { recursive: true, force: true })
+}

@@ -1,0 +1,91 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { openSqliteLog } from '../../src/log/sqlite/sqlite-log.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
+import { headrace } from '../support/headrace-process.ts'
+import { writeRecords } from '../support/log-writer.ts'
+
+const LIMIT = { limitMs: 60_000 }
+const START_MS = Date.parse('2026-03-01T00:00:00Z')
+
+let folder: string
+let file: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'headrace-analysers-'))
+  file = join(folder, 'store.yaml')
+  writeFileSync(
+    file,
+    `pipeline: store
+analysers:
+  hot: { every: 1s, when: avg(oil_c) > 90, alert: { command: [./receive.sh] } }
+  cold: { every: 1s, when: avg(oil_c) < 0 }
+`,
+  )
+  writeFileSync(join(folder, 'receive.sh'), '#!/bin/sh\ncat >> alerts\n', { mode: 0o755 })
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const withTest = (at: string) =>
+  writeFileSync(
+    file.replace('.yaml', '.test.yaml'),
+    `tests:
+  hot oil is told:
+    records:
+      - { source: compressor-1, at: 100ms, value: { oil_c: 95 } }
+      - { source: compressor-1, at: 1100ms, value: { oil_c: 95 } }
+    alerts: [{ analyser: hot, source: compressor-1, at: ${at} }]
+`,
+  )
+
+test('tests beside a pipeline pass with exit code 0, fail with 1 and what differs, and lacking with 2', async () => {
+  withTest('1s')
+  const passed = await headrace(['test', file], LIMIT)
+  expect([passed.code, passed.stdout]).toEqual([0, 'ok   hot oil is told\n1 passed, 0 failed\n'])
+  withTest('2s')
+  const failed = await headrace(['test', file], LIMIT)
+  expect(failed.code).toBe(1)
+  expect(failed.stdout).toContain('FAIL hot oil is told')
+  expect(failed.stdout).toContain('  + 1s hot gateway/compressor-1 raised {"avg(oil_c)":95}')
+  expect(failed.stdout).toContain('  - 2s hot gateway/compressor-1 raised {}')
+  rmSync(file.replace('.yaml', '.test.yaml'))
+  const lacking = await headrace(['test', file], LIMIT)
+  expect([lacking.code, lacking.stderr.includes('has no tests')]).toEqual([2, true])
+})
+
+test('a replay says what would have been said and tells nobody; with --alerts it does', async () => {
+  mkdirSync(join(folder, 'state', 'core'), { recursive: true })
+  const log = await openSqliteLog({ path: join(folder, 'state', 'core', 'log.db'), clock: systemClock })
+  const records = Array.from({ length: 100 }, (_, index) => ({
+    timeMs: START_MS + index * 100,
+    value: { oil_c: index >= 40 && index < 60 ? 95 : 60 },
+  }))
+  await writeRecords(log, { gateway: 'plant-a', source: 'compressor-1' }, 'store', records)
+  await log.close()
+  const args = [
+    'replay',
+    file,
+    '--from',
+    '2026-03-01T00:00:00Z',
+    '--to',
+    '2026-03-01T00:00:09Z',
+    '--state',
+    join(folder, 'state'),
+  ]
+  const silent = await headrace([...args, '--json'], LIMIT)
+  const alerts = silent.stdout
+    .trim()
+    .split('\n')
+    .map(line => (JSON.parse(line) as { alert: { analyser: string; state: string; time_ms: number } }).alert)
+  expect(alerts.map(({ analyser, state, time_ms }) => `${analyser} ${state} ${time_ms - START_MS}`)).toEqual([
+    'hot raised 5000',
+    'hot cleared 7000',
+  ])
+  expect(existsSync(join(folder, 'alerts'))).toBe(false)
+  const told = await headrace([...args, '--alerts', '--analyser', 'hot'], LIMIT)
+  expect([told.code, told.stdout.split('\n').at(-2)]).toEqual([0, '90 records of 1 source(s): 2 alerts, 0 derived records'])
+  expect(readFileSync(join(folder, 'alerts'), 'utf8').trim().split('\n')).toHaveLength(2)
+  const unknown = await headrace([...args, '--analyser', 'warm'], LIMIT)
+  expect([unknown.code, unknown.stderr.includes('has no analyser "warm"')]).toEqual([2, true])
+})
