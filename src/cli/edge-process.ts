@@ -8,6 +8,7 @@ import type { EdgeConfig } from '../config/edge.ts'
 import { kindOf, type LoadedPipeline } from '../config/load.ts'
 import type { SourceConfig } from '../config/pipeline.ts'
 import { ControlServer } from '../console/control-server.ts'
+import { Budget } from '../link/budget.ts'
 import { Link } from '../link/link.ts'
 import { uplinkUrls } from '../link/options.ts'
 import { Alarms } from '../runtime/alarms.ts'
@@ -93,6 +94,9 @@ export class EdgeProcess {
       gateway: config.gateway,
       buffer,
       mode: config.uplink.mode,
+      ...(config.uplink.budget && {
+        budget: new Budget({ options: config.uplink.budget, file: join(config.state, 'edge', 'budget.json'), clock, alarms }),
+      }),
       connect: connector(config, log),
       clock,
       random: Math.random,

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
+import { aclsCommand } from './commands/acls.ts'
 import { batchCommand } from './commands/batch.ts'
 import { coreCommand } from './commands/core.ts'
 import { edgeCommand } from './commands/edge.ts'
@@ -32,6 +33,7 @@ for (const command of [
   sourceCommand,
   batchCommand,
   tailCommand,
+  aclsCommand,
 ]) {
   program.addCommand(command().exitOverride())
 }
