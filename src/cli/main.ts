@@ -4,6 +4,7 @@ import { aclsCommand } from './commands/acls.ts'
 import { batchCommand } from './commands/batch.ts'
 import { coreCommand } from './commands/core.ts'
 import { edgeCommand } from './commands/edge.ts'
+import { planCommand } from './commands/plan.ts'
 import { sourceCommand } from './commands/source.ts'
 import { statusCommand } from './commands/status.ts'
 import { tailCommand } from './commands/tail.ts'
@@ -34,6 +35,7 @@ for (const command of [
   batchCommand,
   tailCommand,
   aclsCommand,
+  planCommand,
 ]) {
   program.addCommand(command().exitOverride())
 }
