@@ -63,6 +63,8 @@ export interface Inlet {
 export interface Outlet {
   readonly source: string
   readonly topic: string
+  /** Of two sources the one of higher priority is more important; 0 unless its pipeline says otherwise. */
+  readonly priority?: number
   readonly assignment: Assignment | undefined
   readonly frozen: Freeze | undefined
   /** All numbers below this are known to be in the log. */

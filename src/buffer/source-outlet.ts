@@ -32,6 +32,10 @@ export class SourceOutlet implements Outlet {
     return this.#source.settings.topic
   }
 
+  get priority(): number {
+    return this.#source.settings.priority
+  }
+
   get assignment(): Assignment | undefined {
     return this.#source.assignment
   }

@@ -9,6 +9,7 @@ import { Console } from '../console/console.ts'
 import { type ControlCalls, ControlServer } from '../console/control-server.ts'
 import { FlowWatch } from '../console/flow-watch.ts'
 import { edgeMetrics } from '../console/metrics.ts'
+import { Budget } from '../link/budget.ts'
 import { Link } from '../link/link.ts'
 import { uplinkUrls } from '../link/options.ts'
 import type { GatewayAnalyserStatus, GatewayRunner } from '../reader/realtime/gateway-runner.ts'
@@ -145,6 +146,9 @@ export class EdgeProcess {
       gateway: config.gateway,
       buffer,
       mode: config.uplink.mode,
+      ...(config.uplink.budget && {
+        budget: new Budget({ options: config.uplink.budget, file: join(config.state, 'edge', 'budget.json'), clock, alarms }),
+      }),
       connect: connector(config, log),
       clock,
       random: Math.random,

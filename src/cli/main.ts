@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
+import { aclsCommand } from './commands/acls.ts'
 import { batchCommand } from './commands/batch.ts'
 import { captureCommand, replayCaptureCommand } from './commands/capture.ts'
 import { consoleCommand } from './commands/console.ts'
@@ -7,6 +8,7 @@ import { coreCommand } from './commands/core.ts'
 import { devicesCommand } from './commands/devices.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { edgeCommand } from './commands/edge.ts'
+import { planCommand } from './commands/plan.ts'
 import { replayCommand } from './commands/replay.ts'
 import { simulateCommand } from './commands/simulate.ts'
 import { sourceCommand } from './commands/source.ts'
@@ -51,6 +53,8 @@ for (const command of [
   replayCaptureCommand,
   testCommand,
   replayCommand,
+  aclsCommand,
+  planCommand,
 ]) {
   program.addCommand(command().exitOverride())
 }

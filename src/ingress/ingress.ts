@@ -103,7 +103,7 @@ export class Ingress {
     const rule = deps.standing ? { standing: deps.standing } : {}
     this.#gates = new Gates({ log, clock, random, logger, alarms, deadLetters, signal, ...rule })
     const newSession = (request: OpenRequest, connection: Connection) => this.#newSession(request, connection)
-    this.#openings = new Openings({ log, gates: this.#gates, sessions: this.#sessions, mayWrite, newSession, logger })
+    this.#openings = new Openings({ log, gates: this.#gates, sessions: this.#sessions, mayWrite, newSession, clock, logger })
     this.#entrances = this.#newEntrances(logger)
   }
 

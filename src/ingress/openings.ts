@@ -9,6 +9,7 @@ import {
   readJson,
 } from '../amqp/messages.ts'
 import type { Log } from '../log/log.ts'
+import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Gates } from './gates.ts'
@@ -20,6 +21,8 @@ import type { SessionTable } from './session-table.ts'
 /** Openings worked on at once, and waiting: a fleet that comes back in one moment is let in a few at a time. */
 const AT_ONCE_MAX = 8
 const WAITING_MAX = 1_000
+/** An opening that waited for longer is given back, ms: its gateway stops listening after three seconds, and an answer would be work for nobody. */
+const WAITED_MAX_MS = 2_000
 
 /** An opening as an entrance hands it over. */
 export interface OpeningRequest {
@@ -41,13 +44,14 @@ export interface OpeningsDeps {
   readonly sessions: SessionTable
   readonly mayWrite: IdentityRule
   readonly newSession: (request: OpenRequest, connection: Connection) => GatewaySession
+  readonly clock: Clock
   readonly logger: Logger
 }
 
 /** Answers openings (docs/protocol.md, "Opening"), and questions about ends within a session. */
 export class Openings {
   readonly #deps: OpeningsDeps
-  readonly #waiting: OpeningRequest[] = []
+  readonly #waiting: { readonly request: OpeningRequest; readonly sinceMs: number }[] = []
   #working = 0
 
   constructor(deps: OpeningsDeps) {
@@ -59,20 +63,25 @@ export class Openings {
       request.release()
       return
     }
-    this.#waiting.push(request)
+    this.#waiting.push({ request, sinceMs: this.#deps.clock.monotonicMs() })
     this.#next()
   }
 
   /** Takes no more, and lets go of those that wait. */
   end(): void {
-    for (const request of this.#waiting.splice(0)) request.release()
+    for (const { request } of this.#waiting.splice(0)) request.release()
   }
 
   #next(): void {
     while (this.#working < AT_ONCE_MAX) {
-      const request = this.#waiting.shift()
-      if (!request) return
+      const next = this.#waiting.shift()
+      if (!next) return
+      const { request, sinceMs } = next
       if (!request.alive) continue
+      if (this.#deps.clock.monotonicMs() - sinceMs > WAITED_MAX_MS) {
+        request.release()
+        continue
+      }
       this.#working += 1
       void this.#work(request).finally(() => {
         this.#working -= 1

@@ -2,6 +2,7 @@ import type { Outcome, PeerError, Sender } from '../amqp/amqp.ts'
 import { PROPERTY } from '../amqp/messages.ts'
 import type { CutBatch, Freeze } from '../buffer/buffer.ts'
 import type { Clock } from '../runtime/clock.ts'
+import type { Budget } from './budget.ts'
 import type { Lane } from './lane.ts'
 
 /** Batches on their way over all sources. rhea's session breaks at 2,048 unsettled deliveries. */
@@ -14,6 +15,8 @@ export interface DataSessionDeps {
   readonly session: number
   readonly sender: Sender
   readonly clock: Clock
+  /** For a link that costs money; what is more important goes first there. */
+  readonly budget?: Budget | undefined
   /** Something was accepted. */
   readonly onProgress: () => void
   /** What a `rejected` batch comes to, `freezes` unless said otherwise: the core's word is the last one, a broker's may be about its own room. */
@@ -57,6 +60,11 @@ export class DataSession {
     return this.#batches === 0 && this.#deps.sender.room <= 0
   }
 
+  /** What was kept back for the budget may be allowed by now. */
+  look(): void {
+    this.#pump()
+  }
+
   /** The lane may have something to send. */
   wake(lane: Lane): void {
     if (this.#state !== 'sending') return
@@ -88,7 +96,7 @@ export class DataSession {
     if (this.#pumping || this.#state !== 'sending') return
     this.#pumping = true
     while (this.#hasRoom()) {
-      const lane = this.#turn.shift()
+      const lane = this.#nextLane()
       if (!lane) break
       const batch = lane.nextToSend()
       if (batch) {
@@ -100,6 +108,17 @@ export class DataSession {
       }
     }
     this.#pumping = false
+  }
+
+  /** In turn; under a budget the most important first, and of those that may be sent now. */
+  #nextLane(): Lane | undefined {
+    const { budget } = this.#deps
+    if (!budget) return this.#turn.shift()
+    let best = -1
+    for (const [at, lane] of this.#turn.entries()) {
+      if (lane.priority >= budget.floor && lane.priority > (this.#turn[best]?.priority ?? Number.NEGATIVE_INFINITY)) best = at
+    }
+    return best < 0 ? undefined : this.#turn.splice(best, 1)[0]
   }
 
   #hasRoom(): boolean {
@@ -122,6 +141,7 @@ export class DataSession {
     this.#batches += 1
     this.#bytes += batch.bytes.length
     lane.sent(batch)
+    this.#deps.budget?.spend(batch.bytes.length)
     const properties = {
       [PROPERTY.gateway]: gateway,
       [PROPERTY.session]: session,

@@ -14,6 +14,7 @@ import { type Clock, pause } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { AskedAgain } from './asked-again.ts'
+import type { Budget } from './budget.ts'
 import { DataSession } from './data-session.ts'
 import type { Lanes } from './lanes.ts'
 import { type Answer, OpeningChannel } from './opening-channel.ts'
@@ -39,6 +40,7 @@ export interface ForwardingDeps {
   readonly clock: Clock
   readonly random: () => number
   readonly log: Logger
+  readonly budget?: Budget | undefined
   /** The broker took something over. */
   readonly onProgress: () => void
   readonly takeIn: (reply: Exclude<OpenReply, { error: unknown }>, resume: readonly string[]) => Promise<void>
@@ -144,12 +146,13 @@ export class Forwarding {
   }
 
   #newData(sender: Sender): DataSession {
-    const { gateway, clock, onProgress } = this.#deps
+    const { gateway, clock, budget, onProgress } = this.#deps
     return new DataSession({
       gateway,
       session: this.#session,
       sender,
       clock,
+      budget,
       rejected: 'comes back',
       onProgress: () => {
         this.#acceptedAtMs = clock.monotonicMs()
@@ -175,8 +178,9 @@ export class Forwarding {
 
   #watch(): void {
     if (this.#ended.signal.aborted) return
-    const { lanes, clock } = this.#deps
+    const { lanes, clock, budget } = this.#deps
     lanes.refresh()
+    if (budget) this.#lookAtBudget(budget)
     let isUnsure = false
     for (const lane of lanes) if (lane.watch() && lane.state === 'closed') isUnsure = true
     if (isUnsure) this.ask()
@@ -184,6 +188,13 @@ export class Forwarding {
     if ((this.#data?.batchesInFlight ?? 0) === 0) this.#acceptedAtMs = nowMs
     if (nowMs - this.#acceptedAtMs >= STALLED_AFTER_MS) this.over(`nothing was accepted for ${STALLED_AFTER_MS} ms`)
     this.#watchLater()
+  }
+
+  #lookAtBudget(budget: Budget): void {
+    this.#data?.look()
+    const isPending = [...this.#deps.lanes].some(lane => lane.priority >= budget.floor && lane.pending)
+    if (budget.floor > Number.NEGATIVE_INFINITY && !isPending && this.#data?.batchesInFlight === 0)
+      this.over('the budget allows nothing more now')
   }
 
   /** Asks at once, until somebody answers, and then whenever there is a reason. */

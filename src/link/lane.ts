@@ -87,6 +87,10 @@ export class Lane {
     return this.outlet.source
   }
 
+  get priority(): number {
+    return this.outlet.priority ?? 0
+  }
+
   get state(): LaneState {
     return this.#state
   }

@@ -3,13 +3,15 @@ import { ADDRESS, OPEN_ERROR, type OpenReply, type OpenRequest, PROTOCOL_VERSION
 import type { EdgeBuffer } from '../buffer/buffer.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import { Backoff } from '../runtime/backoff.ts'
-import { type Clock, pause, type Timer } from '../runtime/clock.ts'
+import { type Clock, pause } from '../runtime/clock.ts'
 import { assert, HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import type { Budget } from './budget.ts'
+import { DownAlarm } from './down-alarm.ts'
 import { Flight, type InFlight } from './flight.ts'
 import { Forwarding } from './forwarding.ts'
-import type { LaneState } from './lane.ts'
 import { Lanes } from './lanes.ts'
+import { ARROWS, type LinkState, type LinkStatus } from './link-state.ts'
 import { OpeningChannel } from './opening-channel.ts'
 import { Patience } from './patience.ts'
 import { type Resumed, ResumeRequests } from './resume-requests.ts'
@@ -29,20 +31,8 @@ const UNANSWERED_OPENINGS_MAX = 2
 const REFUSED_AGAIN_AFTER_MS = 30_000
 /** How long a stop waits for outcomes, ms. */
 const STOP_SETTLE_MS = 3_000
-/** Without a session for so long a person is told, ms. */
-const DOWN_ALARM_AFTER_MS = 60_000
-
-export type LinkState = 'idle' | 'dialling' | 'opening' | 'sending' | 'refused' | 'waiting' | 'stopped'
-
-const ARROWS: Record<LinkState, readonly LinkState[]> = {
-  idle: ['dialling', 'stopped'],
-  dialling: ['opening', 'waiting', 'stopped'],
-  opening: ['sending', 'refused', 'waiting', 'stopped'],
-  sending: ['opening'],
-  refused: ['opening', 'waiting', 'stopped'],
-  waiting: ['dialling', 'stopped'],
-  stopped: [],
-}
+/** How often it is looked whether the budget allows more, ms. */
+const BUDGET_LOOK_EVERY_MS = 1_000
 
 export interface LinkDeps {
   readonly gateway: string
@@ -56,23 +46,10 @@ export interface LinkDeps {
   readonly random: () => number
   readonly log: Logger
   readonly alarms: Alarms
+  /** For a link that costs money. */
+  readonly budget?: Budget
   /** What is in flight of one source; another one than {@link Flight} only where a test breaks a rule on purpose. */
   readonly newFlight?: () => InFlight
-}
-
-export interface LinkStatus {
-  readonly state: LinkState
-  /** Address of the other end, while there is one. */
-  readonly peer: string | undefined
-  readonly session: number | undefined
-  /** ISO 8601, since when it is in this state. */
-  readonly since: string
-  readonly sources: readonly {
-    readonly source: string
-    readonly state: LaneState
-    readonly reason: string | undefined
-    readonly inFlight: number
-  }[]
 }
 
 /** What is to be done after an attempt to open, or after the session that followed it. */
@@ -112,7 +89,7 @@ export class Link {
   #above: number | undefined
   #unanswered = 0
   #dials = 0
-  #downTimer: Timer | undefined
+  readonly #down: DownAlarm
 
   constructor(deps: LinkDeps) {
     const { buffer, clock, random, alarms } = deps
@@ -131,6 +108,7 @@ export class Link {
     this.#openBackoff = new Backoff(OPEN_AGAIN_AFTER, random)
     this.#resumes = new ResumeRequests(clock)
     this.#since = this.#nowText()
+    this.#down = new DownAlarm(clock, alarms, () => this.#state)
   }
 
   start(): void {
@@ -179,6 +157,12 @@ export class Link {
   async #run(): Promise<void> {
     const stopping = this.#stopping.signal
     while (!stopping.aborted) {
+      if (!this.#isAffordable()) {
+        this.#become('waiting')
+        this.#down.clear()
+        await this.#wait(BUDGET_LOOK_EVERY_MS, stopping)
+        continue
+      }
       this.#become('dialling')
       const connection = await this.#dial()
       if (connection) await this.#converse(connection)
@@ -186,6 +170,13 @@ export class Link {
       this.#become('waiting')
       await this.#wait(this.#dialBackoff.nextMs(), stopping)
     }
+  }
+
+  /** Whether the budget, where there is one, allows anything that is here. */
+  #isAffordable(): boolean {
+    const { budget, buffer } = this.#deps
+    if (!budget || budget.floor === Number.NEGATIVE_INFINITY) return true
+    return buffer.outlets().some(outlet => (outlet.priority ?? 0) >= budget.floor && outlet.buffered().records > 0)
   }
 
   /** A connection, or undefined where there is none, or a stop came first. */
@@ -221,7 +212,7 @@ export class Link {
     try {
       if (this.#deps.mode === 'broker') return await this.#forward(connection)
       const channel = await OpeningChannel.attach(connection, this.#deps.clock, this.#log, ATTACH_TIMEOUT_MS)
-      while (!over.aborted) {
+      while (!over.aborted && this.#isAffordable()) {
         this.#become('opening')
         const next = await this.#open(connection, channel, over)
         if (next === 'lost') return
@@ -253,6 +244,7 @@ export class Link {
         clock,
         random,
         log: this.#log,
+        budget: this.#deps.budget,
         onProgress: () => this.#dialBackoff.reset(),
         takeIn: async (reply, resume) => {
           for (const code of ['link_refused', 'other_instance']) alarms.clear(code)
@@ -358,6 +350,7 @@ export class Link {
       channel,
       patience: this.#patience,
       clock,
+      budget: this.#deps.budget,
       onProgress: () => {
         this.#openBackoff.reset()
         this.#dialBackoff.reset()
@@ -392,20 +385,8 @@ export class Link {
     this.#log.debug({ from: this.#state, to: state, session: this.#session }, 'link state')
     this.#state = state
     this.#since = this.#nowText()
-    if (state === 'sending' || state === 'stopped') {
-      this.#downTimer?.cancel()
-      this.#downTimer = undefined
-      this.#deps.alarms.clear('link_down')
-    } else {
-      this.#downTimer ??= this.#deps.clock.after(DOWN_ALARM_AFTER_MS, () => this.#raiseDown(), 'background')
-    }
-  }
-
-  #raiseDown(): void {
-    this.#deps.alarms.raise('link_down', {
-      message: `There is no session with the core for ${DOWN_ALARM_AFTER_MS / 1000} s; the link is ${this.#state}.`,
-      advice: 'Records are kept in the buffer. Look whether the core runs, can be reached, and reaches its log.',
-    })
+    if (state === 'sending' || state === 'stopped') this.#down.clear()
+    else this.#down.down()
   }
 
   #nowText(): string {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { size } from '../runtime/units.ts'
 
 const AMQP_URL = /^amqps?:\/\/[^\s/?#]+$/
 
@@ -15,6 +16,41 @@ const sasl = z.strictObject({
   password_file: z.string().min(1).describe('File whose first line is the password.'),
 })
 
+const HOURS = /^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$/
+
+const budgetOptions = z
+  .strictObject({
+    bytes_per_day: size({ min: '64KiB' }).optional().describe('About so much is sent in a day, from midnight to midnight.'),
+    hours: z
+      .array(z.string().regex(HOURS, 'is no span of a day: write 22:00-06:00'))
+      .min(1)
+      .max(24)
+      .optional()
+      .describe('When it may be sent; the link is down at all other times.'),
+    timezone: z
+      .string()
+      .refine(isTimezone, 'is no time zone: write Europe/London, or UTC')
+      .default('UTC')
+      .describe('Where day and hours are meant.'),
+    urgent: z
+      .int()
+      .min(-100)
+      .max(100)
+      .optional()
+      .describe('Sources of this `priority` or above are sent at any hour, and past the bytes of the day.'),
+  })
+  .refine(options => options.bytes_per_day !== undefined || options.hours !== undefined, 'needs `bytes_per_day` or `hours`')
+export type BudgetOptions = z.output<typeof budgetOptions>
+
+function isTimezone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name })
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** `uplink:` in edge.yaml. */
 export const uplinkOptions = z
   .strictObject({
@@ -22,6 +58,7 @@ export const uplinkOptions = z
     urls: z.array(amqpUrl).min(1).max(16).optional().describe('Several of them, tried in turn.'),
     tls: tlsFiles.optional().describe('Certificates, for amqps.'),
     sasl: sasl.optional().describe('Logs in with SASL PLAIN, at a router or broker.'),
+    budget: budgetOptions.optional().describe('For a link that costs money. Sources of higher `priority` go first.'),
     mode: z
       .enum(['direct', 'router', 'broker'])
       .default('direct')

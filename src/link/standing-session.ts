@@ -3,6 +3,7 @@ import { type OpenRequest, PROTOCOL_VERSION } from '../amqp/messages.ts'
 import type { EdgeBuffer } from '../buffer/buffer.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
+import type { Budget } from './budget.ts'
 import { DataSession } from './data-session.ts'
 import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
@@ -23,6 +24,7 @@ export interface StandingSessionDeps {
   readonly channel: OpeningChannel
   readonly patience: Patience
   readonly clock: Clock
+  readonly budget?: Budget | undefined
   /** Something was accepted. */
   readonly onProgress: () => void
 }
@@ -35,12 +37,13 @@ export class StandingSession {
 
   constructor(deps: StandingSessionDeps) {
     this.#deps = deps
-    const { gateway, session, sender, clock, patience, onProgress } = deps
+    const { gateway, session, sender, clock, patience, budget, onProgress } = deps
     this.#data = new DataSession({
       gateway,
       session,
       sender,
       clock,
+      budget,
       onProgress: () => {
         patience.accepted(clock.monotonicMs())
         onProgress()
@@ -88,10 +91,15 @@ export class StandingSession {
 
   #watch(): void {
     if (this.#data.ended) return
-    const { lanes, patience, clock } = this.#deps
+    const { lanes, patience, clock, budget } = this.#deps
     lanes.refresh()
     const all = [...lanes]
-    const facts = { pending: all.some(lane => lane.pending), starved: this.#data.starved }
+    const floor = budget?.floor ?? Number.NEGATIVE_INFINITY
+    const pending = all.some(lane => lane.priority >= floor && lane.pending)
+    const facts = { pending, starved: this.#data.starved }
+    if (budget) this.#data.look()
+    if (floor > Number.NEGATIVE_INFINITY && !pending && this.#data.batchesInFlight === 0)
+      this.over('the budget allows nothing more now')
     const why = patience.lost(clock.monotonicMs(), facts)
     if (why) this.over(why)
     const unsure = all.filter(lane => lane.watch())

@@ -17,6 +17,8 @@ import { cutBatch } from '../support/batches.ts'
 class Peer {
   readonly #world: World
   readonly connection: Connection
+  /** What became of the latest request, once it is known. */
+  lastOutcome: Outcome | undefined
   readonly #replies: OpenReply[]
   readonly #opener: Sender
   readonly #replyTo: string
@@ -54,9 +56,11 @@ class Peer {
       ...request,
     }
     let outcome: Outcome | undefined
+    this.lastOutcome = undefined
     const message = { body: body ?? encodeOpenRequest(whole), properties: {}, replyTo: this.#replyTo, correlationId: 'x' }
     this.#opener.send(message, told => {
       outcome = told
+      this.lastOutcome = told
     })
     await this.#world.clock.pass(50)
     return this.#replies.shift() ?? outcome
@@ -324,4 +328,19 @@ describe('a message is refused', () => {
     await world.clock.pass(50)
     expect(told.outcome).toBe('accepted')
   })
+})
+
+test('an opening that waited until its gateway stopped listening is given back, and nobody’s answer is worked on', async () => {
+  const world = await start()
+  // The log answers so slowly that eight openings at a time are more than it can do.
+  world.log.latencyMs = 1_500
+  const peers: Peer[] = []
+  for (let index = 0; index < 30; index++) peers.push(await Peer.connect(world))
+  const asked = peers.map((peer, index) => peer.ask({ gateway: `gw-${index}` }))
+  await Promise.all(asked)
+  const given: (Outcome | undefined)[] = []
+  await world.clock.pass(30_000)
+  for (const peer of peers) given.push(peer.lastOutcome)
+  expect(given.filter(outcome => outcome === 'released').length).toBeGreaterThan(5)
+  expect(given.filter(outcome => outcome === 'accepted').length).toBeGreaterThan(7)
 })

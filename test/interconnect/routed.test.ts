@@ -154,11 +154,11 @@ describe('gateways behind routers', () => {
     for (const [index, strike] of routed.random.shuffled(strikes).entries()) {
       routed.give(step)
       const wanted = total(step * index) + total(step) / 3
-      await until('some of it is settled', () => routed.settled() >= wanted)
+      await until('some of it is settled', () => routed.settled() >= wanted, 60_000)
       await strike()
     }
     routed.give(step)
-    await until('all is settled', () => routed.settled() === total(GIVEN), 60_000)
+    await until('all is settled', () => routed.settled() === total(GIVEN), 90_000)
     expect(await routed.findings(GIVEN)).toEqual([])
     for (const [what, count] of Object.entries(routed.network.counts)) expect(count, what).toBeGreaterThan(0)
   })

@@ -11,7 +11,7 @@ import { Plant, TOPIC } from './plant.ts'
 
 const GATEWAYS = ['plant-a-1', 'plant-a-2']
 const SOURCES = 5
-const RECORDS = 4_000
+const RECORDS = 3_000
 const DRAIN_LIMIT_MS = 150_000
 
 const FAULTS = { networkKilled: 2, connectionsDropped: 2, coreKilled: 2, coreFrozen: 1, edgeKilled: 2 } as const

@@ -16,6 +16,10 @@ export interface ClusterOptions {
   readonly settings?: Record<string, string | number>
   /** Ports that the nodes tell clients to use: proxies of the test that lead to {@link KafkaCluster.port}. */
   readonly advertisedPorts?: readonly number[]
+  /** Further listeners, such as `SECURE://127.0.0.1:20001`; how they are secured is for the settings to say. */
+  readonly listeners?: readonly string[]
+  /** Further arguments of the storage tool that formats a node. */
+  readonly format?: readonly string[]
 }
 
 export interface ToolRun {
@@ -83,7 +87,7 @@ export class KafkaCluster {
     for (let attempt = 1; ; attempt++) {
       const cluster = await KafkaCluster.#layOut(options, classPath)
       try {
-        await cluster.#formatAndStart()
+        await cluster.#formatAndStart(options.format ?? [])
         return cluster
       } catch (error) {
         await cluster.stop()
@@ -102,7 +106,7 @@ export class KafkaCluster {
     const replicas = Math.min(3, nodes.length)
     const heapMb = options.heapMb ?? (nodes.length === 1 ? HEAP_MB_ALONE : HEAP_MB_OF_SEVERAL)
     const brokers = nodes.map((node, index) => {
-      const listener = `PLAINTEXT://127.0.0.1:${ports[index]}`
+      const listener = [`PLAINTEXT://127.0.0.1:${ports[index]}`, ...(options.listeners ?? [])].join(',')
       const properties = {
         'process.roles': 'broker,controller',
         'node.id': node,
@@ -126,10 +130,12 @@ export class KafkaCluster {
     return new KafkaCluster(dir, java, classPath, ports, brokers)
   }
 
-  async #formatAndStart(): Promise<void> {
+  async #formatAndStart(further: readonly string[]): Promise<void> {
     const id = randomUUID().replaceAll('-', '').slice(0, 22)
     const formatted = await Promise.all(
-      this.#brokers.map(broker => this.tool('kafka.tools.StorageTool', ['format', '-t', id, '-c', broker.propertiesFile])),
+      this.#brokers.map(broker =>
+        this.tool('kafka.tools.StorageTool', ['format', '-t', id, '-c', broker.propertiesFile, ...further]),
+      ),
     )
     const failed = formatted.find(run => run.code !== 0)
     if (failed) throw new Error(`a broker's directory cannot be formatted:\n${failed.stdout}${failed.stderr}`)

@@ -1,0 +1,121 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { z } from 'zod'
+import { writeDurably } from '../buffer/durable-file.ts'
+import type { Alarms } from '../runtime/alarms.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { BudgetOptions } from './options.ts'
+
+/** What a message costs beside its body, bytes: properties, frame, TLS, TCP and IP headers, its settlement on the way back. */
+const MESSAGE_OVERHEAD_BYTES = 400
+/** What was spent is written down so often, as parts of the day's bytes: a crash forgets no more. */
+const WRITTEN_DOWN_PARTS = 100
+/** For so long the answer to "what may be sent now" is good, ms. */
+const FLOOR_LASTS_MS = 1_000
+
+const spentSchema = z.object({ day: z.string(), bytes: z.number().min(0) })
+
+export interface BudgetDeps {
+  readonly options: BudgetOptions
+  /** Keeps what was spent today over restarts. */
+  readonly file: string
+  readonly clock: Clock
+  readonly alarms: Alarms
+}
+
+/** A link that costs money: so many bytes a day, at some hours, and what is urgent all the same. */
+export class Budget {
+  readonly #deps: BudgetDeps
+  readonly #local: Intl.DateTimeFormat
+  #day: string
+  #bytes: number
+  #writtenBytes: number
+  #floor = Number.NEGATIVE_INFINITY
+  #floorUntilMs = Number.NEGATIVE_INFINITY
+
+  /** Throws where the file cannot be read; a file that says nothing useful counts as nothing spent. */
+  constructor(deps: BudgetDeps) {
+    this.#deps = deps
+    this.#local = new Intl.DateTimeFormat('en-GB', {
+      timeZone: deps.options.timezone,
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: '2-digit',
+      day: '2-digit',
+      hour: '2-digit',
+      minute: '2-digit',
+    })
+    const spent = existsSync(deps.file) ? readSpent(readFileSync(deps.file, 'utf8')) : undefined
+    this.#day = spent?.day ?? this.#now().day
+    this.#bytes = spent?.bytes ?? 0
+    this.#writtenBytes = this.#bytes
+  }
+
+  /** Only sources of this priority or above may be sent now. */
+  get floor(): number {
+    const { clock } = this.#deps
+    if (clock.monotonicMs() >= this.#floorUntilMs) {
+      this.#floorUntilMs = clock.monotonicMs() + FLOOR_LASTS_MS
+      this.#floor = this.#look()
+    }
+    return this.#floor
+  }
+
+  /** Bytes spent today. */
+  get spentBytes(): number {
+    return this.#bytes
+  }
+
+  /** A message with a body of `bytes` is sent. */
+  spend(bytes: number): void {
+    const { options, file } = this.#deps
+    this.#bytes += bytes + MESSAGE_OVERHEAD_BYTES
+    const perDay = options.bytes_per_day
+    if (perDay === undefined) return
+    if (this.#bytes >= perDay) this.#floorUntilMs = Number.NEGATIVE_INFINITY
+    if (this.#bytes - this.#writtenBytes < perDay / WRITTEN_DOWN_PARTS) return
+    this.#writtenBytes = this.#bytes
+    writeDurably(file, JSON.stringify({ day: this.#day, bytes: this.#bytes }))
+  }
+
+  #look(): number {
+    const { bytes_per_day: perDay, hours, urgent } = this.#deps.options
+    const { day, minute } = this.#now()
+    if (day !== this.#day) {
+      this.#day = day
+      this.#bytes = 0
+      this.#writtenBytes = 0
+    }
+    const isSpent = perDay !== undefined && this.#bytes >= perDay
+    if (isSpent) {
+      this.#deps.alarms.raise('budget_spent', {
+        message: `The ${perDay} bytes of this day are spent; ${urgent === undefined ? 'nothing' : 'only what is urgent'} is sent until tomorrow.`,
+        advice: 'Records are kept in the buffer. Raise `uplink.budget.bytes_per_day` if that happens on most days.',
+      })
+    } else this.#deps.alarms.clear('budget_spent')
+    const isOpen = hours === undefined || hours.some(range => isWithin(minute, range))
+    return !isSpent && isOpen ? Number.NEGATIVE_INFINITY : (urgent ?? Number.POSITIVE_INFINITY)
+  }
+
+  #now(): { day: string; minute: number } {
+    const parts = new Map(this.#local.formatToParts(this.#deps.clock.wallMs()).map(({ type, value }) => [type, value]))
+    const day = `${parts.get('year')}-${parts.get('month')}-${parts.get('day')}`
+    return { day, minute: Number(parts.get('hour')) * 60 + Number(parts.get('minute')) }
+  }
+}
+
+/** `22:00-06:00` goes over midnight. */
+function isWithin(minute: number, range: string): boolean {
+  const [from = 0, to = 0] = range.split('-').map(text => {
+    const [hours, minutes] = text.split(':').map(Number)
+    return (hours ?? 0) * 60 + (minutes ?? 0)
+  })
+  return from < to ? minute >= from && minute < to : minute >= from || minute < to
+}
+
+function readSpent(text: string): z.output<typeof spentSchema> | undefined {
+  try {
+    return spentSchema.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
+  }
+}
