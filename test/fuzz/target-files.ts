@@ -1,7 +1,7 @@
 import type { Target } from './harness/target.ts'
 
 /** Every file with targets; a short and a long run take the same ones. */
-export const TARGET_FILES = ['sources', 'records', 'files', 'answers', 'amqp', 'doors'].map(
+export const TARGET_FILES = ['sources', 'records', 'files', 'answers', 'amqp', 'doors', 'http'].map(
   name => new URL(`./targets/${name}.ts`, import.meta.url).href,
 )
 

@@ -1,13 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { control } from '../../../src/console/control-client.ts'
 import { ControlServer } from '../../../src/console/control-server.ts'
-import { HttpStatus } from '../../../src/console/http-status.ts'
 import { silentLogger } from '../../../src/runtime/logger.ts'
 import { anyBytes, cuts, inPieces, mutated } from '../harness/bytes.ts'
+import { say } from '../harness/say.ts'
 import { target } from '../harness/target.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'headrace-doors-'))
@@ -23,29 +22,7 @@ const CALLS = [
   '{"call":"status"}\n{"call":"status"}\n',
   '[[[[[[\n',
 ].map(text => Buffer.from(text))
-const REQUESTS = [
-  'GET /status HTTP/1.1\r\nhost: a\r\n\r\n',
-  'GET /health HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nabcd',
-  'POST /status HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nffffffff\r\n',
-  'GET http://[::1 HTTP/1.1\r\nhost: a\r\n\r\n',
-  'GET /status HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n',
-].map(text => Buffer.from(text))
-
-/** Says it, hears what comes, and goes. */
-function say(to: { path: string } | { port: number; host: string }, pieces: readonly Buffer[]): Promise<void> {
-  return new Promise(resolve => {
-    const socket = connect(to)
-    socket.on('error', () => {})
-    socket.once('close', () => resolve())
-    socket.once('data', () => socket.destroy())
-    for (const piece of pieces) socket.write(piece)
-    socket.end()
-  })
-}
-
 let server: ControlServer | undefined
-let http: HttpStatus | undefined
-let port = 0
 let said = 0
 
 async function* stream(): AsyncGenerator<number> {
@@ -69,22 +46,6 @@ export const targets = [
       if (++said % HONEST_EVERY !== 0) return
       const answer = await control<{ fine: boolean }>(path, 'status')
       if (!answer.fine) throw new Error('an honest call was not answered')
-    },
-  }),
-  target({
-    name: 'HTTP: whatever is said, the next request is answered',
-    input: fc.record({ bytes: fc.oneof({ weight: 4, arbitrary: mutated(REQUESTS) }, anyBytes(300)), lengths: cuts }),
-    runs: 400,
-    async open() {
-      http = new HttpStatus('127.0.0.1:0', async () => ({ alarms: [] }))
-      port = Number(new URL(await http.start()).port)
-    },
-    close: async () => http?.stop(),
-    async run({ bytes, lengths }) {
-      await say({ port, host: '127.0.0.1' }, inPieces(bytes, lengths))
-      if (++said % HONEST_EVERY !== 0) return
-      const { status } = await fetch(`http://127.0.0.1:${port}/status`)
-      if (status !== 200) throw new Error(`an honest request got ${status}`)
     },
   }),
 ]
