@@ -77,6 +77,7 @@ export class Measurements {
       'backlog',
       'buffered on the gateway',
       status.sources.reduce((sum, source) => sum + source.buffered.records, 0),
+      answeredMs,
     )
     const before = this.#settled
     this.#settled = { atMs: answeredMs, records: settled }
