@@ -178,24 +178,6 @@ export function encodeControl(message: ControlMessage): Buffer {
   )
 }
 
-/** Of what is wrong with a message so much is told: its sender may have ten thousand sources wrong. */
-const ISSUES_TOLD_MAX = 5
-
-/** A message of JSON by its schema; as text, what is wrong with it. */
-export function readJson<Schema extends z.ZodType>(schema: Schema, body: Buffer): { read: z.output<Schema> } | { wrong: string } {
-  let value: unknown
-  try {
-    value = JSON.parse(body.toString('utf8'))
-  } catch (cause) {
-    return { wrong: messageOf(cause) }
-  }
-  const read = schema.safeParse(value)
-  if (read.success) return { read: read.data }
-  const { issues } = read.error
-  const told = issues.slice(0, ISSUES_TOLD_MAX).map(({ path, message }) => `${path.join('.')}: ${message}`)
-  return { wrong: [...told, ...(issues.length > told.length ? [`and ${issues.length - told.length} more`] : [])].join('; ') }
-}
-
 /** JSON with 64-bit numbers as text, the way the schemas above read it. */
 export function encodeOpenRequest(request: OpenRequest): Buffer {
   return Buffer.from(JSON.stringify({ ...request, session: String(request.session) }))

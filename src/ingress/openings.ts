@@ -6,8 +6,8 @@ import {
   type OpenRequest,
   openRequestSchema,
   PROTOCOL_VERSION,
-  readJson,
 } from '../amqp/messages.ts'
+import { readJson } from '../amqp/read-json.ts'
 import type { Log } from '../log/log.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'

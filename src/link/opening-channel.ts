@@ -1,5 +1,6 @@
 import type { Connection, Delivery, Outcome, PeerError, Receiver, Sender } from '../amqp/amqp.ts'
-import { ADDRESS, encodeOpenRequest, type OpenReply, type OpenRequest, openReplySchema, readJson } from '../amqp/messages.ts'
+import { ADDRESS, encodeOpenRequest, type OpenReply, type OpenRequest, openReplySchema } from '../amqp/messages.ts'
+import { readJson } from '../amqp/read-json.ts'
 import type { Clock, Timer } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 

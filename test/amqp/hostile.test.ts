@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { openRequestSchema, readJson } from '../../src/amqp/messages.ts'
+import { openRequestSchema } from '../../src/amqp/messages.ts'
+import { readJson } from '../../src/amqp/read-json.ts'
 import { UnfinishedBytes } from '../../src/amqp/unfinished.ts'
 import {
   AMQP_HEADER,

@@ -22,6 +22,7 @@ export class Measurements {
   }
   #timer: NodeJS.Timeout | undefined
   #settled: { atMs: number; records: number } | undefined
+  #asking = false
 
   constructor(plant: SoakPlant, brokerPid: () => number | undefined, startMs: number) {
     this.#plant = plant
@@ -48,10 +49,10 @@ export class Measurements {
   async #sample(): Promise<void> {
     const { edge, cores, folder } = this.#plant
     const atMs = performance.now() - this.#startMs
-    const add = (what: Measured, name: string, value: number) => {
+    const add = (what: Measured, name: string, value: number, ms = atMs) => {
       const points = this.#points[what].get(name) ?? []
       this.#points[what].set(name, points)
-      points.push([atMs, value])
+      points.push([ms, value])
     }
     for (const process of [edge, ...cores]) {
       const sample = process.running && process.pid !== undefined ? sampleProcess(process.pid) : undefined
@@ -64,17 +65,23 @@ export class Measurements {
     const pid = this.#brokerPid()
     const broker = pid === undefined ? undefined : sampleProcess(pid)
     if (broker) add('memory', 'broker', broker.rssMib)
+    // One that is frozen answers when it wakes: once is enough.
+    if (this.#asking) return
+    this.#asking = true
     const status = await this.#plant.status()
+    this.#asking = false
     if (!status) return
+    const answeredMs = performance.now() - this.#startMs
     const settled = status.sources.reduce((sum, source) => sum + source.settled, 0)
     add(
       'backlog',
       'buffered on the gateway',
       status.sources.reduce((sum, source) => sum + source.buffered.records, 0),
+      answeredMs,
     )
     const before = this.#settled
-    this.#settled = { atMs, records: settled }
-    if (before && atMs > before.atMs)
-      add('load', 'settled', Math.max(0, ((settled - before.records) * 1_000) / (atMs - before.atMs)))
+    this.#settled = { atMs: answeredMs, records: settled }
+    if (before && answeredMs > before.atMs)
+      add('load', 'settled', Math.max(0, ((settled - before.records) * 1_000) / (answeredMs - before.atMs)), answeredMs)
   }
 }
