@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { messageOf } from '../runtime/errors.ts'
 
 /** Version of the opening protocol, docs/protocol.md. */
 export const PROTOCOL_VERSION = 1
