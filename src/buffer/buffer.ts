@@ -69,8 +69,11 @@ export interface Outlet {
    * as placeholders of the same numbers.
    */
   rewind(sequence: number): Promise<void>
-  /** First number, count and CRC of the cut batch that ends just before `end`, if the buffer still knows it. */
-  batchEndingAt(end: number): Promise<{ sequence: number; count: number; crc: number } | undefined>
+  /**
+   * First number, count and CRC of the cut batch that ends just before `end`, if the buffer still knows it; `crc` is null where the disk does not give
+   * its bytes back any more.
+   */
+  batchEndingAt(end: number): Promise<{ sequence: number; count: number; crc: number | null } | undefined>
   /** Fills numbers [from, to) with placeholders: they were given away before the database was lost. */
   fill(from: number, to: number): Promise<void>
   /** Keeps what the opening said; must be on disk before anything is cut with it. */
