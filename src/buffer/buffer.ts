@@ -83,8 +83,11 @@ export interface Outlet {
    * as placeholders of the same numbers. Rejects with `not_found` where no batch begins or ends at `sequence`.
    */
   rewind(sequence: number): Promise<void>
-  /** First number, count and CRC of the cut batch that ends just before `end`, if the buffer still knows it. */
-  batchEndingAt(end: number): Promise<{ sequence: number; count: number; crc: number } | undefined>
+  /**
+   * First number, count and CRC of the cut batch that ends just before `end`, if the buffer still knows it; `crc` is null where the disk does not give
+   * its bytes back any more.
+   */
+  batchEndingAt(end: number): Promise<{ sequence: number; count: number; crc: number | null } | undefined>
   /** What is still here of numbers [from, to), settled or not, a bounded number of batches at once; nothing else changes. */
   kept(from: number, to: number): Promise<Kept>
   /** Fills numbers [from, to) with placeholders: they were given away before the database was lost. */

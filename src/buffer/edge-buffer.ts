@@ -255,11 +255,13 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     })
   }
 
-  async batchEndingAt(source: SourceBuffer, end: number): Promise<{ sequence: number; count: number; crc: number } | undefined> {
+  async batchEndingAt(source: SourceBuffer, end: number): ReturnType<Outlet['batchEndingAt']> {
     const row = source.cut[source.cutFrom(end) - 1]
     if (!row || row.first + row.count !== end) return undefined
     const [read] = await this.#store.read([row.id])
-    return read && 'bytes' in read ? { sequence: row.first, count: row.count, crc: readBatchHeader(read.bytes).crc } : undefined
+    // One that is damaged was cut all the same: where the log has it, nothing is lost.
+    const crc = read && 'bytes' in read ? readBatchHeader(read.bytes).crc : null
+    return { sequence: row.first, count: row.count, crc }
   }
 
   assign(source: SourceBuffer, assignment: Assignment): Promise<void> {

@@ -204,13 +204,15 @@ export class Store implements StoreCalls {
 
   read(ids: readonly number[]): ReadBatch[] {
     return ids.map(id => {
-      const row = this.#sql.data.get(id)
-      if (!row) return { id, damaged: 'it is not there' }
       try {
+        const row = this.#sql.data.get(id)
+        if (!row) return { id, damaged: 'it is not there' }
         if (isBatch(row.data)) checkBatchCrc(row.data, readBatchHeader(row.data))
         else visitBlock(row.data, () => {})
         return { id, bytes: row.data }
       } catch (error) {
+        // A disk that cannot be read now says nothing about what is on it.
+        if (error instanceof Database.SqliteError && !error.code.startsWith('SQLITE_CORRUPT')) throw error
         return { id, damaged: messageOf(error) }
       }
     })

@@ -6,6 +6,13 @@ export interface BatchFacts {
   readonly crc: number
 }
 
+/** A batch as this gateway cut it; `crc` is null where its disk does not give the bytes back any more. */
+export interface OwnBatch {
+  readonly sequence: number
+  readonly count: number
+  readonly crc: number | null
+}
+
 /** What the gateway knows of a source before it hears the core. */
 export interface Known {
   readonly assignment: Assignment | undefined
@@ -40,7 +47,7 @@ const RESUME =
  * What a gateway does with what the core says at the opening (docs/protocol.md, "Opening"). `own` is the gateway's cut batch that ends just before
  * the end told, where it still knows it.
  */
-export function decideOpening(known: Known, told: Told, own: BatchFacts | undefined): Decision {
+export function decideOpening(known: Known, told: Told, own: OwnBatch | undefined): Decision {
   const { end } = told
   const held = known.assignment
   if (held === undefined) {
@@ -113,12 +120,12 @@ export function logName(log: string, topicId: string): string {
   return `${log}/${topicId}`
 }
 
-function sameBatch(a: BatchFacts, b: BatchFacts): boolean {
-  return a.sequence === b.sequence && a.count === b.count && a.crc === b.crc
+function sameBatch(own: OwnBatch, told: BatchFacts): boolean {
+  return own.sequence === told.sequence && own.count === told.count && (own.crc === null || own.crc === told.crc)
 }
 
-function facts({ sequence, count, crc }: BatchFacts): string {
-  return `${sequence}…${sequence + count - 1} (CRC ${crc.toString(16).padStart(8, '0')})`
+function facts({ sequence, count, crc }: OwnBatch): string {
+  return `${sequence}…${sequence + count - 1} (CRC ${crc === null ? 'unknown' : crc.toString(16).padStart(8, '0')})`
 }
 
 function placeText(at: Assignment): string {

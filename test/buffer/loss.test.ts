@@ -213,6 +213,19 @@ describe('when the disk gives back other bytes', () => {
     expect(bench.alarms.list().map(({ code }) => code)).toContain('buffer_damaged')
   })
 
+  test('a damaged batch that the log has already is known by its numbers, and does not freeze its source', async () => {
+    await cutBatches()
+    damage('SELECT id, data FROM block WHERE first = 10')
+    const buffer = await bench.open()
+    expect(await outletOf(buffer).batchEndingAt(20)).toEqual({ sequence: 10, count: 10, crc: null })
+    expect(await outletOf(buffer).batchEndingAt(10)).toMatchObject({ sequence: 0, count: 10, crc: expect.any(Number) })
+    outletOf(buffer).settle(20)
+    buffer.attachLink(() => {})
+    expect(recordsOf(await takeRecords(buffer, 'pump-1', 10)).map(({ text }) => text)).toEqual(
+      Array.from({ length: 10 }, (_, index) => `${20 + index}`),
+    )
+  })
+
   test('a damaged block of the backlog is declared by the batch that is made of the rest', async () => {
     let buffer = await bench.open()
     for (let number = 0; number < 30; number++) {

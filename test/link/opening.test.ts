@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import type { Assignment } from '../../src/buffer/buffer.ts'
-import { type BatchFacts, type Decision, decideOpening, type Known, logName, type Told } from '../../src/link/opening.ts'
+import {
+  type BatchFacts,
+  type Decision,
+  decideOpening,
+  type Known,
+  logName,
+  type OwnBatch,
+  type Told,
+} from '../../src/link/opening.ts'
 
 const HELD: Assignment = { log: 'log-1', topic: 't', partition: 3, producerId: 7, epoch: 2, epochStart: 50 }
 const LAST: BatchFacts = { sequence: 90, count: 10, crc: 1 }
@@ -13,7 +21,7 @@ const told = (end: number, last: BatchFacts | null = null, changes: Partial<Assi
 const brief = (decision: Decision) => (decision.kind === 'freeze' ? `freeze ${decision.why.code}` : decision)
 
 /** Rule 6, case by case: what the gateway knows, what the core says, the gateway's own batch that ends there, and what follows. */
-const CASES: [string, Known, Told, BatchFacts | undefined, ReturnType<typeof brief>][] = [
+const CASES: [string, Known, Told, OwnBatch | undefined, ReturnType<typeof brief>][] = [
   [
     'a gateway that opens for the first time keeps what it is assigned',
     { assignment: undefined, settled: 0, next: 0 },
@@ -41,6 +49,20 @@ const CASES: [string, Known, Told, BatchFacts | undefined, ReturnType<typeof bri
     told(1),
     undefined,
     'freeze log_ahead',
+  ],
+  [
+    'the end within what was cut, and the last batch cannot be read from the disk any more: the log has it, goes on',
+    known(80, 200),
+    told(100, LAST),
+    { ...LAST, crc: null },
+    { kind: 'settle', end: 100 },
+  ],
+  [
+    'the end within what was cut, and the last batch, damaged on the disk, had other numbers',
+    known(80, 200),
+    told(100, LAST),
+    { sequence: 95, count: 5, crc: null },
+    'freeze log_differs',
   ],
   [
     'the end within what was cut, and the same last batch: goes on',

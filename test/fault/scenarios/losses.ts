@@ -20,7 +20,6 @@ const powerCuts = (cuts: number) =>
     id: 'power-cut',
     title: 'the gateway loses its power, and what it had not synced',
     seconds: 30,
-    fullOnly: true,
     needsRoot: true,
     plant: async () => {
       disks.push(new DiskWithPowerCuts())
@@ -53,7 +52,6 @@ export const databaseLost = defineScenario({
   id: 'database-lost',
   title: "the gateway's database is gone: numbers go on at the mark, and what is missing is declared",
   seconds: 35,
-  fullOnly: true,
   gaps: 'declared',
   // Numbers that were reserved and never given are lost to a counter, which goes by them.
   plant: { counted: 4_000 },

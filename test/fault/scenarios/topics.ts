@@ -95,7 +95,6 @@ export const topicMadeAnew = defineScenario({
   id: 'topic-made-anew',
   title: 'the topic is deleted and made again: frozen, with the reason; each source goes on when a person has said so',
   seconds: 30,
-  fullOnly: true,
   endsFrozen: true,
   plant: { counted: 100_000 },
   async strike(stage) {
