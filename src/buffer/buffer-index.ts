@@ -1,6 +1,7 @@
 import { HeadraceError } from '../runtime/errors.ts'
 import { NAME_PATTERN } from '../runtime/names.ts'
 import type { Assignment, Freeze } from './buffer.ts'
+import { gapAt } from './gaps.ts'
 import { parseKept } from './kept.ts'
 import type { Marks } from './marks.ts'
 import { type CutRow, SourceBuffer, type SourceHooks, type SourceSettings, UNCUT_WINDOW_MAX } from './source-buffer.ts'
@@ -78,13 +79,16 @@ export class BufferIndex {
   }
 
   /** Sources whose database is lost, or was moved away because it was damaged: they go on at their marks. Gives those. */
-  restore(marks: Marks): SourceBuffer[] {
+  restore(marks: Marks, nowMs: number): SourceBuffer[] {
     const lost: SourceBuffer[] = []
     for (const [name, { topic, mark, assignment }] of Object.entries(marks.sources)) {
       const source = this.sources.get(name) ?? this.#add(this.#nextId(), { source: name, topic, ...REMOVED })
       source.mark = Math.max(source.mark, mark)
       if (source.next > 0 || source.assignment || !assignment) continue
       Object.assign(source, { next: mark, settled: mark, position: mark, lostBelow: mark, assignment, dirty: true })
+      // Nobody knows how many records had no number yet: that there may be some is said all the same.
+      source.headGap = gapAt(0, nowMs, nowMs, 'buffer_lost')
+      source.gapSinceMs = nowMs
       lost.push(source)
     }
     return lost

@@ -61,7 +61,7 @@ export interface Outlet {
   settle(sequence: number): void
   /**
    * Sets settled and position to `sequence`: what is kept from there on is given again, byte for byte. What is no longer kept is given
-   * as placeholders of the same numbers.
+   * as placeholders of the same numbers. Rejects with `not_found` where no batch begins or ends at `sequence`.
    */
   rewind(sequence: number): Promise<void>
   /** First number, count and CRC of the cut batch that ends just before `end`, if the buffer still knows it. */

@@ -96,7 +96,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     })
     this.#index.load(store.opened)
     for (const source of this.#index.configure(settings)) this.#wanted.add(source)
-    for (const source of this.#index.restore(marks)) {
+    for (const source of this.#index.restore(marks, deps.clock.wallMs())) {
       this.#wanted.add(source)
       this.#alarms.lost(source)
     }
@@ -136,6 +136,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       const { marks } = this.#reservations
       marks.session = Math.max(marks.session, above) + 1
       await this.#store.commit({ steps: [], marks: this.#reservations.text() })
+      this.#reservations.written()
       return marks.session
     })
   }
@@ -186,12 +187,13 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
 
   /** Puts the link's place back to `sequence`, filling with placeholders what is not kept any more. */
   rewind(source: SourceBuffer, sequence: number): Promise<void> {
-    return this.#serial.run(async () => {
+    const before = source.cut[source.cutFrom(sequence) - 1]
+    if (before && before.first + before.count > sequence) {
+      const what = `${source.source}: ${sequence} lies within a batch that was cut at ${before.first}`
+      return Promise.reject(new HeadraceError('not_found', what))
+    }
+    return this.#change(source, async () => {
       const at = source.cutFrom(sequence)
-      const before = source.cut[at - 1]
-      if (before && before.first + before.count > sequence) {
-        throw new HeadraceError('internal', `${source.source}: ${sequence} lies within a batch that was cut at ${before.first}`)
-      }
       this.#index.dropReady(source, Number.POSITIVE_INFINITY)
       this.#index.unkeepFrom(source, sequence)
       Object.assign(source, { settled: sequence, position: sequence, dirty: true })
@@ -202,7 +204,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   fill(source: SourceBuffer, from: number, to: number): Promise<void> {
-    return this.#serial.run(async () => {
+    return this.#change(source, async () => {
       this.#index.dropReady(source, Number.POSITIVE_INFINITY)
       Object.assign(source, { settled: from, position: from, dirty: true })
       await this.#refill.fill(source, from, to, 'buffer_lost')
@@ -218,7 +220,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   assign(source: SourceBuffer, assignment: Assignment): Promise<void> {
-    return this.#serial.run(async () => {
+    return this.#change(source, async () => {
       source.assignment = assignment
       await this.#writeRow(source)
       this.#want(source)
@@ -239,7 +241,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
    * aside as files, and declared.
    */
   resume(source: SourceBuffer, assignment: Assignment, end: number): Promise<void> {
-    return this.#serial.run(async () => {
+    return this.#change(source, async () => {
       const unsettled = source.cut.slice(source.cutFrom(source.settled))
       const { stateDir, log } = this.#deps
       await setAside({ store: this.#store, folder: join(stateDir, 'set-aside'), log }, source.source, unsettled)
@@ -260,6 +262,20 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       plan.placeholder(source, { from: end, count: 1, timeMs: nowMs, gap })
       await this.#execute(plan)
       this.#want(source)
+    })
+  }
+
+  /** What the link wants of a source counts once it is on disk: where that fails, the source is what it was, and the link asks again. */
+  #change(source: SourceBuffer, change: () => Promise<void>): Promise<void> {
+    return this.#serial.run(async () => {
+      const putBack = source.remember()
+      try {
+        await change()
+      } catch (error) {
+        putBack()
+        this.#failed(error, [source])
+        throw error
+      }
     })
   }
 
@@ -383,6 +399,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
         for (const { failed } of steps) failed?.()
         throw error
       })
+    if (marks !== undefined) this.#reservations.written()
     this.#disk = disk
     let at = 0
     for (const planned of plan.steps) planned.done((isEmpty(planned) ? undefined : results[at++]) ?? { kind: 'done' })
@@ -390,6 +407,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
 
   async #writeRow(source: SourceBuffer): Promise<void> {
     await this.#store.commit({ steps: [{ kind: 'source', row: source.toRow() }], marks: this.#reservations.with(source) })
+    this.#reservations.written()
   }
 
   /** Nothing is known of what the commit did: the index is made anew before the next one. */

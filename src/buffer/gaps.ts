@@ -11,7 +11,8 @@ export function gapAt(records: number, fromMs: number, toMs: number, reason: Gap
 
 /** Whether something is missing at the end of a source, and no record comes that could say so. */
 export function isSilentGap(source: SourceBuffer, nowMs: number): boolean {
-  if (source.gapSinceMs === undefined || nowMs - source.gapSinceMs < SILENT_GAP_MS) return false
+  // A clock that was set back does not put it off.
+  if (source.gapSinceMs === undefined || Math.abs(nowMs - source.gapSinceMs) < SILENT_GAP_MS) return false
   return source.uncutBlocks === 0 && !source.hasPending && source.assignment !== undefined && source.frozen === undefined
 }
 

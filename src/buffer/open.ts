@@ -24,6 +24,8 @@ export interface EdgeBufferOptions {
   readonly alarms: Alarms
   /** Where the database is worked on; `thread` unless set. */
   readonly worker?: 'thread' | 'inline'
+  /** What works on the database, in place of that: a simulation hands in a disk that fails. */
+  readonly openStore?: (store: StoreOptions) => AsyncStore
 }
 
 const DATABASE_FILES = ['buffer.db', 'buffer.db-wal', 'buffer.db-shm']
@@ -59,7 +61,8 @@ export async function openEdgeBuffer(options: EdgeBufferOptions): Promise<EdgeBu
 }
 
 async function openStore(options: EdgeBufferOptions, store: StoreOptions): Promise<AsyncStore> {
-  const open = () => (options.worker === 'inline' ? Promise.resolve().then(() => openInlineStore(store)) : openStoreThread(store))
+  const inline = options.openStore ?? (options.worker === 'inline' ? openInlineStore : undefined)
+  const open = () => (inline ? Promise.resolve().then(() => inline(store)) : openStoreThread(store))
   try {
     return await open()
   } catch (error) {

@@ -23,7 +23,14 @@ const DELETES_PER_COMMIT_MAX = 500
 /** Settled batches that are kept for a core that lost its end; many small ones would fill the memory before the disk. */
 const KEPT_BATCHES_MAX = 200_000
 /** Part of the quota that stays free: pages are freed by rows, and filled by bytes. */
-export const FREE_PART = 0.05
+const FREE_PART = 0.05
+/** So much stays free at the least, bytes: a batch is larger than the blocks that it is made of, by a key and a number for each record. */
+const FREE_BYTES_MIN = 128 * 1024
+
+/** What may be filled of a quota, bytes. */
+export function roomOf(quotaBytes: number): number {
+  return quotaBytes - Math.max(quotaBytes * FREE_PART, FREE_BYTES_MIN)
+}
 
 /** A step, and what is to be done when it is on disk. */
 export interface Planned {
@@ -81,7 +88,7 @@ export class Plan {
       if (source.pending.length > 0) this.#insert(source)
     }
     this.#forgetBeyondWindow()
-    for (const source of sources) if (source.dirty) this.#writeRow(source)
+    for (const source of new Set([...sources, ...this.#forgetting])) if (source.dirty) this.#writeRow(source)
     return this
   }
 
@@ -165,7 +172,7 @@ export class Plan {
   #makeRoom(): void {
     const { sources, quotaBytes, usedBytes } = this.#context
     const wanted = sources.reduce((sum, source) => sum + pagesOf(source.pendingBytes, source.pending.length), 0)
-    let short = usedBytes + wanted - quotaBytes * (1 - FREE_PART)
+    let short = usedBytes + wanted - roomOf(quotaBytes)
     if (short <= 0) {
       for (const source of sources) source.waitsForRoom = false
       return
@@ -276,10 +283,15 @@ export class Plan {
         }
       },
     })
-    // What the blocks said of `next` and `settled` has to stand somewhere else before they go.
-    for (const { source } of going) source.dirty = true
+    // What the blocks said of `next` and `settled` has to stand somewhere else before they go, also of a source that this plan is not about.
+    for (const { source } of going) {
+      source.dirty = true
+      this.#forgetting.add(source)
+    }
     return freed
   }
+
+  readonly #forgetting = new Set<SourceBuffer>()
 
   #forgetBeyondWindow(): void {
     const { index, rewindBytes } = this.#context

@@ -6,7 +6,7 @@ import type { Logger } from '../runtime/logger.ts'
 import type { BufferAlarms } from './buffer-alarms.ts'
 import type { BufferIndex } from './buffer-index.ts'
 import { gapAt } from './gaps.ts'
-import { FREE_PART, type Plan, READY_BATCHES_MAX, READY_BYTES_MAX } from './plan.ts'
+import { type Plan, READY_BATCHES_MAX, READY_BYTES_MAX, roomOf } from './plan.ts'
 import type { CutRow, SourceBuffer } from './source-buffer.ts'
 import type { AsyncStore } from './store-thread.ts'
 
@@ -40,7 +40,7 @@ export class Refill {
   /** Brings back what the link will want next, and what of the backlog may be cut, or has to give way. */
   async load(sources: readonly SourceBuffer[], neededBytes: number): Promise<void> {
     const { index, store, quotaBytes, onReady } = this.#deps
-    const isShort = neededBytes > quotaBytes * (1 - FREE_PART)
+    const isShort = neededBytes > roomOf(quotaBytes)
     const looked = isShort ? [...index.sources.values()] : onReady() ? sources : []
     if (looked.some(source => index.isBlind(source))) await index.loadUncut(store)
     if (!onReady()) return

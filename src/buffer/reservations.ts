@@ -14,6 +14,8 @@ const RESERVE_FOR_MS = 10_000
 export class Reservations {
   readonly marks: Marks
   readonly #clock: Clock
+  /** What was handed out last is not known to be on disk. */
+  #owed = false
   readonly #rates = new WeakMap<SourceBuffer, { atMs: number; next: number }>()
 
   constructor(marks: Marks, clock: Clock) {
@@ -23,7 +25,7 @@ export class Reservations {
 
   /** The marks file's new content, where numbers at or above a mark are about to be given away; undefined where the marks suffice. */
   reserve(nextNumbers: ReadonlyMap<SourceBuffer, number>, all: Iterable<SourceBuffer>): string | undefined {
-    let any = false
+    let any = this.#owed
     for (const [source, next] of nextNumbers) {
       if (next <= source.mark) continue
       any = true
@@ -42,8 +44,14 @@ export class Reservations {
     return this.text()
   }
 
+  /** To be followed by {@link written} once it is on disk; until then it is given again with the next commit. */
   text(): string {
+    this.#owed = true
     return JSON.stringify(this.marks)
+  }
+
+  written(): void {
+    this.#owed = false
   }
 
   #raise(source: SourceBuffer, next: number): void {

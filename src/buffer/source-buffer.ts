@@ -109,6 +109,16 @@ export class SourceBuffer implements Inlet {
     this.#hooks = hooks
   }
 
+  /** Gives what puts back all that was known of its numbers, its place and its cut batches at this moment. */
+  remember(): () => void {
+    const { assignment, frozen, settled, position, next, lostBelow, mark } = this
+    const cut = [...this.cut]
+    return () => {
+      Object.assign(this, { assignment, frozen, settled, position, next, lostBelow, mark, dirty: true })
+      this.cut.splice(0, this.cut.length, ...cut)
+    }
+  }
+
   append(
     timeMs: number,
     bytes: Buffer,
@@ -201,7 +211,26 @@ export class SourceBuffer implements Inlet {
     }
     this.gapSinceMs ??= nowMs
     this.dirty = true
+    this.#declareInBuilder()
     this.#callForRoom()
+  }
+
+  /** Records that came after what was just given up are in memory already: the first of them says so, and not one that comes later. */
+  #declareInBuilder(): void {
+    const gap = this.tailGap
+    const { count, baseTimeMs } = this.#builder
+    if (!gap || count === 0) return
+    const plain = this.#builder.take()
+    const builder = new BlockBuilder(plain.length + SPARE_BYTES)
+    visitPlain(plain, baseTimeMs, (timeMs, bytes, from, to, headers) => {
+      if (builder.count > 0) return builder.append(timeMs, bytes, from, to, headers)
+      const own = headers.find(({ key }) => key === HEADER.gap)
+      const joined = joinGaps(gap, own && parseGap(own.value)) ?? gap
+      builder.append(timeMs, bytes, from, to, [...headers.filter(({ key }) => key !== HEADER.gap), gapHeader(joined)])
+    })
+    this.#builder = builder
+    this.tailGap = undefined
+    if (!this.headGap) this.gapSinceMs = undefined
   }
 
   /** Counts records that were given up on disk. */

@@ -255,20 +255,10 @@ export class Store implements StoreCalls {
     const [id] = step.ids
     if (id === undefined || step.ids.length > 1 || step.gap) return undefined
     const row = this.#sql.data.get(id)
-    if (!row || !isBatch(row.data)) return undefined
-    try {
-      const header = readBatchHeader(row.data)
-      checkBatchCrc(row.data, header)
-      const { producerId, epoch, sequence } = step.cut
-      if (header.producerId !== producerId || header.producerEpoch !== epoch) return undefined
-      if (header.baseSequence !== baseSequenceOf(step.cut) || header.count !== row.count) return undefined
-      this.#sql.adopt.run(sequence, id)
-      const { source } = step
-      const blockRow = { id, source, first: sequence, count: row.count, timeMs: row.time_ms, bytes: row.data.length }
-      return { kind: 'inserted', row: blockRow, batch: { sequence, count: row.count, bytes: row.data } }
-    } catch {
-      return undefined
-    }
+    if (!row || !isBatch(row.data) || !isBatchOf(row, step.cut)) return undefined
+    // Written anew, and not changed in place: that would take as much room again before the old row gives its own back.
+    this.#sql.forget.run(id)
+    return this.#cut(step.source, { sequence: step.cut.sequence, count: row.count, bytes: row.data }, row.time_ms)
   }
 
   #merge(step: Extract<Step, { kind: 'merge' }>): StepResult {
@@ -377,6 +367,18 @@ export class Store implements StoreCalls {
   }
 }
 
+/** Whether a row's data is, undamaged, the very batch that these numbers make of it. */
+function isBatchOf({ data, count }: { data: Buffer; count: number }, cut: BatchIdentity): boolean {
+  try {
+    const header = readBatchHeader(data)
+    checkBatchCrc(data, header)
+    const isWriter = header.producerId === cut.producerId && header.producerEpoch === cut.epoch
+    return isWriter && header.baseSequence === baseSequenceOf(cut) && header.count === count
+  } catch {
+    return false
+  }
+}
+
 function statements(db: Database.Database) {
   return {
     sources: db.prepare<[], SourceRow>('SELECT * FROM source ORDER BY id'),
@@ -395,7 +397,6 @@ function statements(db: Database.Database) {
     ),
     insert: db.prepare('INSERT INTO block (source, first, count, time_ms, data) VALUES (?, ?, ?, ?, ?)'),
     forget: db.prepare('DELETE FROM block WHERE id = ?'),
-    adopt: db.prepare('UPDATE block SET first = ? WHERE id = ?'),
     headGap: db.prepare('UPDATE source SET head_gap = ? WHERE id = ?'),
     source: db.prepare(
       `INSERT INTO source VALUES (@id, @name, @topic, @next, @settled, @assignment, @frozen, @head_gap, @tail_gap)

@@ -3,7 +3,7 @@ import type { Assignment, CutBatch, Freeze, Outlet } from '../buffer/buffer.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import { Backoff } from '../runtime/backoff.ts'
 import type { Clock } from '../runtime/clock.ts'
-import { assert, messageOf } from '../runtime/errors.ts'
+import { assert, HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { InFlight } from './flight.ts'
 import { type Decision, decideOpening, logName, type Told } from './opening.ts'
@@ -14,6 +14,8 @@ const RESEND_AFTER = { firstMs: 100, maxMs: 5_000 }
 const ASK_AGAIN_AFTER = { firstMs: 1_000, maxMs: 30_000 }
 /** Without a settlement for so long the source's end is asked for anew, ms. */
 export const ASK_END_AFTER_MS = 10_000
+/** A source that has nothing to send has its end asked for now and then all the same, ms: the log may lose what was settled long ago. */
+export const ASK_IDLE_END_AFTER_MS = 600_000
 /** Without a settlement for so long a person is told, ms. */
 export const STUCK_ALARM_AFTER_MS = 60_000
 
@@ -60,6 +62,7 @@ export class Lane {
   #resendAtMs = 0
   #progressAtMs: number
   #askAtMs = 0
+  #askIdleAtMs: number
   #settledWhenAsked = 0
 
   constructor(deps: LaneDeps) {
@@ -71,6 +74,7 @@ export class Lane {
     this.#resendBackoff = new Backoff(RESEND_AFTER, deps.random)
     this.#askBackoff = new Backoff(ASK_AGAIN_AFTER, deps.random)
     this.#progressAtMs = this.#clock.monotonicMs()
+    this.#askIdleAtMs = this.#progressAtMs + ASK_IDLE_END_AFTER_MS
     this.#state = deps.outlet.frozen ? 'frozen' : 'closed'
     if (deps.outlet.frozen) this.#raiseFrozen(deps.outlet.frozen)
   }
@@ -165,6 +169,7 @@ export class Lane {
     this.#alarms.clear('source_refused', this.source)
     this.#askBackoff.reset()
     this.#progressAtMs = this.#clock.monotonicMs()
+    this.#askIdleAtMs = this.#progressAtMs + ASK_IDLE_END_AFTER_MS
   }
 
   /**
@@ -195,7 +200,7 @@ export class Lane {
     if (this.#state === 'closed') return this.#due(now, this.#askBackoff.nextMs.bind(this.#askBackoff))
     if (!this.pending) {
       this.#progressed()
-      return false
+      return now >= this.#askIdleAtMs && this.#due(now, () => 0)
     }
     const stuckMs = now - this.#progressAtMs
     if (stuckMs >= STUCK_ALARM_AFTER_MS) this.#raiseStuck(stuckMs)
@@ -205,6 +210,7 @@ export class Lane {
   #due(now: number, nextInMs: () => number): boolean {
     if (now < this.#askAtMs) return false
     this.#askAtMs = now + nextInMs()
+    this.#askIdleAtMs = now + ASK_IDLE_END_AFTER_MS
     this.#settledWhenAsked = this.outlet.settled
     return true
   }
@@ -241,6 +247,8 @@ export class Lane {
     try {
       await this.outlet.rewind(end)
     } catch (cause) {
+      // A disk that fails is no reason to freeze: it is tried again with the next opening.
+      if (!(cause instanceof HeadraceError) || cause.code !== 'not_found') throw cause
       const advice = 'Look who else writes to this partition; then `headrace source resume` goes on at its end under a new epoch.'
       await this.#freeze({ code: 'log_differs', message: `It cannot be sent again from ${end} on: ${messageOf(cause)}`, advice })
     }

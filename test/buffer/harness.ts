@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CutBatch, EdgeBuffer, Outlet } from '../../src/buffer/buffer.ts'
-import { openEdgeBuffer } from '../../src/buffer/open.ts'
+import { type EdgeBufferOptions, openEdgeBuffer } from '../../src/buffer/open.ts'
 import type { SourceSettings } from '../../src/buffer/source-buffer.ts'
 import { decodeBatch } from '../../src/record/batch-reader.ts'
 import { parseGap } from '../../src/record/gap.ts'
@@ -22,6 +22,7 @@ export interface OpenOptions {
   readonly rewindBytes?: number
   readonly worker?: 'thread' | 'inline'
   readonly clock?: Clock
+  readonly openStore?: EdgeBufferOptions['openStore']
 }
 
 /** A state directory and what is opened in it, one after another. */
@@ -51,6 +52,7 @@ export class Bench {
       log: silentLogger,
       alarms: this.alarms,
       worker: options.worker ?? 'inline',
+      ...(options.openStore ? { openStore: options.openStore } : {}),
     })
     this.#open.add(buffer)
     return buffer
@@ -67,6 +69,10 @@ export class Bench {
     cpSync(join(this.folder, 'edge'), join(copy.folder, 'edge'), { recursive: true })
     rmSync(join(copy.folder, 'edge', 'lock'), { force: true })
     return copy
+  }
+
+  loseDatabase(): void {
+    for (const file of ['buffer.db', 'buffer.db-wal', 'buffer.db-shm']) rmSync(join(this.folder, 'edge', file), { force: true })
   }
 
   async end(): Promise<void> {

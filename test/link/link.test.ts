@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Connection } from '../../src/amqp/amqp.ts'
 import { Flight, type InFlight } from '../../src/link/flight.ts'
+import { ASK_IDLE_END_AFTER_MS } from '../../src/link/lane.ts'
 import { cutBatch } from '../support/batches.ts'
 import { MemoryDisk } from '../support/memory-buffer.ts'
 import type { Fault } from '../support/memory-log.ts'
@@ -251,6 +252,16 @@ describe('rule 11: sources are judged one by one', () => {
     }
     expect(findings(await world.values('gw-1', 'source-1'), 'source-1', 110)).toEqual([])
   })
+})
+
+test('a log that lost the tail of a source which has nothing to send is found and healed all the same', async () => {
+  const { world, gateway } = await settled()
+  const claim = await world.log.claimOf({ gateway: 'gw-1', source: 'source-1' })
+  if (!claim) throw new Error('no claim')
+  world.log.loseTail(claim, 60)
+  await world.clock.pass(ASK_IDLE_END_AFTER_MS + 20_000)
+  expect(findings(await world.values('gw-1', 'source-1'), 'source-1', 100)).toEqual([])
+  expect(gateway.link.status().sources[0]?.state).toBe('open')
 })
 
 describe('what the core did to a source', () => {

@@ -30,6 +30,8 @@ export class MemoryNetwork {
   #dials = 0
   /** What comes over a wire takes up to so long, ms. */
   latencyMs = 2
+  /** Asked for each thing that is about to travel; true cuts its connection instead, and it is lost. */
+  cuts: (way: Way) => boolean = () => false
 
   constructor(clock: Clock, random: () => number) {
     this.#clock = clock
@@ -58,6 +60,7 @@ export class MemoryNetwork {
       peer,
       identity,
       handlers,
+      cuts: way => this.cuts(way),
     })
     this.#wires.add(wire)
     void wire.core.closed.then(() => this.#wires.delete(wire))
@@ -65,9 +68,16 @@ export class MemoryNetwork {
     return wire.gateway
   }
 
-  /** Cuts every connection: what is on its way is lost. */
-  cut(): void {
-    for (const wire of [...this.#wires]) wire.cut(GONE)
+  /** Cuts every connection, or those to one listener: what is on its way is lost. */
+  cut(listener?: string): void {
+    for (const wire of [...this.#wires]) if (listener === undefined || wire.listener === listener) wire.cut(GONE)
+  }
+
+  /** The process that listens there is gone. */
+  vanish(name: string): void {
+    this.#listeners.delete(name)
+    this.#frozen.delete(name)
+    this.cut(name)
   }
 
   freeze(name: string): void {
@@ -83,7 +93,7 @@ export class MemoryNetwork {
 }
 
 type Side = 'gateway' | 'core'
-type Way = 'up' | 'down'
+export type Way = 'up' | 'down'
 
 interface WireOptions {
   readonly clock: Clock
@@ -93,6 +103,7 @@ interface WireOptions {
   readonly peer: string
   readonly identity: PeerIdentity
   readonly handlers: ListenHandlers
+  readonly cuts: (way: Way) => boolean
 }
 
 /** One connection: two ends, and what is on its way between them. */
@@ -128,7 +139,12 @@ class Wire {
 
   /** Something travels; what was sent first arrives first. */
   carry(way: Way, arrive: () => void): void {
-    const { clock, random, latencyMs } = this.#options
+    const { clock, random, latencyMs, cuts } = this.#options
+    if (cuts(way)) {
+      // Whoever is sending is in the middle of it.
+      clock.after(0, () => this.cut(GONE))
+      return
+    }
     const now = clock.monotonicMs()
     const atMs = Math.max(this.#lastAtMs[way], now + latencyMs * random())
     this.#lastAtMs[way] = atMs

@@ -30,6 +30,8 @@ interface Producer {
 interface Partition {
   readonly place: Place
   readonly topicId: string
+  /** Counts elections. */
+  leader: number
   first: number
   next: number
   stored: { readonly offset: number; readonly count: number; readonly bytes: Buffer }[]
@@ -63,6 +65,8 @@ export class MemoryLog implements Log {
   /** Asked for each append that reaches the log. */
   fault: (place: Place, batch: EncodedBatch) => Fault = () => undefined
   appends = 0
+  /** Told of each batch as it is stored. */
+  onStored: (place: Place, bytes: Buffer, offset: number) => void = () => {}
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -89,7 +93,7 @@ export class MemoryLog implements Log {
     const partition = [...this.#partitions.values()].filter(({ place }) => place.topic === topic).length
     const place = { topic, partition }
     const topicId = `id-of-${topic}`
-    this.#partitions.set(keyOf(place), { place, topicId, first: 0, next: 0, stored: [], producers: new Map() })
+    this.#partitions.set(keyOf(place), { place, topicId, leader: 0, first: 0, next: 0, stored: [], producers: new Map() })
     const at = this.#claims.length
     this.#claims.push({ source, ...place, topicId, producerId: 1_000 + at, epoch: 0, epochStart: 0, at })
     return this.#claims[at] as Claim
@@ -128,8 +132,11 @@ export class MemoryLog implements Log {
     if (known.generation !== this.#generation || stale)
       return refused('proof_void', 'it was read on another connection, or long ago')
     this.appends += 1
+    const { leader } = this.#at(place)
     await pause(this.#clock, this.latencyMs)
-    const fault = this.away ? 'lost before' : this.fault(place, batch)
+    // It was written to a leader that is none any more.
+    const isLost = this.away || leader !== this.#at(place).leader
+    const fault = isLost ? 'lost before' : this.fault(place, batch)
     if (fault === 'lost before') return { outcome: 'unavailable', detail: 'the request was lost' }
     if (fault !== undefined && fault !== 'lost after') return refused(fault, 'as the test wants it')
     const answer = this.#judge(this.#at(place), batch)
@@ -185,6 +192,7 @@ export class MemoryLog implements Log {
     const partition = this.#at(place)
     partition.stored = partition.stored.filter(batch => batch.offset + batch.count <= next)
     partition.next = partition.stored.reduce((end, batch) => Math.max(end, batch.offset + batch.count), partition.first)
+    partition.leader += 1
     partition.producers = new Map()
     for (const { bytes, offset } of partition.stored) this.#remember(partition, bytes, offset)
     this.voidProofs()
@@ -193,6 +201,11 @@ export class MemoryLog implements Log {
   /** Somebody else's batch, at the end, as its producer. */
   intrude(place: Place, bytes: Buffer): void {
     this.#store(this.#at(place), bytes)
+  }
+
+  /** Offsets at which batches begin, in order. */
+  borders(place: Place): number[] {
+    return this.#at(place).stored.map(({ offset }) => offset)
   }
 
   /** Another log under the same address. */
@@ -235,6 +248,7 @@ export class MemoryLog implements Log {
     partition.stored.push({ offset, count, bytes })
     partition.next = offset + count
     this.#remember(partition, bytes, offset)
+    this.onStored(partition.place, bytes, offset)
     return offset
   }
 

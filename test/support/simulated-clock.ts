@@ -12,11 +12,12 @@ const WALL_START_MS = 1_767_225_600_000
 /** Time that passes only when it is told to. Between two timers everything that is ready runs to its end. */
 export class SimulatedClock implements Clock {
   #nowMs = 0
+  #wallOffsetMs = 0
   #order = 0
   readonly #due = new Set<Due>()
 
   wallMs(): number {
-    return WALL_START_MS + Math.floor(this.#nowMs)
+    return WALL_START_MS + Math.floor(this.#nowMs) + this.#wallOffsetMs
   }
 
   monotonicMs(): number {
@@ -27,6 +28,11 @@ export class SimulatedClock implements Clock {
     const due = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, call }
     this.#due.add(due)
     return { cancel: () => this.#due.delete(due) }
+  }
+
+  /** Somebody sets the wall clock. */
+  jump(ms: number): void {
+    this.#wallOffsetMs += ms
   }
 
   /** Lets time pass, timer by timer. */

@@ -1,0 +1,121 @@
+import type { CutBatch, EdgeBuffer, Outlet } from '../../src/buffer/buffer.ts'
+import type { Commit, Step } from '../../src/buffer/store.ts'
+import type { AsyncStore } from '../../src/buffer/store-thread.ts'
+import { standingOf } from '../../src/ingress/gate.ts'
+import { Flight, type InFlight } from '../../src/link/flight.ts'
+import { CutsAnew, SendsBackwards } from '../link/broken-flights.ts'
+import type { Parts } from './plant.ts'
+
+/** The same object with some of its members replaced. */
+function withParts<T extends object>(target: T, parts: Partial<T>): T {
+  return new Proxy(target, {
+    get(_, key) {
+      if (key in parts) return Reflect.get(parts, key)
+      const member: unknown = Reflect.get(target, key, target)
+      return typeof member === 'function' ? member.bind(target) : member
+    },
+  })
+}
+
+function withCommits(change: (commit: Commit) => Commit): (store: AsyncStore) => AsyncStore {
+  return store => ({ ...store, commit: commit => store.commit(change(commit)) })
+}
+
+function withSteps(change: (step: Step) => Step): (store: AsyncStore) => AsyncStore {
+  return withCommits(commit => ({ ...commit, steps: commit.steps.map(change) }))
+}
+
+function withOutlets(change: (outlet: Outlet) => Partial<Outlet>): (buffer: EdgeBuffer) => EdgeBuffer {
+  return buffer => {
+    const changed = (outlet: Outlet) => withParts(outlet, change(outlet))
+    return withParts(buffer, {
+      outlets: () => buffer.outlets().map(changed),
+      outlet: source => {
+        const outlet = buffer.outlet(source)
+        return outlet && changed(outlet)
+      },
+    })
+  }
+}
+
+/** Takes what comes back for something that arrived. */
+class SettlesWithoutAccept extends Flight {
+  readonly #unaccepted = new Set<CutBatch>()
+
+  override markReturned(batch: CutBatch): void {
+    this.#unaccepted.add(batch)
+  }
+
+  override markAccepted(batch: CutBatch): number | undefined {
+    let settled = super.markAccepted(batch)
+    for (const other of this.#unaccepted) if (this.awaits(other)) settled = super.markAccepted(other) ?? settled
+    this.#unaccepted.clear()
+    return settled
+  }
+}
+
+/** Each has one bug, and nothing else is wrong with it. The simulation has to find every one. */
+export const BUGS: Readonly<Record<string, Parts>> = {
+  'sends again last first': { newFlight: () => new SendsBackwards() },
+  'cuts anew what it sends again': { newFlight: () => new CutsAnew() },
+  'forgets what came back': { newFlight: () => new SettlesWithoutAccept() },
+  'has six batches on their way': { newFlight: () => withParts<InFlight>(new Flight(), { max: 6 }) },
+  'lets pass what is ahead': { standing: (batch, next) => (batch.sequence > next ? 'next' : standingOf(batch, next)) },
+  'accepts what is ahead': {
+    standing: (batch, next) => (batch.sequence > next ? 'stored' : standingOf(batch, next)),
+  },
+  'takes a batch for the log as stored though the log never answered': {
+    log: log =>
+      withParts(log, {
+        append: async (place, batch, proof) => {
+          const answer = await log.append(place, batch, proof)
+          return answer.outcome === 'unavailable' ? { outcome: 'appended', offset: batch.sequence } : answer
+        },
+      }),
+  },
+  'reserves no numbers ahead': { store: withCommits(({ steps, marks }) => ({ steps, ...marksWithoutNumbers(marks) })) },
+  'says nothing of what gave way': {
+    store: withSteps(step => {
+      if (step.kind !== 'insert' && step.kind !== 'merge') return step
+      const { gap: _, ...silent } = step
+      return silent
+    }),
+  },
+  'does not keep what the opening said': {
+    store: withSteps(step => (step.kind === 'source' ? { ...step, row: { ...step.row, assignment: null } } : step)),
+  },
+  'forgets its next number with the batches that told it': {
+    store: withSteps(step => (step.kind === 'source' ? { ...step, row: { ...step.row, next: 0, settled: 0 } } : step)),
+  },
+  'goes back one batch too few': {
+    buffer: withOutlets(outlet => ({
+      rewind: async sequence => {
+        await outlet.rewind(sequence)
+        outlet.settle(Math.min(outlet.next, sequence + 1))
+      },
+    })),
+  },
+  'does not go back': { buffer: withOutlets(() => ({ rewind: async () => {} })) },
+  'opens with the session that it had': {
+    buffer: buffer => {
+      let session: Promise<number> | undefined
+      return withParts(buffer, {
+        nextSession: above => {
+          session = above === undefined && session ? session : buffer.nextSession(above)
+          return session
+        },
+      })
+    },
+  },
+  'tells of placeholders that it did not write': {
+    store: store => ({
+      ...store,
+      commit: async ({ steps, marks }) =>
+        store.commit({ steps: steps.filter(({ kind }) => kind !== 'placeholder'), ...(marks === undefined ? {} : { marks }) }),
+    }),
+  },
+}
+
+function marksWithoutNumbers(marks: string | undefined): { marks?: string } {
+  return marks === undefined ? {} : { marks: marks.replaceAll(/"mark":\d+/g, '"mark":0') }
+}

@@ -1,0 +1,122 @@
+import { join } from 'node:path'
+import { readMarks } from '../../src/buffer/marks.ts'
+import type { Claim, Place } from '../../src/log/log.ts'
+import { decodeBatch } from '../../src/record/batch-reader.ts'
+import type { Plant } from './plant.ts'
+
+/** Faults after which a source may be frozen: somebody else wrote, or this gateway knows less than it did. */
+interface Excuse {
+  readonly source: string | undefined
+  readonly what: string
+}
+
+/** What has to hold at every moment, and at the end. */
+export class Invariants {
+  readonly #plant: Plant
+  readonly #found: string[] = []
+  readonly #excuses: Excuse[] = []
+  /** Sources whose settled numbers may be ahead of the log: until it ends again where it ended before it lost its tail. */
+  readonly #cutBack = new Map<string, number>()
+  /** What a consumer that reads all the time has seen, by source and offset; null for a placeholder. */
+  readonly #seen = new Map<string, (string | null)[]>()
+
+  #databaseLost = false
+
+  constructor(plant: Plant) {
+    this.#plant = plant
+    plant.log.onStored = (place, bytes, offset) => this.#stored(place, bytes, offset)
+  }
+
+  get findings(): readonly string[] {
+    return [...new Set([...this.#found, ...this.#plant.wire.findings])].slice(0, 8)
+  }
+
+  /** The log lacks a tail that it had, as far as is known. */
+  get tailIsMissing(): boolean {
+    return this.#cutBack.size > 0
+  }
+
+  found(what: string): void {
+    this.#found.push(what)
+  }
+
+  tailLost(source: string, claim: Claim, from: number): void {
+    const { next } = this.#plant.log.bounds(claim)
+    this.#cutBack.set(source, Math.max(next, this.#cutBack.get(source) ?? 0))
+    if (from < claim.epochStart) this.#excuses.push({ source, what: 'the log lost more than an epoch' })
+  }
+
+  databaseLost(): void {
+    this.#databaseLost = true
+    const marks = readMarks(join(this.#plant.disk.folder, 'marks.json'))
+    for (const { source, ledger } of this.#plant.devices.values()) {
+      // Before its first opening nothing outside of the database knows of a source.
+      ledger.diskLost(marks.sources[source]?.assignment ? 'ruined' : 'unsure')
+      // It goes on at its mark, and fills what lies before at the next opening.
+      this.#cutBack.set(source, 0)
+    }
+  }
+
+  copyRestored(): void {
+    this.#plant.wire.forget()
+    this.#excuses.push({ source: undefined, what: 'an older copy was restored' })
+    for (const { ledger } of this.#plant.devices.values()) ledger.diskLost('unsure')
+  }
+
+  intruded(source: string): void {
+    this.#excuses.push({ source, what: 'somebody else wrote' })
+  }
+
+  async look(): Promise<void> {
+    const { buffer, link, log, startFailure } = this.#plant
+    if (startFailure !== undefined) this.found(`the gateway does not start: ${startFailure}`)
+    for (const outlet of buffer?.outlets() ?? []) {
+      const { source, settled, position, next } = outlet
+      if (settled > position || position > next) this.found(`${source}: settled ${settled}, position ${position}, next ${next}`)
+      const claim = await this.#plant.claimOf(source)
+      if (!claim || outlet.frozen) continue
+      const end = log.bounds(claim).next
+      if (settled <= end && end >= (this.#cutBack.get(source) ?? 0)) this.#cutBack.delete(source)
+      else if (settled > end && !this.#cutBack.has(source)) this.found(`${source}: ${settled} is settled, the log ends at ${end}`)
+    }
+    for (const { source, state, reason } of link?.status().sources ?? []) {
+      if (state !== 'frozen') continue
+      if (this.#isRace(reason)) this.#excuses.push({ source, what: 'placeholders came across a batch of before' })
+      if (!this.#excuses.some(excuse => excuse.source === undefined || excuse.source === source)) {
+        this.found(`${source} is frozen without need: ${reason}`)
+      }
+    }
+  }
+
+  /** What was on its way when the database was lost may arrive after the opening, within the numbers that are filled: that needs a person. */
+  #isRace(reason: string | undefined): boolean {
+    return this.#databaseLost && reason?.includes('straddles') === true
+  }
+
+  /** At the end, when everything has drained. */
+  async lookAtAll(): Promise<void> {
+    await this.look()
+    const { devices, log } = this.#plant
+    for (const { source, ledger } of devices.values()) {
+      // Somebody else's numbers are not ours to judge; an older copy may say again what it had not yet cut.
+      if (this.#excuses.some(excuse => excuse.source === undefined || excuse.source === source)) continue
+      const claim = await this.#plant.claimOf(source)
+      for (const finding of ledger.findings(claim ? log.records(claim) : [])) this.found(finding)
+    }
+  }
+
+  /** What was read once at an offset stays what it is, or becomes a placeholder after the log has lost it. */
+  #stored({ topic, partition }: Place, bytes: Buffer, offset: number): void {
+    const key = `${topic}[${partition}]`
+    const seen = this.#seen.get(key) ?? []
+    this.#seen.set(key, seen)
+    for (const [index, { value }] of decodeBatch(bytes).entries()) {
+      const text = value === null ? null : value.subarray(0, 40).toString('latin1')
+      const before = seen[offset + index]
+      if (before !== undefined && text !== null && before !== text && this.#excuses.length === 0) {
+        this.found(`${key}: offset ${offset + index} held ${before}, and now ${text}`)
+      }
+      seen[offset + index] = text
+    }
+  }
+}

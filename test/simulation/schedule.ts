@@ -1,0 +1,145 @@
+import { SeededRandom } from '../support/random.ts'
+
+/** What happens in a simulation, one after the other. Everything else follows from it and from the seed. */
+export type Event =
+  /** A device says `count` records of about `bytes` bytes. */
+  | { readonly what: 'records'; readonly source: string; readonly count: number; readonly bytes: number }
+  | { readonly what: 'time passes'; readonly ms: number }
+  | { readonly what: 'connections cut' }
+  /** In the middle of the `after`-th message from now in that direction, settlements and answers counted too. */
+  | { readonly what: 'connection cut at a message'; readonly way: 'up' | 'down'; readonly after: number }
+  | { readonly what: 'gateway killed'; readonly downMs: number }
+  /** In the `after`-th commit from now: before anything of it is on disk, between marks and database, or before anybody hears of it. */
+  | {
+      readonly what: 'power cut in a commit'
+      readonly after: number
+      readonly at: 'before' | 'between' | 'after'
+      readonly downMs: number
+    }
+  | { readonly what: 'commits fail'; readonly after: number; readonly times: number; readonly at: 'before' | 'between' }
+  | { readonly what: 'disk slow'; readonly ms: number }
+  | { readonly what: 'core killed'; readonly core: string; readonly downMs: number }
+  | { readonly what: 'core frozen'; readonly core: string }
+  | { readonly what: 'cores woken' }
+  | { readonly what: 'append goes wrong'; readonly after: number; readonly how: AppendFault }
+  | { readonly what: 'producers forgotten' }
+  | { readonly what: 'connections of the log lost' }
+  | { readonly what: 'log away'; readonly forMs: number }
+  | { readonly what: 'log slow'; readonly ms: number }
+  | { readonly what: 'tail of the log lost'; readonly source: string; readonly batches: number }
+  /** While the gateway is down its database goes; marks and identity stay. */
+  | { readonly what: 'database lost'; readonly downMs: number }
+  | { readonly what: 'state copied' }
+  /** The gateway is killed and started with the copy that was taken. */
+  | { readonly what: 'copy restored'; readonly downMs: number }
+  | { readonly what: 'intruder'; readonly source: string }
+  | { readonly what: 'clock jumps'; readonly ms: number }
+  | { readonly what: 'operator resumes' }
+
+export type AppendFault = 'lost before' | 'lost after' | 'corrupt' | 'rejected'
+
+export interface Schedule {
+  readonly seed: number
+  /** Quota of the buffer, bytes; a small one makes records give way. */
+  readonly quotaBytes: number
+  /** What the buffer keeps of what is settled, bytes. */
+  readonly rewindBytes: number
+  readonly durabilityMs: number
+  readonly events: readonly Event[]
+}
+
+export const SOURCES = ['source-1', 'source-2'] as const
+export const CORES = ['core-1', 'core-2'] as const
+
+type Kind = Event['what']
+type Drawn = (random: SeededRandom) => Event
+
+const downMs = (random: SeededRandom) => random.between(1, random.pick([50, 3_000, 20_000]))
+
+const DRAW: Record<Exclude<Kind, 'records' | 'time passes'>, Drawn> = {
+  'connections cut': () => ({ what: 'connections cut' }),
+  'connection cut at a message': random => ({
+    what: 'connection cut at a message',
+    way: random.pick(['up', 'down'] as const),
+    after: random.between(1, 12),
+  }),
+  'gateway killed': random => ({ what: 'gateway killed', downMs: downMs(random) }),
+  'power cut in a commit': random => ({
+    what: 'power cut in a commit',
+    after: random.between(1, 6),
+    at: random.pick(['before', 'between', 'after'] as const),
+    downMs: downMs(random),
+  }),
+  'commits fail': random => ({
+    what: 'commits fail',
+    after: random.between(1, 8),
+    times: random.between(1, 4),
+    at: random.pick(['before', 'between'] as const),
+  }),
+  'disk slow': random => ({ what: 'disk slow', ms: random.pick([0, 1, 30, 300]) }),
+  'core killed': random => ({ what: 'core killed', core: random.pick(CORES), downMs: downMs(random) }),
+  'core frozen': random => ({ what: 'core frozen', core: random.pick(CORES) }),
+  'cores woken': () => ({ what: 'cores woken' }),
+  'append goes wrong': random => ({
+    what: 'append goes wrong',
+    after: random.between(1, 6),
+    how: random.pick(['lost before', 'lost after', 'lost after', 'corrupt', 'rejected'] as const),
+  }),
+  'producers forgotten': () => ({ what: 'producers forgotten' }),
+  'connections of the log lost': () => ({ what: 'connections of the log lost' }),
+  'log away': random => ({ what: 'log away', forMs: random.pick([100, 3_000, 30_000]) }),
+  'log slow': random => ({ what: 'log slow', ms: random.pick([1, 100, 2_000, 7_000]) }),
+  'tail of the log lost': random => ({
+    what: 'tail of the log lost',
+    source: random.pick(SOURCES),
+    batches: random.between(1, 6),
+  }),
+  'database lost': random => ({ what: 'database lost', downMs: downMs(random) }),
+  'state copied': () => ({ what: 'state copied' }),
+  'copy restored': random => ({ what: 'copy restored', downMs: downMs(random) }),
+  intruder: random => ({ what: 'intruder', source: random.pick(SOURCES) }),
+  'clock jumps': random => ({ what: 'clock jumps', ms: random.pick([-3_600_000, 3_600_000, -315_360_000_000, 315_360_000_000]) }),
+  'operator resumes': () => ({ what: 'operator resumes' }),
+}
+
+/** Faults after which a person has to decide; most schedules have none of them, so that no freeze is forgiven there. */
+const PERSONAL = ['state copied', 'copy restored', 'intruder', 'operator resumes'] as const satisfies readonly Kind[]
+const ORDINARY = (Object.keys(DRAW) as (keyof typeof DRAW)[]).filter(kind => !PERSONAL.some(personal => personal === kind))
+
+/** A schedule of a seed. Each has only some kinds of faults, drawn first: rare combinations come up often that way. */
+export function drawSchedule(seed: number): Schedule {
+  const random = new SeededRandom(seed)
+  const kinds = ORDINARY.filter(() => random.next() < 0.3)
+  if (random.next() < 0.15) kinds.push(...PERSONAL)
+  const faultsEvery = random.pick([0.1, 0.3, 0.6])
+  const events: Event[] = []
+  const isSmall = random.next() < 0.3
+  const steps = random.between(5, 40)
+  for (let step = 0; step < steps; step++) {
+    if (kinds.length > 0 && random.next() < faultsEvery) events.push(DRAW[random.pick(kinds)](random))
+    else if (random.next() < 0.6) events.push(drawRecords(random, isSmall))
+    else events.push({ what: 'time passes', ms: random.between(1, random.pick([5, 50, 500, 8_000])) })
+  }
+  return {
+    seed,
+    quotaBytes: isSmall ? 2 ** 20 : 8 * 2 ** 20,
+    rewindBytes: random.pick([0, 4_096, 2 ** 20]),
+    durabilityMs: random.pick([0, 0, 20, 1_000]),
+    events,
+  }
+}
+
+function drawRecords(random: SeededRandom, isSmall: boolean): Event {
+  const bytes = random.pick(isSmall ? [20, 4_000, 16_000, 16_000] : [20, 20, 200, 4_000])
+  return { what: 'records', source: random.pick(SOURCES), count: random.between(1, bytes > 1_000 && !isSmall ? 30 : 60), bytes }
+}
+
+export function scheduleText({ seed, quotaBytes, rewindBytes, durabilityMs, events }: Schedule): string {
+  const head = `seed ${seed}: quota ${quotaBytes} B, rewind ${rewindBytes} B, durability ${durabilityMs} ms`
+  return [head, ...events.map(event => `  ${eventText(event)}`)].join('\n')
+}
+
+function eventText({ what, ...rest }: Event): string {
+  const details = Object.entries(rest).map(([key, value]) => `${key} ${value}`)
+  return details.length > 0 ? `${what}: ${details.join(', ')}` : what
+}
