@@ -88,7 +88,6 @@ export const databaseDamaged = defineScenario({
   id: 'database-damaged',
   title: "pages of the gateway's database are damaged, with a backlog in it: what cannot be read is declared, the rest arrives",
   seconds: 40,
-  fullOnly: true,
   gaps: 'declared',
   plant: { counted: 4_000 },
   async strike({ plant, random, step, moves, lasts }) {
