@@ -24,4 +24,6 @@ export const LEDGER_VERSIONS: readonly string[] = [
     topic TEXT NOT NULL, partition INTEGER NOT NULL, seen INTEGER NOT NULL, next INTEGER NOT NULL, PRIMARY KEY (topic, partition, seen)
   ) WITHOUT ROWID, STRICT;
   `,
+  // Analysers keep their state in the log.
+  'DROP TABLE checkpoints; DROP TABLE outbox;',
 ]

@@ -121,16 +121,9 @@ function toRun(row: RunRow): Run {
   }
 }
 
-/** An alert that was decided and not yet delivered. */
-export interface OutboxEntry {
-  readonly number: number
-  readonly alert: string
-  readonly sink: string
-}
-
 /**
- * The authority on where readers stand, on the core's disk: a SQLite file with an fsync at every commit. A job's offsets move in the same
- * transaction that marks its run as done; an analyser's state, its offsets and the alerts it raised are kept in one.
+ * The authority on where batch jobs stand, on the core's disk: a SQLite file with an fsync at every commit. A job's offsets move in the same
+ * transaction that marks its run as done.
  */
 export class Ledger {
   readonly #db: Database.Database
@@ -347,30 +340,6 @@ export class Ledger {
     this.#db
       .prepare('INSERT INTO schedules VALUES (?, ?) ON CONFLICT DO UPDATE SET decided_until = excluded.decided_until')
       .run(job, Math.floor(timeMs))
-  }
-
-  checkpoint(name: string): unknown {
-    const row = this.#db.prepare<[string], { body: string }>('SELECT body FROM checkpoints WHERE name = ?').get(name)
-    return row && JSON.parse(row.body)
-  }
-
-  /** Keeps an analyser's state with its offsets, and the alerts that led from the state before to this one. */
-  setCheckpoint(name: string, body: unknown, alerts: readonly { alert: string; sink: string }[]): void {
-    this.#db.transaction(() => {
-      this.#db
-        .prepare('INSERT INTO checkpoints VALUES (?, ?) ON CONFLICT DO UPDATE SET body = excluded.body')
-        .run(name, JSON.stringify(body))
-      const add = this.#db.prepare('INSERT INTO outbox (alert, sink) VALUES (?, ?)')
-      for (const { alert, sink } of alerts) add.run(alert, sink)
-    })()
-  }
-
-  outbox(limit: number): OutboxEntry[] {
-    return this.#db.prepare<[number], OutboxEntry>('SELECT number, alert, sink FROM outbox ORDER BY number LIMIT ?').all(limit)
-  }
-
-  delivered(number: number): void {
-    this.#db.prepare('DELETE FROM outbox WHERE number = ?').run(number)
   }
 
   close(): void {

@@ -40,15 +40,6 @@ describe('the run ledger', () => {
     expect(() => ledger.complete('j', 'r1', { endedMs: 1, records: 0, placeholders: 0 })).toThrow('not running')
   })
 
-  test('keeps state and alerts together', () => {
-    ledger.setCheckpoint('c', { at: 5 }, [{ alert: '{"key":"k"}', sink: 's' }])
-    expect(ledger.checkpoint('c')).toEqual({ at: 5 })
-    const [entry] = ledger.outbox(10)
-    expect(entry).toMatchObject({ alert: '{"key":"k"}', sink: 's' })
-    ledger.delivered(entry?.number ?? -1)
-    expect(ledger.outbox(10)).toEqual([])
-  })
-
   test('refuses a file of a newer version', () => {
     ledger.close()
     const reopened = new Database(join(folder, 'readers.db'))
