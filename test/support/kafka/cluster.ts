@@ -106,12 +106,12 @@ export class KafkaCluster {
     const replicas = Math.min(3, nodes.length)
     const heapMb = options.heapMb ?? (nodes.length === 1 ? HEAP_MB_ALONE : HEAP_MB_OF_SEVERAL)
     const brokers = nodes.map((node, index) => {
-      const listener = [`PLAINTEXT://127.0.0.1:${ports[index]}`, ...(options.listeners ?? [])].join(',')
+      const listener = listenersAt(ports[index], options)
       const properties = {
         'process.roles': 'broker,controller',
         'node.id': node,
         listeners: `${listener},CONTROLLER://127.0.0.1:${controllerPorts[index]}`,
-        'advertised.listeners': `PLAINTEXT://127.0.0.1:${options.advertisedPorts?.[index] ?? ports[index]}`,
+        'advertised.listeners': listenersAt(options.advertisedPorts?.[index] ?? ports[index], options),
         'controller.listener.names': 'CONTROLLER',
         'controller.quorum.voters': voters,
         'auto.create.topics.enable': 'false',
@@ -236,4 +236,8 @@ export class KafkaCluster {
     if (!broker) throw new Error(`this cluster has nodes 1 to ${this.#brokers.length}, not ${node}`)
     return broker
   }
+}
+
+function listenersAt(port: number | undefined, { listeners = [] }: ClusterOptions): string {
+  return [`PLAINTEXT://127.0.0.1:${port}`, ...listeners].join(',')
 }
