@@ -1,6 +1,7 @@
-import { type ASTNode, Environment } from '@marcbachmann/cel-js'
+import type { ASTNode, Environment } from '@marcbachmann/cel-js'
 import { z } from 'zod'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { EXPRESSION_LENGTH_MAX, expressionEnvironment } from '../runtime/expression.ts'
 import { nearest } from '../runtime/nearest.ts'
 import { compileNumeric } from './fast-path.ts'
 import { FieldWindow } from './field-window.ts'
@@ -26,9 +27,6 @@ const RECORDS = 'records'
 /** Aggregates that say something of a field which has no value in a window. */
 const OF_NOTHING: readonly string[] = ['count', 'sum']
 const KNOWN = `Known aggregates: ${Object.keys(AGGREGATES).join(', ')}, ${PERCENTILE}(field, 95), ${RECORDS}(); operators as in CEL: && || ! == != < <= > >= + - * / ? :.`
-
-/** How long an expression may be; a person writes far less. */
-const EXPRESSION_LENGTH_MAX = 2_000
 
 /** Over what an expression speaks: aggregates of the fields in a window, or the fields of one record as they are. */
 export type Scope = 'window' | 'record'
@@ -166,7 +164,7 @@ export function checkExpression(
 }
 
 function environment(records: () => number): Environment {
-  const cel = new Environment({ unlistedVariablesAreDyn: true })
+  const cel = expressionEnvironment()
   cel.registerType('Field', FieldWindow)
   for (const [name, aggregate] of Object.entries(AGGREGATES)) cel.registerFunction(`${name}(Field): double`, aggregate)
   cel.registerFunction(`${PERCENTILE}(Field, double): double`, (window: FieldWindow, percent: number) =>
@@ -176,18 +174,6 @@ function environment(records: () => number): Environment {
     window.percentile(Number(percent)),
   )
   cel.registerFunction(`${RECORDS}(): double`, () => records())
-  // CEL has neither arithmetic nor equality between double and int; a person writes `avg(x) + 1 == 5` and means it.
-  cel.registerOperator('double == int', (a: number, b: bigint) => a === Number(b))
-  const arithmetic = {
-    '+': (a: number, b: number) => a + b,
-    '-': (a: number, b: number) => a - b,
-    '*': (a: number, b: number) => a * b,
-    '/': (a: number, b: number) => a / b,
-  }
-  for (const [sign, apply] of Object.entries(arithmetic)) {
-    cel.registerOperator(`double ${sign} int`, (a: number, b: bigint) => apply(a, Number(b)))
-    cel.registerOperator(`int ${sign} double`, (a: bigint, b: number) => apply(Number(a), b))
-  }
   return cel
 }
 
