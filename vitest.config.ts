@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 /**
  * `unit` needs nothing but the checkout and is quick; `proof` searches and simulates, in process, for longer; `live` starts brokers and
- * processes, and runs its files one after another.
+ * processes, and runs its files one after another; those named `….full.test.ts` only with `npm run test:full`.
  */
 export default defineConfig({
   test: {
@@ -28,6 +28,7 @@ export default defineConfig({
         test: {
           name: 'live',
           include: ['test/{live,fault,cli,interconnect,browser,system}/**/*.test.ts'],
+          exclude: process.env['HEADRACE_FAULTS'] === 'all' ? [] : ['test/**/*.full.test.ts'],
           globalSetup: ['test/support/live-setup.ts'],
           pool: 'forks',
           fileParallelism: false,
