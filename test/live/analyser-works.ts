@@ -13,7 +13,7 @@ import { silentLogger } from '../../src/runtime/logger.ts'
 import { HeadraceProcess } from '../support/headrace-process.ts'
 import type { KafkaCluster } from '../support/kafka/cluster.ts'
 import { readRecords, writeRecords } from '../support/log-writer.ts'
-import { SeededRandom, seedOfRun } from '../support/random.ts'
+import { SeededRandom } from '../support/random.ts'
 import { until } from '../support/until.ts'
 
 type Status = Awaited<ReturnType<CoreProcess['status']>>
