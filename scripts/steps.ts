@@ -13,18 +13,24 @@ export const STATIC_STEPS: readonly Step[] = [
   { name: 'lint', command: 'biome', args: ['check', '.'] },
 ]
 
-/** Runs one step with its output on this terminal, says how long it took, and gives whether it passed. */
-export function runStep({ name, command, args }: Step): Promise<boolean> {
+/** Runs one step, its output on this terminal at once or when it has ended; says how long it took, and gives whether it passed. */
+export function runStep({ name, command, args }: Step, output: 'shown' | 'kept' = 'shown'): Promise<boolean> {
   const from = performance.now()
-  process.stdout.write(`\n── ${name}: ${command} ${args.join(' ')}\n`)
+  const title = `\n── ${name}: ${command} ${args.join(' ')}\n`
+  const kept: Buffer[] = []
+  if (output === 'shown') process.stdout.write(title)
   return new Promise(resolve => {
-    const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+    const child = spawn(command, args, {
+      stdio: output === 'shown' ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
+    })
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (part: Buffer) => kept.push(part))
     const end = (passed: boolean, how: string) => {
+      if (output === 'kept') process.stdout.write(`${title}${Buffer.concat(kept)}`)
       process.stdout.write(`── ${name}: ${how} after ${((performance.now() - from) / 1_000).toFixed(1)} s\n`)
       resolve(passed)
     }
     child.on('error', error => end(false, `could not be started (${error.message})`))
-    child.on('exit', (code, signal) => end(code === 0, code === 0 ? 'passed' : `failed with ${signal ?? `exit code ${code}`}`))
+    child.on('close', (code, signal) => end(code === 0, code === 0 ? 'passed' : `failed with ${signal ?? `exit code ${code}`}`))
   })
 }
 

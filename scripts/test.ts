@@ -1,8 +1,11 @@
-/** `npm test`: types, lint, and every test, those with real brokers and processes included. Arguments go to vitest: `npm test -- -t kill`. */
+/**
+ * `npm test`: types, lint, and every test, those with real brokers and processes included. Tests that need neither run beside those that do: these
+ * mostly wait. Arguments go to vitest, in one run: `npm test -- -t kill`.
+ */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { runStep, STATIC_STEPS, waitForStepsOnSignals } from './steps.ts'
+import { runStep, STATIC_STEPS, type Step, waitForStepsOnSignals } from './steps.ts'
 
 interface Report {
   readonly numPassedTests: number
@@ -11,27 +14,51 @@ interface Report {
   readonly testResults: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[]
 }
 
+interface Count {
+  readonly passed: number
+  readonly failed: number
+  readonly skipped: number
+}
+
 waitForStepsOnSignals()
 const folder = mkdtempSync(join(tmpdir(), 'headrace-test-'))
-const reportPath = join(folder, 'report.json')
-let passed = 0
-let failed = 0
-for (const step of STATIC_STEPS) (await runStep(step)) ? passed++ : failed++
 
-const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportPath}`]
-const ran = await runStep({ name: 'tests', command: 'vitest', args: ['run', ...reporters, ...process.argv.slice(2)] })
-let skipped = 0
-try {
-  const report = JSON.parse(readFileSync(reportPath, 'utf8')) as Report
-  // A file that could not even be loaded has no tests to count: it is one failure by itself.
-  const broken = report.testResults.filter(file => file.status === 'failed' && file.assertionResults.length === 0).length
-  passed += report.numPassedTests
-  failed += report.numFailedTests + broken
-  skipped = report.numPendingTests
-} catch {
-  process.stdout.write('the tests left no report\n')
+function vitest(name: string, ...args: string[]): Step & { readonly report: string } {
+  const report = join(folder, `${name.replaceAll(' ', '-')}.json`)
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  return { name, command: 'vitest', args: ['run', ...reporters, ...args], report }
 }
-if (!ran && failed === 0) failed = 1
+
+/** Counts what a run says in its report. */
+function countOf(path: string, ran: boolean): Count {
+  let count = { passed: 0, failed: 0, skipped: 0 }
+  try {
+    const report = JSON.parse(readFileSync(path, 'utf8')) as Report
+    // A file that could not even be loaded has no tests to count: it is one failure by itself.
+    const broken = report.testResults.filter(file => file.status === 'failed' && file.assertionResults.length === 0).length
+    count = { passed: report.numPassedTests, failed: report.numFailedTests + broken, skipped: report.numPendingTests }
+  } catch {
+    process.stdout.write('the tests left no report\n')
+  }
+  return !ran && count.failed === 0 ? { ...count, failed: 1 } : count
+}
+
+const asked = process.argv.slice(2)
+const live = vitest('live tests', '--project', 'live')
+const others = vitest('tests in process', '--project', 'unit', '--project', 'proof', '--maxWorkers=1')
+const runs = asked.length > 0 ? [vitest('tests', ...asked)] : [live, others]
+
+const counts: Count[] = []
+for (const step of STATIC_STEPS) {
+  const passed = await runStep(step)
+  counts.push({ passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 })
+}
+// What is not the first is kept and shown when it has ended: two at once could not be read.
+const ran = await Promise.all(runs.map((step, index) => runStep(step, index === 0 ? 'shown' : 'kept')))
+for (const [index, { report }] of runs.entries()) counts.push(countOf(report, ran[index] === true))
 rmSync(folder, { recursive: true, force: true })
+
+const sum = (of: (count: Count) => number) => counts.reduce((total, count) => total + of(count), 0)
+const [passed, failed, skipped] = [sum(each => each.passed), sum(each => each.failed), sum(each => each.skipped)]
 process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`)
-process.exitCode = failed === 0 && ran ? 0 : 1
+process.exitCode = failed === 0 ? 0 : 1

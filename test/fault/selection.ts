@@ -2,7 +2,7 @@ import { SeededRandom } from '../support/random.ts'
 import type { Scenario } from './scenario.ts'
 
 /** What a run of all tests may spend on these, on two quiet cores, s; a negative control takes half a minute more. */
-const SECONDS_MAX = 80
+const SECONDS_MAX = 60
 
 /**
  * Which scenarios a run takes: those named (`asked`, names with spaces between), all of them (`all`), or else as many as fit into the time, by the

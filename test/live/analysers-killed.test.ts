@@ -1,9 +1,8 @@
-import { afterEach, beforeEach, describe, test } from 'vitest'
+import { afterEach, describe, test } from 'vitest'
 import type { HeadraceProcess } from '../support/headrace-process.ts'
-import { KafkaCluster } from '../support/kafka/cluster.ts'
 import { SeededRandom, seedOfRun } from '../support/random.ts'
 import { until } from '../support/until.ts'
-import { LIMIT_MS, SHARDS, TEST_LIMIT_MS, Works } from './analyser-works.ts'
+import { LIMIT_MS, SHARDS, Works } from './analyser-works.ts'
 
 describe('analysers whose core is killed in the middle', () => {
   let works: Works
@@ -26,39 +25,4 @@ describe('analysers whose core is killed in the middle', () => {
     }
     await works.verify()
   })
-})
-
-describe('two cores on one Kafka', () => {
-  let kafka: KafkaCluster
-  let works: Works
-  beforeEach(async () => {
-    kafka = await KafkaCluster.start()
-  })
-  afterEach(async () => {
-    await works?.end()
-    await kafka?.stop()
-  })
-
-  test(
-    'share the sources; when one is killed the other goes on with its windows, and gives it its share when it is back',
-    async () => {
-      const seed = seedOfRun('analysers on two cores')
-      works = await Works.onKafka(kafka, seed)
-      const random = new SeededRandom(seed)
-      for (const core of works.cores.values()) core.start()
-      await works.shared(SHARDS / 2 - 1)
-      for (const victim of ['core-a', 'core-b']) {
-        const core = works.cores.get(victim) as HeadraceProcess
-        for (let chunk = 0; chunk < 4; chunk++) await works.write(random.between(3, 17))
-        await core.kill9()
-        for (let chunk = 0; chunk < 4; chunk++) await works.write(random.between(3, 17))
-        await works.verify()
-        core.start()
-        await works.shared(SHARDS / 2 - 1)
-      }
-      await works.write(25)
-      await works.verify()
-    },
-    TEST_LIMIT_MS,
-  )
 })
