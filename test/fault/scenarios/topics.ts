@@ -203,6 +203,7 @@ function startOther(stage: Stage, index: number) {
 }
 
 const TOO_LARGE_BYTES = 30_000
+const TOPIC_TAKES_BYTES = 20_000
 
 export const batchRefused = defineScenario({
   id: 'batch-refused',
@@ -213,7 +214,7 @@ export const batchRefused = defineScenario({
   plant: async ({ brokers, name }) => {
     const admin = plainKafka(brokers).admin()
     await admin.connect()
-    const configEntries = [...TOPIC_SETTINGS, { name: 'max.message.bytes', value: '20000' }]
+    const configEntries = [...TOPIC_SETTINGS, { name: 'max.message.bytes', value: String(TOPIC_TAKES_BYTES) }]
     await admin.createTopics({ topics: [{ topic: name, numPartitions: 8, configEntries }] })
     await admin.disconnect()
     return { devices: 1, counted: 1_500, heavy: { atRecord: 200, bytes: TOO_LARGE_BYTES } }
@@ -230,6 +231,7 @@ export const batchRefused = defineScenario({
     const dead = await consumeTopic(kafka.addresses, 'headrace.dead')
     const own = dead.filter(({ headers }) => headers['dead_source'] === `${plant.gateway}/device-1`)
     const bytes = own.reduce((sum, { value }) => sum + (value?.length ?? 0), 0)
-    expect(bytes).toBeGreaterThan(TOO_LARGE_BYTES)
+    // The batch as it was sent, compressed: still more than the topic takes.
+    expect(bytes).toBeGreaterThan(TOPIC_TAKES_BYTES)
   },
 })
