@@ -1,10 +1,12 @@
 import { readFileSync, statSync } from 'node:fs'
-import { type Document, isScalar, type LineCounter, type Pair, parseDocument, visit } from 'yaml'
+import { type Document, isCollection, isPair, isScalar, type LineCounter, type Pair, parseDocument, visit } from 'yaml'
 
 /** What a person wrote by hand has a few kilobytes. */
 export const YAML_BYTES_MAX = 1024 * 1024
 /** How often an anchor may be used: more is a bomb, not a configuration. */
 export const ALIASES_MAX = 100
+/** How deep mappings and lists may stand in one another: a walk through the document remembers the way, which grows with the square of it. */
+export const DEPTH_MAX = 64
 
 export interface YamlError {
   readonly message: string
@@ -24,7 +26,24 @@ export function parseYaml(text: string, lineCounter?: LineCounter): { document: 
   // The library's own look for keys that are there twice compares each with each: twenty thousand keys took five seconds.
   const document = parseDocument(text, { prettyErrors: false, uniqueKeys: false, ...(lineCounter && { lineCounter }) })
   const errors = document.errors.map(({ message, pos }) => ({ message, at: pos[0] }))
-  return { document, errors: errors.length > 0 ? errors : repeatedKeys(document) }
+  if (errors.length > 0) return { document, errors }
+  const deep = tooDeep(document)
+  return { document, errors: deep ? [deep] : repeatedKeys(document) }
+}
+
+/** The first place that is deeper than a person would write; looked for without recursion. */
+function tooDeep(document: Document.Parsed): YamlError | undefined {
+  const waiting: { node: unknown; depth: number }[] = [{ node: document.contents, depth: 1 }]
+  for (let next = waiting.pop(); next; next = waiting.pop()) {
+    const { node, depth } = next
+    if (!isCollection(node)) continue
+    if (depth > DEPTH_MAX) return { message: `nested more than ${DEPTH_MAX} deep`, at: node.range?.[0] ?? 0 }
+    for (const item of node.items) {
+      const children = isPair(item) ? [item.key, item.value] : [item]
+      for (const child of children) waiting.push({ node: child, depth: depth + 1 })
+    }
+  }
+  return undefined
 }
 
 function repeatedKeys(document: Document.Parsed): YamlError[] {

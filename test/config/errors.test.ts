@@ -46,6 +46,11 @@ interface Wrong {
 
 const WRONG_TEXT: readonly Wrong[] = [
   { what: 'a quote that is not closed', text: 'pipeline: "plant\n', said: ['p.yaml:2:1: is not YAML: Missing closing "quote'] },
+  {
+    what: 'lists in lists without end',
+    text: `a: ${'['.repeat(70)}${']'.repeat(70)}\n`,
+    said: ['p.yaml:1:67: is not YAML: nested more than 64 deep'],
+  },
   { what: 'a single word', text: 'plant\n', said: ['p.yaml:1:1: has to be a mapping of keys to values'] },
   { what: 'nothing but a comment', text: '# to do\n', said: ['p.yaml:1:1: is empty'] },
   { what: 'bytes that are no text', text: 'pipeline: a\0b\n', said: ['p.yaml:1:1: is not text'] },

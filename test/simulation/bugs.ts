@@ -61,9 +61,6 @@ export const BUGS: Readonly<Record<string, Parts>> = {
   'forgets what came back': { newFlight: () => new SettlesWithoutAccept() },
   'has six batches on their way': { newFlight: () => withParts<InFlight>(new Flight(), { max: 6 }) },
   'lets pass what is ahead': { standing: (batch, next) => (batch.sequence > next ? 'next' : standingOf(batch, next)) },
-  'accepts what is ahead': {
-    standing: (batch, next) => (batch.sequence > next ? 'stored' : standingOf(batch, next)),
-  },
   'takes a batch for the log as stored though the log never answered': {
     log: log =>
       withParts(log, {

@@ -34,7 +34,8 @@ function frames(options: FrameOptions, pieces: readonly Buffer[]): string[] {
     clock: systemClock,
     onTrouble: () => {},
     onFrame: (bytes, from, to) => {
-      if (to - from > options.max_bytes) throw new Error(`a record of ${to - from} bytes, ${options.max_bytes} are allowed`)
+      const most = options.length ?? options.max_bytes
+      if (to - from > most) throw new Error(`a record of ${to - from} bytes, ${most} are allowed`)
       if (from < 0 || to > bytes.length || from > to) throw new Error(`a record from ${from} to ${to} of ${bytes.length} bytes`)
       found.push(bytes.toString('hex', from, to))
     },
