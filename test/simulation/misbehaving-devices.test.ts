@@ -128,6 +128,8 @@ describe.each(READ.map(({ name }) => name))('%s', name => {
 /** A number that is garbled where there is no checksum is a number like any other; a late line is a line; a plug that was pulled is said in the state. */
 function isCounted(name: string, misdeed: Misdeed): boolean {
   if (misdeed === 'lag' || misdeed === 'restart' || name === 'modbus-tcp') return false
+  // Bytes before an answer do no harm: it is found behind them, whole by its CRC.
+  if (name === 'modbus-rtu' && misdeed === 'noise') return false
   return name !== 'line' || misdeed === 'noise'
 }
 
