@@ -11,14 +11,15 @@ import { systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { peakRssMib } from './process-figures.ts'
 
-const [bootstrap = '', topic = ''] = process.argv.slice(2)
+const [bootstrap = '', topic = '', round = ''] = process.argv.slice(2)
 const folder = mkdtempSync(join(tmpdir(), 'headrace-bench-batch-'))
 const log = await openKafkaLog({ brokers: bootstrap.split(','), client_id: 'bench' }, { clock: systemClock, log: silentLogger })
 const ledger = new Ledger(join(folder, 'readers.db'))
 try {
   const job = new BatchJob(
     {
-      name: 'bench.load',
+      // A job of its own each time: a new ledger would go on from where the group of the last one stands.
+      name: `bench.load-${round}`,
       topic,
       options: batchJobOptions.parse({ run: ['sh', '-c', 'cat > out'] }),
       folder,

@@ -35,7 +35,7 @@ export async function benchBatchReader(kafka: KafkaCluster, options: { records: 
   // The first round warms the broker and is not counted.
   for (let round = 0; round <= rounds; round++) {
     const java = await runJavaConsumer(kafka, records, round)
-    const reader = runReader(kafka, records)
+    const reader = runReader(kafka, records, round)
     if (round > 0) measured.push({ java, reader })
   }
   const rows = Object.entries({
@@ -88,8 +88,8 @@ async function runJavaConsumer(kafka: KafkaCluster, records: number, round: numb
   return perSecond
 }
 
-function runReader(kafka: KafkaCluster, records: number): Round['reader'] {
-  const run = spawnSync(process.execPath, [CHILD, kafka.bootstrap, TOPIC], { encoding: 'utf8', timeout: LIMIT_MS })
+function runReader(kafka: KafkaCluster, records: number, round: number): Round['reader'] {
+  const run = spawnSync(process.execPath, [CHILD, kafka.bootstrap, TOPIC, String(round)], { encoding: 'utf8', timeout: LIMIT_MS })
   if (run.status !== 0) throw new Error(`the batch reader failed:\n${run.stderr}`)
   const found = JSON.parse(run.stdout) as { records: number; seconds: number; cpuSeconds: number; peakMib: number }
   if (found.records < records) throw new Error(`the batch reader read ${found.records} of ${records} records`)

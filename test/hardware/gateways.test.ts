@@ -55,6 +55,8 @@ test('the udev rules are rules', () => {
 const udevadm = ['/usr/bin/udevadm', '/bin/udevadm'].find(path => existsSync(path))
 /** `udevadm verify` came with systemd 254. */
 const canVerify = udevadm !== undefined && Number.parseInt(execFileSync(udevadm, ['--version'], { encoding: 'utf8' }), 10) >= 254
-test.skipIf(!canVerify)('udevadm takes the rules as well', () => {
-  execFileSync(udevadm ?? '', ['verify', RULES])
-})
+if (canVerify) {
+  test('udevadm takes the rules as well', () => {
+    execFileSync(udevadm ?? '', ['verify', RULES])
+  })
+}
