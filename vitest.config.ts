@@ -1,5 +1,13 @@
 import { defineConfig } from 'vitest/config'
 
+/** They start processes, wait for limits, or derive keys: too long for `npm run check`. */
+const LONGER = [
+  'buffer/{buffer,kill,loss}',
+  'console/console',
+  'reader/{command,job,positions}',
+  'source/{file,http,modbus,sockets}',
+].map(names => `test/${names}.test.ts`)
+
 /**
  * `unit` needs nothing but the checkout and is quick; `proof` searches and simulates, in process, for longer; `live` starts brokers and
  * processes, and runs its files one after another; those named `….full.test.ts` only with `npm run test:full`.
@@ -11,7 +19,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{live,fault,cli,interconnect,browser,system,model,simulation,fuzz,bench}/**'],
+          exclude: ['test/{live,fault,cli,interconnect,browser,system,model,simulation,fuzz,bench}/**', ...LONGER],
           pool: 'forks',
           testTimeout: 20_000,
         },
@@ -19,7 +27,7 @@ export default defineConfig({
       {
         test: {
           name: 'proof',
-          include: ['test/{model,simulation,fuzz}/**/*.test.ts'],
+          include: ['test/{model,simulation,fuzz}/**/*.test.ts', ...LONGER],
           pool: 'forks',
           testTimeout: 120_000,
         },

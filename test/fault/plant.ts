@@ -48,7 +48,7 @@ export interface PlantOptions {
 
 /** A record is at risk that came within its durability before its gateway was killed; a busy machine may take longer to come to it, ms. */
 const RISK_SLACK_MS = 2_000
-const FRAME_BYTES_MAX = 65_536
+const FRAME_BYTES_MAX = 512 * 1024
 const READING_LIMIT_MS = 60_000
 
 export const PLANT_DEFAULTS: Omit<PlantOptions, 'name' | 'brokers' | 'seed'> = {

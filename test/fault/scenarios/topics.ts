@@ -202,8 +202,9 @@ function startOther(stage: Stage, index: number) {
   return { process: plant.newProcess(gateway, 'edge', `${gateway}.yaml`), state }
 }
 
-const TOO_LARGE_BYTES = 30_000
-const TOPIC_TAKES_BYTES = 20_000
+const TOO_LARGE_BYTES = 300_000
+/** More than the batches into which a backlog is merged. */
+const TOPIC_TAKES_BYTES = 200_000
 
 export const batchRefused = defineScenario({
   id: 'batch-refused',
@@ -220,7 +221,7 @@ export const batchRefused = defineScenario({
     return { devices: 1, counted: 1_500, heavy: { atRecord: 200, bytes: TOO_LARGE_BYTES } }
   },
   async strike({ plant, kafka, step, moves }) {
-    await step('waits until a batch of 30 kB is given up: the topic takes none above 20 kB', () =>
+    await step('waits until a batch of 300 kB is given up: the topic takes none above 200 kB', () =>
       until(
         'a person is told',
         async () => ((await plant.coreStatus())?.alarms as Alarm[] | undefined)?.some(({ code }) => code === 'dead_letter'),
