@@ -12,7 +12,7 @@ const RECORDS = 6_000
 const DRAIN_LIMIT_MS = 150_000
 
 /** Kinds of fault, and how often each happens; their order and the time between them come from the seed. */
-const FAULTS = { edgeKilled: 5, coreKilled: 5, coreFrozen: 3, brokerKilled: 2 } as const
+const FAULTS = { edgeKilled: 4, coreKilled: 4, coreFrozen: 2, brokerKilled: 2 } as const
 type Fault = keyof typeof FAULTS
 
 describe('edge, cores and broker, killed and frozen', () => {
