@@ -1,11 +1,14 @@
 import { defineConfig } from 'vitest/config'
 
-/** They start processes, wait for limits, or derive keys: too long for `npm run check`. */
+/** They start processes, open sockets, wait for limits, derive keys or draw many examples: too long for `npm run check`. */
 const LONGER = [
+  'amqp/{connection,hazards,hostile}',
   'buffer/{buffer,kill,loss}',
   'console/console',
-  'reader/{command,job,positions}',
-  'source/{file,http,modbus,sockets}',
+  'link/{direct,link}',
+  'reader/{bad-runs,command,job,positions,run-folder,scheduler}',
+  'record/{hostile,round-trip}',
+  'source/{file,http,modbus,serial,sockets}',
 ].map(names => `test/${names}.test.ts`)
 
 /**
