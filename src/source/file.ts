@@ -7,8 +7,8 @@ import { duration, size } from '../runtime/units.ts'
 import { type FilePlace, identify, isSameFile, parsePlace, placeText, putAway } from './file-place.ts'
 import { escapedBytes } from './framing/options.ts'
 import { LineCutter } from './line-cutter.ts'
-import { PauseGate } from './pause-gate.ts'
-import { defineSource, type Source, type SourceContext } from './source.ts'
+import { LoopingSource } from './looping-source.ts'
+import { defineSource, type SourceContext } from './source.ts'
 
 const READ_BYTES = 64 * 1024
 
@@ -32,41 +32,21 @@ export type FileOptions = z.output<typeof fileOptions>
  * How far it was read is stored in one transaction with the records, so that a restart neither loses nor repeats one; a file that was renamed meanwhile
  * is found beside it by its inode and its first bytes, and read to its end first.
  */
-class FileSource implements Source {
+class FileSource extends LoopingSource {
   readonly #options: FileOptions
   readonly #context: SourceContext
-  readonly #stopping = new AbortController()
-  readonly #gate = new PauseGate()
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES)
-  #loop: Promise<void> | undefined
 
   constructor(options: FileOptions, context: SourceContext) {
+    super()
     this.#options = options
     this.#context = context
   }
 
-  async start(): Promise<void> {
-    this.#loop = this.#run()
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort(new Error('stopping'))
-    this.#gate.open()
-    await this.#loop
-  }
-
-  pause(): void {
-    this.#gate.close()
-  }
-
-  resume(): void {
-    this.#gate.open()
-  }
-
-  async #run(): Promise<void> {
+  protected override async run(): Promise<void> {
     const { path, every } = this.#options
     const { clock } = this.#context
-    const { signal } = this.#stopping
+    const { signal } = this.stopping
     const kept = this.#context.bookmark()
     let place = kept === undefined ? undefined : parsePlace(kept)
     let isFirst = true
@@ -100,7 +80,7 @@ class FileSource implements Source {
       return
     }
     for (const [index, file] of files.entries()) {
-      if (this.#stopping.signal.aborted) return
+      if (this.stopping.signal.aborted) return
       await this.#follow(file, index === 0 ? place : identify(file), () => true)
     }
   }
@@ -119,7 +99,7 @@ class FileSource implements Source {
 
   /** Reads from a place on until the file has ended for good, or a stop. */
   async #follow(path: string, begin: FilePlace, isOver: () => boolean): Promise<void> {
-    const { signal } = this.#stopping
+    const { signal } = this.stopping
     const handle = await open(path, 'r')
     try {
       let known = begin
@@ -127,7 +107,7 @@ class FileSource implements Source {
       let { offset } = begin
       let wasOver = false
       while (!signal.aborted) {
-        await this.#gate.passed()
+        await this.gate.passed()
         if (signal.aborted) return
         const { bytesRead } = await handle.read(this.#buffer, 0, READ_BYTES, offset)
         if (bytesRead > 0) {

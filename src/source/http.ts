@@ -4,8 +4,8 @@ import { pause } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { duration, size } from '../runtime/units.ts'
 import { readToken } from './bearer-token.ts'
-import { PauseGate } from './pause-gate.ts'
-import { defineSource, type Source, type SourceContext } from './source.ts'
+import { LoopingSource } from './looping-source.ts'
+import { defineSource, type SourceContext } from './source.ts'
 
 /** Between rounds that failed, ms; never shorter than the interval. */
 const FAILED_AGAIN_AFTER = { firstMs: 250, maxMs: 60_000 }
@@ -29,44 +29,24 @@ export const httpOptions = z.strictObject({
 export type HttpOptions = z.output<typeof httpOptions>
 
 /** Asks a server again and again; the body of each good answer is one record. */
-class HttpSource implements Source {
+class HttpSource extends LoopingSource {
   readonly #options: HttpOptions
   readonly #context: SourceContext
-  readonly #stopping = new AbortController()
-  readonly #gate = new PauseGate()
-  #loop: Promise<void> | undefined
 
   constructor(options: HttpOptions, context: SourceContext) {
+    super()
     this.#options = options
     this.#context = context
   }
 
-  async start(): Promise<void> {
-    this.#loop = this.#run()
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort(new Error('stopping'))
-    this.#gate.open()
-    await this.#loop
-  }
-
-  pause(): void {
-    this.#gate.close()
-  }
-
-  resume(): void {
-    this.#gate.open()
-  }
-
-  async #run(): Promise<void> {
+  protected override async run(): Promise<void> {
     const { clock, random } = this.#context
-    const { signal } = this.#stopping
+    const { signal } = this.stopping
     const { every } = this.#options
     const backoff = new Backoff(FAILED_AGAIN_AFTER, random)
     let dueMs = clock.monotonicMs()
     while (!signal.aborted) {
-      await this.#gate.passed()
+      await this.gate.passed()
       if (signal.aborted) return
       const failed = await this.#ask()
       if (signal.aborted) return
@@ -88,7 +68,7 @@ class HttpSource implements Source {
     const { url, method, headers, body, bearer_file, timeout, max_bytes } = this.#options
     const limit = new AbortController()
     const timer = this.#context.clock.after(timeout, () => limit.abort(new Error(`no answer after ${timeout} ms`)))
-    const signal = AbortSignal.any([limit.signal, this.#stopping.signal])
+    const signal = AbortSignal.any([limit.signal, this.stopping.signal])
     try {
       const token = bearer_file === undefined ? {} : { authorization: `Bearer ${readToken(bearer_file)}` }
       const response = await fetch(url, {

@@ -5,8 +5,8 @@ import { duration } from '../runtime/units.ts'
 import { fieldOf, type Readings } from './linux/attribute.ts'
 import { readDisk, readLoad, readMemory, readNetwork } from './linux/machine.ts'
 import { readHwmon, readIio, readThermal } from './linux/sensors.ts'
-import { PauseGate } from './pause-gate.ts'
-import { defineSource, type Source, type SourceContext } from './source.ts'
+import { LoopingSource } from './looping-source.ts'
+import { defineSource, type SourceContext } from './source.ts'
 
 const PARTS = {
   hwmon: (root: string) => readHwmon(root),
@@ -47,42 +47,22 @@ export function readLinux({ read, root, mounts }: Pick<LinuxOptions, 'read' | 'r
 }
 
 /** Looks at this machine at intervals. What is not there, or has nothing to say now, is left out. */
-class LinuxSource implements Source {
+class LinuxSource extends LoopingSource {
   readonly #options: LinuxOptions
   readonly #context: SourceContext
-  readonly #stopping = new AbortController()
-  readonly #gate = new PauseGate()
-  #loop: Promise<void> | undefined
 
   constructor(options: LinuxOptions, context: SourceContext) {
+    super()
     this.#options = options
     this.#context = context
   }
 
-  async start(): Promise<void> {
-    this.#loop = this.#run()
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort(new Error('stopping'))
-    this.#gate.open()
-    await this.#loop
-  }
-
-  pause(): void {
-    this.#gate.close()
-  }
-
-  resume(): void {
-    this.#gate.open()
-  }
-
-  async #run(): Promise<void> {
+  protected override async run(): Promise<void> {
     const { clock } = this.#context
-    const { signal } = this.#stopping
+    const { signal } = this.stopping
     let dueMs = clock.monotonicMs()
     while (!signal.aborted) {
-      await this.#gate.passed()
+      await this.gate.passed()
       if (signal.aborted) return
       this.#round()
       dueMs = Math.max(dueMs + this.#options.every, clock.monotonicMs())
