@@ -6,7 +6,7 @@ const LONGER = [
   'buffer/{buffer,kill,loss}',
   'console/console',
   'link/{direct,link}',
-  'reader/{bad-runs,command,job,positions,run-folder,scheduler}',
+  'reader/{amqp-login,bad-runs,command,job,positions,run-folder,scheduler}',
   'record/{hostile,round-trip}',
   'source/{file,http,modbus,serial,sockets}',
 ].map(names => `test/${names}.test.ts`)
