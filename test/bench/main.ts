@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: edge store → Kafka beside Kafka's own ProducerPerformance, same payload, same broker, in turn.
- * `-- --quick` in two minutes, `-- --rounds 5`, `-- --json FILE`.
+ * `-- --quick` in two minutes, `-- --rounds 5`, `-- --json FILE`; `-- --reader 10000000` measures the batch reader alone.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release, tmpdir, totalmem } from 'node:os'
@@ -24,7 +24,18 @@ interface Round {
   readonly drain: HeadraceRun
 }
 
-async function bench(options: { quick?: true; rounds?: string; json?: string }): Promise<void> {
+/** The batch reader alone, over so many records; one round unless told. */
+async function benchReader(records: number, rounds: number): Promise<void> {
+  const kafka = await KafkaCluster.start({ heapMb: 1_024 })
+  try {
+    await benchBatchReader(kafka, { records, rounds })
+  } finally {
+    await kafka.stop()
+  }
+}
+
+async function bench(options: { quick?: true; rounds?: string; json?: string; reader?: string }): Promise<void> {
+  if (options.reader !== undefined) return benchReader(Number(options.reader), Number(options.rounds ?? 1))
   const { rounds: usual, records } = options.quick ? QUICK : FULL
   const rounds = options.rounds === undefined ? usual : Number(options.rounds)
   const folder = mkdtempSync(join(tmpdir(), 'headrace-bench-payload-'))
@@ -112,6 +123,7 @@ async function topicTool(kafka: KafkaCluster, args: readonly string[]): Promise<
 
 await new Command('npm run bench --')
   .option('--quick', 'fewer records and rounds')
+  .option('--reader <records>', 'the batch reader alone')
   .option('--rounds <count>', 'rounds that count')
   .option('--json <file>', 'results as JSON')
   .action(bench)
