@@ -5,6 +5,7 @@ const LONGER = [
   'amqp/{connection,hazards,hostile}',
   'buffer/{buffer,kill,loss}',
   'console/console',
+  'ingress/admission',
   'link/{direct,link}',
   'reader/{bad-runs,command,job,positions,run-folder,scheduler}',
   'record/{hostile,round-trip}',

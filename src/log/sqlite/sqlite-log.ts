@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { checkBatchCrc, readBatchHeader } from '../../record/batch-header.ts'
 import { visitRecords } from '../../record/batch-reader.ts'
+import { BATCH_BYTES_MAX } from '../../record/check-batch.ts'
 import { BASE_SEQUENCE_MODULUS, type EncodedBatch } from '../../record/record.ts'
 import { type Clock, pause } from '../../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
@@ -179,6 +180,10 @@ class SqliteLog implements Log {
       'SELECT first, last, data FROM batches WHERE partition = ? ORDER BY last DESC LIMIT 1',
     ).get(number)
     return row && { sequence: row.first, count: row.last - row.first + 1, crc: readBatchHeader(row.data).crc }
+  }
+
+  async batchBytesMax(): Promise<number> {
+    return BATCH_BYTES_MAX
   }
 
   append(place: Place, batch: EncodedBatch, _proof: EndProof): Promise<Appended> {
