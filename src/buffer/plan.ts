@@ -123,6 +123,7 @@ export class Plan {
         },
         failed: () => {
           block.plain = step.plain as Buffer
+          source.headGap ??= gap
         },
       })
     }
@@ -175,6 +176,9 @@ export class Plan {
           this.#removeUncut(source, rows)
           this.#added(source, result)
           if (result.kind === 'cut' && result.damaged) this.#context.onDamaged(source, result.damaged)
+        },
+        failed: () => {
+          source.headGap ??= gap
         },
       })
     }
@@ -264,6 +268,11 @@ export class Plan {
         source.gapSinceMs ??= this.#context.nowMs
         this.#context.onDropped(source, result.gap)
         source.countDropped(rows.reduce((sum, row) => sum + row.count, 0))
+      },
+      // Until the index is made anew they count again, though nobody sees them.
+      failed: () => {
+        source.uncutBlocks += rows.length
+        source.uncutRecords += rows.reduce((sum, row) => sum + row.count, 0)
       },
     })
     this.#dropping.add(source)

@@ -114,8 +114,11 @@ export async function openStoreThread(options: StoreOptions): Promise<AsyncStore
     scan: (after, limit) => ask({ call: 'scan', after, limit }),
     index: () => ask({ call: 'index' }),
     async close() {
-      await ask({ call: 'close' })
-      await worker.terminate()
+      try {
+        await ask({ call: 'close' })
+      } finally {
+        await worker.terminate()
+      }
     },
   }
 }
