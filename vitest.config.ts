@@ -3,8 +3,9 @@ import { defineConfig } from 'vitest/config'
 /** They start processes, open sockets, wait for limits, derive keys or draw many examples: too long for `npm run check`. */
 const LONGER = [
   'amqp/{connection,hazards,hostile}',
-  'buffer/{buffer,kill,loss}',
+  'buffer/{buffer,damaged-while-open,kill,loss}',
   'console/console',
+  'ingress/admission',
   'link/{direct,link}',
   'reader/{bad-runs,command,job,positions,run-folder,scheduler}',
   'record/{hostile,round-trip}',

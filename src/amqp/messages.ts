@@ -74,6 +74,8 @@ export const openedSourceSchema = z.union([
     last: lastBatchSchema.nullable(),
     /** Identity of the topic: another one than last time is another log. */
     topicId: z.string(),
+    /** The largest batch that the topic takes, bytes: what is cut from now on should be no larger. */
+    batchBytesMax: z.int().min(1).optional(),
   }),
 ])
 export type OpenedSource = z.output<typeof openedSourceSchema>

@@ -12,6 +12,8 @@ export interface Assignment {
   readonly producerId: number
   readonly epoch: number
   readonly epochStart: number
+  /** The largest batch that the log takes there, bytes, where the core said so: what is cut from then on is no larger. */
+  readonly batchBytesMax?: number
 }
 
 /** Why a source's batches are not sent; the source goes on being read and buffered. Ended by `headrace source resume` only. */

@@ -97,7 +97,7 @@ export class CoreProcess {
     const alarms = new Alarms(clock)
     const open: { close(): unknown }[] = [{ close: () => lock.release() }]
     try {
-      const log = await openLog(config.log, { stateDir, clock, random: Math.random, log: logger.child({ part: 'log' }) })
+      const log = await openLog(config.log, { stateDir, clock, random: Math.random, log: logger.child({ part: 'log' }), alarms })
       open.unshift(log)
       const ledgerPath = join(stateDir, 'readers.db')
       const ledger = parts.openLedger?.(ledgerPath) ?? new Ledger(ledgerPath)

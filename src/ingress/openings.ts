@@ -9,9 +9,10 @@ import {
 } from '../amqp/messages.ts'
 import { readJson } from '../amqp/read-json.ts'
 import type { Log } from '../log/log.ts'
-import type { Clock } from '../runtime/clock.ts'
+import type { Clock, Timer } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { Admission, type AdmissionRate } from './admission.ts'
 import type { Gates } from './gates.ts'
 import type { GatewaySession } from './gateway-session.ts'
 import type { IdentityRule } from './identity.ts'
@@ -21,6 +22,8 @@ import type { SessionTable } from './session-table.ts'
 /** Openings worked on at once, and waiting: a fleet that comes back in one moment is let in a few at a time. */
 const AT_ONCE_MAX = 8
 const WAITING_MAX = 1_000
+/** Openings begun in a second: each asks the log about every source of its gateway, while others go on sending. */
+export const OPENINGS_ADMITTED: AdmissionRate = { perSecond: 50, burst: 16 }
 /** An opening that waited for longer is given back, ms: its gateway stops listening after three seconds, and an answer would be work for nobody. */
 const WAITED_MAX_MS = 2_000
 
@@ -51,11 +54,14 @@ export interface OpeningsDeps {
 /** Answers openings (docs/protocol.md, "Opening"), and questions about ends within a session. */
 export class Openings {
   readonly #deps: OpeningsDeps
+  readonly #admission: Admission
   readonly #waiting: { readonly request: OpeningRequest; readonly sinceMs: number }[] = []
   #working = 0
+  #later: Timer | undefined
 
   constructor(deps: OpeningsDeps) {
     this.#deps = deps
+    this.#admission = new Admission(OPENINGS_ADMITTED, deps.clock)
   }
 
   take(request: OpeningRequest): void {
@@ -69,6 +75,7 @@ export class Openings {
 
   /** Takes no more, and lets go of those that wait. */
   end(): void {
+    this.#later?.cancel()
     for (const { request } of this.#waiting.splice(0)) request.release()
   }
 
@@ -82,12 +89,26 @@ export class Openings {
         request.release()
         continue
       }
+      const { inMs } = this.#admission
+      if (inMs > 0) {
+        this.#waiting.unshift(next)
+        this.#nextLater(inMs)
+        return
+      }
+      this.#admission.take()
       this.#working += 1
       void this.#work(request).finally(() => {
         this.#working -= 1
         this.#next()
       })
     }
+  }
+
+  #nextLater(inMs: number): void {
+    this.#later ??= this.#deps.clock.after(inMs, () => {
+      this.#later = undefined
+      this.#next()
+    })
   }
 
   async #work(request: OpeningRequest): Promise<void> {

@@ -106,6 +106,8 @@ export interface Log {
   end(place: Place): Promise<PartitionEnd>
   /** The ends of many partitions in as few requests as the engine can. A partition that could not be asked is missing in the answer. */
   ends(places: readonly Place[]): Promise<Map<Place, PartitionEnd>>
+  /** The largest batch that a topic takes, bytes; undefined where the log does not say. A setting that is changed is seen after a while. */
+  batchBytesMax(topic: string): Promise<number | undefined>
   /** Header facts of the last batch before `next`; undefined in an empty partition. */
   lastBatch(place: Place): Promise<{ sequence: number; count: number; crc: number } | undefined>
 

@@ -67,6 +67,8 @@ export class MemoryLog implements Log {
   /** Asked for each append that reaches the log. */
   fault: (place: Place, batch: EncodedBatch) => Fault = () => undefined
   appends = 0
+  /** The largest batch that it says it takes, bytes. */
+  batchBytes: number | undefined
   /** Told of each batch as it is stored. */
   onStored: (place: Place, bytes: Buffer, offset: number) => void = () => {}
 
@@ -121,6 +123,11 @@ export class MemoryLog implements Log {
     await this.#reach()
     const led = places.filter(place => !this.leaderless(place))
     return new Map(await Promise.all(led.map(async place => [place, await this.end(place)] as const)))
+  }
+
+  async batchBytesMax(): Promise<number | undefined> {
+    await this.#reach()
+    return this.batchBytes
   }
 
   async lastBatch(place: Place): Promise<{ sequence: number; count: number; crc: number } | undefined> {

@@ -2,6 +2,7 @@ import type { Scenario } from '../scenario.ts'
 import { answersLost } from './answers.ts'
 import { clocksWrong } from './clocks.ts'
 import { clonedBeforeOneCore, clonedBeforeTwoCores } from './clones.ts'
+import { coresTakeTurns } from './cores.ts'
 import { coreDiskFull, edgeDiskFull, edgeDiskReadOnly } from './disks.ts'
 import { processesFrozen } from './freezes.ts'
 import { runnerKilled } from './jobs.ts'
@@ -9,7 +10,7 @@ import { coresKilled, edgeKilled } from './kills.ts'
 import { badLines, cablePulled, cutInFrames, narrowLine } from './lines.ts'
 import { brokerKilled, logRestored, numbersWrap, producersForgotten, rollingKills, uncleanElection } from './logs.ts'
 import { bufferRestored, databaseDamaged, databaseLost, powerCut } from './losses.ts'
-import { batchRefused, claimsContested, topicMadeAnew, topicSetWrong } from './topics.ts'
+import { batchRefused, claimsContested, smallBatches, topicMadeAnew, topicSetWrong } from './topics.ts'
 
 /** Everything that is done to an installation. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -20,6 +21,7 @@ export const SCENARIOS: readonly Scenario[] = [
   topicMadeAnew,
   runnerKilled,
   processesFrozen,
+  coresTakeTurns,
   brokerKilled,
   rollingKills,
   cablePulled,
@@ -33,6 +35,7 @@ export const SCENARIOS: readonly Scenario[] = [
   numbersWrap,
   claimsContested,
   batchRefused,
+  smallBatches,
   topicSetWrong,
   clonedBeforeOneCore,
   clonedBeforeTwoCores,
