@@ -25,6 +25,7 @@ import { matchesSource, sourceKey } from '../runtime/names.ts'
 import { batchCalls } from './batch-calls.ts'
 import { pipelineView, RecentAlerts } from './core-views.ts'
 import { createIngress } from './create-ingress.ts'
+import { deadCalls } from './dead-calls.ts'
 import { createAnalysers, createRetention, createScheduler } from './readers.ts'
 import { controlPath } from './state-paths.ts'
 import { VERSION } from './version.ts'
@@ -210,6 +211,7 @@ export class CoreProcess {
       alerts: async () => alerts.list(),
       pipelines: async () => this.#parts.pipelines.map(pipelineView),
       ...batchCalls(scheduler, ledger, log),
+      ...deadCalls(log),
     }
   }
 

@@ -5,6 +5,7 @@ import { batchCommand } from './commands/batch.ts'
 import { captureCommand, replayCaptureCommand } from './commands/capture.ts'
 import { consoleCommand } from './commands/console.ts'
 import { coreCommand } from './commands/core.ts'
+import { deadCommand } from './commands/dead.ts'
 import { devicesCommand } from './commands/devices.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { edgeCommand } from './commands/edge.ts'
@@ -42,6 +43,7 @@ for (const command of [
   statusCommand,
   sourceCommand,
   batchCommand,
+  deadCommand,
   tailCommand,
   consoleCommand,
   doctorCommand,

@@ -16,6 +16,7 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   not_found: 404,
   config_invalid: 400,
   offset_out_of_range: 409,
+  group_in_use: 409,
   command_failed: 409,
   log_unavailable: 503,
   timeout: 504,

@@ -4,13 +4,26 @@ import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import type { SourceId } from '../../runtime/names.ts'
-import type { Appended, Claim, Cursor, EndProof, Fetched, FetchLimits, Log, LogIdentity, PartitionEnd, Place } from '../log.ts'
+import type {
+  Appended,
+  Claim,
+  Cursor,
+  EndProof,
+  Fetched,
+  FetchLimits,
+  GroupMember,
+  Log,
+  LogIdentity,
+  PartitionEnd,
+  Place,
+} from '../log.ts'
 import type { KafkaOptions } from '../options.ts'
 import { deleteRecords, EARLIEST, findCoordinator, LATEST, listOffsets, offsetCommit, offsetFetch } from './apis.ts'
 import { Appender, KafkaProof } from './appender.ts'
 import { KafkaCluster, placeKey, REQUEST_LIMIT_MS } from './cluster.ts'
 import { COORDINATOR_BUSY, KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 import { Fetcher } from './fetcher.ts'
+import { membersOf } from './group-members.ts'
 import { RecordAppender } from './record-appender.ts'
 import { Registry } from './registry.ts'
 import { SourcesView } from './sources-view.ts'
@@ -189,6 +202,10 @@ class KafkaLog implements Log {
   async committedOffsets(group: string, places: readonly Place[]): Promise<Cursor[]> {
     const { offsets } = await this.#atCoordinator(group, node => this.#cluster.request(node, offsetFetch, { group, places }))
     return offsets.filter(({ offset }) => offset >= 0).map(({ topic, partition, offset }) => ({ topic, partition, from: offset }))
+  }
+
+  groupMembers(group: string): Promise<readonly GroupMember[]> {
+    return membersOf(group, (api, request) => this.#atCoordinator(group, node => this.#cluster.request(node, api, request)))
   }
 
   onProofsVoid(call: () => void): () => void {

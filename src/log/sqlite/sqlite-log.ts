@@ -10,7 +10,19 @@ import type { Alarms } from '../../runtime/alarms.ts'
 import { type Clock, pause } from '../../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import type { SourceId } from '../../runtime/names.ts'
-import type { Appended, Claim, Cursor, EndProof, Fetched, FetchLimits, Log, LogIdentity, PartitionEnd, Place } from '../log.ts'
+import type {
+  Appended,
+  Claim,
+  Cursor,
+  EndProof,
+  Fetched,
+  FetchLimits,
+  GroupMember,
+  Log,
+  LogIdentity,
+  PartitionEnd,
+  Place,
+} from '../log.ts'
 import { SCHEMA, SCHEMA_VERSION } from './schema.ts'
 
 /** Appends that share one transaction, and so one fsync. */
@@ -248,6 +260,11 @@ class SqliteLog implements Log {
       const row = get.get(group, topic, partition)
       return row ? [{ topic, partition, from: row.next }] : []
     })
+  }
+
+  /** Groups of the embedded log are kept by Headrace alone: nobody joins them. */
+  async groupMembers(): Promise<readonly GroupMember[]> {
+    return []
   }
 
   onProofsVoid(): () => void {
