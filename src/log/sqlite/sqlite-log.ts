@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { checkBatchCrc, readBatchHeader } from '../../record/batch-header.ts'
 import { visitRecords } from '../../record/batch-reader.ts'
 import { BASE_SEQUENCE_MODULUS, type EncodedBatch } from '../../record/record.ts'
 import { type Clock, pause } from '../../runtime/clock.ts'
+import { makeFolderDurably } from '../../runtime/durable-folder.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import type { SourceId } from '../../runtime/names.ts'
 import type { Appended, Claim, Cursor, EndProof, Fetched, FetchLimits, Log, LogIdentity, PartitionEnd, Place } from '../log.ts'
@@ -87,7 +87,7 @@ class SqliteLog implements Log {
 
   constructor(options: SqliteLogOptions) {
     this.#clock = options.clock
-    mkdirSync(dirname(options.path), { recursive: true })
+    makeFolderDurably(dirname(options.path))
     this.#db = new Database(options.path, { timeout: BUSY_LIMIT_MS })
     this.#db.pragma('journal_mode = WAL')
     // better-sqlite3 opens WAL files with NORMAL: what a gateway was told is in the log could be gone after a power cut.
