@@ -31,7 +31,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{live,fault,cli,interconnect,browser,system,model,simulation,fuzz,bench}/**', ...LONGER],
+          exclude: ['test/{live,fault,cli,interconnect,browser,system,model,simulation,fuzz,power,bench}/**', ...LONGER],
           pool: 'forks',
           testTimeout: 20_000,
         },
@@ -39,7 +39,8 @@ export default defineConfig({
       {
         test: {
           name: 'proof',
-          include: ['test/{model,simulation,fuzz}/**/*.test.ts', ...LONGER],
+          include: ['test/{model,simulation,fuzz,power}/**/*.test.ts', ...LONGER],
+          exclude: process.env['HEADRACE_FAULTS'] === 'all' ? [] : ['test/**/*.full.test.ts'],
           pool: 'forks',
           testTimeout: 120_000,
         },

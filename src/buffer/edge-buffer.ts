@@ -473,7 +473,11 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   async #writeRow(source: SourceBuffer): Promise<void> {
-    await this.#store.commit({ steps: [{ kind: 'source', row: source.toRow() }], marks: this.#reservations.with(source) })
+    const steps = [{ kind: 'source', row: source.toRow() }] as const
+    // In the database first, the first time: a source that only the marks know passes for one whose database was lost.
+    const isNew = !this.#reservations.knows(source)
+    if (isNew) await this.#store.commit({ steps })
+    await this.#store.commit({ steps: isNew ? [] : steps, marks: this.#reservations.with(source) })
     this.#reservations.written()
   }
 

@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Alert } from '../analyser/analyser.ts'
 import { StateLock } from '../buffer/state-lock.ts'
@@ -19,6 +18,7 @@ import { isStateTopic } from '../reader/realtime/shard-log.ts'
 import { tail } from '../reader/tail.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
+import { makeFolderDurably } from '../runtime/durable-folder.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { matchesSource, sourceKey } from '../runtime/names.ts'
@@ -92,7 +92,7 @@ export class CoreProcess {
     parts: CoreParts = {},
   ): Promise<CoreProcess> {
     const stateDir = join(config.state, 'core')
-    mkdirSync(stateDir, { recursive: true, mode: 0o750 })
+    makeFolderDurably(stateDir, 0o750)
     const lock = StateLock.take(stateDir)
     const clock = systemClock
     const alarms = new Alarms(clock)
