@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { aclsCommand } from './commands/acls.ts'
 import { batchCommand } from './commands/batch.ts'
 import { captureCommand, replayCaptureCommand } from './commands/capture.ts'
+import { completionCommand } from './commands/completion.ts'
 import { consoleCommand } from './commands/console.ts'
 import { coreCommand } from './commands/core.ts'
 import { devicesCommand } from './commands/devices.ts'
@@ -20,7 +21,7 @@ import { upCommand } from './commands/up.ts'
 import { validateCommand } from './commands/validate.ts'
 import { whereCommand } from './commands/where.ts'
 import { EXIT, report } from './output.ts'
-import { VERSION } from './version.ts'
+import { BUILD, VERSION } from './version.ts'
 
 // kafkajs 2.2.4 sets a timer with a negative time (its issue 1751); a user can do nothing about that.
 process.removeAllListeners('warning')
@@ -30,7 +31,7 @@ process.on('warning', warning => {
 
 const program = new Command('headrace')
   .description('An edge-to-core data pipeline: from the device to the Kafka partition, in order, exactly once.')
-  .version(VERSION)
+  .version(`${VERSION} (build ${BUILD}, Node ${process.versions.node}, ${process.platform}-${process.arch})`)
   .showSuggestionAfterError()
   .exitOverride()
 
@@ -55,6 +56,7 @@ for (const command of [
   replayCommand,
   aclsCommand,
   planCommand,
+  completionCommand,
 ]) {
   program.addCommand(command().exitOverride())
 }
