@@ -9,8 +9,10 @@ import { coreCommand } from './commands/core.ts'
 import { devicesCommand } from './commands/devices.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { edgeCommand } from './commands/edge.ts'
+import { healthCommand } from './commands/health.ts'
 import { planCommand } from './commands/plan.ts'
 import { replayCommand } from './commands/replay.ts'
+import { rollbackCommand } from './commands/rollback.ts'
 import { simulateCommand } from './commands/simulate.ts'
 import { sourceCommand } from './commands/source.ts'
 import { statusCommand } from './commands/status.ts'
@@ -56,6 +58,8 @@ for (const command of [
   replayCommand,
   aclsCommand,
   planCommand,
+  healthCommand,
+  rollbackCommand,
   completionCommand,
 ]) {
   program.addCommand(command().exitOverride())
