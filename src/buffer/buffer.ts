@@ -133,6 +133,8 @@ export interface EdgeBuffer {
   nextSession(above?: number): Promise<number>
   readonly instance: string
   disk(): DiskCounts
+  /** Resolves when the store has answered all that was asked of it before, and this; writes nothing. */
+  answered(): Promise<void>
   /** Takes over another configuration: new sources have an inlet from now on; what those hold that are not named any more still drains. */
   configure(sources: readonly SourceSettings[]): void
   /** Stops taking records, commits what was taken, closes. */

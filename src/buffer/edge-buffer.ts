@@ -162,6 +162,12 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     })
   }
 
+  answered(): Promise<void> {
+    return this.#serial.run(async () => {
+      await this.#store.read([])
+    })
+  }
+
   disk(): DiskCounts {
     return { quotaBytes: this.#deps.quotaBytes, ...this.#disk }
   }

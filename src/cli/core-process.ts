@@ -22,6 +22,7 @@ import { makeFolderDurably } from '../runtime/durable-folder.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { matchesSource, sourceKey } from '../runtime/names.ts'
+import { stillFor, type Vital } from '../runtime/watchdog.ts'
 import { batchCalls } from './batch-calls.ts'
 import { pipelineView, RecentAlerts } from './core-views.ts'
 import { createIngress } from './create-ingress.ts'
@@ -30,6 +31,11 @@ import { createAnalysers, createRetention, createScheduler } from './readers.ts'
 import { controlPath } from './state-paths.ts'
 import { VERSION } from './version.ts'
 import { whereInLog } from './where-in-log.ts'
+
+/** The log's own limits are below this: one step of a gate that takes longer, ms, does not end any more. */
+const STEP_WITHIN_MS = 180_000
+/** The scheduler looks twice a second; a look may take long on a slow disk. */
+const LOOK_WITHIN_MS = 60_000
 
 export interface CoreEvents {
   readonly onRun?: (job: string, result: RunResult) => void
@@ -192,6 +198,15 @@ export class CoreProcess {
         next: end?.next ?? null,
       }
     })
+  }
+
+  /** What a watchdog looks at: the loops that append, and the one that finds jobs due. A log that is away is not one of them. */
+  get vitals(): readonly Vital[] {
+    const { ingress, scheduler } = this.#parts
+    return [
+      { part: 'ingress', check: () => stillFor(ingress?.atOneStepMs ?? 0, STEP_WITHIN_MS) },
+      { part: 'scheduler', check: () => stillFor(scheduler.sinceLookMs, LOOK_WITHIN_MS) },
+    ]
   }
 
   /** What the control socket answers. */

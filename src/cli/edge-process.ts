@@ -10,13 +10,14 @@ import { type ControlCalls, ControlServer } from '../console/control-server.ts'
 import { FlowWatch } from '../console/flow-watch.ts'
 import { edgeMetrics } from '../console/metrics.ts'
 import { Budget } from '../link/budget.ts'
-import { Link } from '../link/link.ts'
+import { Link, TURN_WITHIN_MS } from '../link/link.ts'
 import { uplinkUrls } from '../link/options.ts'
 import type { GatewayAnalyserStatus, GatewayRunner } from '../reader/realtime/gateway-runner.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { stillFor, type Vital } from '../runtime/watchdog.ts'
 import { type CaptureHead, type CaptureItem, capture } from '../source/capture.ts'
 import type { Fields } from '../source/fields.ts'
 import type { StepCounts } from '../source/steps/chain.ts'
@@ -214,6 +215,14 @@ export class EdgeProcess {
     await this.#buffer.close()
     await this.#console?.stop()
     await this.#control.stop()
+  }
+
+  /** What a watchdog looks at: the loop that commits, and the one that sends. */
+  get vitals(): readonly Vital[] {
+    return [
+      { part: 'buffer', check: () => this.#buffer.answered().then(() => undefined) },
+      { part: 'link', check: () => stillFor(this.#link.sinceTurnMs, TURN_WITHIN_MS) },
+    ]
   }
 
   /** What the control socket answers. */

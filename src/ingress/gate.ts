@@ -99,6 +99,8 @@ export class Gate {
   #suspicion: Suspicion | undefined
   #frozen: { readonly epoch: number; readonly error: PeerError } | undefined
   #walking = false
+  /** When the walk took its latest step, on the monotonic clock, ms. */
+  #steppedAtMs = 0
   #idleCalls: (() => void)[] = []
 
   constructor(deps: GateDeps) {
@@ -115,6 +117,11 @@ export class Gate {
   /** Why nothing of this epoch passes any more. */
   frozen(epoch: number): PeerError | undefined {
     return this.#frozen && epoch <= this.#frozen.epoch ? this.#frozen.error : undefined
+  }
+
+  /** For how long it has been at one step, ms; 0 where it rests. */
+  get atOneStepMs(): number {
+    return this.#walking ? this.#deps.clock.monotonicMs() - this.#steppedAtMs : 0
   }
 
   /** Resolves when nothing waits here. */
@@ -146,6 +153,7 @@ export class Gate {
   async #walk(): Promise<void> {
     this.#walking = true
     for (let head = this.#waiting[0]; head; head = this.#waiting[0]) {
+      this.#steppedAtMs = this.#deps.clock.monotonicMs()
       try {
         if (!head.arrival.alive) this.#dropDead()
         else if (!this.#end) await this.#readEnd()

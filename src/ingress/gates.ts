@@ -43,6 +43,11 @@ export class Gates {
     return gate
   }
 
+  /** For how long the slowest of them has been at one step, ms. */
+  get atOneStepMs(): number {
+    return Math.max(0, ...[...this.#byPlace.values()].map(gate => gate.atOneStepMs))
+  }
+
   /** Resolves when nothing waits at any gate. */
   async idle(): Promise<void> {
     await Promise.all([...this.#byPlace.values()].map(gate => gate.idle()))

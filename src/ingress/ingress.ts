@@ -150,6 +150,11 @@ export class Ingress {
     }
   }
 
+  /** For how long the log has kept one step waiting, ms; 0 where nothing waits. */
+  get atOneStepMs(): number {
+    return this.#gates.atOneStepMs
+  }
+
   /** An operator says that another installation of this gateway is the real one: whichever opens next. */
   forget(gateway: string): void {
     this.#sessions.forget(gateway)

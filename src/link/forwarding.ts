@@ -42,6 +42,8 @@ export interface ForwardingDeps {
   readonly log: Logger
   readonly budget?: Budget | undefined
   /** The broker took something over. */
+  /** It looked after what goes on: every few seconds at the latest, whatever it found. */
+  readonly onTurn: () => void
   readonly onProgress: () => void
   readonly takeIn: (reply: Exclude<OpenReply, { error: unknown }>, resume: readonly string[]) => Promise<void>
   readonly refused: (error: { code: string; message: string; advice: string }) => void
@@ -178,6 +180,7 @@ export class Forwarding {
 
   #watch(): void {
     if (this.#ended.signal.aborted) return
+    this.#deps.onTurn()
     const { lanes, clock, budget } = this.#deps
     lanes.refresh()
     if (budget) this.#lookAtBudget(budget)

@@ -31,6 +31,8 @@ const UNANSWERED_OPENINGS_MAX = 2
 const REFUSED_AGAIN_AFTER_MS = 30_000
 /** How long a stop waits for outcomes, ms. */
 const STOP_SETTLE_MS = 3_000
+/** Dialling, an opening or a wait may each take up to a minute: a link that has not taken a turn for so long, ms, stands still. */
+export const TURN_WITHIN_MS = 180_000
 /** How often it is looked whether the budget allows more, ms. */
 const BUDGET_LOOK_EVERY_MS = 1_000
 
@@ -89,6 +91,7 @@ export class Link {
   #above: number | undefined
   #unanswered = 0
   #dials = 0
+  #turnedAtMs: number
   readonly #down: DownAlarm
 
   constructor(deps: LinkDeps) {
@@ -108,6 +111,7 @@ export class Link {
     this.#openBackoff = new Backoff(OPEN_AGAIN_AFTER, random)
     this.#resumes = new ResumeRequests(clock)
     this.#since = this.#nowText()
+    this.#turnedAtMs = clock.monotonicMs()
     this.#down = new DownAlarm(clock, alarms, () => this.#state)
   }
 
@@ -136,6 +140,11 @@ export class Link {
       since: this.#since,
       sources: [...this.#lanes].map(({ source, state, reason, inFlight }) => ({ source, state, reason, inFlight })),
     }
+  }
+
+  /** How long ago its loop took a turn, whatever came of it, ms: past {@link TURN_WITHIN_MS} it stands still. */
+  get sinceTurnMs(): number {
+    return this.#deps.clock.monotonicMs() - this.#turnedAtMs
   }
 
   /**
@@ -245,6 +254,7 @@ export class Link {
         random,
         log: this.#log,
         budget: this.#deps.budget,
+        onTurn: () => this.#turn(),
         onProgress: () => this.#dialBackoff.reset(),
         takeIn: async (reply, resume) => {
           for (const code of ['link_refused', 'other_instance']) alarms.clear(code)
@@ -351,6 +361,7 @@ export class Link {
       patience: this.#patience,
       clock,
       budget: this.#deps.budget,
+      onTurn: () => this.#turn(),
       onProgress: () => {
         this.#openBackoff.reset()
         this.#dialBackoff.reset()
@@ -374,7 +385,12 @@ export class Link {
     limit.abort()
   }
 
+  #turn(): void {
+    this.#turnedAtMs = this.#deps.clock.monotonicMs()
+  }
+
   async #wait(waitMs: number, signal: AbortSignal): Promise<void> {
+    this.#turn()
     // An aborted wait is over, and whoever waited looks at the signal.
     if (!signal.aborted) await pause(this.#deps.clock, waitMs, signal).catch(() => {})
   }

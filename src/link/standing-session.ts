@@ -26,6 +26,8 @@ export interface StandingSessionDeps {
   readonly clock: Clock
   readonly budget?: Budget | undefined
   /** Something was accepted. */
+  /** It looked after what goes on: every few seconds at the latest, whatever it found. */
+  readonly onTurn: () => void
   readonly onProgress: () => void
 }
 
@@ -91,6 +93,7 @@ export class StandingSession {
 
   #watch(): void {
     if (this.#data.ended) return
+    this.#deps.onTurn()
     const { lanes, patience, clock, budget } = this.#deps
     lanes.refresh()
     const all = [...lanes]
