@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 const LONGER = [
   'amqp/{connection,hazards,hostile}',
   'buffer/{buffer,kill,loss}',
+  'ca/enrolment',
   'console/console',
   'link/{direct,link}',
   'reader/{bad-runs,command,job,positions,run-folder,scheduler}',

@@ -2,12 +2,14 @@
 import { Command, CommanderError } from 'commander'
 import { aclsCommand } from './commands/acls.ts'
 import { batchCommand } from './commands/batch.ts'
+import { caCommand } from './commands/ca.ts'
 import { captureCommand, replayCaptureCommand } from './commands/capture.ts'
 import { consoleCommand } from './commands/console.ts'
 import { coreCommand } from './commands/core.ts'
 import { devicesCommand } from './commands/devices.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { edgeCommand } from './commands/edge.ts'
+import { enrollCommand } from './commands/enroll.ts'
 import { planCommand } from './commands/plan.ts'
 import { replayCommand } from './commands/replay.ts'
 import { simulateCommand } from './commands/simulate.ts'
@@ -54,6 +56,8 @@ for (const command of [
   testCommand,
   replayCommand,
   aclsCommand,
+  caCommand,
+  enrollCommand,
   planCommand,
 ]) {
   program.addCommand(command().exitOverride())
