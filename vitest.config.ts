@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 const LONGER = [
   'amqp/{connection,hazards,hostile}',
   'buffer/{buffer,damaged-while-open,kill,loss}',
+  'ca/enrolment',
   'console/console',
   'ingress/admission',
   'link/{direct,link}',

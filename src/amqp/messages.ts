@@ -6,6 +6,8 @@ export const PROTOCOL_VERSION = 1
 export const ADDRESS = {
   /** Openings go here, with a dynamic reply-to. */
   open: 'headrace/open',
+  /** Gateways ask for certificates here. */
+  identity: 'headrace/identity',
   /** Multicast: sessions that are taken over are announced here. */
   control: 'headrace/ctl',
   /** Data of one gateway in one session: the session in the address is the takeover. */
@@ -16,6 +18,8 @@ export const ADDRESS = {
 export const QUEUE = {
   /** Openings; any ingress takes them. */
   open: 'headrace.open',
+  /** Questions about certificates; the ingress that has the authority takes them. */
+  identity: 'headrace.identity',
   /** Batches of one gateway, in order: durable, and for one ingress at a time. */
   data: (gateway: string) => `headrace.in.${gateway}`,
   /** What the core asked the gateway to send again, past whatever waits in the data queue. */

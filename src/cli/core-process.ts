@@ -23,6 +23,7 @@ import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { matchesSource, sourceKey } from '../runtime/names.ts'
 import { stillFor, type Vital } from '../runtime/watchdog.ts'
+import { CoreAuthority } from './authority.ts'
 import { batchCalls } from './batch-calls.ts'
 import { pipelineView, RecentAlerts } from './core-views.ts'
 import { createIngress } from './create-ingress.ts'
@@ -53,6 +54,7 @@ interface Parts {
   readonly identity: string
   readonly engine: string
   readonly ingress: Ingress | undefined
+  readonly authority: CoreAuthority | undefined
   readonly scheduler: BatchScheduler
   readonly retention: Retention
   readonly analysers: AnalyserRunner
@@ -121,13 +123,16 @@ export class CoreProcess {
         },
       })
       const { engine, id } = await log.identity()
-      const ingress = config.ingress && createIngress(config, config.ingress, { stateDir, log, logger, alarms })
+      const authority = await CoreAuthority.open(config, logger, alarms)
+      if (authority) open.unshift({ close: () => authority.stop() })
+      const ingress = config.ingress && createIngress(config, config.ingress, { stateDir, log, logger, alarms, authority })
       const core = new CoreProcess({
         config,
         log,
         engine,
         identity: id,
         ingress,
+        authority,
         scheduler,
         retention,
         analysers,
@@ -142,6 +147,7 @@ export class CoreProcess {
       open.unshift({ close: () => core.#control.stop() })
       core.consoleUrl = await core.#console?.start()
       await ingress?.start()
+      authority?.start(tls => ingress?.renewTls(tls))
       scheduler.start()
       retention.start()
       analysers.start()
@@ -158,10 +164,11 @@ export class CoreProcess {
   }
 
   async stop(): Promise<void> {
-    const { ingress, scheduler, retention, analysers, ledger, log, lock } = this.#parts
+    const { ingress, authority, scheduler, retention, analysers, ledger, log, lock } = this.#parts
     await Promise.allSettled([ingress?.stop(), scheduler.stop(), retention.stop(), analysers.stop()])
     await this.#console?.stop()
     await this.#control.stop()
+    authority?.stop()
     ledger.close()
     await log.close()
     lock.release()
@@ -222,6 +229,7 @@ export class CoreProcess {
       where: async (args: Readonly<Record<string, unknown>>) => whereInLog(this.#parts, args),
       tail: (args: Readonly<Record<string, unknown>>, signal: AbortSignal) =>
         this.#tail(String(args['source']), Number(args['last'] ?? 0), signal),
+      'ca.changed': async () => this.#parts.authority?.desk.changed(),
       'gateway.forget': async (args: Readonly<Record<string, unknown>>) => ingress?.forget(String(args['gateway'])),
       alerts: async () => alerts.list(),
       pipelines: async () => this.#parts.pipelines.map(pipelineView),

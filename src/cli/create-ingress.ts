@@ -9,6 +9,7 @@ import type { Log } from '../log/log.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
+import type { CoreAuthority } from './authority.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
 
 /** AMQP sessions of one connection to a router or broker: a few for each gateway behind it. */
@@ -20,22 +21,24 @@ export interface IngressParts {
   readonly log: Log
   readonly logger: Logger
   readonly alarms: Alarms
+  readonly authority?: CoreAuthority | undefined
 }
 
 /** The ingress that core.yaml asks for: one that listens, or one that connects to routers or brokers. */
 export function createIngress(config: CoreConfig, options: IngressOptions, parts: IngressParts): Ingress {
-  const { log, logger, alarms } = parts
-  const common = { name: config.name, log, clock: systemClock, random: Math.random, logger, alarms }
+  const { log, logger, alarms, authority } = parts
+  const identities = authority?.desk
+  const common = { name: config.name, log, identities, clock: systemClock, random: Math.random, logger, alarms }
   const { listen: url, tls, sasl } = options
   // What is wrong with files is said at the start.
   const material = tls && readTlsMaterial(tls)
   if (sasl) readLogin(sasl)
   if (url !== undefined) {
+    const server = authority ? { tls: authority.tls, strangers: 'admitted' as const } : material && { tls: material }
     return new Ingress({
       ...common,
-      listen: handlers =>
-        listen({ url, containerId: config.name, ...(material && { tls: material }), clock: systemClock, log: logger }, handlers),
-      mayWrite: identityRule(tls?.ca === undefined ? 'optional' : 'required'),
+      listen: handlers => listen({ url, containerId: config.name, ...server, clock: systemClock, log: logger }, handlers),
+      mayWrite: identityRule(server?.tls.ca === undefined ? 'optional' : 'required'),
     })
   }
   const upstreams = connectUrls(options).map(address => ({

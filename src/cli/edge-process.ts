@@ -1,6 +1,4 @@
-import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { dial } from '../amqp/dial.ts'
 import type { EdgeBuffer } from '../buffer/buffer.ts'
 import { openEdgeBuffer } from '../buffer/open.ts'
 import type { EdgeConfig } from '../config/edge.ts'
@@ -26,6 +24,7 @@ import { EdgeSources, type SourceChanges, settingsOf } from './edge-sources.ts'
 import { gatewayRunner } from './gateway-analysers.ts'
 import { controlPath } from './state-paths.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
+import { createUplink } from './uplink.ts'
 import { VERSION } from './version.ts'
 
 export interface EdgeStatus {
@@ -143,6 +142,7 @@ export class EdgeProcess {
       log: log.child({ part: 'buffer' }),
       alarms,
     })
+    const { connect, proofOf } = createUplink(config, log, alarms)
     const link = new Link({
       gateway: config.gateway,
       buffer,
@@ -150,7 +150,8 @@ export class EdgeProcess {
       ...(config.uplink.budget && {
         budget: new Budget({ options: config.uplink.budget, file: join(config.state, 'edge', 'budget.json'), clock, alarms }),
       }),
-      connect: connector(config, log),
+      connect,
+      proofOf,
       clock,
       random: Math.random,
       log,
@@ -296,25 +297,5 @@ export class EdgeProcess {
         this.#capture(String(args['source']), signal),
       'source.resume': async (args: Readonly<Record<string, unknown>>) => this.#link.resume(String(args['source'])),
     }
-  }
-}
-
-/** Connects to the addresses of the uplink in turn. */
-function connector(config: EdgeConfig, log: Logger) {
-  const urls = uplinkUrls(config.uplink)
-  const { tls, sasl } = config.uplink
-  return (attempt: number) => {
-    const url = urls[attempt % urls.length]
-    if (url === undefined) throw new HeadraceError('internal', 'the uplink has no address')
-    // Read anew each time: certificates are renewed while the process runs.
-    const material = tls && readTlsMaterial(tls)
-    return dial({
-      url,
-      containerId: `${config.gateway}@${hostname()}`,
-      ...(material && { tls: material }),
-      ...(sasl && { user: readLogin(sasl) }),
-      clock: systemClock,
-      log,
-    })
   }
 }

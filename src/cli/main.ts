@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import { aclsCommand } from './commands/acls.ts'
 import { batchCommand } from './commands/batch.ts'
+import { caCommand } from './commands/ca.ts'
 import { captureCommand, replayCaptureCommand } from './commands/capture.ts'
 import { completionCommand } from './commands/completion.ts'
 import { consoleCommand } from './commands/console.ts'
@@ -10,6 +11,7 @@ import { deadCommand } from './commands/dead.ts'
 import { devicesCommand } from './commands/devices.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { edgeCommand } from './commands/edge.ts'
+import { enrollCommand } from './commands/enroll.ts'
 import { healthCommand } from './commands/health.ts'
 import { planCommand } from './commands/plan.ts'
 import { replayCommand } from './commands/replay.ts'
@@ -59,6 +61,8 @@ for (const command of [
   testCommand,
   replayCommand,
   aclsCommand,
+  caCommand,
+  enrollCommand,
   planCommand,
   healthCommand,
   rollbackCommand,

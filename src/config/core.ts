@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { caOptions } from '../ca/options.ts'
 import { consoleOptions } from '../console/options.ts'
 import { ingressOptions } from '../ingress/options.ts'
 import { logOptions } from '../log/options.ts'
@@ -12,6 +13,11 @@ export const coreSchema = z.strictObject({
   state: z.string().min(1).describe('Directory for all that it keeps.'),
   log: logOptions.describe('Where records are laid down.'),
   ingress: ingressOptions.optional().describe('Where gateways come in; without it, this core takes none.'),
+  ca: caOptions
+    .optional()
+    .describe(
+      'The authority that `headrace ca init` made: gateways enrol here, and with `amqps` they have to show its certificates. In the place of `ingress.tls`.',
+    ),
   console: consoleOptions.optional().describe('The web console and its API.'),
   batch: z.boolean().default(true).describe('Whether this core runs the batch jobs of its pipelines.'),
   analysers: z.boolean().default(true).describe('Whether this core runs the analysers of its pipelines.'),

@@ -26,6 +26,8 @@ export interface GatewaySessionDeps {
   /** The connection on which it was opened. */
   readonly connection: Connection
   readonly since: string
+  /** SHA-256 of the certificate with which its opening was signed, where others stand between. */
+  readonly proof?: string | undefined
   readonly credit: CreditBounds
   readonly logger: Logger
 }
@@ -40,6 +42,7 @@ export class GatewaySession {
   readonly session: number
   readonly connection: Connection
   readonly since: string
+  readonly proof: string | undefined
   readonly sources = new Map<string, OpenedGate>()
   readonly #logger: Logger
   readonly #credit: Credit
@@ -55,6 +58,7 @@ export class GatewaySession {
     this.session = deps.session
     this.connection = deps.connection
     this.since = deps.since
+    this.proof = deps.proof
     this.#credit = new Credit(deps.credit)
     this.#logger = deps.logger.child({ gateway: deps.gateway, session: deps.session })
     void deps.connection.closed.then(() => this.close('its connection was closed'))

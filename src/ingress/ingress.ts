@@ -13,6 +13,7 @@ import type { Entrance } from './entrance.ts'
 import type { GateDeps } from './gate.ts'
 import { Gates } from './gates.ts'
 import { GatewaySession } from './gateway-session.ts'
+import { type Identities, QuestionDesk } from './identities.ts'
 import type { IdentityRule } from './identity.ts'
 import { Openings } from './openings.ts'
 import type { Parking } from './parking.ts'
@@ -39,6 +40,8 @@ export interface IngressDeps {
   /** Gateways come through brokers that store and forward; what waits for missing numbers is parked. */
   readonly brokers?: { readonly upstreams: readonly Upstream[]; readonly parking: Parking; readonly fillAfterMs?: FillAfterMs }
   readonly mayWrite: IdentityRule
+  /** Where the core has an authority. */
+  readonly identities?: Identities | undefined
   readonly clock: Clock
   /** In [0, 1). */
   readonly random: () => number
@@ -102,8 +105,19 @@ export class Ingress {
     })
     const rule = deps.standing ? { standing: deps.standing } : {}
     this.#gates = new Gates({ log, clock, random, logger, alarms, deadLetters, signal, ...rule })
-    const newSession = (request: OpenRequest, connection: Connection) => this.#newSession(request, connection)
-    this.#openings = new Openings({ log, gates: this.#gates, sessions: this.#sessions, mayWrite, newSession, clock, logger })
+    const newSession = this.#newSession.bind(this)
+    const { identities } = deps
+    this.#openings = new Openings({
+      log,
+      gates: this.#gates,
+      sessions: this.#sessions,
+      mayWrite,
+      identities,
+      newSession,
+      clock,
+      logger,
+    })
+    identities?.onChange(() => this.#closeBarred(identities))
     this.#entrances = this.#newEntrances(logger)
   }
 
@@ -160,10 +174,18 @@ export class Ingress {
     this.#sessions.forget(gateway)
   }
 
+  /** The core shows another certificate to whoever connects from now on. */
+  renewTls(material: { cert: string; key: string; ca: string }): void {
+    for (const entrance of this.#entrances) entrance.renewTls?.(material)
+  }
+
   #newEntrances(logger: Logger): Entrance[] {
     const { name, listen, routers = [], brokers, mayWrite, log, clock, random } = this.#deps
-    const direct = listen ? [new DirectEntrance({ listen, mayWrite, logger })] : []
-    const routed = routers.map(upstream => new RouterEntrance({ name, upstream, clock, random, logger }))
+    const { identities } = this.#deps
+    const questions = identities && new QuestionDesk(identities, clock)
+    const known = identities && questions && { known: identities, desk: questions }
+    const direct = listen ? [new DirectEntrance({ listen, mayWrite, logger, identities: known })] : []
+    const routed = routers.map(upstream => new RouterEntrance({ name, upstream, clock, random, logger, questions }))
     if (!brokers) return [...direct, ...routed]
     const { connected, most } = brokers.fillAfterMs ?? FILL_AFTER_MS
     const stored: BrokerEntrance[] = []
@@ -185,18 +207,27 @@ export class Ingress {
       signal: this.#stopping.signal,
     })
     const take = lanes.take.bind(lanes)
-    for (const upstream of brokers.upstreams) stored.push(new BrokerEntrance({ upstream, log, take, clock, random, logger }))
+    for (const upstream of brokers.upstreams)
+      stored.push(new BrokerEntrance({ upstream, log, take, clock, random, logger, questions }))
     lanes.restore()
     return [...direct, ...routed, ...stored]
   }
 
-  #newSession({ gateway, instance, session }: OpenRequest, connection: Connection): GatewaySession {
+  /** Sessions that others relay end here; the connections of revoked gateways themselves are closed where they came in. */
+  #closeBarred(identities: Identities): void {
+    for (const session of this.#sessions.open()) {
+      const barred = session.proof === undefined ? undefined : identities.barredFingerprint(session.proof)
+      if (barred !== undefined) session.close(barred)
+    }
+  }
+
+  #newSession({ gateway, instance, session }: OpenRequest, connection: Connection, proof: string | undefined): GatewaySession {
     const since = new Date(this.#deps.clock.wallMs()).toISOString()
     const open = this.#sessions.open()
     const share = BYTES_HELD_MAX / (open.length + 1)
     const bytesMax = Math.max(BYTES_PER_SESSION.min, Math.min(BYTES_PER_SESSION.max, share))
     const credit = { messagesMax: MESSAGES_PER_SESSION_MAX, bytesMax }
     for (const other of open) other.rebound(credit)
-    return new GatewaySession({ gateway, instance, session, connection, since, credit, logger: this.#logger })
+    return new GatewaySession({ gateway, instance, session, connection, since, proof, credit, logger: this.#logger })
   }
 }

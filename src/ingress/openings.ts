@@ -1,4 +1,4 @@
-import type { Connection } from '../amqp/amqp.ts'
+import type { Connection, Message } from '../amqp/amqp.ts'
 import {
   encodeOpenReply,
   OPEN_ERROR,
@@ -15,6 +15,7 @@ import type { Logger } from '../runtime/logger.ts'
 import { Admission, type AdmissionRate } from './admission.ts'
 import type { Gates } from './gates.ts'
 import type { GatewaySession } from './gateway-session.ts'
+import type { Identities, Provenance } from './identities.ts'
 import type { IdentityRule } from './identity.ts'
 import { openSources } from './opened-sources.ts'
 import type { SessionTable } from './session-table.ts'
@@ -30,7 +31,10 @@ const WAITED_MAX_MS = 2_000
 /** An opening as an entrance hands it over. */
 export interface OpeningRequest {
   readonly body: Buffer
+  readonly properties: Message['properties']
   readonly connection: Connection
+  /** Whether others stand between gateway and core: then `connection` says nothing of who the gateway is. */
+  readonly relayed?: true
   /** False when the peer is gone. */
   readonly alive: boolean
   /** The data receiver of the session is to be ready before this resolves. */
@@ -46,7 +50,10 @@ export interface OpeningsDeps {
   readonly gates: Gates
   readonly sessions: SessionTable
   readonly mayWrite: IdentityRule
-  readonly newSession: (request: OpenRequest, connection: Connection) => GatewaySession
+  /** Where the core has an authority: an enrolled gateway proves by a signature that an opening is its own. */
+  readonly identities?: Identities | undefined
+  /** `proof`: the certificate with which the opening was signed. */
+  readonly newSession: (request: OpenRequest, connection: Connection, proof: string | undefined) => GatewaySession
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -138,14 +145,32 @@ export class Openings {
         `Give this gateway a certificate whose name is ${gateway}.`,
       )
     }
-    return request.ask === 'ends' ? this.#answerEnds(request) : this.#open(request, opening)
+    const refused = request.ask === 'ends' ? undefined : this.#judge(request)
+    if (refused) return refused
+    const provenance = this.#provenance(request, opening)
+    if (provenance?.kind === 'old') return notAbove(session, provenance.newest)
+    if (provenance?.kind === 'refused') {
+      this.#deps.logger.warn({ gateway, reason: provenance.why }, 'an opening is refused')
+      return refusal(
+        session,
+        OPEN_ERROR.notYours,
+        `${provenance.why}.`,
+        'Look at `headrace ca list` on the core; enrol the gateway again if need be.',
+      )
+    }
+    const proof = provenance?.kind === 'proven' ? provenance.fingerprint : undefined
+    return request.ask === 'ends' ? this.#answerEnds(request) : this.#open(request, opening, proof)
   }
 
-  async #open(request: OpenRequest, opening: OpeningRequest): Promise<OpenReply | undefined> {
+  /** Who an opening comes from that others relayed: they know, or it says so itself, signed. */
+  #provenance({ gateway, session, ask }: OpenRequest, { relayed, body, properties }: OpeningRequest): Provenance | undefined {
+    if (!relayed) return undefined
+    return this.#deps.identities?.provenance({ gateway, session, begins: ask !== 'ends', body, properties })
+  }
+
+  async #open(request: OpenRequest, opening: OpeningRequest, proof: string | undefined): Promise<OpenReply | undefined> {
     const { sessions, log, gates, logger } = this.#deps
-    const refused = this.#judge(request)
-    if (refused) return refused
-    const session = this.#deps.newSession(request, opening.connection)
+    const session = this.#deps.newSession(request, opening.connection, proof)
     // The older one is closed first: what it still lets through would come after the ends were read.
     sessions.enter(session)
     const identity = await log.identity()
@@ -165,12 +190,7 @@ export class Openings {
       case 'newest':
         return undefined
       case 'not_new':
-        return refusal(
-          standing.newest,
-          OPEN_ERROR.sessionNotNew,
-          `Session ${session} is not above ${standing.newest}.`,
-          'Go one above it.',
-        )
+        return notAbove(session, standing.newest)
       case 'other_instance':
         this.#deps.logger.error({ gateway, instance }, 'another instance writes as a gateway that is known')
         return refusal(
@@ -196,6 +216,10 @@ export class Openings {
     const sources = await openSources(log, gates, held, { ...request, resume: [] })
     return { version: PROTOCOL_VERSION, session: held.session, log: `${identity.engine}:${identity.id}`, sources }
   }
+}
+
+function notAbove(session: number, newest: number): OpenReply {
+  return refusal(newest, OPEN_ERROR.sessionNotNew, `Session ${session} is not above ${newest}.`, 'Go one above it.')
 }
 
 function refusal(session: number, code: string, message: string, advice: string): OpenReply {

@@ -12,7 +12,7 @@ import { Flight, type InFlight } from './flight.ts'
 import { Forwarding } from './forwarding.ts'
 import { Lanes } from './lanes.ts'
 import { ARROWS, type LinkState, type LinkStatus } from './link-state.ts'
-import { OpeningChannel } from './opening-channel.ts'
+import { OpeningChannel, type ProofOf } from './opening-channel.ts'
 import { Patience } from './patience.ts'
 import { type Resumed, ResumeRequests } from './resume-requests.ts'
 import { StandingSession } from './standing-session.ts'
@@ -43,6 +43,8 @@ export interface LinkDeps {
   readonly mode?: 'direct' | 'router' | 'broker'
   /** One open connection to the core; `attempt` counts from 0, so that several addresses can be tried in turn. Has a limit of its own. */
   readonly connect: (attempt: number) => Promise<Connection>
+  /** Proves, past routers and brokers, that an opening is this gateway's. */
+  readonly proofOf?: ProofOf | undefined
   readonly clock: Clock
   /** In [0, 1). */
   readonly random: () => number
@@ -220,7 +222,9 @@ export class Link {
     this.#connection = connection
     try {
       if (this.#deps.mode === 'broker') return await this.#forward(connection)
-      const channel = await OpeningChannel.attach(connection, this.#deps.clock, this.#log, ATTACH_TIMEOUT_MS)
+      const { clock, proofOf } = this.#deps
+      const target = { address: ADDRESS.open, proofOf }
+      const channel = await OpeningChannel.attach(connection, clock, this.#log, ATTACH_TIMEOUT_MS, target)
       while (!over.aborted && this.#isAffordable()) {
         this.#become('opening')
         const next = await this.#open(connection, channel, over)
@@ -255,6 +259,7 @@ export class Link {
         log: this.#log,
         budget: this.#deps.budget,
         onTurn: () => this.#turn(),
+        proofOf: this.#deps.proofOf,
         onProgress: () => this.#dialBackoff.reset(),
         takeIn: async (reply, resume) => {
           for (const code of ['link_refused', 'other_instance']) alarms.clear(code)
