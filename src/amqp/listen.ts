@@ -18,6 +18,7 @@ import {
 import {
   acceptSocket,
   createContainer,
+  gatherOutput,
   guardInput,
   markDisconnected,
   mendSession,
@@ -142,6 +143,7 @@ class Peer implements Holder {
     } as unknown as Parameters<typeof container.create_connection>[0])
     this.#watch()
     acceptSocket(this.#connection, socket)
+    gatherOutput(this.#connection)
   }
 
   cutOff(): void {
