@@ -8,10 +8,11 @@ import { control } from '../../src/console/control-client.ts'
 import { pause, systemClock } from '../../src/runtime/clock.ts'
 import { HeadraceProcess } from '../support/headrace-process.ts'
 import { until } from '../support/until.ts'
-import { cpuSeconds, peakRssMib } from './process-figures.ts'
+import { cpuSeconds, peakRssMib, profileArgs } from './process-figures.ts'
 
 const LIMIT_MS = 180_000
-const LOOK_EVERY_MS = 20
+/** Each look costs the edge a report of all its sources. */
+const LOOK_EVERY_MS = 100
 /** Records of a source that its generator is ahead of the log: enough to keep all busy, few enough that the store is not an outage's backlog. */
 const AHEAD = 5_000
 
@@ -23,6 +24,10 @@ export interface RunOptions {
   readonly payloadFile: string
   /** `through`: generators, store and link at once. `drain`: all is stored before the core is there. */
   readonly shape: 'through' | 'drain'
+  /** Where both processes leave their CPU profiles, in a folder each. */
+  readonly profileFolder?: string | undefined
+  /** Another checkout whose program is run: to compare what was with what is. */
+  readonly checkout?: string | undefined
 }
 
 export interface HeadraceRun {
@@ -147,9 +152,13 @@ async function processes(folder: string, options: RunOptions): Promise<{ edge: H
     `gateway: bench-${topic}\nstate: ${join(folder, 'edge-state')}\nuplink: { url: "amqp://127.0.0.1:${port}" }\npipelines: [${JSON.stringify(pipeline)}]\n`,
   )
   for (const role of ['edge', 'core']) mkdirSync(join(folder, `${role}-state`))
-  const logPath = (role: string) => join(folder, `${role}.log`)
-  return {
-    edge: new HeadraceProcess({ name: 'edge', args: ['edge', '--config', edge], logPath: logPath('edge') }),
-    core: new HeadraceProcess({ name: 'core', args: ['core', '--config', core], logPath: logPath('core') }),
-  }
+  const start = (role: 'edge' | 'core', config: string) =>
+    new HeadraceProcess({
+      name: role,
+      args: [role, '--config', config],
+      logPath: join(folder, `${role}.log`),
+      nodeArgs: options.profileFolder === undefined ? [] : profileArgs(join(options.profileFolder, role)),
+      ...(options.checkout !== undefined && { entry: join(options.checkout, 'src/cli/main.ts') }),
+    })
+  return { edge: start('edge', edge), core: start('core', core) }
 }
