@@ -14,16 +14,19 @@ import type { Retention } from '../reader/batch/retention.ts'
 import type { RunResult } from '../reader/batch/runner.ts'
 import type { BatchScheduler } from '../reader/batch/scheduler.ts'
 import { Ledger } from '../reader/ledger.ts'
+import { AlertBook } from '../reader/realtime/alert-book.ts'
 import type { AnalyserRunner } from '../reader/realtime/runner.ts'
 import { isStateTopic } from '../reader/realtime/shard-log.ts'
+import type { SilenceWatch } from '../reader/realtime/silencing.ts'
 import { tail } from '../reader/tail.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { matchesSource, sourceKey } from '../runtime/names.ts'
+import { alertCalls } from './alert-calls.ts'
 import { batchCalls } from './batch-calls.ts'
-import { pipelineView, RecentAlerts } from './core-views.ts'
+import { pipelineView } from './core-views.ts'
 import { createIngress } from './create-ingress.ts'
 import { createAnalysers, createRetention, createScheduler } from './readers.ts'
 import { controlPath } from './state-paths.ts'
@@ -53,7 +56,8 @@ interface Parts {
   readonly alarms: Alarms
   readonly lock: StateLock
   readonly logger: Logger
-  readonly alerts: RecentAlerts
+  readonly book: AlertBook
+  readonly silences: SilenceWatch
   readonly pipelines: readonly LoadedPipeline[]
 }
 
@@ -103,15 +107,14 @@ export class CoreProcess {
       const ledger = parts.openLedger?.(ledgerPath) ?? new Ledger(ledgerPath)
       open.unshift(ledger)
       const deps = { log, ledger, clock, random: Math.random, logger, alarms, name: config.name, stateDir }
-      const alerts = new RecentAlerts()
+      const book = new AlertBook(join(stateDir, 'alerts.db'), clock)
+      open.unshift(book)
       const scheduler = createScheduler(config.batch ? pipelines : [], { ...deps, ...(events.onRun && { onRun: events.onRun }) })
       const retention = createRetention(config.batch ? pipelines : [], scheduler.jobs, deps)
-      const analysers = await createAnalysers(config.analysers ? pipelines : [], {
+      const { runner: analysers, silences } = await createAnalysers(config.analysers ? pipelines : [], {
         ...deps,
-        onAlert: alert => {
-          alerts.add(alert)
-          events.onAlert?.(alert)
-        },
+        book,
+        ...(events.onAlert && { onAlert: events.onAlert }),
       })
       const { engine, id } = await log.identity()
       const ingress = config.ingress && createIngress(config, config.ingress, { stateDir, log, logger, alarms })
@@ -128,7 +131,8 @@ export class CoreProcess {
         alarms,
         lock,
         logger,
-        alerts,
+        book,
+        silences,
         pipelines,
       })
       await core.#control.start()
@@ -138,6 +142,7 @@ export class CoreProcess {
       scheduler.start()
       retention.start()
       analysers.start()
+      silences.start()
       return core
     } catch (error) {
       for (const part of open) await part.close()
@@ -151,11 +156,12 @@ export class CoreProcess {
   }
 
   async stop(): Promise<void> {
-    const { ingress, scheduler, retention, analysers, ledger, log, lock } = this.#parts
-    await Promise.allSettled([ingress?.stop(), scheduler.stop(), retention.stop(), analysers.stop()])
+    const { ingress, scheduler, retention, analysers, silences, ledger, book, log, lock } = this.#parts
+    await Promise.allSettled([ingress?.stop(), scheduler.stop(), retention.stop(), silences.stop(), analysers.stop()])
     await this.#console?.stop()
     await this.#control.stop()
     ledger.close()
+    book.close()
     await log.close()
     lock.release()
   }
@@ -199,7 +205,7 @@ export class CoreProcess {
   }
 
   #makeCalls() {
-    const { scheduler, ledger, log, ingress, alerts } = this.#parts
+    const { scheduler, ledger, log, ingress, book } = this.#parts
     return {
       status: async () => this.status(),
       metrics: async () => coreMetrics(await this.status()),
@@ -207,7 +213,7 @@ export class CoreProcess {
       tail: (args: Readonly<Record<string, unknown>>, signal: AbortSignal) =>
         this.#tail(String(args['source']), Number(args['last'] ?? 0), signal),
       'gateway.forget': async (args: Readonly<Record<string, unknown>>) => ingress?.forget(String(args['gateway'])),
-      alerts: async () => alerts.list(),
+      ...alertCalls(book),
       pipelines: async () => this.#parts.pipelines.map(pipelineView),
       ...batchCalls(scheduler, ledger, log),
     }

@@ -1,32 +1,4 @@
-import type { Alert } from '../analyser/analyser.ts'
 import { kindOf, type LoadedPipeline } from '../config/load.ts'
-import { sourceKey } from '../runtime/names.ts'
-
-/** Alerts that are shown again; older ones are where their sinks put them. */
-const ALERTS_KEPT = 200
-
-/** The latest alerts since the start, for whoever looks. */
-export class RecentAlerts {
-  readonly #alerts: Alert[] = []
-
-  add(alert: Alert): void {
-    this.#alerts.push(alert)
-    if (this.#alerts.length > ALERTS_KEPT) this.#alerts.shift()
-  }
-
-  /** Newest first. */
-  list() {
-    return this.#alerts.toReversed().map(({ key, analyser, source, state, timeMs, message, values }) => ({
-      key,
-      analyser,
-      source: source && sourceKey(source),
-      state,
-      time: new Date(timeMs).toISOString(),
-      message,
-      values,
-    }))
-  }
-}
 
 /** A pipeline as a picture needs it: what it reads, and who reads from it. */
 export function pipelineView({ config, topic }: LoadedPipeline) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
 import { aclsCommand } from './commands/acls.ts'
+import { alertsCommand } from './commands/alerts.ts'
 import { batchCommand } from './commands/batch.ts'
 import { captureCommand, replayCaptureCommand } from './commands/capture.ts'
 import { consoleCommand } from './commands/console.ts'
@@ -42,6 +43,7 @@ for (const command of [
   statusCommand,
   sourceCommand,
   batchCommand,
+  alertsCommand,
   tailCommand,
   consoleCommand,
   doctorCommand,

@@ -59,3 +59,28 @@ export const coreStatusSchema = z.looseObject({
   analysers: z.array(z.looseObject({ analyser: z.string(), sources: z.number(), lag: z.number() })),
   alarms: z.array(alarmSchema),
 })
+
+/** What an analyser said. */
+export const alertSchema = z.looseObject({
+  key: z.string(),
+  analyser: z.string(),
+  pipeline: z.string(),
+  /** Null where it is about all sources together. */
+  source: z.string().nullable(),
+  state: z.enum(['raised', 'cleared', 'noted']),
+  time: z.string(),
+  message: z.string(),
+  stands: z.boolean(),
+  acknowledged: z.object({ by: z.string(), at: z.string(), note: z.string() }).nullable(),
+  silenced_by: z.number().nullable(),
+})
+
+export const silenceSchema = z.object({
+  id: z.number(),
+  analyser: z.string(),
+  source: z.string(),
+  started: z.string(),
+  until: z.string(),
+  by: z.string(),
+  reason: z.string(),
+})

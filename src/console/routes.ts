@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { NAME_PATTERN } from '../runtime/names.ts'
-import { alarmSchema, coreStatusSchema, edgeStatusSchema, errorSchema } from './api-schemas.ts'
+import { alarmSchema, alertSchema, coreStatusSchema, edgeStatusSchema, errorSchema, silenceSchema } from './api-schemas.ts'
 import type { UserRole } from './users.ts'
 
 /** Which process answers: the core's calls, or those of the gateway's agent. */
@@ -20,6 +20,8 @@ export interface ApiRoute {
   readonly answer: z.ZodType
   /** The call gives a stream: it is served as server-sent events. */
   readonly stream?: true
+  /** The call keeps who asked: it is handed the user's name as `by`. */
+  readonly signed?: true
 }
 
 const none = z.strictObject({})
@@ -28,6 +30,9 @@ const job = z.strictObject({
 })
 const source = z.strictObject({ source: z.string().regex(NAME_PATTERN).describe('A source of this gateway.') })
 const rows = z.array(z.looseObject({}))
+/** A silence that nobody ends by hand may last for so long, ms. */
+const SILENCE_MAX_MS = 90 * 86_400_000
+const words = z.string().max(500).default('')
 const count = z.coerce.number().int().min(0).max(10_000)
 
 export const API_ROUTES: readonly ApiRoute[] = [
@@ -66,10 +71,57 @@ export const API_ROUTES: readonly ApiRoute[] = [
     path: '/api/core/alerts',
     side: 'core',
     call: 'alerts',
-    summary: 'The latest alerts, newest first, since the core started.',
+    summary: 'The latest alerts, newest first, and who takes care of them.',
     role: 'viewer',
     parameters: none,
-    answer: rows,
+    answer: z.array(alertSchema),
+  },
+  {
+    method: 'POST',
+    path: '/api/core/alerts/acknowledge',
+    side: 'core',
+    call: 'alerts.acknowledge',
+    summary: 'Says that the user takes care of an alert.',
+    role: 'operator',
+    parameters: z.strictObject({ key: z.string().min(1).max(500).describe('Key of the alert.'), note: words }),
+    answer: alertSchema,
+    signed: true,
+  },
+  {
+    method: 'GET',
+    path: '/api/core/silences',
+    side: 'core',
+    call: 'alerts.silences',
+    summary: 'What is silenced, and until when.',
+    role: 'viewer',
+    parameters: none,
+    answer: z.array(silenceSchema),
+  },
+  {
+    method: 'POST',
+    path: '/api/core/silences',
+    side: 'core',
+    call: 'alerts.silence',
+    summary: 'Sends alerts to no webhook, command or AMQP address for a while; what still stands at its end is told then.',
+    role: 'operator',
+    parameters: z.strictObject({
+      analyser: z.string().min(1).max(130).default('*').describe('Glob; with a dot over `<pipeline>.<analyser>`.'),
+      source: z.string().min(1).max(130).default('*').describe('Glob; with a slash over `<gateway>/<source>`.'),
+      for_ms: z.int().min(1).max(SILENCE_MAX_MS).describe('How long, ms.'),
+      reason: words,
+    }),
+    answer: silenceSchema,
+    signed: true,
+  },
+  {
+    method: 'POST',
+    path: '/api/core/silences/{id}/end',
+    side: 'core',
+    call: 'alerts.unsilence',
+    summary: 'Ends a silence before its time.',
+    role: 'operator',
+    parameters: z.strictObject({ id: z.coerce.number().int().min(1).describe('Id of the silence.') }),
+    answer: silenceSchema,
   },
   {
     method: 'GET',
