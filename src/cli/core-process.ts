@@ -26,8 +26,9 @@ import type { Logger } from '../runtime/logger.ts'
 import { matchesSource, sourceKey } from '../runtime/names.ts'
 import { alertCalls } from './alert-calls.ts'
 import { batchCalls } from './batch-calls.ts'
-import { pipelineView } from './core-views.ts'
+import { atGateway, pipelineView, standingJson } from './core-views.ts'
 import { createIngress } from './create-ingress.ts'
+import { partitionCalls } from './partition-calls.ts'
 import { createAnalysers, createRetention, createScheduler } from './readers.ts'
 import { controlPath } from './state-paths.ts'
 import { VERSION } from './version.ts'
@@ -175,6 +176,7 @@ export class CoreProcess {
       running: true,
       log: { engine, identity },
       gateways: (taken?.gateways ?? []).map(({ gateway, session, since }) => ({ gateway, session: String(session), since })),
+      reports: (ingress?.reports() ?? []).map(standingJson),
       sources: await this.#sources(),
       jobs: await scheduler.status(),
       analysers: analysers.status(),
@@ -184,9 +186,10 @@ export class CoreProcess {
   }
 
   async #sources() {
-    const { log } = this.#parts
+    const { log, ingress } = this.#parts
     const claims = (await log.claims()).filter(claim => !isStateTopic(claim.topic))
     const ends = await log.ends(claims)
+    const standings = new Map((ingress?.reports() ?? []).map(standing => [standing.gateway, standing]))
     return claims.map(claim => {
       const end = ends.get(claim)
       return {
@@ -195,6 +198,7 @@ export class CoreProcess {
         partition: claim.partition,
         first: end?.first ?? null,
         next: end?.next ?? null,
+        at_gateway: atGateway(standings.get(claim.source.gateway), claim.source.source),
       }
     })
   }
@@ -216,6 +220,7 @@ export class CoreProcess {
       ...alertCalls(book),
       pipelines: async () => this.#parts.pipelines.map(pipelineView),
       ...batchCalls(scheduler, ledger, log),
+      ...partitionCalls({ log, ledger, jobs: scheduler.jobs, pipelines: this.#parts.pipelines }),
     }
   }
 

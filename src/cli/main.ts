@@ -9,6 +9,7 @@ import { coreCommand } from './commands/core.ts'
 import { devicesCommand } from './commands/devices.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { edgeCommand } from './commands/edge.ts'
+import { partitionsCommand } from './commands/partitions.ts'
 import { planCommand } from './commands/plan.ts'
 import { replayCommand } from './commands/replay.ts'
 import { simulateCommand } from './commands/simulate.ts'
@@ -44,6 +45,7 @@ for (const command of [
   sourceCommand,
   batchCommand,
   alertsCommand,
+  partitionsCommand,
   tailCommand,
   consoleCommand,
   doctorCommand,

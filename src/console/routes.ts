@@ -1,6 +1,14 @@
 import { z } from 'zod'
 import { NAME_PATTERN } from '../runtime/names.ts'
-import { alarmSchema, alertSchema, coreStatusSchema, edgeStatusSchema, errorSchema, silenceSchema } from './api-schemas.ts'
+import {
+  alarmSchema,
+  alertSchema,
+  coreStatusSchema,
+  edgeStatusSchema,
+  errorSchema,
+  partitionSchema,
+  silenceSchema,
+} from './api-schemas.ts'
 import type { UserRole } from './users.ts'
 
 /** Which process answers: the core's calls, or those of the gateway's agent. */
@@ -154,6 +162,46 @@ export const API_ROUTES: readonly ApiRoute[] = [
     answer: rows,
   },
   {
+    method: 'GET',
+    path: '/api/core/batch/{job}/log',
+    side: 'core',
+    call: 'batch.log',
+    summary: "The end of a run's log: what its command said.",
+    role: 'viewer',
+    parameters: job.extend({ run: z.string().min(1).max(100).optional().describe('Id of the run; the latest unless set.') }),
+    answer: z.looseObject({ run: z.string(), path: z.string(), bytes: z.number(), from: z.number(), text: z.string() }),
+  },
+  {
+    method: 'GET',
+    path: '/api/core/batch/{job}/losses',
+    side: 'core',
+    call: 'batch.losses',
+    summary: 'Records that a job never had, because the log had them no more.',
+    role: 'viewer',
+    parameters: job,
+    answer: rows,
+  },
+  {
+    method: 'GET',
+    path: '/api/core/batch/{job}/poison',
+    side: 'core',
+    call: 'batch.poison',
+    summary: 'Records that a job could not use.',
+    role: 'viewer',
+    parameters: job,
+    answer: rows,
+  },
+  {
+    method: 'GET',
+    path: '/api/core/partitions',
+    side: 'core',
+    call: 'partitions',
+    summary: 'What lies in each partition, for how long it is kept, and which batch job has read least of it.',
+    role: 'viewer',
+    parameters: none,
+    answer: z.array(partitionSchema),
+  },
+  {
     method: 'POST',
     path: '/api/core/batch/{job}/run',
     side: 'core',
@@ -230,6 +278,23 @@ export function openApi(version: string, sides: readonly Side[]): unknown {
         200: { description: 'Well.', content: json(z.object({ alarms: z.array(alarmSchema) })) },
         503: { description: 'Somebody has to look.' },
       },
+    },
+  }
+  paths['/api/history'] = {
+    get: {
+      summary: 'The last day by minute: records of one source, of all, or the lag of a batch job.',
+      operationId: 'history',
+      parameters: ['source', 'job'].map(name => ({ name, in: 'query', required: false, schema: { type: 'string' } })),
+      responses: {
+        200: { description: 'Oldest first.', content: json(z.array(z.object({ timeMs: z.number(), records: z.number() }))) },
+      },
+    },
+  }
+  paths['/api/live'] = {
+    get: {
+      summary: 'Status as it changes: server-sent events `all`, `changes` and `trouble`.',
+      operationId: 'live',
+      responses: { 200: { description: 'A stream.', content: { 'text/event-stream': { schema: { type: 'string' } } } } },
     },
   }
   return { openapi: '3.1.0', info: { title: 'Headrace', version, license: { name: 'Apache-2.0' } }, paths }

@@ -16,6 +16,7 @@ import { GatewaySession } from './gateway-session.ts'
 import type { IdentityRule } from './identity.ts'
 import { Openings } from './openings.ts'
 import type { Parking } from './parking.ts'
+import { GatewayReports, type GatewayStanding } from './reports.ts'
 import { RouterEntrance } from './router-entrance.ts'
 import { SessionTable } from './session-table.ts'
 import { StoredLanes } from './stored-lanes.ts'
@@ -83,6 +84,7 @@ export class Ingress {
   readonly #stopping = new AbortController()
   readonly #sessions = new SessionTable()
   readonly #gates: Gates
+  readonly #reports: GatewayReports
   readonly #openings: Openings
   readonly #entrances: readonly Entrance[]
 
@@ -102,8 +104,19 @@ export class Ingress {
     })
     const rule = deps.standing ? { standing: deps.standing } : {}
     this.#gates = new Gates({ log, clock, random, logger, alarms, deadLetters, signal, ...rule })
+    const reports = new GatewayReports(clock)
+    this.#reports = reports
     const newSession = (request: OpenRequest, connection: Connection) => this.#newSession(request, connection)
-    this.#openings = new Openings({ log, gates: this.#gates, sessions: this.#sessions, mayWrite, newSession, clock, logger })
+    this.#openings = new Openings({
+      log,
+      gates: this.#gates,
+      sessions: this.#sessions,
+      mayWrite,
+      newSession,
+      reports,
+      clock,
+      logger,
+    })
     this.#entrances = this.#newEntrances(logger)
   }
 
@@ -150,9 +163,15 @@ export class Ingress {
     }
   }
 
+  /** What gateways last said of themselves. */
+  reports(): GatewayStanding[] {
+    return this.#reports.list()
+  }
+
   /** An operator says that another installation of this gateway is the real one: whichever opens next. */
   forget(gateway: string): void {
     this.#sessions.forget(gateway)
+    this.#reports.forget(gateway)
   }
 
   #newEntrances(logger: Logger): Entrance[] {

@@ -1,4 +1,5 @@
 import type { Connection } from '../amqp/amqp.ts'
+import type { GatewayReport } from '../amqp/gateway-report.ts'
 import {
   encodeOpenReply,
   OPEN_ERROR,
@@ -16,6 +17,7 @@ import type { Gates } from './gates.ts'
 import type { GatewaySession } from './gateway-session.ts'
 import type { IdentityRule } from './identity.ts'
 import { openSources } from './opened-sources.ts'
+import type { GatewayReports } from './reports.ts'
 import type { SessionTable } from './session-table.ts'
 
 /** Openings worked on at once, and waiting: a fleet that comes back in one moment is let in a few at a time. */
@@ -43,6 +45,7 @@ export interface OpeningsDeps {
   readonly gates: Gates
   readonly sessions: SessionTable
   readonly mayWrite: IdentityRule
+  readonly reports: GatewayReports
   readonly newSession: (request: OpenRequest, connection: Connection) => GatewaySession
   readonly clock: Clock
   readonly logger: Logger
@@ -117,7 +120,8 @@ export class Openings {
         `Give this gateway a certificate whose name is ${gateway}.`,
       )
     }
-    return request.ask === 'ends' ? this.#answerEnds(request) : this.#open(request, opening)
+    if (request.ask !== 'ends') return this.#open(request, opening)
+    return request.report ? this.#hear(request, request.report) : this.#answerEnds(request)
   }
 
   async #open(request: OpenRequest, opening: OpeningRequest): Promise<OpenReply | undefined> {
@@ -161,6 +165,15 @@ export class Openings {
       case 'too_many':
         return refusal(session, OPEN_ERROR.unavailable, 'This core knows too many gateways.', 'Add another core.')
     }
+  }
+
+  /** Whoever hears a report keeps it, and answers: it is for people, and given back it would only go round. */
+  #hear({ gateway, instance, session }: OpenRequest, report: GatewayReport): OpenReply {
+    const held = this.#deps.sessions.newest(gateway)
+    if (held && held.instance !== instance)
+      return refusal(held.session, OPEN_ERROR.otherInstance, `Another installation writes as ${gateway}.`, 'Rename one of them.')
+    this.#deps.reports.hear(gateway, report)
+    return { version: PROTOCOL_VERSION, session, log: '', sources: [] }
   }
 
   /** Only the holder of the session answers: others do not know whether it is the newest. */

@@ -18,6 +18,7 @@ import type { Budget } from './budget.ts'
 import { DataSession } from './data-session.ts'
 import type { Lanes } from './lanes.ts'
 import { type Answer, OpeningChannel } from './opening-channel.ts'
+import type { Reports } from './reports.ts'
 import type { ResumeRequests } from './resume-requests.ts'
 
 const ATTACH_TIMEOUT_MS = 5_000
@@ -41,6 +42,7 @@ export interface ForwardingDeps {
   readonly random: () => number
   readonly log: Logger
   readonly budget?: Budget | undefined
+  readonly reports?: Reports | undefined
   /** The broker took something over. */
   readonly onProgress: () => void
   readonly takeIn: (reply: Exclude<OpenReply, { error: unknown }>, resume: readonly string[]) => Promise<void>
@@ -119,6 +121,7 @@ export class Forwarding {
   /** Is deaf from here on; what was in flight is taken back. */
   end(): void {
     this.#ended.abort()
+    this.#deps.reports?.end()
     this.#wake.resolve()
     this.#data?.end()
     this.#deps.buffer.detachLink()
@@ -225,6 +228,7 @@ export class Forwarding {
     const { reply } = answer
     if (!('error' in reply)) {
       await this.#deps.takeIn(reply, resume)
+      this.#deps.reports?.begin(channel, session)
       return 'answered'
     }
     if (reply.error.code !== OPEN_ERROR.sessionNotNew) {
