@@ -5,10 +5,10 @@ const LONGER = [
   'amqp/{connection,hazards,hostile}',
   'buffer/{buffer,damaged-while-open,kill,loss}',
   'ca/enrolment',
-  'console/console',
+  'console/{console,monitoring}',
   'ingress/admission',
   'link/{direct,link}',
-  'reader/{bad-runs,command,job,positions,run-folder,scheduler}',
+  'reader/{alert-book,bad-runs,command,job,positions,run-folder,scheduler}',
   'record/{hostile,round-trip}',
   'source/{file,http,modbus,serial,sockets}',
 ].map(names => `test/${names}.test.ts`)

@@ -13,8 +13,10 @@ import type { Retention } from '../reader/batch/retention.ts'
 import type { RunResult } from '../reader/batch/runner.ts'
 import type { BatchScheduler } from '../reader/batch/scheduler.ts'
 import { Ledger } from '../reader/ledger.ts'
+import { AlertBook } from '../reader/realtime/alert-book.ts'
 import type { AnalyserRunner } from '../reader/realtime/runner.ts'
 import { isStateTopic } from '../reader/realtime/shard-log.ts'
+import type { SilenceWatch } from '../reader/realtime/silencing.ts'
 import { tail } from '../reader/tail.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
@@ -23,11 +25,13 @@ import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { matchesSource, sourceKey } from '../runtime/names.ts'
 import { stillFor, type Vital } from '../runtime/watchdog.ts'
+import { alertCalls } from './alert-calls.ts'
 import { CoreAuthority } from './authority.ts'
 import { batchCalls } from './batch-calls.ts'
-import { pipelineView, RecentAlerts } from './core-views.ts'
+import { atGateway, pipelineView, standingJson } from './core-views.ts'
 import { createIngress } from './create-ingress.ts'
 import { deadCalls } from './dead-calls.ts'
+import { partitionCalls } from './partition-calls.ts'
 import { createAnalysers, createRetention, createScheduler } from './readers.ts'
 import { controlPath } from './state-paths.ts'
 import { VERSION } from './version.ts'
@@ -62,7 +66,8 @@ interface Parts {
   readonly alarms: Alarms
   readonly lock: StateLock
   readonly logger: Logger
-  readonly alerts: RecentAlerts
+  readonly book: AlertBook
+  readonly silences: SilenceWatch
   readonly pipelines: readonly LoadedPipeline[]
 }
 
@@ -112,15 +117,14 @@ export class CoreProcess {
       const ledger = parts.openLedger?.(ledgerPath) ?? new Ledger(ledgerPath)
       open.unshift(ledger)
       const deps = { log, ledger, clock, random: Math.random, logger, alarms, name: config.name, stateDir }
-      const alerts = new RecentAlerts()
+      const book = new AlertBook(join(stateDir, 'alerts.db'), clock)
+      open.unshift(book)
       const scheduler = createScheduler(config.batch ? pipelines : [], { ...deps, ...(events.onRun && { onRun: events.onRun }) })
       const retention = createRetention(config.batch ? pipelines : [], scheduler.jobs, deps)
-      const analysers = await createAnalysers(config.analysers ? pipelines : [], {
+      const { runner: analysers, silences } = await createAnalysers(config.analysers ? pipelines : [], {
         ...deps,
-        onAlert: alert => {
-          alerts.add(alert)
-          events.onAlert?.(alert)
-        },
+        book,
+        ...(events.onAlert && { onAlert: events.onAlert }),
       })
       const { engine, id } = await log.identity()
       const authority = await CoreAuthority.open(config, logger, alarms)
@@ -140,7 +144,8 @@ export class CoreProcess {
         alarms,
         lock,
         logger,
-        alerts,
+        book,
+        silences,
         pipelines,
       })
       await core.#control.start()
@@ -151,6 +156,7 @@ export class CoreProcess {
       scheduler.start()
       retention.start()
       analysers.start()
+      silences.start()
       return core
     } catch (error) {
       for (const part of open) await part.close()
@@ -164,12 +170,13 @@ export class CoreProcess {
   }
 
   async stop(): Promise<void> {
-    const { ingress, authority, scheduler, retention, analysers, ledger, log, lock } = this.#parts
-    await Promise.allSettled([ingress?.stop(), scheduler.stop(), retention.stop(), analysers.stop()])
+    const { ingress, authority, scheduler, retention, analysers, silences, ledger, book, log, lock } = this.#parts
+    await Promise.allSettled([ingress?.stop(), scheduler.stop(), retention.stop(), silences.stop(), analysers.stop()])
     await this.#console?.stop()
     await this.#control.stop()
     authority?.stop()
     ledger.close()
+    book.close()
     await log.close()
     lock.release()
   }
@@ -183,6 +190,7 @@ export class CoreProcess {
       running: true,
       log: { engine, identity },
       gateways: (taken?.gateways ?? []).map(({ gateway, session, since }) => ({ gateway, session: String(session), since })),
+      reports: (ingress?.reports() ?? []).map(standingJson),
       sources: await this.#sources(),
       jobs: await scheduler.status(),
       analysers: analysers.status(),
@@ -192,9 +200,10 @@ export class CoreProcess {
   }
 
   async #sources() {
-    const { log } = this.#parts
+    const { log, ingress } = this.#parts
     const claims = (await log.claims()).filter(claim => !isStateTopic(claim.topic))
     const ends = await log.ends(claims)
+    const standings = new Map((ingress?.reports() ?? []).map(standing => [standing.gateway, standing]))
     return claims.map(claim => {
       const end = ends.get(claim)
       return {
@@ -203,6 +212,7 @@ export class CoreProcess {
         partition: claim.partition,
         first: end?.first ?? null,
         next: end?.next ?? null,
+        at_gateway: atGateway(standings.get(claim.source.gateway), claim.source.source),
       }
     })
   }
@@ -222,7 +232,7 @@ export class CoreProcess {
   }
 
   #makeCalls() {
-    const { scheduler, ledger, log, ingress, alerts } = this.#parts
+    const { scheduler, ledger, log, ingress, book } = this.#parts
     return {
       status: async () => this.status(),
       metrics: async () => coreMetrics(await this.status()),
@@ -231,10 +241,11 @@ export class CoreProcess {
         this.#tail(String(args['source']), Number(args['last'] ?? 0), signal),
       'ca.changed': async () => this.#parts.authority?.desk.changed(),
       'gateway.forget': async (args: Readonly<Record<string, unknown>>) => ingress?.forget(String(args['gateway'])),
-      alerts: async () => alerts.list(),
+      ...alertCalls(book),
       pipelines: async () => this.#parts.pipelines.map(pipelineView),
       ...batchCalls(scheduler, ledger, log),
       ...deadCalls(log),
+      ...partitionCalls({ log, ledger, jobs: scheduler.jobs, pipelines: this.#parts.pipelines }),
     }
   }
 

@@ -9,9 +9,9 @@ import { FlowWatch } from '../console/flow-watch.ts'
 import { edgeMetrics } from '../console/metrics.ts'
 import { Budget } from '../link/budget.ts'
 import { Link, TURN_WITHIN_MS } from '../link/link.ts'
-import { uplinkUrls } from '../link/options.ts'
+import { Reports } from '../link/reports.ts'
 import type { GatewayAnalyserStatus, GatewayRunner } from '../reader/realtime/gateway-runner.ts'
-import { Alarms } from '../runtime/alarms.ts'
+import { type Alarm, Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -22,6 +22,7 @@ import type { StepCounts } from '../source/steps/chain.ts'
 import { loadAnalyserModules } from './analyser-modules.ts'
 import { EdgeSources, type SourceChanges, settingsOf } from './edge-sources.ts'
 import { gatewayRunner } from './gateway-analysers.ts'
+import { reportOf } from './gateway-report.ts'
 import { controlPath } from './state-paths.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
 import { createUplink } from './uplink.ts'
@@ -36,7 +37,7 @@ export interface EdgeStatus {
   readonly disk: { readonly quota_bytes: number; readonly used_bytes: number; readonly written_bytes: number }
   readonly sources: readonly EdgeSourceStatus[]
   readonly analysers: readonly GatewayAnalyserStatus[]
-  readonly alarms: readonly unknown[]
+  readonly alarms: readonly Alarm[]
 }
 
 export interface EdgeSourceStatus {
@@ -143,13 +144,17 @@ export class EdgeProcess {
       alarms,
     })
     const { connect, proofOf } = createUplink(config, log, alarms)
+    const { gateway } = config
+    const budget =
+      config.uplink.budget &&
+      new Budget({ options: config.uplink.budget, file: join(config.state, 'edge', 'budget.json'), clock, alarms })
+    const report = () => reportOf(edge.status(), clock.wallMs())
     const link = new Link({
-      gateway: config.gateway,
+      gateway,
       buffer,
       mode: config.uplink.mode,
-      ...(config.uplink.budget && {
-        budget: new Budget({ options: config.uplink.budget, file: join(config.state, 'edge', 'budget.json'), clock, alarms }),
-      }),
+      ...(budget && { budget }),
+      reports: new Reports({ gateway, instance: buffer.instance, clock, budget, report }),
       connect,
       proofOf,
       clock,
@@ -159,7 +164,7 @@ export class EdgeProcess {
     })
     const analysers = gatewayRunner(pipelines, modules, { config, clock, logger: log, alarms })
     const sources = new EdgeSources({ gateway: config.gateway, buffer, log, analysers })
-    const edge = new EdgeProcess({ config, buffer, sources, link, alarms, analysers, log })
+    const edge: EdgeProcess = new EdgeProcess({ config, buffer, sources, link, alarms, analysers, log })
     try {
       await edge.#control.start()
       edge.consoleUrl = await edge.#console?.start()

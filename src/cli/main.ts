@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
 import { aclsCommand } from './commands/acls.ts'
+import { alertsCommand } from './commands/alerts.ts'
 import { batchCommand } from './commands/batch.ts'
 import { caCommand } from './commands/ca.ts'
 import { captureCommand, replayCaptureCommand } from './commands/capture.ts'
@@ -13,6 +14,7 @@ import { doctorCommand } from './commands/doctor.ts'
 import { edgeCommand } from './commands/edge.ts'
 import { enrollCommand } from './commands/enroll.ts'
 import { healthCommand } from './commands/health.ts'
+import { partitionsCommand } from './commands/partitions.ts'
 import { planCommand } from './commands/plan.ts'
 import { replayCommand } from './commands/replay.ts'
 import { rollbackCommand } from './commands/rollback.ts'
@@ -49,6 +51,8 @@ for (const command of [
   sourceCommand,
   batchCommand,
   deadCommand,
+  alertsCommand,
+  partitionsCommand,
   tailCommand,
   consoleCommand,
   doctorCommand,

@@ -17,6 +17,7 @@ import { type Identities, QuestionDesk } from './identities.ts'
 import type { IdentityRule } from './identity.ts'
 import { Openings } from './openings.ts'
 import type { Parking } from './parking.ts'
+import { GatewayReports, type GatewayStanding } from './reports.ts'
 import { RouterEntrance } from './router-entrance.ts'
 import { SessionTable } from './session-table.ts'
 import { StoredLanes } from './stored-lanes.ts'
@@ -86,6 +87,7 @@ export class Ingress {
   readonly #stopping = new AbortController()
   readonly #sessions = new SessionTable()
   readonly #gates: Gates
+  readonly #reports: GatewayReports
   readonly #openings: Openings
   readonly #entrances: readonly Entrance[]
 
@@ -105,6 +107,8 @@ export class Ingress {
     })
     const rule = deps.standing ? { standing: deps.standing } : {}
     this.#gates = new Gates({ log, clock, random, logger, alarms, deadLetters, signal, ...rule })
+    const reports = new GatewayReports(clock)
+    this.#reports = reports
     const newSession = this.#newSession.bind(this)
     const { identities } = deps
     this.#openings = new Openings({
@@ -114,6 +118,7 @@ export class Ingress {
       mayWrite,
       identities,
       newSession,
+      reports,
       clock,
       logger,
     })
@@ -169,9 +174,15 @@ export class Ingress {
     return this.#gates.atOneStepMs
   }
 
+  /** What gateways last said of themselves. */
+  reports(): GatewayStanding[] {
+    return this.#reports.list()
+  }
+
   /** An operator says that another installation of this gateway is the real one: whichever opens next. */
   forget(gateway: string): void {
     this.#sessions.forget(gateway)
+    this.#reports.forget(gateway)
   }
 
   /** The core shows another certificate to whoever connects from now on. */

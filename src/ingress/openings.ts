@@ -1,4 +1,5 @@
 import type { Connection, Message } from '../amqp/amqp.ts'
+import type { GatewayReport } from '../amqp/gateway-report.ts'
 import {
   encodeOpenReply,
   OPEN_ERROR,
@@ -18,6 +19,7 @@ import type { GatewaySession } from './gateway-session.ts'
 import type { Identities, Provenance } from './identities.ts'
 import type { IdentityRule } from './identity.ts'
 import { openSources } from './opened-sources.ts'
+import type { GatewayReports } from './reports.ts'
 import type { SessionTable } from './session-table.ts'
 
 /** Openings worked on at once, and waiting: a fleet that comes back in one moment is let in a few at a time. */
@@ -52,6 +54,7 @@ export interface OpeningsDeps {
   readonly mayWrite: IdentityRule
   /** Where the core has an authority: an enrolled gateway proves by a signature that an opening is its own. */
   readonly identities?: Identities | undefined
+  readonly reports: GatewayReports
   /** `proof`: the certificate with which the opening was signed. */
   readonly newSession: (request: OpenRequest, connection: Connection, proof: string | undefined) => GatewaySession
   readonly clock: Clock
@@ -159,7 +162,8 @@ export class Openings {
       )
     }
     const proof = provenance?.kind === 'proven' ? provenance.fingerprint : undefined
-    return request.ask === 'ends' ? this.#answerEnds(request) : this.#open(request, opening, proof)
+    if (request.ask !== 'ends') return this.#open(request, opening, proof)
+    return request.report ? this.#hear(request, request.report) : this.#answerEnds(request)
   }
 
   /** Who an opening comes from that others relayed: they know, or it says so itself, signed. */
@@ -202,6 +206,15 @@ export class Openings {
       case 'too_many':
         return refusal(session, OPEN_ERROR.unavailable, 'This core knows too many gateways.', 'Add another core.')
     }
+  }
+
+  /** Whoever hears a report keeps it, and answers: it is for people, and given back it would only go round. */
+  #hear({ gateway, instance, session }: OpenRequest, report: GatewayReport): OpenReply {
+    const held = this.#deps.sessions.newest(gateway)
+    if (held && held.instance !== instance)
+      return refusal(held.session, OPEN_ERROR.otherInstance, `Another installation writes as ${gateway}.`, 'Rename one of them.')
+    this.#deps.reports.hear(gateway, report)
+    return { version: PROTOCOL_VERSION, session, log: '', sources: [] }
   }
 
   /** Only the holder of the session answers: others do not know whether it is the newest. */

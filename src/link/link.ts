@@ -14,6 +14,7 @@ import { Lanes } from './lanes.ts'
 import { ARROWS, type LinkState, type LinkStatus } from './link-state.ts'
 import { OpeningChannel, type ProofOf } from './opening-channel.ts'
 import { Patience } from './patience.ts'
+import type { Reports } from './reports.ts'
 import { type Resumed, ResumeRequests } from './resume-requests.ts'
 import { StandingSession } from './standing-session.ts'
 
@@ -52,6 +53,8 @@ export interface LinkDeps {
   readonly alarms: Alarms
   /** For a link that costs money. */
   readonly budget?: Budget
+  /** What tells the core how the gateway stands. */
+  readonly reports?: Reports
   /** What is in flight of one source; another one than {@link Flight} only where a test breaks a rule on purpose. */
   readonly newFlight?: () => InFlight
 }
@@ -260,6 +263,7 @@ export class Link {
         budget: this.#deps.budget,
         onTurn: () => this.#turn(),
         proofOf: this.#deps.proofOf,
+        reports: this.#deps.reports,
         onProgress: () => this.#dialBackoff.reset(),
         takeIn: async (reply, resume) => {
           for (const code of ['link_refused', 'other_instance']) alarms.clear(code)
@@ -367,6 +371,7 @@ export class Link {
       clock,
       budget: this.#deps.budget,
       onTurn: () => this.#turn(),
+      reports: this.#deps.reports,
       onProgress: () => {
         this.#openBackoff.reset()
         this.#dialBackoff.reset()

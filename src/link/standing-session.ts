@@ -9,6 +9,7 @@ import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import type { OpeningChannel } from './opening-channel.ts'
 import type { Patience } from './patience.ts'
+import type { Reports } from './reports.ts'
 
 /** How often the session is looked at, ms. */
 const WATCH_EVERY_MS = 250
@@ -25,6 +26,7 @@ export interface StandingSessionDeps {
   readonly patience: Patience
   readonly clock: Clock
   readonly budget?: Budget | undefined
+  readonly reports?: Reports | undefined
   /** Something was accepted. */
   /** It looked after what goes on: every few seconds at the latest, whatever it found. */
   readonly onTurn: () => void
@@ -72,6 +74,7 @@ export class StandingSession {
     })
     for (const lane of lanes) this.#data.wake(lane)
     this.#watchLater()
+    this.#deps.reports?.begin(this.#deps.channel, this.#deps.session)
     return this.#over.promise
   }
 
@@ -83,6 +86,7 @@ export class StandingSession {
   /** Is deaf from here on; what was in flight is taken back. */
   end(): void {
     this.#data.end()
+    this.#deps.reports?.end()
     this.#deps.buffer.detachLink()
     this.#deps.lanes.close()
   }

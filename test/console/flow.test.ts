@@ -54,11 +54,12 @@ describe('metrics', () => {
     const core = coreMetrics({
       version: '1',
       gateways: [{}],
+      reports: [],
       sources: [
         { source: 'g/s', topic: 't', partition: 3, first: 0, next: 9 },
         { source: 'g/u', topic: 't', partition: 4, first: null, next: null },
       ],
-      jobs: [{ job: 'p.j', lag: 4 }],
+      jobs: [{ job: 'p.j', lag: 4, last_run: null }],
       analysers: [],
       alarms: [],
     })

@@ -37,7 +37,8 @@ export interface AnalyserRunnerOptions {
   readonly random: () => number
   readonly logger: Logger
   readonly alarms: Alarms
-  readonly onAlert?: (alert: Alert) => void
+  /** With the analyser's id. */
+  readonly onAlert?: (alert: Alert, id: string) => void
 }
 
 /** A source that is read, and who sees its records. */
@@ -270,10 +271,10 @@ export class AnalyserRunner {
     if (failed) throw failed.reason
   }
 
-  readonly #onAlert = (_definition: AnalyserDefinition, alert: Alert): void => {
+  readonly #onAlert = (definition: AnalyserDefinition, alert: Alert): void => {
     const { analyser, source, state, key, message } = alert
     this.#options.logger.warn({ analyser, source: source && sourceKey(source), state, key }, message)
-    this.#options.onAlert?.(alert)
+    this.#options.onAlert?.(alert, definition.id)
   }
 
   /** Another core keeps the shard: what this one knows of it is not true any more. */
