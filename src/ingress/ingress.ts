@@ -12,7 +12,7 @@ import { DirectEntrance } from './direct-entrance.ts'
 import type { Entrance } from './entrance.ts'
 import type { GateDeps } from './gate.ts'
 import { Gates } from './gates.ts'
-import { GatewaySession } from './gateway-session.ts'
+import { GatewaySession, type GatewaySessionDeps } from './gateway-session.ts'
 import type { IdentityRule } from './identity.ts'
 import { Openings } from './openings.ts'
 import type { Parking } from './parking.ts'
@@ -46,6 +46,9 @@ export interface IngressDeps {
   readonly alarms: Alarms
   /** The rule of the gates; another one only where a test breaks it on purpose. */
   readonly standing?: GateDeps['standing']
+  readonly newSuspicion?: GateDeps['newSuspicion']
+  /** What is looked at before a batch is passed on; less only where a test breaks the rule on purpose. */
+  readonly check?: GatewaySessionDeps['check']
 }
 
 /**
@@ -100,8 +103,9 @@ export class Ingress {
       alarms,
       signal,
     })
-    const rule = deps.standing ? { standing: deps.standing } : {}
-    this.#gates = new Gates({ log, clock, random, logger, alarms, deadLetters, signal, ...rule })
+    const { standing, newSuspicion } = deps
+    const rules = { ...(standing && { standing }), ...(newSuspicion && { newSuspicion }) }
+    this.#gates = new Gates({ log, clock, random, logger, alarms, deadLetters, signal, ...rules })
     const newSession = (request: OpenRequest, connection: Connection) => this.#newSession(request, connection)
     this.#openings = new Openings({ log, gates: this.#gates, sessions: this.#sessions, mayWrite, newSession, clock, logger })
     this.#entrances = this.#newEntrances(logger)
@@ -192,6 +196,8 @@ export class Ingress {
     const bytesMax = Math.max(BYTES_PER_SESSION.min, Math.min(BYTES_PER_SESSION.max, share))
     const credit = { messagesMax: MESSAGES_PER_SESSION_MAX, bytesMax }
     for (const other of open) other.rebound(credit)
-    return new GatewaySession({ gateway, instance, session, connection, since, credit, logger: this.#logger })
+    const { check } = this.#deps
+    const rule = check ? { check } : {}
+    return new GatewaySession({ gateway, instance, session, connection, since, credit, logger: this.#logger, ...rule })
   }
 }
