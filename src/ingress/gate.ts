@@ -63,6 +63,8 @@ export interface GateDeps {
   readonly standing?: (batch: EncodedBatch, next: number) => Standing
   /** {@link whatLiesAt}; another one only where a test breaks the rule on purpose. */
   readonly look?: typeof whatLiesAt
+  /** What is made of a batch that the log refuses; another one only where a test breaks the rule on purpose. */
+  readonly newSuspicion?: (of: Arrival) => Suspicion
 }
 
 interface Waiting {
@@ -281,7 +283,9 @@ export class Gate {
       head.arrival.release()
       return
     }
-    if (!this.#suspicion?.concerns(head.arrival)) this.#suspicion = new Suspicion(head.arrival)
+    if (!this.#suspicion?.concerns(head.arrival)) {
+      this.#suspicion = this.#deps.newSuspicion?.(head.arrival) ?? new Suspicion(head.arrival)
+    }
     this.#suspicion.refused(clock.monotonicMs(), detail)
     logger.warn({ sequence: head.batch.sequence, tries: this.#suspicion.tries, detail }, 'the log refuses a batch')
   }

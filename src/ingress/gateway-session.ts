@@ -30,6 +30,8 @@ export interface GatewaySessionDeps {
   readonly proof?: string | undefined
   readonly credit: CreditBounds
   readonly logger: Logger
+  /** {@link checkIncomingBatch}; less only where a test breaks the rule on purpose. */
+  readonly check?: typeof checkIncomingBatch
 }
 
 /**
@@ -46,6 +48,7 @@ export class GatewaySession {
   readonly sources = new Map<string, OpenedGate>()
   readonly #logger: Logger
   readonly #credit: Credit
+  readonly #check: typeof checkIncomingBatch
   #receiver: Receiver | undefined
   #open = true
   #granting = true
@@ -59,6 +62,7 @@ export class GatewaySession {
     this.connection = deps.connection
     this.since = deps.since
     this.proof = deps.proof
+    this.#check = deps.check ?? checkIncomingBatch
     this.#credit = new Credit(deps.credit)
     this.#logger = deps.logger.child({ gateway: deps.gateway, session: deps.session })
     void deps.connection.closed.then(() => this.close('its connection was closed'))
@@ -122,7 +126,7 @@ export class GatewaySession {
     const { producerId, epoch, epochStart } = opened.claim
     const sequence = Number(properties[PROPERTY.sequence])
     const count = Number(properties[PROPERTY.count])
-    const checked = checkIncomingBatch(body, { sequence, count, producerId, epoch, epochStart })
+    const checked = this.#check(body, { sequence, count, producerId, epoch, epochStart })
     if (!checked.ok) {
       this.#bad(delivery, opened.claim.source.source, checked.reason, checked.detail)
       return

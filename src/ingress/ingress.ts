@@ -12,7 +12,7 @@ import { DirectEntrance } from './direct-entrance.ts'
 import type { Entrance } from './entrance.ts'
 import type { GateDeps } from './gate.ts'
 import { Gates } from './gates.ts'
-import { GatewaySession } from './gateway-session.ts'
+import { GatewaySession, type GatewaySessionDeps } from './gateway-session.ts'
 import { type Identities, QuestionDesk } from './identities.ts'
 import type { IdentityRule } from './identity.ts'
 import { Openings } from './openings.ts'
@@ -50,6 +50,9 @@ export interface IngressDeps {
   readonly alarms: Alarms
   /** The rule of the gates; another one only where a test breaks it on purpose. */
   readonly standing?: GateDeps['standing']
+  readonly newSuspicion?: GateDeps['newSuspicion']
+  /** What is looked at before a batch is passed on; less only where a test breaks the rule on purpose. */
+  readonly check?: GatewaySessionDeps['check']
 }
 
 /**
@@ -105,12 +108,12 @@ export class Ingress {
       alarms,
       signal,
     })
-    const rule = deps.standing ? { standing: deps.standing } : {}
-    this.#gates = new Gates({ log, clock, random, logger, alarms, deadLetters, signal, ...rule })
+    const { standing, newSuspicion, identities } = deps
+    const rules = { ...(standing && { standing }), ...(newSuspicion && { newSuspicion }) }
+    this.#gates = new Gates({ log, clock, random, logger, alarms, deadLetters, signal, ...rules })
     const reports = new GatewayReports(clock)
     this.#reports = reports
     const newSession = this.#newSession.bind(this)
-    const { identities } = deps
     this.#openings = new Openings({
       log,
       gates: this.#gates,
@@ -239,6 +242,8 @@ export class Ingress {
     const bytesMax = Math.max(BYTES_PER_SESSION.min, Math.min(BYTES_PER_SESSION.max, share))
     const credit = { messagesMax: MESSAGES_PER_SESSION_MAX, bytesMax }
     for (const other of open) other.rebound(credit)
-    return new GatewaySession({ gateway, instance, session, connection, since, proof, credit, logger: this.#logger })
+    const { check } = this.#deps
+    const rule = check ? { check } : {}
+    return new GatewaySession({ gateway, instance, session, connection, since, proof, credit, logger: this.#logger, ...rule })
   }
 }

@@ -3,13 +3,14 @@ import { answersLost } from './answers.ts'
 import { clocksWrong } from './clocks.ts'
 import { clonedBeforeOneCore, clonedBeforeTwoCores } from './clones.ts'
 import { coresTakeTurns } from './cores.ts'
+import { databaseDamaged, databaseDamagedRunning, filesReadOnly, walDamaged } from './damage.ts'
 import { coreDiskFull, edgeDiskFull, edgeDiskReadOnly } from './disks.ts'
 import { processesFrozen } from './freezes.ts'
 import { runnerKilled } from './jobs.ts'
 import { coresKilled, edgeKilled } from './kills.ts'
-import { badLines, cablePulled, cutInFrames, narrowLine } from './lines.ts'
+import { badLines, cablePulled, coreCablePulled, cutInFrames, narrowLine } from './lines.ts'
 import { brokerKilled, logRestored, numbersWrap, producersForgotten, rollingKills, uncleanElection } from './logs.ts'
-import { bufferRestored, databaseDamaged, databaseLost, powerCut } from './losses.ts'
+import { bufferRestored, databaseLost, powerCut } from './losses.ts'
 import { batchRefused, claimsContested, smallBatches, topicMadeAnew, topicSetWrong } from './topics.ts'
 
 /** Everything that is done to an installation. */
@@ -25,6 +26,7 @@ export const SCENARIOS: readonly Scenario[] = [
   brokerKilled,
   rollingKills,
   cablePulled,
+  coreCablePulled,
   narrowLine,
   badLines,
   cutInFrames,
@@ -41,6 +43,9 @@ export const SCENARIOS: readonly Scenario[] = [
   clonedBeforeTwoCores,
   bufferRestored,
   databaseDamaged,
+  databaseDamagedRunning,
+  walDamaged,
+  filesReadOnly,
   edgeDiskFull,
   edgeDiskReadOnly,
   coreDiskFull,
