@@ -8,7 +8,7 @@ const LONGER = [
   'console/{console,monitoring}',
   'ingress/admission',
   'link/{direct,link}',
-  'reader/{alert-book,bad-runs,command,job,positions,run-folder,scheduler}',
+  'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler}',
   'record/{hostile,round-trip}',
   'source/{file,http,modbus,serial,sockets}',
 ].map(names => `test/${names}.test.ts`)

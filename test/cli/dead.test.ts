@@ -33,7 +33,7 @@ test('a dead letter is listed, shown and retried, once', async () => {
     expect((await up.run('dead', 'list')).stdout).toMatch(/^plant-a-1\/a@40 +\S+Z +2 +\d+ +plant\[0\] +Kafka error 87$/m)
     const shown = await up.run('dead', 'show', 'plant-a-1/a@40')
     expect(shown.stdout).toMatch(/^plant-a-1\/a: numbers 40…41 of plant\[0\]/)
-    expect(shown.stdout).toMatch(/^41 +1970-01-01T00:00:00.000Z +\{\\"n\\":41\}$/m)
+    expect(shown.stdout).toMatch(/^ 41 +1970-01-01T00:00:00.000Z +\{"n":41\}$/m)
     expect(await up.run('dead', 'retry', 'plant-a-1/a@40')).toMatchObject({
       code: 0,
       stdout: '2 records appended to plant-a-1/a-retried, plant[1].\n',

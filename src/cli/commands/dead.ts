@@ -77,7 +77,8 @@ async function show(letter: string, options: Options): Promise<void> {
 function textOf(base64: string | null): string {
   if (base64 === null) return ''
   const value = Buffer.from(base64, 'base64')
-  const text = isUtf8(value) ? JSON.stringify(value.toString('utf8')).slice(1, -1) : base64
+  // Line breaks and the like as JSON has them; quotes as they are.
+  const text = isUtf8(value) ? JSON.stringify(value.toString('utf8')).slice(1, -1).replaceAll('\\"', '"') : base64
   return text.length > VALUE_CHARACTERS_MAX ? `${text.slice(0, VALUE_CHARACTERS_MAX)}…` : text
 }
 
