@@ -79,8 +79,12 @@ undoing() {
   undo="$*
 $undo"
 }
-# Quotes a word for the shell.
-q() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
+# Quotes a path for the shell; none of them has a quote in it, see plain.
+q() { printf "'%s'" "$1"; }
+# plain WORD WHAT: refuses what could mean something else in a path or to a shell.
+plain() {
+  case $1 in *[!A-Za-z0-9._+/-]*) fail "$2 has characters other than letters, digits and . _ + / -: $1" 2 ;; esac
+}
 ended() {
   code=$?
   trap - EXIT HUP INT TERM
@@ -137,7 +141,15 @@ point() {
 need() {
   for tool in "$@"; do command -v "$tool" >/dev/null 2>&1 || fail "$tool is missing, which this script needs" 2; done
 }
-field() { sed -n "s/^$2=//p" "$1" | tr -d '"' | head -n 1; }
+# field FILE NAME: the value of a line NAME=value, without quotes; nothing where there is none.
+field() {
+  while IFS='=' read -r field_name field_value; do
+    [ "$field_name" = "$2" ] || continue
+    field_value=${field_value#\"}
+    printf %s "${field_value%\"}"
+    return 0
+  done <"$1"
+}
 nearest() {
   at=$1
   while [ ! -d "$at" ]; do at=$(dirname "$at"); done
@@ -170,10 +182,7 @@ check_rights() {
 begin_work() {
   dir "$prefix"
   exec 9>"$prefix/.lock"
-  flock -n 9 || {
-    undo=''
-    fail 'another install.sh is at work'
-  }
+  flock -n 9 || fail 'another install.sh is at work'
   undoing "rm -f $(q "$prefix/.lock")"
   rm -rf "$prefix"/.work.*
   work=$prefix/.work.$$
@@ -290,7 +299,9 @@ rollback() {
 # What a configuration is: edge, core, or pipelines/NAME. It is the name of its file under /etc/headrace too.
 kind_of() {
   if grep -Eq '^pipeline[[:space:]]*:' "$1"; then
-    printf 'pipelines/%s' "$(basename "$1" | sed 's/\.ya*ml$//')"
+    pipeline_name=${1##*/}
+    pipeline_name=${pipeline_name%.yml}
+    printf 'pipelines/%s' "${pipeline_name%.yaml}"
   elif grep -Eq '^(gateway|uplink)[[:space:]]*:' "$1"; then
     printf edge
   elif grep -Eq '^(log|ingress)[[:space:]]*:' "$1"; then
@@ -313,6 +324,7 @@ check_request() {
     [ -n "$file" ] || continue
     if [ ! -f "$file" ] || [ ! -r "$file" ]; then fail "cannot read $file" 2; fi
     of=$(kind_of "$file") || fail "$file is none of edge.yaml (gateway, uplink), core.yaml (log, ingress) and a pipeline" 2
+    plain "$of" 'the name of a pipeline file'
     case " $roles " in *" $of "*) ;; *) case $of in edge | core) fail "$file is a configuration of the role $of, and --role is $role" 2 ;; esac ;; esac
     case "
 $given" in *"
@@ -389,7 +401,10 @@ unpack() {
   [ "$(field "$work/new/RELEASE" arch)" = "$arch" ] || fail "this bundle is for $(field "$work/new/RELEASE" arch), and this machine is $arch" 2
   said=$("$work/new/bin/headrace" --version 2>&1) || fail "it does not run on this system: $said" 2
   version=$(field "$work/new/RELEASE" version)
-  id=$version+$(field "$work/new/RELEASE" build)
+  build=$(field "$work/new/RELEASE" build)
+  if [ -z "$version" ] || [ -z "$build" ]; then fail "$work/new/RELEASE does not say which version it is" 2; fi
+  id=$version+$build
+  plain "$id" 'the version'
   check_config
 }
 
@@ -462,7 +477,8 @@ install() {
   unpack
   changed=''
   if [ -n "$before" ] && [ "$before" != "$id" ] && [ -z "$one_way" ]; then
-    new_state=$(sed -n '/^state_/p' "$work/new/RELEASE") old_state=$(sed -n '/^state_/p' "$prefix/versions/$before/RELEASE")
+    new_state=$(sed -n '/^state_/p' "$work/new/RELEASE")
+    old_state=$(sed -n '/^state_/p' "$prefix/versions/$before/RELEASE")
     [ "$new_state" = "$old_state" ] ||
       fail "$id writes its state otherwise than $before ($(printf %s "$new_state" | tr '\n' ' ')against $(printf %s "$old_state" | tr '\n' ' ')): once it has run there is no way back. With --one-way it goes on" 2
   fi
@@ -544,10 +560,11 @@ enroll() {
 # Of the versions that are neither this one nor the one before.
 forget_old() {
   for folder in "$prefix"/versions/*; do
-    case $(basename "$folder") in "$(current)" | "$(previous)") ;; *) rm -rf "$folder" ;; esac
+    case $(basename "$folder") in "$(current)" | "$(previous)") ;; *) rm -rf "$folder" || say "$folder could not be removed; it is not needed any more" ;; esac
   done
 }
 
+plain "$root" '--root'
 [ -z "$purge" ] || [ "$action" = uninstall ] || fail '--purge goes with --uninstall' 2
 check_system
 if [ -z "$dry" ]; then check_rights; fi
