@@ -38,7 +38,8 @@ export class Gates {
     const { standing: rule, ...deps } = this.#deps
     const source = sourceKey(claim.source)
     const logger = deps.logger.child({ source, ...place })
-    const gate = new Gate({ ...deps, place, source, logger, ...(rule ? { standing: rule } : {}) })
+    const { gateway } = claim.source
+    const gate = new Gate({ ...deps, place, source, gateway, logger, ...(rule ? { standing: rule } : {}) })
     this.#byPlace.set(key, gate)
     return gate
   }

@@ -37,6 +37,9 @@ export async function openKafkaLog(options: KafkaOptions, deps: KafkaLogDeps): P
   }
 }
 
+/** Who appends what is of no gateway. */
+const OURSELVES = ''
+
 /** Kafka: raw Produce and Fetch of whole batches over kafkajs's connections. Leaders, claims and ends are all that is kept in memory. */
 class KafkaLog implements Log {
   readonly #cluster: KafkaCluster
@@ -141,8 +144,8 @@ class KafkaLog implements Log {
     return { sequence: baseOffset, count: lastOffsetDelta + 1, crc }
   }
 
-  append(place: Place, batch: EncodedBatch, proof: EndProof): Promise<Appended> {
-    return this.#appender.append(place, batch, proof)
+  append(place: Place, batch: EncodedBatch, proof: EndProof, sharer = OURSELVES): Promise<Appended> {
+    return this.#appender.append(place, batch, proof, sharer)
   }
 
   fetch(cursors: readonly Cursor[], limits: FetchLimits): Promise<Fetched[]> {
