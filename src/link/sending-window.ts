@@ -5,10 +5,10 @@ export const WINDOW_BYTES_MIN = 256 * 1024
 /** There is no back-pressure below this, so that what is sent lies in memory until it is settled. */
 export const WINDOW_BYTES_MAX = 32 * 2 ** 20
 /**
- * How long what is sent may wait on its way behind what was sent before, beside the time that the way itself takes, ms. More keeps nothing busier; it
- * only lets what is new, of this gateway and of all others on the same core, wait behind a backlog.
+ * How long what is sent may wait on its way behind what was sent before, beside the time that the way itself takes, ms. Less, and a core that is late by
+ * that much, because others need its processor, is not kept busy; more keeps nothing busier, and what is new waits longer behind a backlog.
  */
-const QUEUE_MS = 40
+const QUEUE_MS = 200
 /** So long the highest rate counts, ms. */
 const RATE_LASTS_MS = 2_000
 /** How often the way is measured while nothing waits on it, ms. */

@@ -9,8 +9,8 @@ import { FairQueue } from './fair-queue.ts'
 
 /** Produce requests under way to one broker: it works on one at a time, the next should lie there already. */
 const REQUESTS_IN_FLIGHT_PER_BROKER = 3
-/** Bytes of batches in one request: enough to keep a broker busy, and so few that what comes new does not wait long for the next one. */
-const REQUEST_BYTES_MAX = 4 * 2 ** 20
+/** Bytes of batches in one request: enough to keep a broker busy, and so few that what comes new does not wait long behind what is under way. */
+const REQUEST_BYTES_MAX = 2 ** 20
 /** How long the leader waits for its followers, ms. */
 const ACKS_LIMIT_MS = 8_000
 /** A proof without an answer for so long is void: another ingress may have gone on meanwhile. */
