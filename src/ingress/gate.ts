@@ -51,6 +51,8 @@ export interface GateDeps {
   readonly place: Place
   /** `<gateway>/<source>`. */
   readonly source: string
+  /** Who shares the log with others: its gateway. */
+  readonly gateway: string
   readonly log: Log
   readonly clock: Clock
   readonly random: () => number
@@ -217,7 +219,8 @@ export class Gate {
 
   async #answerOf(batch: EncodedBatch, proof: EndProof): Promise<Appended> {
     try {
-      return await this.#deps.log.append(this.#deps.place, batch, proof)
+      const { log, place, gateway } = this.#deps
+      return await log.append(place, batch, proof, gateway)
     } catch (cause) {
       return { outcome: 'unavailable', detail: messageOf(cause) }
     }

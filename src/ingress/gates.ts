@@ -40,7 +40,8 @@ export class Gates {
     const rules = { ...(standing && { standing }), ...(newSuspicion && { newSuspicion }) }
     const source = sourceKey(claim.source)
     const logger = deps.logger.child({ source, ...place })
-    const gate = new Gate({ ...deps, place, source, logger, ...rules })
+    const { gateway } = claim.source
+    const gate = new Gate({ ...deps, place, source, gateway, logger, ...rules })
     this.#byPlace.set(key, gate)
     return gate
   }

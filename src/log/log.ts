@@ -122,8 +122,9 @@ export interface Log {
   /**
    * Appends a batch untouched. Resolves once it is as durable as this log can make it; never retries by itself. The proof is looked at in
    * the tick that writes the request, and a void one refuses. One append at a time for each place: the caller sees to it.
+   * `sharer` is who the batch is of: all who append at once get an equal share.
    */
-  append(place: Place, batch: EncodedBatch, proof: EndProof): Promise<Appended>
+  append(place: Place, batch: EncodedBatch, proof: EndProof, sharer?: string): Promise<Appended>
 
   /** Long-poll over many partitions. */
   fetch(cursors: readonly Cursor[], limits: FetchLimits): Promise<Fetched[]>

@@ -51,6 +51,9 @@ export async function openKafkaLog(options: KafkaOptions, deps: KafkaLogDeps): P
   }
 }
 
+/** Who appends what is of no gateway. */
+const OURSELVES = ''
+
 /** Kafka: raw Produce and Fetch of whole batches over kafkajs's connections. Leaders, claims and ends are all that is kept in memory. */
 class KafkaLog implements Log {
   readonly #cluster: KafkaCluster
@@ -161,8 +164,8 @@ class KafkaLog implements Log {
     return this.#limits.of(topic)
   }
 
-  async append(place: Place, batch: EncodedBatch, proof: EndProof): Promise<Appended> {
-    const answer = await this.#appender.append(place, batch, proof)
+  async append(place: Place, batch: EncodedBatch, proof: EndProof, sharer = OURSELVES): Promise<Appended> {
+    const answer = await this.#appender.append(place, batch, proof, sharer)
     if (answer.outcome === 'refused' && answer.reason === 'too_large') this.#limits.forget(place.topic)
     return answer
   }
