@@ -33,7 +33,15 @@ export interface EdgeStatus {
   readonly gateway: string
   readonly running: true
   readonly link: { readonly state: string; readonly peer: string | null; readonly session: string | null; readonly since: string }
-  readonly disk: { readonly quota_bytes: number; readonly used_bytes: number; readonly written_bytes: number }
+  readonly disk: {
+    readonly quota_bytes: number
+    readonly used_bytes: number
+    readonly written_bytes: number
+    /** At the rate of the last hour; null in the first minutes. */
+    readonly written_per_day_bytes: number | null
+    /** What may be written in a day; null where nothing is declared. */
+    readonly flash_budget_bytes: number | null
+  }
   readonly sources: readonly EdgeSourceStatus[]
   readonly analysers: readonly GatewayAnalyserStatus[]
   readonly alarms: readonly unknown[]
@@ -136,6 +144,7 @@ export class EdgeProcess {
       gateway: config.gateway,
       quotaBytes: config.buffer.quota,
       rewindBytes: config.buffer.rewind,
+      ...(config.buffer.flash_budget !== undefined && { flashBytesPerDay: config.buffer.flash_budget }),
       sources: settingsOf(pipelines),
       clock,
       random: Math.random,
@@ -231,7 +240,13 @@ export class EdgeProcess {
       gateway: this.#config.gateway,
       running: true,
       link: { state, peer: peer ?? null, session: session === undefined ? null : String(session), since },
-      disk: { quota_bytes: disk.quotaBytes, used_bytes: disk.usedBytes, written_bytes: disk.writtenBytes },
+      disk: {
+        quota_bytes: disk.quotaBytes,
+        used_bytes: disk.usedBytes,
+        written_bytes: disk.writtenBytes,
+        written_per_day_bytes: disk.writtenPerDayBytes,
+        flash_budget_bytes: disk.flashBytesPerDay,
+      },
       sources: this.#buffer.outlets().map(outlet => {
         const entry = this.#sources.get(outlet.source)
         const running = entry?.runner.status()
