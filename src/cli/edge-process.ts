@@ -5,7 +5,7 @@ import type { EdgeBuffer } from '../buffer/buffer.ts'
 import { openEdgeBuffer } from '../buffer/open.ts'
 import type { EdgeConfig } from '../config/edge.ts'
 import type { LoadedPipeline } from '../config/load.ts'
-import { Console } from '../console/console.ts'
+import type { Console } from '../console/console.ts'
 import { type ControlCalls, ControlServer } from '../console/control-server.ts'
 import { FlowWatch } from '../console/flow-watch.ts'
 import { edgeMetrics } from '../console/metrics.ts'
@@ -22,7 +22,6 @@ import type { Fields } from '../source/fields.ts'
 import type { StepCounts } from '../source/steps/chain.ts'
 import { loadAnalyserModules } from './analyser-modules.ts'
 import { EdgeSources, type SourceChanges, settingsOf } from './edge-sources.ts'
-import { gatewayRunner } from './gateway-analysers.ts'
 import { controlPath } from './state-paths.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
 import { VERSION } from './version.ts'
@@ -80,7 +79,7 @@ export class EdgeProcess {
   readonly #log: Logger
   readonly #link: Link
   readonly #control: ControlServer
-  readonly #console: Console | undefined
+  #console: Console | undefined
   readonly #calls: ControlCalls
   /** Where the console is served; undefined where it is not. */
   consoleUrl: string | undefined
@@ -113,17 +112,21 @@ export class EdgeProcess {
     )
     this.#calls = this.#makeCalls()
     this.#control = new ControlServer(controlPath(parts.config.state, 'edge'), this.#calls, parts.log)
-    const { console: options, state } = parts.config
-    this.#console =
-      options &&
-      new Console({
-        options,
-        stateDir: join(state, 'edge'),
-        sides: { edge: this.#calls },
-        version: VERSION,
-        clock: systemClock,
-        logger: parts.log.child({ part: 'console' }),
-      })
+  }
+
+  /** Only where there is one it is loaded: it takes its time and memory. */
+  async #makeConsole(): Promise<Console | undefined> {
+    const { console: options, state } = this.#config
+    if (!options) return undefined
+    const { Console } = await import('../console/console.ts')
+    return new Console({
+      options,
+      stateDir: join(state, 'edge'),
+      sides: { edge: this.#calls },
+      version: VERSION,
+      clock: systemClock,
+      logger: this.#log.child({ part: 'console' }),
+    })
   }
 
   /** Opens everything and starts it, the buffer first and the sources last. */
@@ -164,11 +167,14 @@ export class EdgeProcess {
       log,
       alarms,
     })
-    const analysers = gatewayRunner(pipelines, modules, { config, clock, logger: log, alarms })
+    const analysers = hasAnalysers(pipelines)
+      ? (await import('./gateway-analysers.ts')).gatewayRunner(pipelines, modules, { config, clock, logger: log, alarms })
+      : undefined
     const sources = new EdgeSources({ gateway: config.gateway, buffer, log, analysers })
     const edge = new EdgeProcess({ config, buffer, sources, link, alarms, analysers, log })
     try {
       await edge.#control.start()
+      edge.#console = await edge.#makeConsole()
       edge.consoleUrl = await edge.#console?.start()
       analysers?.start()
     } catch (error) {
@@ -303,6 +309,10 @@ export class EdgeProcess {
       'source.resume': async (args: Readonly<Record<string, unknown>>) => this.#link.resume(String(args['source'])),
     }
   }
+}
+
+function hasAnalysers(pipelines: readonly LoadedPipeline[]): boolean {
+  return pipelines.some(({ config }) => Object.keys(config.analysers).length > 0)
 }
 
 /** Connects to the addresses of the uplink in turn. */
