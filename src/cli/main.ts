@@ -8,6 +8,7 @@ import { coreCommand } from './commands/core.ts'
 import { devicesCommand } from './commands/devices.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { edgeCommand } from './commands/edge.ts'
+import { initCommand } from './commands/init.ts'
 import { planCommand } from './commands/plan.ts'
 import { replayCommand } from './commands/replay.ts'
 import { simulateCommand } from './commands/simulate.ts'
@@ -35,6 +36,7 @@ const program = new Command('headrace')
   .exitOverride()
 
 for (const command of [
+  initCommand,
   upCommand,
   edgeCommand,
   coreCommand,
