@@ -20,6 +20,8 @@ export interface EdgeBufferOptions {
   readonly gateway: string
   readonly quotaBytes: number
   readonly rewindBytes: number
+  /** Bytes that may be written in a day, where the disk wears out. */
+  readonly flashBytesPerDay?: number
   readonly sources: readonly SourceSettings[]
   readonly clock: Clock
   readonly random: () => number

@@ -3,7 +3,7 @@ import type { Alert } from '../analyser/analyser.ts'
 import { StateLock } from '../buffer/state-lock.ts'
 import type { CoreConfig } from '../config/core.ts'
 import type { LoadedPipeline } from '../config/load.ts'
-import { Console } from '../console/console.ts'
+import type { Console } from '../console/console.ts'
 import { type ControlCalls, ControlServer } from '../console/control-server.ts'
 import { coreMetrics } from '../console/metrics.ts'
 import type { Ingress } from '../ingress/ingress.ts'
@@ -75,7 +75,7 @@ interface Parts {
 export class CoreProcess {
   readonly #parts: Parts
   readonly #control: ControlServer
-  readonly #console: Console | undefined
+  #console: Console | undefined
   readonly #calls: ControlCalls
   /** Where the console is served; undefined where it is not. */
   consoleUrl: string | undefined
@@ -85,16 +85,21 @@ export class CoreProcess {
     const { config, logger } = parts
     this.#calls = this.#makeCalls()
     this.#control = new ControlServer(controlPath(config.state, 'core'), this.#calls, logger)
-    this.#console =
-      config.console &&
-      new Console({
-        options: config.console,
-        stateDir: join(config.state, 'core'),
-        sides: { core: this.#calls },
-        version: VERSION,
-        clock: systemClock,
-        logger: logger.child({ part: 'console' }),
-      })
+  }
+
+  /** Only where there is one it is loaded: it takes its time and memory. */
+  async #makeConsole(): Promise<Console | undefined> {
+    const { config, logger } = this.#parts
+    if (!config.console) return undefined
+    const { Console } = await import('../console/console.ts')
+    return new Console({
+      options: config.console,
+      stateDir: join(config.state, 'core'),
+      sides: { core: this.#calls },
+      version: VERSION,
+      clock: systemClock,
+      logger: logger.child({ part: 'console' }),
+    })
   }
 
   static async start(
@@ -150,6 +155,7 @@ export class CoreProcess {
       })
       await core.#control.start()
       open.unshift({ close: () => core.#control.stop() })
+      core.#console = await core.#makeConsole()
       core.consoleUrl = await core.#console?.start()
       await ingress?.start()
       authority?.start(tls => ingress?.renewTls(tls))

@@ -3,7 +3,7 @@ import type { EdgeBuffer } from '../buffer/buffer.ts'
 import { openEdgeBuffer } from '../buffer/open.ts'
 import type { EdgeConfig } from '../config/edge.ts'
 import type { LoadedPipeline } from '../config/load.ts'
-import { Console } from '../console/console.ts'
+import type { Console } from '../console/console.ts'
 import { type ControlCalls, ControlServer } from '../console/control-server.ts'
 import { FlowWatch } from '../console/flow-watch.ts'
 import { edgeMetrics } from '../console/metrics.ts'
@@ -21,7 +21,6 @@ import type { Fields } from '../source/fields.ts'
 import type { StepCounts } from '../source/steps/chain.ts'
 import { loadAnalyserModules } from './analyser-modules.ts'
 import { EdgeSources, type SourceChanges, settingsOf } from './edge-sources.ts'
-import { gatewayRunner } from './gateway-analysers.ts'
 import { reportOf } from './gateway-report.ts'
 import { controlPath } from './state-paths.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
@@ -34,7 +33,15 @@ export interface EdgeStatus {
   readonly gateway: string
   readonly running: true
   readonly link: { readonly state: string; readonly peer: string | null; readonly session: string | null; readonly since: string }
-  readonly disk: { readonly quota_bytes: number; readonly used_bytes: number; readonly written_bytes: number }
+  readonly disk: {
+    readonly quota_bytes: number
+    readonly used_bytes: number
+    readonly written_bytes: number
+    /** At the rate of the last hour; null in the first minutes. */
+    readonly written_per_day_bytes: number | null
+    /** What may be written in a day; null where nothing is declared. */
+    readonly flash_budget_bytes: number | null
+  }
   readonly sources: readonly EdgeSourceStatus[]
   readonly analysers: readonly GatewayAnalyserStatus[]
   readonly alarms: readonly Alarm[]
@@ -73,7 +80,7 @@ export class EdgeProcess {
   readonly #log: Logger
   readonly #link: Link
   readonly #control: ControlServer
-  readonly #console: Console | undefined
+  #console: Console | undefined
   readonly #calls: ControlCalls
   /** Where the console is served; undefined where it is not. */
   consoleUrl: string | undefined
@@ -106,17 +113,21 @@ export class EdgeProcess {
     )
     this.#calls = this.#makeCalls()
     this.#control = new ControlServer(controlPath(parts.config.state, 'edge'), this.#calls, parts.log)
-    const { console: options, state } = parts.config
-    this.#console =
-      options &&
-      new Console({
-        options,
-        stateDir: join(state, 'edge'),
-        sides: { edge: this.#calls },
-        version: VERSION,
-        clock: systemClock,
-        logger: parts.log.child({ part: 'console' }),
-      })
+  }
+
+  /** Only where there is one it is loaded: it takes its time and memory. */
+  async #makeConsole(): Promise<Console | undefined> {
+    const { console: options, state } = this.#config
+    if (!options) return undefined
+    const { Console } = await import('../console/console.ts')
+    return new Console({
+      options,
+      stateDir: join(state, 'edge'),
+      sides: { edge: this.#calls },
+      version: VERSION,
+      clock: systemClock,
+      logger: this.#log.child({ part: 'console' }),
+    })
   }
 
   /** Opens everything and starts it, the buffer first and the sources last. */
@@ -137,6 +148,7 @@ export class EdgeProcess {
       gateway: config.gateway,
       quotaBytes: config.buffer.quota,
       rewindBytes: config.buffer.rewind,
+      ...(config.buffer.flash_budget !== undefined && { flashBytesPerDay: config.buffer.flash_budget }),
       sources: settingsOf(pipelines),
       clock,
       random: Math.random,
@@ -162,11 +174,14 @@ export class EdgeProcess {
       log,
       alarms,
     })
-    const analysers = gatewayRunner(pipelines, modules, { config, clock, logger: log, alarms })
+    const analysers = hasAnalysers(pipelines)
+      ? (await import('./gateway-analysers.ts')).gatewayRunner(pipelines, modules, { config, clock, logger: log, alarms })
+      : undefined
     const sources = new EdgeSources({ gateway: config.gateway, buffer, log, analysers })
     const edge: EdgeProcess = new EdgeProcess({ config, buffer, sources, link, alarms, analysers, log })
     try {
       await edge.#control.start()
+      edge.#console = await edge.#makeConsole()
       edge.consoleUrl = await edge.#console?.start()
       analysers?.start()
     } catch (error) {
@@ -246,7 +261,13 @@ export class EdgeProcess {
       gateway: this.#config.gateway,
       running: true,
       link: { state, peer: peer ?? null, session: session === undefined ? null : String(session), since },
-      disk: { quota_bytes: disk.quotaBytes, used_bytes: disk.usedBytes, written_bytes: disk.writtenBytes },
+      disk: {
+        quota_bytes: disk.quotaBytes,
+        used_bytes: disk.usedBytes,
+        written_bytes: disk.writtenBytes,
+        written_per_day_bytes: disk.writtenPerDayBytes,
+        flash_budget_bytes: disk.flashBytesPerDay,
+      },
       sources: this.#buffer.outlets().map(outlet => {
         const entry = this.#sources.get(outlet.source)
         const running = entry?.runner.status()
@@ -303,4 +324,8 @@ export class EdgeProcess {
       'source.resume': async (args: Readonly<Record<string, unknown>>) => this.#link.resume(String(args['source'])),
     }
   }
+}
+
+function hasAnalysers(pipelines: readonly LoadedPipeline[]): boolean {
+  return pipelines.some(({ config }) => Object.keys(config.analysers).length > 0)
 }

@@ -14,6 +14,7 @@ import { doctorCommand } from './commands/doctor.ts'
 import { edgeCommand } from './commands/edge.ts'
 import { enrollCommand } from './commands/enroll.ts'
 import { healthCommand } from './commands/health.ts'
+import { initCommand } from './commands/init.ts'
 import { partitionsCommand } from './commands/partitions.ts'
 import { planCommand } from './commands/plan.ts'
 import { replayCommand } from './commands/replay.ts'
@@ -43,6 +44,7 @@ const program = new Command('headrace')
   .exitOverride()
 
 for (const command of [
+  initCommand,
   upCommand,
   edgeCommand,
   coreCommand,

@@ -14,7 +14,12 @@ export interface EdgeFigures {
   readonly version: string
   readonly gateway: string
   readonly link: { readonly state: string }
-  readonly disk: { readonly quota_bytes: number; readonly used_bytes: number; readonly written_bytes: number }
+  readonly disk: {
+    readonly quota_bytes: number
+    readonly used_bytes: number
+    readonly written_bytes: number
+    readonly flash_budget_bytes?: number | null
+  }
   readonly sources: readonly {
     readonly source: string
     readonly state: string
@@ -120,6 +125,9 @@ export function edgeMetrics(status: EdgeFigures): string {
     family('headrace_buffer_written_bytes_total', 'counter', 'Bytes written to disk since the start.', [
       [{}, status.disk.written_bytes],
     ]),
+    family('headrace_buffer_flash_budget_bytes', 'gauge', 'Bytes that may be written in a day, where that is declared.', [
+      [{}, status.disk.flash_budget_bytes],
+    ]),
   ].join('')
 }
 
@@ -189,6 +197,19 @@ export function coreMetrics(status: CoreFigures): string {
   ].join('')
 }
 
+/** What several processes, or two roles of one, say, as one answer: a family is said once, with the samples of all. */
+export function joinMetrics(texts: readonly string[]): string {
+  const families = new Map<string, { readonly head: string; readonly samples: Set<string> }>()
+  for (const text of texts) {
+    for (const [, head = '', name = '', lines = ''] of text.matchAll(/(# HELP (\S+) .*\n# TYPE .*\n)((?:[^#].*\n)*)/g)) {
+      const family = families.get(name) ?? { head, samples: new Set() }
+      families.set(name, family)
+      for (const line of lines.split('\n')) if (line !== '') family.samples.add(line)
+    }
+  }
+  return [...families.values()].map(({ head, samples }) => `${head}${[...samples].join('\n')}\n`).join('')
+}
+
 function common(role: string, { version, alarms }: { version: string; alarms: readonly unknown[] }): string[] {
   const codes = Map.groupBy(alarms as readonly { readonly code: string }[], ({ code }) => code)
   const { user, system } = process.cpuUsage()
@@ -198,10 +219,10 @@ function common(role: string, { version, alarms }: { version: string; alarms: re
       'headrace_alarms',
       'gauge',
       'Alarms that stand, by code.',
-      [...codes].map(([code, all]) => [{ code }, all.length]),
+      [...codes].map(([code, all]) => [{ role, code }, all.length]),
     ),
-    family('process_resident_memory_bytes', 'gauge', 'Resident memory.', [[{}, process.memoryUsage.rss()]]),
-    family('process_cpu_seconds_total', 'counter', 'CPU time, user and system.', [[{}, (user + system) / 1e6]]),
+    family('process_resident_memory_bytes', 'gauge', 'Resident memory.', [[{ role }, process.memoryUsage.rss()]]),
+    family('process_cpu_seconds_total', 'counter', 'CPU time, user and system.', [[{ role }, (user + system) / 1e6]]),
   ]
 }
 
