@@ -24,7 +24,7 @@ import type { Logger } from '../runtime/logger.ts'
 import { matchesSource, sourceKey } from '../runtime/names.ts'
 import { CoreAuthority } from './authority.ts'
 import { batchCalls } from './batch-calls.ts'
-import { pipelineView, RecentAlerts } from './core-views.ts'
+import { gatewayView, pipelineView, RecentAlerts } from './core-views.ts'
 import { createIngress } from './create-ingress.ts'
 import { createAnalysers, createRetention, createScheduler } from './readers.ts'
 import { controlPath } from './state-paths.ts'
@@ -175,7 +175,7 @@ export class CoreProcess {
       role: 'core' as const,
       running: true,
       log: { engine, identity },
-      gateways: (taken?.gateways ?? []).map(({ gateway, session, since }) => ({ gateway, session: String(session), since })),
+      gateways: (taken?.gateways ?? []).map(gatewayView),
       sources: await this.#sources(),
       jobs: await scheduler.status(),
       analysers: analysers.status(),

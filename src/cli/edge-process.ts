@@ -9,6 +9,7 @@ import { FlowWatch } from '../console/flow-watch.ts'
 import { edgeMetrics } from '../console/metrics.ts'
 import { Budget } from '../link/budget.ts'
 import { Link } from '../link/link.ts'
+import type { LinkStatus } from '../link/link-state.ts'
 import type { GatewayAnalyserStatus, GatewayRunner } from '../reader/realtime/gateway-runner.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
@@ -30,7 +31,14 @@ export interface EdgeStatus {
   readonly role: 'edge'
   readonly gateway: string
   readonly running: true
-  readonly link: { readonly state: string; readonly peer: string | null; readonly session: string | null; readonly since: string }
+  readonly link: {
+    readonly state: string
+    readonly peer: string | null
+    readonly session: string | null
+    readonly since: string
+    /** What the core lets this gateway send. */
+    readonly quota: { readonly bytes_per_second: number | null; readonly records_per_second: number | null } | null
+  }
   readonly disk: { readonly quota_bytes: number; readonly used_bytes: number; readonly written_bytes: number }
   readonly sources: readonly EdgeSourceStatus[]
   readonly analysers: readonly GatewayAnalyserStatus[]
@@ -222,7 +230,7 @@ export class EdgeProcess {
   }
 
   status(): EdgeStatus {
-    const { state, peer, session, since, sources: lanes } = this.#link.status()
+    const { state, peer, session, since, quota, sources: lanes } = this.#link.status()
     const disk = this.#buffer.disk()
     const frozen = new Map(lanes.map(lane => [lane.source, lane]))
     return {
@@ -230,7 +238,13 @@ export class EdgeProcess {
       role: 'edge',
       gateway: this.#config.gateway,
       running: true,
-      link: { state, peer: peer ?? null, session: session === undefined ? null : String(session), since },
+      link: {
+        state,
+        peer: peer ?? null,
+        session: session === undefined ? null : String(session),
+        since,
+        quota: quotaView(quota),
+      },
       disk: { quota_bytes: disk.quotaBytes, used_bytes: disk.usedBytes, written_bytes: disk.writtenBytes },
       sources: this.#buffer.outlets().map(outlet => {
         const entry = this.#sources.get(outlet.source)
@@ -288,4 +302,8 @@ export class EdgeProcess {
       'source.resume': async (args: Readonly<Record<string, unknown>>) => this.#link.resume(String(args['source'])),
     }
   }
+}
+
+function quotaView(quota: LinkStatus['quota']): EdgeStatus['link']['quota'] {
+  return quota ? { bytes_per_second: quota.bytesPerSecond ?? null, records_per_second: quota.recordsPerSecond ?? null } : null
 }

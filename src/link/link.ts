@@ -34,6 +34,9 @@ const STOP_SETTLE_MS = 3_000
 /** How often it is looked whether the budget allows more, ms. */
 const BUDGET_LOOK_EVERY_MS = 1_000
 
+/** What the core said at the opening that this gateway may send. */
+type Quota = NonNullable<Exclude<OpenReply, { error: unknown }>['quota']>
+
 export interface LinkDeps {
   readonly gateway: string
   readonly buffer: EdgeBuffer
@@ -89,6 +92,7 @@ export class Link {
   #forwarding: Forwarding | undefined
   /** The newest session that the core knows of this gateway, once it was not below ours. */
   #above: number | undefined
+  #quota: Quota | undefined
   #unanswered = 0
   #dials = 0
   readonly #down: DownAlarm
@@ -135,6 +139,7 @@ export class Link {
       state: this.#state,
       peer: this.#connection?.remote,
       session: this.#session,
+      quota: this.#quota,
       since: this.#since,
       sources: [...this.#lanes].map(({ source, state, reason, inFlight }) => ({ source, state, reason, inFlight })),
     }
@@ -295,6 +300,7 @@ export class Link {
     if ('error' in reply)
       return reply.error.code === OPEN_ERROR.sessionNotNew ? this.#behind(reply.session) : this.#refused(reply.error)
     await this.#takeIn(reply, resume)
+    this.#quota = reply.quota
     const sender = await this.#openData(connection, session)
     if (sender) await this.#send(sender, channel, session, over)
     return 'again'
@@ -356,6 +362,7 @@ export class Link {
       patience: this.#patience,
       clock,
       budget: this.#deps.budget,
+      silenceMs: this.#quota?.silenceMs ?? 0,
       onProgress: () => {
         this.#openBackoff.reset()
         this.#dialBackoff.reset()

@@ -25,6 +25,8 @@ export interface StandingSessionDeps {
   readonly patience: Patience
   readonly clock: Clock
   readonly budget?: Budget | undefined
+  /** For so long the core may hold the session back because of a quota, ms. */
+  readonly silenceMs: number
   /** Something was accepted. */
   readonly onProgress: () => void
 }
@@ -63,7 +65,7 @@ export class StandingSession {
   /** Lets batches be cut and sent. Resolves with the reason why the session is over; {@link end} has to follow. */
   async run(): Promise<string> {
     const { buffer, lanes, patience, clock } = this.#deps
-    patience.begin(clock.monotonicMs())
+    patience.begin(clock.monotonicMs(), this.#deps.silenceMs)
     buffer.attachLink(source => {
       const lane = lanes.get(source)
       if (lane) this.#data.wake(lane)
