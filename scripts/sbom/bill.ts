@@ -19,9 +19,9 @@ interface LockedPackage {
   readonly dev?: boolean
   readonly optional?: boolean
   readonly devOptional?: boolean
-  readonly peer?: boolean
   readonly dependencies?: Readonly<Record<string, string>>
   readonly optionalDependencies?: Readonly<Record<string, string>>
+  readonly peerDependencies?: Readonly<Record<string, string>>
   readonly devDependencies?: Readonly<Record<string, string>>
 }
 
@@ -76,7 +76,8 @@ function componentOf(path: string, locked: LockedPackage | undefined) {
 }
 
 function dependsOn(from: string, locked: LockedPackage | undefined, refs: ReadonlyMap<string, string>): string[] {
-  const names = Object.keys({ ...locked?.dependencies, ...locked?.optionalDependencies, ...locked?.devDependencies })
+  const { dependencies, optionalDependencies, peerDependencies, devDependencies } = locked ?? {}
+  const names = Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies, ...devDependencies })
   return [...new Set(names.flatMap(name => resolve(from, name, refs) ?? []))].sort()
 }
 
