@@ -98,6 +98,14 @@ export const openReplySchema = z.union([
     session: int64Text,
     log: z.string(),
     sources: z.array(openedSourceSchema),
+    /** Where the core limits what this gateway sends: without credit for `silenceMs` a session may yet be good. */
+    quota: z
+      .object({
+        bytesPerSecond: z.number().positive().optional(),
+        recordsPerSecond: z.number().positive().optional(),
+        silenceMs: z.int().min(0).max(600_000),
+      })
+      .optional(),
   }),
 ])
 export type OpenReply = z.output<typeof openReplySchema>
@@ -111,6 +119,8 @@ export const OPEN_ERROR = {
   malformed: 'malformed',
   notYours: 'not_yours',
   topicRefused: 'topic_refused',
+  /** Of one source: the gateway has as many partitions as it may. */
+  quota: 'quota',
   version: 'version',
   /** Of one source: its partition cannot be asked now. Ask for it again later. */
   unavailable: 'unavailable',

@@ -28,7 +28,7 @@ import { stillFor, type Vital } from '../runtime/watchdog.ts'
 import { alertCalls } from './alert-calls.ts'
 import { CoreAuthority } from './authority.ts'
 import { batchCalls } from './batch-calls.ts'
-import { atGateway, pipelineView, standingJson } from './core-views.ts'
+import { atGateway, gatewayView, pipelineView, standingJson } from './core-views.ts'
 import { createIngress } from './create-ingress.ts'
 import { deadCalls } from './dead-calls.ts'
 import { partitionCalls } from './partition-calls.ts'
@@ -195,7 +195,7 @@ export class CoreProcess {
       role: 'core' as const,
       running: true,
       log: { engine, identity },
-      gateways: (taken?.gateways ?? []).map(({ gateway, session, since }) => ({ gateway, session: String(session), since })),
+      gateways: (taken?.gateways ?? []).map(gatewayView),
       reports: (ingress?.reports() ?? []).map(standingJson),
       sources: await this.#sources(),
       jobs: await scheduler.status(),

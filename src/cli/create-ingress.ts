@@ -28,7 +28,16 @@ export interface IngressParts {
 export function createIngress(config: CoreConfig, options: IngressOptions, parts: IngressParts): Ingress {
   const { log, logger, alarms, authority } = parts
   const identities = authority?.desk
-  const common = { name: config.name, log, identities, clock: systemClock, random: Math.random, logger, alarms }
+  const common = {
+    name: config.name,
+    log,
+    identities,
+    quotas: config.quotas,
+    clock: systemClock,
+    random: Math.random,
+    logger,
+    alarms,
+  }
   const { listen: url, tls, sasl } = options
   // What is wrong with files is said at the start.
   const material = tls && readTlsMaterial(tls)

@@ -9,6 +9,7 @@ import { FlowWatch } from '../console/flow-watch.ts'
 import { edgeMetrics } from '../console/metrics.ts'
 import { Budget } from '../link/budget.ts'
 import { Link, TURN_WITHIN_MS } from '../link/link.ts'
+import type { LinkStatus } from '../link/link-state.ts'
 import { Reports } from '../link/reports.ts'
 import type { GatewayAnalyserStatus, GatewayRunner } from '../reader/realtime/gateway-runner.ts'
 import { type Alarm, Alarms } from '../runtime/alarms.ts'
@@ -32,7 +33,14 @@ export interface EdgeStatus {
   readonly role: 'edge'
   readonly gateway: string
   readonly running: true
-  readonly link: { readonly state: string; readonly peer: string | null; readonly session: string | null; readonly since: string }
+  readonly link: {
+    readonly state: string
+    readonly peer: string | null
+    readonly session: string | null
+    readonly since: string
+    /** What the core lets this gateway send. */
+    readonly quota: { readonly bytes_per_second: number | null; readonly records_per_second: number | null } | null
+  }
   readonly disk: {
     readonly quota_bytes: number
     readonly used_bytes: number
@@ -252,7 +260,7 @@ export class EdgeProcess {
   }
 
   status(): EdgeStatus {
-    const { state, peer, session, since, sources: lanes } = this.#link.status()
+    const { state, peer, session, since, quota, sources: lanes } = this.#link.status()
     const disk = this.#buffer.disk()
     const frozen = new Map(lanes.map(lane => [lane.source, lane]))
     return {
@@ -260,7 +268,13 @@ export class EdgeProcess {
       role: 'edge',
       gateway: this.#config.gateway,
       running: true,
-      link: { state, peer: peer ?? null, session: session === undefined ? null : String(session), since },
+      link: {
+        state,
+        peer: peer ?? null,
+        session: session === undefined ? null : String(session),
+        since,
+        quota: quotaView(quota),
+      },
       disk: {
         quota_bytes: disk.quotaBytes,
         used_bytes: disk.usedBytes,
@@ -328,4 +342,8 @@ export class EdgeProcess {
 
 function hasAnalysers(pipelines: readonly LoadedPipeline[]): boolean {
   return pipelines.some(({ config }) => Object.keys(config.analysers).length > 0)
+}
+
+function quotaView(quota: LinkStatus['quota']): EdgeStatus['link']['quota'] {
+  return quota ? { bytes_per_second: quota.bytesPerSecond ?? null, records_per_second: quota.recordsPerSecond ?? null } : null
 }

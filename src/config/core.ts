@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { caOptions } from '../ca/options.ts'
 import { consoleOptions } from '../console/options.ts'
 import { ingressOptions } from '../ingress/options.ts'
+import { quotaOptions } from '../ingress/quota-options.ts'
 import { logOptions } from '../log/options.ts'
 import { name } from './pipeline.ts'
 
@@ -18,6 +19,9 @@ export const coreSchema = z.strictObject({
     .describe(
       'The authority that `headrace ca init` made: gateways enrol here, and with `amqps` they have to show its certificates. In the place of `ingress.tls`.',
     ),
+  quotas: quotaOptions
+    .optional()
+    .describe('What a gateway may send and have. It is held back by credit, and buffers meanwhile: nothing is dropped.'),
   console: consoleOptions.optional().describe('The web console and its API.'),
   batch: z.boolean().default(true).describe('Whether this core runs the batch jobs of its pipelines.'),
   analysers: z.boolean().default(true).describe('Whether this core runs the analysers of its pipelines.'),

@@ -13,7 +13,10 @@ type Sample = readonly [labels: Labels, value: number | null | undefined]
 export interface EdgeFigures {
   readonly version: string
   readonly gateway: string
-  readonly link: { readonly state: string }
+  readonly link: {
+    readonly state: string
+    readonly quota: { readonly bytes_per_second: number | null; readonly records_per_second: number | null } | null
+  }
   readonly disk: {
     readonly quota_bytes: number
     readonly used_bytes: number
@@ -35,7 +38,15 @@ export interface EdgeFigures {
 
 export interface CoreFigures {
   readonly version: string
-  readonly gateways: readonly unknown[]
+  readonly gateways: readonly {
+    readonly gateway: string
+    readonly quota: {
+      readonly bytes_per_second: number | null
+      readonly records_per_second: number | null
+      readonly throttled: boolean
+      readonly throttled_ms: number
+    } | null
+  }[]
   readonly sources: readonly {
     readonly source: string
     readonly topic: string
@@ -65,6 +76,12 @@ export function edgeMetrics(status: EdgeFigures): string {
     ...common('edge', status),
     family('headrace_link_up', 'gauge', 'Whether the gateway has a session with a core.', [
       [{ gateway: status.gateway }, status.link.state === 'sending' ? 1 : 0],
+    ]),
+    family('headrace_link_quota_bytes_per_second', 'gauge', 'What the core lets this gateway send.', [
+      [{ gateway: status.gateway }, status.link.quota?.bytes_per_second],
+    ]),
+    family('headrace_link_quota_records_per_second', 'gauge', 'Records that the core lets this gateway send.', [
+      [{ gateway: status.gateway }, status.link.quota?.records_per_second],
     ]),
     family(
       'headrace_source_records_read_total',
@@ -157,6 +174,30 @@ export function coreMetrics(status: CoreFigures): string {
       'gauge',
       'When the oldest of them was read.',
       ofGateway(each => secondsOf(each.buffered.oldest)),
+    ),
+    family(
+      'headrace_gateway_quota_bytes_per_second',
+      'gauge',
+      'What a gateway may send.',
+      status.gateways.map(({ gateway, quota }) => [{ gateway }, quota?.bytes_per_second]),
+    ),
+    family(
+      'headrace_gateway_quota_records_per_second',
+      'gauge',
+      'Records that a gateway may send.',
+      status.gateways.map(({ gateway, quota }) => [{ gateway }, quota?.records_per_second]),
+    ),
+    family(
+      'headrace_gateway_throttled',
+      'gauge',
+      'Whether a gateway is held back by its quota now.',
+      status.gateways.map(({ gateway, quota }) => [{ gateway }, quota && (quota.throttled ? 1 : 0)]),
+    ),
+    family(
+      'headrace_gateway_throttled_seconds_total',
+      'counter',
+      'How long a gateway was held back by its quota.',
+      status.gateways.map(({ gateway, quota }) => [{ gateway }, quota && quota.throttled_ms / 1_000]),
     ),
     family(
       'headrace_partition_first_offset',

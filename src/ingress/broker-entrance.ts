@@ -10,6 +10,7 @@ import type { Entrance, EntranceHost } from './entrance.ts'
 import type { QuestionDesk } from './identities.ts'
 import type { OpeningRequest } from './openings.ts'
 import { QueueReader } from './queue-reader.ts'
+import type { Quotas } from './quotas.ts'
 import { Replies } from './replies.ts'
 
 /** How long a link may take to attach, ms. */
@@ -36,6 +37,7 @@ export interface BrokerEntranceDeps {
   readonly logger: Logger
   /** Where the core has an authority: questions about certificates are answered here too. */
   readonly questions?: QuestionDesk | undefined
+  readonly quotas: Quotas
 }
 
 /**
@@ -172,11 +174,11 @@ export class BrokerEntrance implements Entrance {
   }
 
   async #attach(connection: Connection, gateway: string): Promise<void> {
-    const { take, logger } = this.#deps
+    const { take, quotas, clock, logger } = this.#deps
     try {
-      const reader = await QueueReader.attach(connection, gateway, this.#bounds(this.#readers.size + 1), delivery =>
-        take(gateway, delivery),
-      )
+      const bounds = this.#bounds(this.#readers.size + 1)
+      const throttle = { quota: quotas.of(gateway), clock }
+      const reader = await QueueReader.attach(connection, gateway, { bounds, throttle }, delivery => take(gateway, delivery))
       this.#readers.set(gateway, reader)
       for (const other of this.#readers.values()) other.rebound(this.#bounds(this.#readers.size))
       void reader.closed.then(() => {

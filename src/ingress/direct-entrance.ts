@@ -5,6 +5,7 @@ import type { Entrance, EntranceHost } from './entrance.ts'
 import type { GatewaySession } from './gateway-session.ts'
 import type { Identities, QuestionDesk } from './identities.ts'
 import type { IdentityRule } from './identity.ts'
+import type { Quotas } from './quotas.ts'
 import { ReplyBox } from './replies.ts'
 
 /** Openings that one connection may have under way. */
@@ -16,6 +17,7 @@ export interface DirectEntranceDeps {
   readonly listen: (handlers: ListenHandlers) => Promise<Listener>
   readonly mayWrite: IdentityRule
   /** Where the core has an authority: who asks for certificates is answered, and who is revoked goes. */
+  readonly quotas: Quotas
   readonly identities?: { readonly known: Identities; readonly desk: QuestionDesk } | undefined
   readonly logger: Logger
 }
@@ -66,6 +68,24 @@ export class DirectEntrance implements Entrance {
     this.#connections.add(connection)
     void connection.closed.then(() => this.#connections.delete(connection))
     this.#sendAway(connection)
+    this.#keepWithinQuota(connection)
+  }
+
+  /** Its oldest connection is the one that it is least likely to use: a gateway whose network broke has connected anew. */
+  #keepWithinQuota({ identity }: Connection): void {
+    const { method, name } = identity
+    if (method !== 'certificate' || name === undefined || !this.#deps.mayWrite(identity, name)) return
+    const max = this.#deps.quotas.of(name).limits.connections
+    if (max === undefined) return
+    const own = [...this.#connections].filter(each => each.identity.method === 'certificate' && each.identity.name === name)
+    for (const connection of own.slice(0, -max)) {
+      this.#deps.logger.warn(
+        { gateway: name, remote: connection.remote },
+        'the oldest connection of a gateway goes: it has more than it may',
+      )
+      this.#connections.delete(connection)
+      connection.close({ condition: 'amqp:resource-limit-exceeded', description: `${name} may have ${max} connections` })
+    }
   }
 
   #sendAwayBarred(): void {

@@ -17,6 +17,8 @@ import { type Identities, QuestionDesk } from './identities.ts'
 import type { IdentityRule } from './identity.ts'
 import { Openings } from './openings.ts'
 import type { Parking } from './parking.ts'
+import type { QuotaOptions } from './quota-options.ts'
+import { type QuotaStatus, Quotas } from './quotas.ts'
 import { GatewayReports, type GatewayStanding } from './reports.ts'
 import { RouterEntrance } from './router-entrance.ts'
 import { SessionTable } from './session-table.ts'
@@ -41,6 +43,8 @@ export interface IngressDeps {
   /** Gateways come through brokers that store and forward; what waits for missing numbers is parked. */
   readonly brokers?: { readonly upstreams: readonly Upstream[]; readonly parking: Parking; readonly fillAfterMs?: FillAfterMs }
   readonly mayWrite: IdentityRule
+  /** What gateways may send and have; without it nothing limits them. */
+  readonly quotas?: QuotaOptions | undefined
   /** Where the core has an authority. */
   readonly identities?: Identities | undefined
   readonly clock: Clock
@@ -63,12 +67,18 @@ export interface FillAfterMs {
   readonly connected: number
   readonly most: number
 }
+const NO_QUOTAS: QuotaOptions = { default: {}, gateways: {} }
 const FILL_AFTER_MS: FillAfterMs = { connected: 10_000, most: 600_000 }
 
 export interface IngressStatus {
   /** Where it listens; absent before it is started. */
   readonly url: string | undefined
-  readonly gateways: readonly { readonly gateway: string; readonly session: number; readonly since: string }[]
+  readonly gateways: readonly {
+    readonly gateway: string
+    readonly session: number
+    readonly since: string
+    readonly quota: QuotaStatus
+  }[]
   /** `next`: the end of the partition as it was last seen. */
   readonly sources: readonly {
     readonly source: string
@@ -92,6 +102,7 @@ export class Ingress {
   readonly #gates: Gates
   readonly #reports: GatewayReports
   readonly #openings: Openings
+  readonly #quotas: Quotas
   readonly #entrances: readonly Entrance[]
 
   constructor(deps: IngressDeps) {
@@ -111,6 +122,7 @@ export class Ingress {
     const { standing, newSuspicion, identities } = deps
     const rules = { ...(standing && { standing }), ...(newSuspicion && { newSuspicion }) }
     this.#gates = new Gates({ log, clock, random, logger, alarms, deadLetters, signal, ...rules })
+    this.#quotas = new Quotas(deps.quotas ?? NO_QUOTAS, clock)
     const reports = new GatewayReports(clock)
     this.#reports = reports
     const newSession = this.#newSession.bind(this)
@@ -160,7 +172,7 @@ export class Ingress {
     const open = this.#sessions.open()
     return {
       url: this.#entrances[0]?.url,
-      gateways: open.map(({ gateway, session, since }) => ({ gateway, session, since })),
+      gateways: open.map(({ gateway, session, since, quota }) => ({ gateway, session, since, quota })),
       sources: open.flatMap(session =>
         [...session.sources.values()].map(({ claim, gate, end }) => ({
           source: sourceKey(claim.source),
@@ -198,7 +210,7 @@ export class Ingress {
     const { identities } = this.#deps
     const questions = identities && new QuestionDesk(identities, clock)
     const known = identities && questions && { known: identities, desk: questions }
-    const direct = listen ? [new DirectEntrance({ listen, mayWrite, logger, identities: known })] : []
+    const direct = listen ? [new DirectEntrance({ listen, mayWrite, logger, identities: known, quotas: this.#quotas })] : []
     const routed = routers.map(upstream => new RouterEntrance({ name, upstream, clock, random, logger, questions }))
     if (!brokers) return [...direct, ...routed]
     const { connected, most } = brokers.fillAfterMs ?? FILL_AFTER_MS
@@ -222,7 +234,7 @@ export class Ingress {
     })
     const take = lanes.take.bind(lanes)
     for (const upstream of brokers.upstreams)
-      stored.push(new BrokerEntrance({ upstream, log, take, clock, random, logger, questions }))
+      stored.push(new BrokerEntrance({ upstream, log, take, clock, random, logger, questions, quotas: this.#quotas }))
     lanes.restore()
     return [...direct, ...routed, ...stored]
   }
@@ -236,14 +248,27 @@ export class Ingress {
   }
 
   #newSession({ gateway, instance, session }: OpenRequest, connection: Connection, proof: string | undefined): GatewaySession {
-    const since = new Date(this.#deps.clock.wallMs()).toISOString()
+    const { clock } = this.#deps
+    const quota = this.#quotas.of(gateway)
+    const since = new Date(clock.wallMs()).toISOString()
     const open = this.#sessions.open()
     const share = BYTES_HELD_MAX / (open.length + 1)
     const bytesMax = Math.max(BYTES_PER_SESSION.min, Math.min(BYTES_PER_SESSION.max, share))
     const credit = { messagesMax: MESSAGES_PER_SESSION_MAX, bytesMax }
     for (const other of open) other.rebound(credit)
     const { check } = this.#deps
-    const rule = check ? { check } : {}
-    return new GatewaySession({ gateway, instance, session, connection, since, proof, credit, logger: this.#logger, ...rule })
+    return new GatewaySession({
+      gateway,
+      instance,
+      session,
+      connection,
+      since,
+      proof,
+      credit,
+      quota,
+      clock,
+      logger: this.#logger,
+      ...(check ? { check } : {}),
+    })
   }
 }

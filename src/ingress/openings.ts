@@ -185,7 +185,13 @@ export class Openings {
       { gateway: session.gateway, session: session.session, sources: sources.length, peer: opening.connection.remote },
       'session opened',
     )
-    return { version: PROTOCOL_VERSION, session: session.session, log: `${identity.engine}:${identity.id}`, sources }
+    return {
+      version: PROTOCOL_VERSION,
+      session: session.session,
+      log: `${identity.engine}:${identity.id}`,
+      sources,
+      quota: session.told,
+    }
   }
 
   #judge({ gateway, instance, session }: OpenRequest): OpenReply | undefined {

@@ -37,6 +37,9 @@ export const TURN_WITHIN_MS = 180_000
 /** How often it is looked whether the budget allows more, ms. */
 const BUDGET_LOOK_EVERY_MS = 1_000
 
+/** What the core said at the opening that this gateway may send. */
+type Quota = NonNullable<Exclude<OpenReply, { error: unknown }>['quota']>
+
 export interface LinkDeps {
   readonly gateway: string
   readonly buffer: EdgeBuffer
@@ -94,6 +97,7 @@ export class Link {
   #forwarding: Forwarding | undefined
   /** The newest session that the core knows of this gateway, once it was not below ours. */
   #above: number | undefined
+  #quota: Quota | undefined
   #unanswered = 0
   #dials = 0
   #turnedAtMs: number
@@ -142,6 +146,7 @@ export class Link {
       state: this.#state,
       peer: this.#connection?.remote,
       session: this.#session,
+      quota: this.#quota,
       since: this.#since,
       sources: [...this.#lanes].map(({ source, state, reason, inFlight }) => ({ source, state, reason, inFlight })),
     }
@@ -309,6 +314,7 @@ export class Link {
     if ('error' in reply)
       return reply.error.code === OPEN_ERROR.sessionNotNew ? this.#behind(reply.session) : this.#refused(reply.error)
     await this.#takeIn(reply, resume)
+    this.#quota = reply.quota
     const sender = await this.#openData(connection, session)
     if (sender) await this.#send(sender, channel, session, over)
     return 'again'
@@ -372,6 +378,7 @@ export class Link {
       budget: this.#deps.budget,
       onTurn: () => this.#turn(),
       reports: this.#deps.reports,
+      silenceMs: this.#quota?.silenceMs ?? 0,
       onProgress: () => {
         this.#openBackoff.reset()
         this.#dialBackoff.reset()
