@@ -12,7 +12,7 @@ import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { ApiCalls } from './api-calls.ts'
-import { type Asset, type Assets, loadAssets } from './assets.ts'
+import { type Asset, Assets } from './assets.ts'
 import { AuditLog } from './audit.ts'
 import type { ControlCalls } from './control-server.ts'
 import { EVENT_STREAMS_MAX, EventStream } from './event-stream.ts'
@@ -62,7 +62,7 @@ export class Console {
     users?.check()
     mkdirSync(stateDir, { recursive: true })
     this.#deps = deps
-    this.#assets = loadAssets()
+    this.#assets = new Assets()
     this.#guard = new RequestGuard(options.listen, options.hosts)
     this.#headers = securityHeaders(this.#assets.scriptHashes, options.tls !== undefined)
     this.#sessions = new Sessions({ users, clock, isTls: options.tls !== undefined })
@@ -124,8 +124,8 @@ export class Console {
     if (isRead && path === '/health') return this.#health(response)
     if (isRead && path === '/metrics') return this.#metrics(request, response)
     if (this.#deps.options.shows === 'health') throw new HttpError(404, 'here are /health and /metrics alone')
-    const file = path === '/' ? this.#assets.index : this.#assets.files.get(path)
-    if (isRead && file) return sendAsset(request, response, file)
+    const file = isRead ? this.#assets.get(path) : undefined
+    if (file) return sendAsset(request, response, file)
     if (path === '/api/session') return this.#session(request, response)
     const caller = this.#sessions.caller(request)
     if (!caller) throw new HttpError(401, 'log in first')

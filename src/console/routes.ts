@@ -251,7 +251,10 @@ export function openApi(version: string, sides: readonly Side[]): unknown {
   })
   for (const route of API_ROUTES.filter(({ side }) => sides.includes(side))) {
     const inPath = new Set([...route.path.matchAll(/\{(\w+)\}/g)].map(match => match[1] ?? ''))
-    const parameters = Object.entries(route.parameters.shape).map(([name, schema]) => ({
+    const isChange = route.method === 'POST'
+    const inQuery = Object.entries(route.parameters.shape).filter(([name]) => inPath.has(name) || !isChange)
+    const inBody = Object.fromEntries(Object.entries(route.parameters.shape).filter(([name]) => isChange && !inPath.has(name)))
+    const parameters = inQuery.map(([name, schema]) => ({
       name,
       in: inPath.has(name) ? 'path' : 'query',
       required: inPath.has(name) || !(schema as z.ZodType).safeParse(undefined).success,
@@ -264,6 +267,7 @@ export function openApi(version: string, sides: readonly Side[]): unknown {
       summary: route.summary,
       operationId: `${route.side}.${route.call}`,
       parameters,
+      ...(Object.keys(inBody).length > 0 && { requestBody: { content: json(z.strictObject(inBody)) } }),
       responses: {
         200: { description: 'Done.', content },
         default: { description: 'What went wrong, and what to do.', content: json(errorSchema) },

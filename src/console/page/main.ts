@@ -2,12 +2,13 @@ import { analysersPage } from './analysers.ts'
 import { ApiError, change, get, type Session } from './api.ts'
 import { h } from './dom.ts'
 import { jobsPage } from './jobs.ts'
-import { type Message, Model } from './model.ts'
+import { Model } from './model.ts'
 import { overviewPage } from './overview.ts'
 import type { Page, PageMaker } from './page.ts'
 import { partitionsPage } from './partitions.ts'
 import { pipelinesPage } from './pipelines.ts'
 import { sourcePage } from './source.ts'
+import type { Message } from './status.ts'
 
 const PAGES: readonly { readonly name: string; readonly label: string; readonly make: PageMaker; readonly core?: true }[] = [
   { name: '', label: 'Overview', make: overviewPage },
