@@ -4,9 +4,9 @@ import { defineConfig } from 'vitest/config'
 const LONGER = [
   'amqp/{connection,hazards,hostile}',
   'buffer/{buffer,kill,loss}',
-  'console/console',
+  'console/{console,monitoring}',
   'link/{direct,link}',
-  'reader/{bad-runs,command,job,positions,run-folder,scheduler}',
+  'reader/{alert-book,bad-runs,command,job,positions,run-folder,scheduler}',
   'record/{hostile,round-trip}',
   'source/{file,http,modbus,serial,sockets}',
 ].map(names => `test/${names}.test.ts`)

@@ -44,7 +44,7 @@ batch:
   weekly-report: { schedule: "0 6 * * 1", sources: [press-1, press-2], input: csv, run: [sh, -c, "wc -l"] }
 analysers:
   cycles: { sources: [press-6], every: 2s, when: "count(n) > 2", alert: { command: ["true"] } }
-  still: { sources: ["press-*"], silent_for: 1m, alert: { command: ["true"] } }
+  still: { sources: ["press-*"], silence: 1m, alert: { command: ["true"] } }
 `
 
 async function scene(folder: string, plant: Plant) {

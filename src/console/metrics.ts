@@ -38,7 +38,16 @@ export interface CoreFigures {
     readonly first: number | null
     readonly next: number | null
   }[]
-  readonly jobs: readonly { readonly job: string; readonly lag: number | null }[]
+  readonly reports: readonly {
+    readonly gateway: string
+    readonly heard: string
+    readonly buffered: { readonly records: number; readonly bytes: number; readonly oldest: string | null }
+  }[]
+  readonly jobs: readonly {
+    readonly job: string
+    readonly lag: number | null
+    readonly last_run: { readonly state: string; readonly ended: string | null } | null
+  }[]
   readonly analysers: readonly { readonly analyser: string; readonly lag: number | null }[]
   readonly alarms: readonly unknown[]
 }
@@ -118,9 +127,29 @@ export function edgeMetrics(status: EdgeFigures): string {
 export function coreMetrics(status: CoreFigures): string {
   const of = (value: (source: CoreFigures['sources'][number]) => number | null): Sample[] =>
     status.sources.map(source => [{ source: source.source, topic: source.topic, partition: source.partition }, value(source)])
+  const ofGateway = (value: (report: CoreFigures['reports'][number]) => number | null): Sample[] =>
+    status.reports.map(report => [{ gateway: report.gateway }, value(report)])
   return [
     ...common('core', status),
     family('headrace_gateways_connected', 'gauge', 'Gateways with a session at this core.', [[{}, status.gateways.length]]),
+    family(
+      'headrace_gateway_heard_timestamp_seconds',
+      'gauge',
+      'When a gateway last said how it stands.',
+      ofGateway(each => secondsOf(each.heard)),
+    ),
+    family(
+      'headrace_gateway_buffered_records',
+      'gauge',
+      'Records that waited on a gateway then.',
+      ofGateway(each => each.buffered.records),
+    ),
+    family(
+      'headrace_gateway_oldest_buffered_timestamp_seconds',
+      'gauge',
+      'When the oldest of them was read.',
+      ofGateway(each => secondsOf(each.buffered.oldest)),
+    ),
     family(
       'headrace_partition_first_offset',
       'gauge',
@@ -138,6 +167,18 @@ export function coreMetrics(status: CoreFigures): string {
       'gauge',
       'Records that a batch job has not had.',
       status.jobs.map(({ job, lag }) => [{ job }, lag]),
+    ),
+    family(
+      'headrace_job_last_run_failed',
+      'gauge',
+      'Whether the last run of a batch job failed.',
+      status.jobs.map(({ job, last_run }) => [{ job }, last_run === null ? null : last_run.state === 'failed' ? 1 : 0]),
+    ),
+    family(
+      'headrace_job_last_run_timestamp_seconds',
+      'gauge',
+      'When the last run of a batch job ended.',
+      status.jobs.map(({ job, last_run }) => [{ job }, secondsOf(last_run?.ended ?? null)]),
     ),
     family(
       'headrace_analyser_lag_records',
@@ -168,7 +209,8 @@ function family(name: string, kind: 'counter' | 'gauge', help: string, samples: 
   const lines = samples
     .filter(([, value]) => value !== null && value !== undefined)
     .map(([labels, value]) => `${name}${labelled(labels)} ${value}\n`)
-  return lines.length === 0 ? '' : `# HELP ${name} ${help}\n# TYPE ${name} ${kind}\n${lines.join('')}`
+  // What has no figure now is named all the same: dashboards and rules can be checked against it.
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${kind}\n${lines.join('')}`
 }
 
 function labelled(labels: Labels): string {
