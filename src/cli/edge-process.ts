@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { dial } from '../amqp/dial.ts'
+import { watchedConnection } from '../amqp/watched.ts'
 import type { EdgeBuffer } from '../buffer/buffer.ts'
 import { openEdgeBuffer } from '../buffer/open.ts'
 import type { EdgeConfig } from '../config/edge.ts'
@@ -27,6 +28,7 @@ import { gatewayRunner } from './gateway-analysers.ts'
 import { reportOf } from './gateway-report.ts'
 import { controlPath } from './state-paths.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
+import { Tracing } from './tracing.ts'
 import { VERSION } from './version.ts'
 
 export interface EdgeStatus {
@@ -81,6 +83,7 @@ export class EdgeProcess {
   readonly #alarms: Alarms
   readonly #flow: FlowWatch
   readonly #analysers: GatewayRunner | undefined
+  readonly #tracing: Tracing | undefined
 
   private constructor(parts: {
     config: EdgeConfig
@@ -89,6 +92,7 @@ export class EdgeProcess {
     link: Link
     alarms: Alarms
     analysers: GatewayRunner | undefined
+    tracing: Tracing | undefined
     log: Logger
   }) {
     this.#config = parts.config
@@ -98,6 +102,7 @@ export class EdgeProcess {
     this.#link = parts.link
     this.#alarms = parts.alarms
     this.#analysers = parts.analysers
+    this.#tracing = parts.tracing
     this.#flow = new FlowWatch(systemClock, parts.alarms, () =>
       parts.buffer.outlets().map(outlet => ({
         source: outlet.source,
@@ -145,6 +150,7 @@ export class EdgeProcess {
       alarms,
     })
     const { gateway } = config
+    const tracing = config.traces && new Tracing(config.traces, { service: 'headrace-edge', instance: gateway, logger: log })
     const budget =
       config.uplink.budget &&
       new Budget({ options: config.uplink.budget, file: join(config.state, 'edge', 'budget.json'), clock, alarms })
@@ -155,7 +161,7 @@ export class EdgeProcess {
       mode: config.uplink.mode,
       ...(budget && { budget }),
       reports: new Reports({ gateway, instance: buffer.instance, clock, budget, report }),
-      connect: connector(config, log),
+      connect: connector(config, log, tracing),
       clock,
       random: Math.random,
       log,
@@ -163,7 +169,7 @@ export class EdgeProcess {
     })
     const analysers = gatewayRunner(pipelines, modules, { config, clock, logger: log, alarms })
     const sources = new EdgeSources({ gateway: config.gateway, buffer, log, analysers })
-    const edge: EdgeProcess = new EdgeProcess({ config, buffer, sources, link, alarms, analysers, log })
+    const edge: EdgeProcess = new EdgeProcess({ config, buffer, sources, link, alarms, analysers, tracing, log })
     try {
       await edge.#control.start()
       edge.consoleUrl = await edge.#console?.start()
@@ -176,6 +182,7 @@ export class EdgeProcess {
     }
     link.start()
     edge.#flow.start()
+    tracing?.start()
     await sources.apply(pipelines)
     return edge
   }
@@ -218,6 +225,7 @@ export class EdgeProcess {
     await this.#analysers?.stop()
     await this.#link.stop()
     await this.#buffer.close()
+    await this.#tracing?.stop()
     await this.#console?.stop()
     await this.#control.stop()
   }
@@ -297,15 +305,16 @@ export class EdgeProcess {
 }
 
 /** Connects to the addresses of the uplink in turn. */
-function connector(config: EdgeConfig, log: Logger) {
+function connector(config: EdgeConfig, log: Logger, tracing: Tracing | undefined) {
+  const watch = tracing?.sent()
   const urls = uplinkUrls(config.uplink)
   const { tls, sasl } = config.uplink
-  return (attempt: number) => {
+  return async (attempt: number) => {
     const url = urls[attempt % urls.length]
     if (url === undefined) throw new HeadraceError('internal', 'the uplink has no address')
     // Read anew each time: certificates are renewed while the process runs.
     const material = tls && readTlsMaterial(tls)
-    return dial({
+    const connection = await dial({
       url,
       containerId: `${config.gateway}@${hostname()}`,
       ...(material && { tls: material }),
@@ -313,5 +322,6 @@ function connector(config: EdgeConfig, log: Logger) {
       clock: systemClock,
       log,
     })
+    return watch ? watchedConnection(connection, watch) : connection
   }
 }

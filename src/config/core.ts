@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { consoleOptions } from '../console/options.ts'
+import { traceOptions } from '../console/trace-options.ts'
 import { ingressOptions } from '../ingress/options.ts'
 import { logOptions } from '../log/options.ts'
 import { name } from './pipeline.ts'
@@ -13,6 +14,7 @@ export const coreSchema = z.strictObject({
   log: logOptions.describe('Where records are laid down.'),
   ingress: ingressOptions.optional().describe('Where gateways come in; without it, this core takes none.'),
   console: consoleOptions.optional().describe('The web console and its API.'),
+  traces: traceOptions.optional().describe('Follows some records from device to reader, for OpenTelemetry.'),
   batch: z.boolean().default(true).describe('Whether this core runs the batch jobs of its pipelines.'),
   analysers: z.boolean().default(true).describe('Whether this core runs the analysers of its pipelines.'),
   pipelines: z.array(z.string().min(1)).default([]).describe('Pipeline files, as paths or globs.'),

@@ -58,7 +58,8 @@ describe('metrics', () => {
         { source: 'g/s', topic: 't', partition: 3, first: 0, next: 9 },
         { source: 'g/u', topic: 't', partition: 4, first: null, next: null },
       ],
-      jobs: [{ job: 'p.j', lag: 4 }],
+      reports: [],
+      jobs: [{ job: 'p.j', lag: 4, last_run: null }],
       analysers: [],
       alarms: [],
     })

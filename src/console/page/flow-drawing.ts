@@ -70,7 +70,7 @@ export class FlowDrawing {
     const isFan = from.column === 0
     const label = s('text', {
       x: isFan ? x1 + 8 : to.column === 3 ? x2 - 8 : middle,
-      y: (isFan ? from.y : to.y) - 7,
+      y: labelY(isFan ? from.y : to.y, isFan ? to.y : from.y),
       class: 'rate',
       'text-anchor': isFan ? 'start' : to.column === 3 ? 'end' : 'middle',
     })
@@ -81,6 +81,11 @@ export class FlowDrawing {
       setText(label, rate(perSecond))
     })
   }
+}
+
+/** On the side from which the line does not come. */
+function labelY(y: number, otherY: number): number {
+  return otherY < y ? y + 16 : y - 7
 }
 
 function shortened(text: string, length: number): string {

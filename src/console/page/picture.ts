@@ -70,7 +70,7 @@ export class Picture {
       const waiting = sum(views, view => view.at?.buffered.records ?? 0)
       const size = sum(views, view => view.at?.buffered.bytes ?? 0)
       const where = gateways === 1 ? (views[0]?.gateway ?? '') : `${gateways} gateways`
-      return `${where}: ${waiting === 0 ? 'nothing waits' : `${number(waiting)} wait, ${bytes(size)}`}`
+      return `${where}: ${waiting === 0 ? 'nothing waits' : size === 0 ? `${number(waiting)} on their way` : `${number(waiting)} wait, ${bytes(size)}`}`
     })
     const total = () => `${all().length} partitions, ${number(sum(all(), view => view.core?.next ?? 0))}`
     drawing.box({ column: 2, y }, this.#pipeline.topic, total, 'key')
