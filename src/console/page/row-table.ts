@@ -74,7 +74,10 @@ export class RowTable<Item> {
   }
 
   #add(key: string): Row {
-    const cells = this.#columns.map(({ number, wrap }) => h('td', { class: number ? 'number' : wrap ? 'wrap' : '' }))
+    // On a phone a row is a card, and each cell says what it is.
+    const cells = this.#columns.map(({ head, number, wrap }) =>
+      h('td', { class: number ? 'number' : wrap ? 'wrap' : '', 'data-head': head }),
+    )
     const node = h('tr', { class: 'row' }, ...cells)
     const row = { node, cells }
     this.#rows.set(key, row)
