@@ -10,11 +10,11 @@ import { serious } from './serious.ts'
 
 const MARKUP = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
 const SOURCES_MANY = 1_000
-/** How long the page's script held the browser up, ms each (Long Tasks API). */
+/** How long the page's script held the browser up since it was opened, ms each (Long Tasks API). */
 const LONG_TASKS = `new Promise(resolve => {
-  const found = []
-  new PerformanceObserver(list => found.push(...list.getEntries().map(each => each.duration))).observe({ type: 'longtask' })
-  setTimeout(() => resolve(found), 8000)
+  const take = list => resolve(list.getEntries().map(each => each.duration))
+  new PerformanceObserver(take).observe({ type: 'longtask', buffered: true })
+  setTimeout(() => resolve([]), 500)
 })`
 
 let browser: Browser
@@ -137,8 +137,12 @@ test('a thousand sources are shown, found and kept up with', async () => {
   await page.goto(url)
   const rows = page.getByRole('region', { name: 'Sources' }).locator('tbody tr')
   await until('all rows are there', async () => (await rows.count()) === SOURCES_MANY + 1, 60_000)
+  const before = await recordsIn(page)
+  await until('it goes on for some seconds', async () => (await recordsIn(page)) > before + 25, 60_000)
   const tasks = (await page.evaluate(LONG_TASKS)) as number[]
-  console.log(`1,001 sources: ${tasks.length} tasks over 50 ms in 8 s, the longest ${Math.round(Math.max(0, ...tasks))} ms`)
+  console.log(
+    `1,001 sources: ${tasks.length} tasks over 50 ms since the page was opened, the longest ${Math.round(Math.max(0, ...tasks))} ms`,
+  )
   await page.getByRole('searchbox', { name: 'Find a source' }).fill('s-0042')
   await until('one is left', async () => (await rows.locator('visible=true').count()) === 1)
   expect(errors).toEqual([])
