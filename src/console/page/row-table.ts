@@ -42,6 +42,7 @@ export class RowTable<Item> {
     this.#table = h('table', {}, h('thead', {}, h('tr', {}, ...heads)), this.#body)
     this.node = h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': label }, this.#table, this.#nothing)
     this.#table.hidden = true
+    this.#nothing.hidden = true
   }
 
   show(
