@@ -5,7 +5,7 @@ const LONGER = [
   'amqp/{connection,hazards,hostile}',
   'buffer/{buffer,damaged-while-open,kill,loss}',
   'ca/enrolment',
-  'console/{console,monitoring}',
+  'console/{console,monitoring,tracing}',
   'ingress/admission',
   'link/{direct,link}',
   'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler}',

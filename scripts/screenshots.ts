@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
+import type { Page } from 'playwright-core'
 import { CoreProcess } from '../src/cli/core-process.ts'
 import { EdgeProcess } from '../src/cli/edge-process.ts'
 import { coreSchema } from '../src/config/core.ts'
@@ -93,14 +94,16 @@ async function shoot(options: { only?: string; after: string }): Promise<void> {
     let bytes = 0
     for (const [look, viewOptions] of LOOKS) {
       const context = await browser.newContext({ ...viewOptions, reducedMotion: 'reduce' })
-      const page = await context.newPage()
-      for (const [name, hash] of Object.entries(PAGES)) {
-        if (wanted && !wanted.includes(name)) continue
-        await page.goto(`${core.consoleUrl}/${hash}`)
-        await page.reload()
-        await pause(systemClock, SETTLE_MS)
-        bytes += await save(page, `console-${name}-${look}.png`)
-      }
+      const pages = Object.entries(PAGES).filter(([name]) => !wanted || wanted.includes(name))
+      const open = await Promise.all(
+        pages.map(async ([name, hash]) => {
+          const page = await context.newPage()
+          await page.goto(`${core.consoleUrl}/${hash}`)
+          return { name, page }
+        }),
+      )
+      await pause(systemClock, SETTLE_MS)
+      for (const { name, page } of open) bytes += await save(page, `console-${name}-${look}.png`)
       await context.close()
     }
     process.stdout.write(`${Math.round(bytes / 1_024)} KiB in all\n`)
@@ -112,8 +115,9 @@ async function shoot(options: { only?: string; after: string }): Promise<void> {
   }
 }
 
-async function save(page: { screenshot(options: { path: string }): Promise<unknown> }, name: string): Promise<number> {
+async function save(page: Page, name: string): Promise<number> {
   const path = join(IMAGES, name)
+  await page.bringToFront()
   await page.screenshot({ path })
   const { size } = statSync(path)
   process.stdout.write(`${name} ${Math.round(size / 1_024)} KiB\n`)
@@ -123,6 +127,6 @@ async function save(page: { screenshot(options: { path: string }): Promise<unkno
 const command = new Command('npm run screenshots --')
   .description('Makes the pictures of the console that docs/console.md shows.')
   .option('--only <pages>', 'these pages, by name, with commas')
-  .option('--after <duration>', 'how long the plant runs before', '190s')
+  .option('--after <duration>', 'how long the plant runs before', '150s')
   .action(shoot)
 await command.parseAsync()

@@ -34,6 +34,7 @@ import { deadCalls } from './dead-calls.ts'
 import { partitionCalls } from './partition-calls.ts'
 import { createAnalysers, createRetention, createScheduler } from './readers.ts'
 import { controlPath } from './state-paths.ts'
+import { Tracing } from './tracing.ts'
 import { VERSION } from './version.ts'
 import { whereInLog } from './where-in-log.ts'
 
@@ -68,6 +69,7 @@ interface Parts {
   readonly logger: Logger
   readonly book: AlertBook
   readonly silences: SilenceWatch
+  readonly tracing: Tracing | undefined
   readonly pipelines: readonly LoadedPipeline[]
 }
 
@@ -124,17 +126,24 @@ export class CoreProcess {
       const deps = { log, ledger, clock, random: Math.random, logger, alarms, name: config.name, stateDir }
       const book = new AlertBook(join(stateDir, 'alerts.db'), clock)
       open.unshift(book)
-      const scheduler = createScheduler(config.batch ? pipelines : [], { ...deps, ...(events.onRun && { onRun: events.onRun }) })
+      const tracing = config.traces && new Tracing(config.traces, { service: 'headrace-core', instance: config.name, logger })
+      const onRun = (job: string, result: RunResult) => {
+        if (result.outcome === 'done') tracing?.ran(result.run)
+        events.onRun?.(job, result)
+      }
+      const scheduler = createScheduler(config.batch ? pipelines : [], { ...deps, onRun })
       const retention = createRetention(config.batch ? pipelines : [], scheduler.jobs, deps)
       const { runner: analysers, silences } = await createAnalysers(config.analysers ? pipelines : [], {
         ...deps,
         book,
+        tracing,
         ...(events.onAlert && { onAlert: events.onAlert }),
       })
       const { engine, id } = await log.identity()
       const authority = await CoreAuthority.open(config, logger, alarms)
       if (authority) open.unshift({ close: () => authority.stop() })
-      const ingress = config.ingress && createIngress(config, config.ingress, { stateDir, log, logger, alarms, authority })
+      const around = { stateDir, log, logger, alarms, authority, tracing }
+      const ingress = config.ingress && createIngress(config, config.ingress, around)
       const core = new CoreProcess({
         config,
         log,
@@ -151,6 +160,7 @@ export class CoreProcess {
         logger,
         book,
         silences,
+        tracing,
         pipelines,
       })
       await core.#control.start()
@@ -163,6 +173,7 @@ export class CoreProcess {
       retention.start()
       analysers.start()
       silences.start()
+      tracing?.start()
       return core
     } catch (error) {
       for (const part of open) await part.close()
@@ -178,6 +189,7 @@ export class CoreProcess {
   async stop(): Promise<void> {
     const { ingress, authority, scheduler, retention, analysers, silences, ledger, book, log, lock } = this.#parts
     await Promise.allSettled([ingress?.stop(), scheduler.stop(), retention.stop(), silences.stop(), analysers.stop()])
+    await this.#parts.tracing?.stop()
     await this.#console?.stop()
     await this.#control.stop()
     authority?.stop()

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { watchedConnection } from '../amqp/watched.ts'
 import type { EdgeBuffer } from '../buffer/buffer.ts'
 import { openEdgeBuffer } from '../buffer/open.ts'
 import type { EdgeConfig } from '../config/edge.ts'
@@ -25,6 +26,7 @@ import { EdgeSources, type SourceChanges, settingsOf } from './edge-sources.ts'
 import { reportOf } from './gateway-report.ts'
 import { controlPath } from './state-paths.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
+import { Tracing } from './tracing.ts'
 import { createUplink } from './uplink.ts'
 import { VERSION } from './version.ts'
 
@@ -95,6 +97,7 @@ export class EdgeProcess {
   readonly #alarms: Alarms
   readonly #flow: FlowWatch
   readonly #analysers: GatewayRunner | undefined
+  readonly #tracing: Tracing | undefined
 
   private constructor(parts: {
     config: EdgeConfig
@@ -103,6 +106,7 @@ export class EdgeProcess {
     link: Link
     alarms: Alarms
     analysers: GatewayRunner | undefined
+    tracing: Tracing | undefined
     log: Logger
   }) {
     this.#config = parts.config
@@ -112,6 +116,7 @@ export class EdgeProcess {
     this.#link = parts.link
     this.#alarms = parts.alarms
     this.#analysers = parts.analysers
+    this.#tracing = parts.tracing
     this.#flow = new FlowWatch(systemClock, parts.alarms, () =>
       parts.buffer.outlets().map(outlet => ({
         source: outlet.source,
@@ -165,6 +170,8 @@ export class EdgeProcess {
     })
     const { connect, proofOf } = createUplink(config, log, alarms)
     const { gateway } = config
+    const tracing = config.traces && new Tracing(config.traces, { service: 'headrace-edge', instance: gateway, logger: log })
+    const watch = tracing?.sent()
     const budget =
       config.uplink.budget &&
       new Budget({ options: config.uplink.budget, file: join(config.state, 'edge', 'budget.json'), clock, alarms })
@@ -175,7 +182,7 @@ export class EdgeProcess {
       mode: config.uplink.mode,
       ...(budget && { budget }),
       reports: new Reports({ gateway, instance: buffer.instance, clock, budget, report }),
-      connect,
+      connect: watch ? async attempt => watchedConnection(await connect(attempt), watch) : connect,
       proofOf,
       clock,
       random: Math.random,
@@ -186,7 +193,7 @@ export class EdgeProcess {
       ? (await import('./gateway-analysers.ts')).gatewayRunner(pipelines, modules, { config, clock, logger: log, alarms })
       : undefined
     const sources = new EdgeSources({ gateway: config.gateway, buffer, log, analysers })
-    const edge: EdgeProcess = new EdgeProcess({ config, buffer, sources, link, alarms, analysers, log })
+    const edge: EdgeProcess = new EdgeProcess({ config, buffer, sources, link, alarms, analysers, tracing, log })
     try {
       await edge.#control.start()
       edge.#console = await edge.#makeConsole()
@@ -200,6 +207,7 @@ export class EdgeProcess {
     }
     link.start()
     edge.#flow.start()
+    tracing?.start()
     await sources.apply(pipelines)
     return edge
   }
@@ -242,6 +250,7 @@ export class EdgeProcess {
     await this.#analysers?.stop()
     await this.#link.stop()
     await this.#buffer.close()
+    await this.#tracing?.stop()
     await this.#console?.stop()
     await this.#control.stop()
   }

@@ -21,6 +21,7 @@ import { columnsOf } from '../source/decode/options.ts'
 import { loadAnalyserModules } from './analyser-modules.ts'
 import { alertSinks, analyserDefinitions } from './analysers.ts'
 import { RETRIED_SUFFIX } from './dead-retry.ts'
+import type { Tracing } from './tracing.ts'
 
 export interface ReaderDeps {
   readonly log: Log
@@ -76,9 +77,9 @@ export function createRetention(pipelines: readonly LoadedPipeline[], jobs: read
 /** The analysers of pipelines that run on the core. */
 export async function createAnalysers(
   pipelines: readonly LoadedPipeline[],
-  deps: Omit<ReaderDeps, 'ledger'> & { book: AlertBook; onAlert?: (alert: Alert) => void },
+  deps: Omit<ReaderDeps, 'ledger'> & { book: AlertBook; onAlert?: (alert: Alert) => void; tracing?: Tracing | undefined },
 ): Promise<{ runner: AnalyserRunner; silences: SilenceWatch }> {
-  const { log, clock, random, logger, alarms, name, book, onAlert } = deps
+  const { log, clock, random, logger, alarms, name, book, onAlert, tracing } = deps
   const modules = await loadAnalyserModules(pipelines)
   const sinks = alertSinks(pipelines, { clock, logger, name, log })
   // A topic is the record of what happened, and wakes nobody: it is told whatever is silenced.
@@ -93,6 +94,7 @@ export async function createAnalysers(
       book.add(alert, id)
       onAlert?.(alert)
     },
+    ...(tracing && { onRead: tracing.analysed.bind(tracing) }),
   })
   return { runner, silences: new SilenceWatch({ book, sinks, clock, logger }) }
 }

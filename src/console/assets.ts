@@ -58,7 +58,7 @@ export class Assets {
     const file = this.#files.get(path)
     if (file === undefined) return undefined
     const text = readFileSync(file, 'utf8')
-    const made = asset(typeOf(file) ?? '', file.endsWith('.ts') ? stripTypeScriptTypes(text) : text)
+    const made = asset(typeOf(file) ?? '', file.endsWith('.ts') ? withoutTypes(text) : text)
     this.#ready.set(path, made)
     return made
   }
@@ -66,6 +66,17 @@ export class Assets {
 
 function typeOf(file: string): string | undefined {
   return TYPES[file.slice(file.lastIndexOf('.'))]
+}
+
+/** Node says at the first call that this is experimental: to an operator's terminal that is nothing to be told. */
+function withoutTypes(text: string): string {
+  const { emitWarning } = process
+  process.emitWarning = () => {}
+  try {
+    return stripTypeScriptTypes(text)
+  } finally {
+    process.emitWarning = emitWarning
+  }
 }
 
 function asset(type: string, text: string): Asset {

@@ -149,12 +149,14 @@ export class Console {
   }
 
   async #change(path: string, request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void> {
+    let given: Record<string, unknown> = {}
     const entry = { user: caller.user.name, address: request.socket.remoteAddress ?? '', what: `${request.method} ${path}` }
     const write = (status: number) =>
-      this.#audit.write({ time: new Date(this.#deps.clock.wallMs()).toISOString(), ...entry, status })
+      this.#audit.write({ time: new Date(this.#deps.clock.wallMs()).toISOString(), ...entry, given, status })
     try {
       this.#sessions.checkToken(request, caller)
-      const found = this.#calls.find(request.method ?? '', path, await bodyOf(request), caller.user)
+      given = await bodyOf(request)
+      const found = this.#calls.find(request.method ?? '', path, given, caller.user)
       const result = await found.call(new AbortController().signal)
       write(200)
       sendJson(response, 200, result ?? null)

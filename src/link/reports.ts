@@ -55,7 +55,9 @@ export class Reports {
 
   async #tell(channel: OpeningChannel, session: number, turn: number): Promise<void> {
     const { gateway, instance, clock, budget } = this.#deps
-    const report = this.#next()
+    // Under a budget that allows only what is urgent now, this is not.
+    const isAllowed = !budget || budget.floor === Number.NEGATIVE_INFINITY
+    const report = isAllowed ? this.#next() : undefined
     if (report) {
       const request: OpenRequest = { version: PROTOCOL_VERSION, gateway, instance, session, sources: [], ask: 'ends', report }
       budget?.spend(JSON.stringify(request).length)

@@ -89,23 +89,26 @@ export function describeBatchKill(brokers?: Brokers, steps: readonly Step[] = ST
     )
   })
 
-  test.runIf(isWhole)('what is left of the command of a process that was killed is ended before the same run begins again', async () => {
-    const slow = {
-      input: 'raw',
-      poison: 'dead_letter',
-      run: ['sh', '-c', 'echo $$ > pid; trap "" TERM; cat > in; while :; do sleep 0.05; date >> alive; done'],
-    }
-    const child = spawn(process.execPath, [CHILD, world.folder, JSON.stringify(world.logIs), JSON.stringify(slow), ''], {
-      stdio: 'inherit',
-    })
-    await until('the command is at work', () => existsSync(world.path('alive')))
-    child.kill('SIGKILL')
-    const pid = Number(world.read('pid'))
-    expect(existsSync(`/proc/${pid}`)).toBe(true)
-    expect(await runUntil({ ...slow, run: ['sh', '-c', `cat > "${OUT}"`] })).toEqual({ code: 0, signal: null })
-    const state = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0] : 'gone'
-    expect(['gone', 'Z']).toContain(state)
-  })
+  test.runIf(isWhole)(
+    'what is left of the command of a process that was killed is ended before the same run begins again',
+    async () => {
+      const slow = {
+        input: 'raw',
+        poison: 'dead_letter',
+        run: ['sh', '-c', 'echo $$ > pid; trap "" TERM; cat > in; while :; do sleep 0.05; date >> alive; done'],
+      }
+      const child = spawn(process.execPath, [CHILD, world.folder, JSON.stringify(world.logIs), JSON.stringify(slow), ''], {
+        stdio: 'inherit',
+      })
+      await until('the command is at work', () => existsSync(world.path('alive')))
+      child.kill('SIGKILL')
+      const pid = Number(world.read('pid'))
+      expect(existsSync(`/proc/${pid}`)).toBe(true)
+      expect(await runUntil({ ...slow, run: ['sh', '-c', `cat > "${OUT}"`] })).toEqual({ code: 0, signal: null })
+      const state = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0] : 'gone'
+      expect(['gone', 'Z']).toContain(state)
+    },
+  )
 
   test.runIf(isWhole)('the look at a directory finds one that is not whole', async () => {
     expect(await runUntil(WAYS['standard input'])).toEqual({ code: 0, signal: null })

@@ -48,7 +48,13 @@ export class TimeChart {
           { ...axis, space: TICK_SPACE.y, size: 56, values: (_plot, splits) => splits.map(each => numberOf(each, splits)) },
         ],
         series: [
-          { label: 'UTC', value: (_plot, seconds) => (seconds === null ? '–' : clockText(seconds, true)) },
+          {
+            label: 'UTC',
+            value: (plot, seconds, _line, at) => {
+              const shown = at === null ? plot.data[0].at(-1) : seconds
+              return shown === undefined || shown === null ? '–' : clockText(shown, true)
+            },
+          },
           ...labels.map((label, index) => {
             const colour = colours[index % colours.length] ?? '#888'
             return {
@@ -57,7 +63,9 @@ export class TimeChart {
               width: 2,
               points: { show: false },
               ...(fromZero && labels.length === 1 && { fill: `${colour}26` }),
-              value: (_plot: uPlot, value: number | null) => (value === null ? '–' : compact(value)),
+              // Where nobody points at the chart: the latest.
+              value: (plot: uPlot, value: number | null, line: number, at: number | null) =>
+                textOf(at === null ? plot.data[line]?.at(-1) : value),
             }
           }),
         ],
@@ -79,6 +87,10 @@ export class TimeChart {
     this.#resized.disconnect()
     this.#plot.destroy()
   }
+}
+
+function textOf(value: number | null | undefined): string {
+  return value === null || value === undefined ? '–' : compact(value)
 }
 
 function widthOf(node: HTMLElement): number {

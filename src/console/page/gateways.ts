@@ -2,6 +2,14 @@ import { h } from './dom.ts'
 import { ago, bytes, moment, number } from './format.ts'
 import type { GatewayView, Model } from './model.ts'
 import { RowTable } from './row-table.ts'
+import type { Buffered } from './status.ts'
+
+/** Since when something waits for the log; what has just been sent waits for an answer alone. */
+export function waitingSince(buffered: Buffered | undefined, nowMs: number): string {
+  if (!buffered) return '–'
+  if (buffered.oldest !== null) return ago(Date.parse(buffered.oldest), nowMs)
+  return buffered.records === 0 ? 'nothing waits' : 'on their way'
+}
 
 /** The gateways of a core: their link, what waits on them and what they wrote. */
 export class Gateways {
@@ -45,7 +53,7 @@ export class Gateways {
           },
           number(sources),
           number(report?.buffered.records),
-          report ? (report.buffered.oldest === null ? 'nothing waits' : ago(Date.parse(report.buffered.oldest), timeMs)) : '–',
+          waitingSince(report?.buffered, timeMs),
           disk ? `${bytes(disk.used_bytes)} of ${bytes(disk.quota_bytes)}` : '–',
           disk ? bytes(disk.written_bytes) : '–',
           heardMs === undefined ? 'not yet' : ago(heardMs, timeMs),

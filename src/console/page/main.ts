@@ -48,7 +48,8 @@ function run(session: Session): void {
     page = found.make({ model, session, args })
     document.title = `${page.title} · Headrace`
     content.replaceChildren(page.node)
-    page.update()
+    // Before the first message nothing is known: nought would be wrong.
+    if (model.timeMs > 0) page.update()
   }
   const events = new EventSource('/api/live')
   const take = (apply: (message: Message) => void) => (event: MessageEvent<string>) => {

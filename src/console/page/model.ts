@@ -62,6 +62,7 @@ export class Model {
   timeMs = 0
   readonly #stored = new RateMeter()
   readonly #read = new RateMeter()
+  #looks = 0
 
   /** Everything anew. */
   all({ timeMs, sides }: Message): void {
@@ -127,7 +128,8 @@ export class Model {
       this.#rate(view, timeMs)
       view.isAway = present !== undefined && !present.has(view.gateway) && view.perSecond === 0
     }
-    this.flow.push({ timeMs, value: this.perSecond })
+    // The first look knows no rate yet.
+    if (this.#looks++ > 0) this.flow.push({ timeMs, value: this.perSecond })
     if (this.flow.length > FLOW_POINTS_MAX) this.flow.shift()
     for (const { job, lag } of this.core?.jobs ?? []) this.#lag(job, timeMs, lag)
   }

@@ -14,6 +14,8 @@ export interface Pipeline {
 
 /** Sources that are drawn one by one; more would be a wall, and stand in one box with their sum. */
 const SOURCES_DRAWN_MAX = 12
+/** A phone: the picture stands upright. */
+const NARROW = '(max-width: 640px)'
 
 /** One pipeline: devices → gateway buffer → topic → readers, and what flows on every edge. */
 export class Picture {
@@ -28,11 +30,11 @@ export class Picture {
     this.#pipeline = pipeline
     const { sources, jobs, analysers, topic } = pipeline
     const groups = sources.length > SOURCES_DRAWN_MAX ? [sources] : sources.map(source => [source])
-    const rows = Math.max(groups.length, jobs.length + analysers.length, 1)
     const label = `From ${sources.length} sources to the topic ${topic} and on to ${jobs.length + analysers.length} readers`
-    const drawing = new FlowDrawing(rows, label)
+    const counts = { sources: groups.length, readers: jobs.length + analysers.length }
+    const drawing = new FlowDrawing(counts, label, matchMedia(NARROW).matches)
     this.#drawing = drawing
-    for (const [index, group] of groups.entries()) this.#drawSources(group, drawing.at(groups.length, index))
+    for (const [index, group] of groups.entries()) this.#drawSources(group, index)
     this.#drawMiddle()
     this.#drawReaders()
     this.node = h(
@@ -47,33 +49,30 @@ export class Picture {
     this.#drawing.update()
   }
 
-  #drawSources(group: Pipeline['sources'], y: number): void {
+  #drawSources(group: Pipeline['sources'], index: number): void {
     const drawing = this.#drawing
     const names = new Set(group.map(({ source }) => source))
     const own = () => this.#views().filter(({ source }) => names.has(source))
     const kinds = [...new Set(group.map(({ kind }) => kind))].join(', ')
     const label = group.length > 1 ? `${group.length} sources` : (group[0]?.source ?? '')
-    drawing.arrow({ column: 0, y }, { column: 1, y: drawing.middle }, () =>
-      sum(own(), view => view.readPerSecond ?? view.perSecond),
-    )
-    drawing.box({ column: 0, y }, label, () => kinds)
+    drawing.arrow(drawing.place(0, index), drawing.place(1), () => sum(own(), view => view.readPerSecond ?? view.perSecond))
+    drawing.box(drawing.place(0, index), label, () => kinds)
   }
 
   #drawMiddle(): void {
     const drawing = this.#drawing
-    const y = drawing.middle
     const all = () => this.#views()
-    drawing.arrow({ column: 1, y }, { column: 2, y }, () => sum(all(), view => view.perSecond))
-    drawing.box({ column: 1, y }, 'gateway buffer', () => {
+    drawing.arrow(drawing.place(1), drawing.place(2), () => sum(all(), view => view.perSecond))
+    drawing.box(drawing.place(1), 'gateway buffer', () => {
       const views = all()
       const gateways = new Set(views.map(({ gateway }) => gateway)).size
       const waiting = sum(views, view => view.at?.buffered.records ?? 0)
       const size = sum(views, view => view.at?.buffered.bytes ?? 0)
       const where = gateways === 1 ? (views[0]?.gateway ?? '') : `${gateways} gateways`
-      return `${where}: ${waiting === 0 ? 'nothing waits' : `${number(waiting)} wait, ${bytes(size)}`}`
+      return `${where}: ${waiting === 0 ? 'nothing waits' : size === 0 ? `${number(waiting)} on their way` : `${number(waiting)} wait, ${bytes(size)}`}`
     })
     const total = () => `${all().length} partitions, ${number(sum(all(), view => view.core?.next ?? 0))}`
-    drawing.box({ column: 2, y }, this.#pipeline.topic, total, 'key')
+    drawing.box(drawing.place(2), this.#pipeline.topic, total, 'key')
   }
 
   #drawReaders(): void {
@@ -94,7 +93,7 @@ export class Picture {
       })),
     ]
     for (const [index, { name, sources, what, lag }] of readers.entries()) {
-      const y = drawing.at(readers.length, index)
+      const place = drawing.place(3, index)
       const read = () => {
         const end = sum(
           this.#views().filter(view => sources.some(glob => fits(glob, view))),
@@ -102,8 +101,8 @@ export class Picture {
         )
         return this.#readers.take(name, this.#model.timeMs, end - (lag() ?? 0)).perSecond
       }
-      drawing.arrow({ column: 2, y: drawing.middle }, { column: 3, y }, read)
-      drawing.box({ column: 3, y }, name.slice(name.indexOf('.') + 1), () => `${what}, lag ${number(lag())}`)
+      drawing.arrow(drawing.place(2), place, read)
+      drawing.box(place, name.slice(name.indexOf('.') + 1), () => `${what}, lag ${number(lag())}`)
     }
   }
 

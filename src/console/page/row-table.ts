@@ -42,6 +42,7 @@ export class RowTable<Item> {
     this.#table = h('table', {}, h('thead', {}, h('tr', {}, ...heads)), this.#body)
     this.node = h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': label }, this.#table, this.#nothing)
     this.#table.hidden = true
+    this.#nothing.hidden = true
   }
 
   show(
@@ -74,7 +75,10 @@ export class RowTable<Item> {
   }
 
   #add(key: string): Row {
-    const cells = this.#columns.map(({ number, wrap }) => h('td', { class: number ? 'number' : wrap ? 'wrap' : '' }))
+    // On a phone a row is a card, and each cell says what it is.
+    const cells = this.#columns.map(({ head, number, wrap }) =>
+      h('td', { class: number ? 'number' : wrap ? 'wrap' : '', 'data-head': head }),
+    )
     const node = h('tr', { class: 'row' }, ...cells)
     const row = { node, cells }
     this.#rows.set(key, row)

@@ -39,6 +39,8 @@ export interface AnalyserRunnerOptions {
   readonly alarms: Alarms
   /** With the analyser's id. */
   readonly onAlert?: (alert: Alert, id: string) => void
+  /** They have seen records [from, to) of a source; wall clock, ms. */
+  readonly onRead?: (source: string, from: number, to: number, fromMs: number, toMs: number) => void
 }
 
 /** A source that is read, and who sees its records. */
@@ -231,6 +233,7 @@ export class AnalyserRunner {
       const sample = sampleOfView(claim.source, key, view, nowMs)
       for (const watch of watches) watch.sample(sample, monotonicMs)
     })
+    this.#options.onRead?.(key, watched.next, batch.next, nowMs, this.#options.clock.wallMs())
     this.#moveTo(watched, Math.max(watched.next, batch.next))
   }
 
