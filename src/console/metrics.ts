@@ -248,7 +248,7 @@ export function joinMetrics(texts: readonly string[]): string {
       for (const line of lines.split('\n')) if (line !== '') family.samples.add(line)
     }
   }
-  return [...families.values()].map(({ head, samples }) => `${head}${[...samples].join('\n')}\n`).join('')
+  return [...families.values()].map(({ head, samples }) => head + [...samples].map(line => `${line}\n`).join('')).join('')
 }
 
 function common(role: string, { version, alarms }: { version: string; alarms: readonly unknown[] }): string[] {
