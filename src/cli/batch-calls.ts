@@ -8,8 +8,11 @@ import type { BatchScheduler } from '../reader/batch/scheduler.ts'
 import type { Ledger } from '../reader/ledger.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { matchesSource, sourceKey } from '../runtime/names.ts'
+import { runLogTail } from './run-log-tail.ts'
 
 const RUNS_SHOWN = 20
+/** Runs that are kept of a job, and looked through for one. */
+const RUNS_SEARCHED = 1_000
 const POISON_SHOWN = 1_000
 const MEMBERS_SHOWN = 5
 
@@ -67,6 +70,15 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
       return progress ? { records: progress.records, total: progress.total, records_per_second: progress.recordsPerSecond } : null
     },
     'batch.runs': async (args: Args) => ledger.runs(find(args).definition.name, RUNS_SHOWN),
+    'batch.log': async (args: Args) => {
+      const job = find(args).definition.name
+      const wanted = args['run'] === undefined ? undefined : String(args['run'])
+      const run = ledger.runs(job, RUNS_SEARCHED).find(({ id }) => wanted === undefined || id === wanted)
+      if (run) return runLogTail(run)
+      throw new HeadraceError('not_found', wanted === undefined ? `job ${job} never ran` : `job ${job} has no run ${wanted}`, {
+        advice: `See "headrace batch runs ${job}".`,
+      })
+    },
     'batch.losses': async (args: Args) => ledger.losses(find(args).definition.name),
     'batch.poison': async (args: Args) => ledger.allPoison(find(args).definition.name, POISON_SHOWN),
     'batch.offsets': async (args: Args) => {

@@ -8,7 +8,10 @@ import { Retention } from '../reader/batch/retention.ts'
 import type { RunResult } from '../reader/batch/runner.ts'
 import { BatchScheduler } from '../reader/batch/scheduler.ts'
 import type { Ledger } from '../reader/ledger.ts'
+import type { AlertBook } from '../reader/realtime/alert-book.ts'
+import type { AlertSink } from '../reader/realtime/alert-sink.ts'
 import { AnalyserRunner } from '../reader/realtime/runner.ts'
+import { SilenceWatch, silencedSink } from '../reader/realtime/silencing.ts'
 import type { ValueShape } from '../reader/render/renderer.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import type { Clock } from '../runtime/clock.ts'
@@ -18,6 +21,7 @@ import { columnsOf } from '../source/decode/options.ts'
 import { loadAnalyserModules } from './analyser-modules.ts'
 import { alertSinks, analyserDefinitions } from './analysers.ts'
 import { RETRIED_SUFFIX } from './dead-retry.ts'
+import type { Tracing } from './tracing.ts'
 
 export interface ReaderDeps {
   readonly log: Log
@@ -73,17 +77,26 @@ export function createRetention(pipelines: readonly LoadedPipeline[], jobs: read
 /** The analysers of pipelines that run on the core. */
 export async function createAnalysers(
   pipelines: readonly LoadedPipeline[],
-  deps: Omit<ReaderDeps, 'ledger'> & { onAlert?: (alert: Alert) => void },
-): Promise<AnalyserRunner> {
-  const { log, clock, random, logger, alarms, name, onAlert } = deps
+  deps: Omit<ReaderDeps, 'ledger'> & { book: AlertBook; onAlert?: (alert: Alert) => void; tracing?: Tracing | undefined },
+): Promise<{ runner: AnalyserRunner; silences: SilenceWatch }> {
+  const { log, clock, random, logger, alarms, name, book, onAlert, tracing } = deps
   const modules = await loadAnalyserModules(pipelines)
-  return new AnalyserRunner({
+  const sinks = alertSinks(pipelines, { clock, logger, name, log })
+  // A topic is the record of what happened, and wakes nobody: it is told whatever is silenced.
+  const outward = [...sinks].filter(([sink]) => !sink.endsWith(' topic'))
+  const silenced = outward.map(([sink, each]): [string, AlertSink] => [sink, silencedSink(sink, each, book)])
+  const runner = new AnalyserRunner({
     ...{ log, clock, random, logger, alarms },
     definitions: analyserDefinitions(pipelines, modules, 'core'),
-    sinks: alertSinks(pipelines, { clock, logger, name, log }),
+    sinks: new Map([...sinks, ...silenced]),
     owner: { core: name, instance: randomUUID() },
-    ...(onAlert && { onAlert }),
+    onAlert: (alert, id) => {
+      book.add(alert, id)
+      onAlert?.(alert)
+    },
+    ...(tracing && { onRead: tracing.analysed.bind(tracing) }),
   })
+  return { runner, silences: new SilenceWatch({ book, sinks, clock, logger }) }
 }
 
 /** What is known of a source's values from its pipeline: JSON where it decodes, or where its kind gives JSON. */

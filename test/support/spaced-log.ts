@@ -62,6 +62,10 @@ export class SpacedLog implements Log {
     return this.#log.lastBatch(this.#in(place))
   }
 
+  batchBytesMax(topic: string): Promise<number | undefined> {
+    return this.#log.batchBytesMax(topic + this.#mark)
+  }
+
   append(place: Place, batch: EncodedBatch, proof: EndProof): Promise<Appended> {
     return this.#log.append(this.#in(place), batch, proof)
   }

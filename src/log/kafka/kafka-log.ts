@@ -27,6 +27,7 @@ import { membersOf } from './group-members.ts'
 import { RecordAppender } from './record-appender.ts'
 import { Registry } from './registry.ts'
 import { SourcesView } from './sources-view.ts'
+import { TopicLimits } from './topic-limits.ts'
 
 export interface KafkaLogDeps {
   readonly clock: Clock
@@ -50,6 +51,9 @@ export async function openKafkaLog(options: KafkaOptions, deps: KafkaLogDeps): P
   }
 }
 
+/** Who appends what is of no gateway. */
+const OURSELVES = ''
+
 /** Kafka: raw Produce and Fetch of whole batches over kafkajs's connections. Leaders, claims and ends are all that is kept in memory. */
 class KafkaLog implements Log {
   readonly #cluster: KafkaCluster
@@ -57,12 +61,14 @@ class KafkaLog implements Log {
   readonly #appender: Appender
   readonly #fetcher: Fetcher
   readonly #registry: Registry
+  readonly #limits: TopicLimits
 
   constructor(cluster: KafkaCluster, options: KafkaOptions, deps: KafkaLogDeps) {
     this.#cluster = cluster
     this.#clock = deps.clock
     this.#appender = new Appender(cluster, deps.clock)
     this.#fetcher = new Fetcher(cluster)
+    this.#limits = new TopicLimits(cluster, deps.clock, deps.log)
     const appender = new RecordAppender(cluster, deps.clock)
     const view = new SourcesView(cluster, appender, deps.log, options.replication)
     this.#registry = new Registry({
@@ -154,8 +160,14 @@ class KafkaLog implements Log {
     return { sequence: baseOffset, count: lastOffsetDelta + 1, crc }
   }
 
-  append(place: Place, batch: EncodedBatch, proof: EndProof): Promise<Appended> {
-    return this.#appender.append(place, batch, proof)
+  batchBytesMax(topic: string): Promise<number | undefined> {
+    return this.#limits.of(topic)
+  }
+
+  async append(place: Place, batch: EncodedBatch, proof: EndProof, sharer = OURSELVES): Promise<Appended> {
+    const answer = await this.#appender.append(place, batch, proof, sharer)
+    if (answer.outcome === 'refused' && answer.reason === 'too_large') this.#limits.forget(place.topic)
+    return answer
   }
 
   fetch(cursors: readonly Cursor[], limits: FetchLimits): Promise<Fetched[]> {

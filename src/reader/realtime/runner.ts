@@ -37,7 +37,10 @@ export interface AnalyserRunnerOptions {
   readonly random: () => number
   readonly logger: Logger
   readonly alarms: Alarms
-  readonly onAlert?: (alert: Alert) => void
+  /** With the analyser's id. */
+  readonly onAlert?: (alert: Alert, id: string) => void
+  /** They have seen records [from, to) of a source; wall clock, ms. */
+  readonly onRead?: (source: string, from: number, to: number, fromMs: number, toMs: number) => void
 }
 
 /** A source that is read, and who sees its records. */
@@ -230,6 +233,7 @@ export class AnalyserRunner {
       const sample = sampleOfView(claim.source, key, view, nowMs)
       for (const watch of watches) watch.sample(sample, monotonicMs)
     })
+    this.#options.onRead?.(key, watched.next, batch.next, nowMs, this.#options.clock.wallMs())
     this.#moveTo(watched, Math.max(watched.next, batch.next))
   }
 
@@ -273,10 +277,10 @@ export class AnalyserRunner {
     if (failed) throw failed.reason
   }
 
-  readonly #onAlert = (_definition: AnalyserDefinition, alert: Alert): void => {
+  readonly #onAlert = (definition: AnalyserDefinition, alert: Alert): void => {
     const { analyser, source, state, key, message } = alert
     this.#options.logger.warn({ analyser, source: source && sourceKey(source), state, key }, message)
-    this.#options.onAlert?.(alert)
+    this.#options.onAlert?.(alert, definition.id)
   }
 
   /** Another core keeps the shard: what this one knows of it is not true any more. */
