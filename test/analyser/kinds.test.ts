@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { anomaly } from '../../src/analyser/anomaly.ts'
+import { condition } from '../../src/analyser/condition.ts'
 import { drift } from '../../src/analyser/drift.ts'
 import { gap } from '../../src/analyser/gap.ts'
 import { silence } from '../../src/analyser/silence.ts'
+import { SLIDING_RECORDS_MAX } from '../../src/analyser/windows/sliding-stage.ts'
 import { SeededRandom } from '../support/random.ts'
 import { Watching } from './watching.ts'
 
@@ -90,5 +92,22 @@ describe.each(['ewma', 'robust'] as const)('anomaly by %s', method => {
     const watching = new Watching(anomaly, { anomaly: { ...options.anomaly, deviation_min: 1 } })
     for (let second = 0; second < 200; second++) watching.sample(second * 1_000, { amp: 5 })
     expect(watching.sample(200_000, { amp: 5.1 }).states).toEqual([])
+  })
+})
+
+describe('a sliding window', () => {
+  const options = { window: { sliding: '1h' }, when: 'records() > 1000000', values: { n: 'records()' } }
+
+  test('that is full lets the oldest go, counts them, and has the count after a restart', () => {
+    const watching = new Watching(condition, options)
+    for (let record = 0; record < SLIDING_RECORDS_MAX + 5; record++) watching.sample(record, { bar: 1 })
+    expect(watching.watch.cut).toBe(5)
+    expect(watching.restart().watch.cut).toBe(5)
+  })
+
+  test('counts none where its records have had their time', () => {
+    const watching = new Watching(condition, { ...options, window: { sliding: '10s' } })
+    for (let record = 0; record < 2 * SLIDING_RECORDS_MAX; record++) watching.sample(record * 10, { bar: 1 })
+    expect(watching.watch.cut).toBe(0)
   })
 })
