@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 const LONGER = [
   'amqp/{connection,hazards,hostile}',
   'buffer/{buffer,kill,loss}',
-  'console/{console,monitoring,tracing}',
+  'console/{console,history,monitoring,tracing}',
   'link/{direct,link}',
   'reader/{alert-book,bad-runs,command,job,positions,run-folder,scheduler}',
   'record/{hostile,round-trip}',
