@@ -14,6 +14,7 @@ const RUNS_SHOWN = 20
 /** Runs that are kept of a job, and looked through for one. */
 const RUNS_SEARCHED = 1_000
 const POISON_SHOWN = 1_000
+const MEMBERS_SHOWN = 5
 
 type Args = Readonly<Record<string, unknown>>
 
@@ -107,6 +108,7 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
     'batch.adopt': (args: Args) =>
       move(args, async (claims, positions) => {
         const { group, offsets } = args
+        if (group !== undefined) await checkLeft(log, String(group))
         const known = group === undefined ? readOffsets(String(offsets), claims) : await positions.ofGroup(String(group), claims)
         const found = claims.flatMap(claim => {
           const offset = known.get(sourceKey(claim.source))
@@ -126,6 +128,17 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
 
 function answerOf(result: RunResult) {
   return result.outcome === 'empty' ? { outcome: 'empty' } : { outcome: result.outcome, run: result.run }
+}
+
+/** Offsets of a group that is still being read would be behind by the time that they are taken: its records would come twice. */
+async function checkLeft(log: Log, group: string): Promise<void> {
+  const members = await log.groupMembers(group)
+  if (members.length === 0) return
+  const shown = members.slice(0, MEMBERS_SHOWN).map(({ client, host, id }) => `${client} at ${host.replace(/^\//, '')} (${id})`)
+  const more = members.length > shown.length ? `, and ${members.length - shown.length} more` : ''
+  throw new HeadraceError('group_in_use', `group ${group} is still being read: ${shown.join(', ')}${more}`, {
+    advice: 'Stop the old job first, then adopt. One that was killed counts until its session times out (45 s, unless set).',
+  })
 }
 
 async function checkWithin(log: Log, targets: ReadonlyMap<Claim, number>): Promise<void> {

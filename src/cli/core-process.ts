@@ -1,10 +1,9 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Alert } from '../analyser/analyser.ts'
 import { StateLock } from '../buffer/state-lock.ts'
 import type { CoreConfig } from '../config/core.ts'
 import type { LoadedPipeline } from '../config/load.ts'
-import { Console } from '../console/console.ts'
+import type { Console } from '../console/console.ts'
 import { type ControlCalls, ControlServer } from '../console/control-server.ts'
 import { coreMetrics } from '../console/metrics.ts'
 import type { Ingress } from '../ingress/ingress.ts'
@@ -21,19 +20,28 @@ import type { SilenceWatch } from '../reader/realtime/silencing.ts'
 import { tail } from '../reader/tail.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
+import { makeFolderDurably } from '../runtime/durable-folder.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { matchesSource, sourceKey } from '../runtime/names.ts'
+import { stillFor, type Vital } from '../runtime/watchdog.ts'
 import { alertCalls } from './alert-calls.ts'
+import { CoreAuthority } from './authority.ts'
 import { batchCalls } from './batch-calls.ts'
-import { atGateway, pipelineView, standingJson } from './core-views.ts'
+import { atGateway, gatewayView, pipelineView, standingJson } from './core-views.ts'
 import { createIngress } from './create-ingress.ts'
+import { deadCalls } from './dead-calls.ts'
 import { partitionCalls } from './partition-calls.ts'
 import { createAnalysers, createRetention, createScheduler } from './readers.ts'
 import { controlPath } from './state-paths.ts'
 import { Tracing } from './tracing.ts'
 import { VERSION } from './version.ts'
 import { whereInLog } from './where-in-log.ts'
+
+/** The log's own limits are below this: one step of a gate that takes longer, ms, does not end any more. */
+const STEP_WITHIN_MS = 180_000
+/** The scheduler looks twice a second; a look may take long on a slow disk. */
+const LOOK_WITHIN_MS = 60_000
 
 export interface CoreEvents {
   readonly onRun?: (job: string, result: RunResult) => void
@@ -51,6 +59,7 @@ interface Parts {
   readonly identity: string
   readonly engine: string
   readonly ingress: Ingress | undefined
+  readonly authority: CoreAuthority | undefined
   readonly scheduler: BatchScheduler
   readonly retention: Retention
   readonly analysers: AnalyserRunner
@@ -68,7 +77,7 @@ interface Parts {
 export class CoreProcess {
   readonly #parts: Parts
   readonly #control: ControlServer
-  readonly #console: Console | undefined
+  #console: Console | undefined
   readonly #calls: ControlCalls
   /** Where the console is served; undefined where it is not. */
   consoleUrl: string | undefined
@@ -78,16 +87,21 @@ export class CoreProcess {
     const { config, logger } = parts
     this.#calls = this.#makeCalls()
     this.#control = new ControlServer(controlPath(config.state, 'core'), this.#calls, logger)
-    this.#console =
-      config.console &&
-      new Console({
-        options: config.console,
-        stateDir: join(config.state, 'core'),
-        sides: { core: this.#calls },
-        version: VERSION,
-        clock: systemClock,
-        logger: logger.child({ part: 'console' }),
-      })
+  }
+
+  /** Only where there is one it is loaded: it takes its time and memory. */
+  async #makeConsole(): Promise<Console | undefined> {
+    const { config, logger } = this.#parts
+    if (!config.console) return undefined
+    const { Console } = await import('../console/console.ts')
+    return new Console({
+      options: config.console,
+      stateDir: join(config.state, 'core'),
+      sides: { core: this.#calls },
+      version: VERSION,
+      clock: systemClock,
+      logger: logger.child({ part: 'console' }),
+    })
   }
 
   static async start(
@@ -98,13 +112,13 @@ export class CoreProcess {
     parts: CoreParts = {},
   ): Promise<CoreProcess> {
     const stateDir = join(config.state, 'core')
-    mkdirSync(stateDir, { recursive: true, mode: 0o750 })
+    makeFolderDurably(stateDir, 0o750)
     const lock = StateLock.take(stateDir)
     const clock = systemClock
     const alarms = new Alarms(clock)
     const open: { close(): unknown }[] = [{ close: () => lock.release() }]
     try {
-      const log = await openLog(config.log, { stateDir, clock, random: Math.random, log: logger.child({ part: 'log' }) })
+      const log = await openLog(config.log, { stateDir, clock, random: Math.random, log: logger.child({ part: 'log' }), alarms })
       open.unshift(log)
       const ledgerPath = join(stateDir, 'readers.db')
       const ledger = parts.openLedger?.(ledgerPath) ?? new Ledger(ledgerPath)
@@ -126,13 +140,17 @@ export class CoreProcess {
         ...(events.onAlert && { onAlert: events.onAlert }),
       })
       const { engine, id } = await log.identity()
-      const ingress = config.ingress && createIngress(config, config.ingress, { stateDir, log, logger, alarms, tracing })
+      const authority = await CoreAuthority.open(config, logger, alarms)
+      if (authority) open.unshift({ close: () => authority.stop() })
+      const around = { stateDir, log, logger, alarms, authority, tracing }
+      const ingress = config.ingress && createIngress(config, config.ingress, around)
       const core = new CoreProcess({
         config,
         log,
         engine,
         identity: id,
         ingress,
+        authority,
         scheduler,
         retention,
         analysers,
@@ -147,8 +165,10 @@ export class CoreProcess {
       })
       await core.#control.start()
       open.unshift({ close: () => core.#control.stop() })
+      core.#console = await core.#makeConsole()
       core.consoleUrl = await core.#console?.start()
       await ingress?.start()
+      authority?.start(tls => ingress?.renewTls(tls))
       scheduler.start()
       retention.start()
       analysers.start()
@@ -167,11 +187,12 @@ export class CoreProcess {
   }
 
   async stop(): Promise<void> {
-    const { ingress, scheduler, retention, analysers, silences, ledger, book, log, lock } = this.#parts
+    const { ingress, authority, scheduler, retention, analysers, silences, ledger, book, log, lock } = this.#parts
     await Promise.allSettled([ingress?.stop(), scheduler.stop(), retention.stop(), silences.stop(), analysers.stop()])
     await this.#parts.tracing?.stop()
     await this.#console?.stop()
     await this.#control.stop()
+    authority?.stop()
     ledger.close()
     book.close()
     await log.close()
@@ -186,7 +207,7 @@ export class CoreProcess {
       role: 'core' as const,
       running: true,
       log: { engine, identity },
-      gateways: (taken?.gateways ?? []).map(({ gateway, session, since }) => ({ gateway, session: String(session), since })),
+      gateways: (taken?.gateways ?? []).map(gatewayView),
       reports: (ingress?.reports() ?? []).map(standingJson),
       sources: await this.#sources(),
       jobs: await scheduler.status(),
@@ -214,6 +235,15 @@ export class CoreProcess {
     })
   }
 
+  /** What a watchdog looks at: the loops that append, and the one that finds jobs due. A log that is away is not one of them. */
+  get vitals(): readonly Vital[] {
+    const { ingress, scheduler } = this.#parts
+    return [
+      { part: 'ingress', check: () => stillFor(ingress?.atOneStepMs ?? 0, STEP_WITHIN_MS) },
+      { part: 'scheduler', check: () => stillFor(scheduler.sinceLookMs, LOOK_WITHIN_MS) },
+    ]
+  }
+
   /** What the control socket answers. */
   get calls(): ControlCalls {
     return this.#calls
@@ -227,10 +257,12 @@ export class CoreProcess {
       where: async (args: Readonly<Record<string, unknown>>) => whereInLog(this.#parts, args),
       tail: (args: Readonly<Record<string, unknown>>, signal: AbortSignal) =>
         this.#tail(String(args['source']), Number(args['last'] ?? 0), signal),
+      'ca.changed': async () => this.#parts.authority?.desk.changed(),
       'gateway.forget': async (args: Readonly<Record<string, unknown>>) => ingress?.forget(String(args['gateway'])),
       ...alertCalls(book),
       pipelines: async () => this.#parts.pipelines.map(pipelineView),
       ...batchCalls(scheduler, ledger, log),
+      ...deadCalls(log),
       ...partitionCalls({ log, ledger, jobs: scheduler.jobs, pipelines: this.#parts.pipelines }),
     }
   }

@@ -1,5 +1,6 @@
 import type { ReportedSource } from '../amqp/gateway-report.ts'
 import { kindOf, type LoadedPipeline } from '../config/load.ts'
+import type { IngressStatus } from '../ingress/ingress.ts'
 import type { GatewayStanding } from '../ingress/reports.ts'
 
 /** What a gateway last said of itself. */
@@ -42,5 +43,24 @@ export function pipelineView({ config, topic }: LoadedPipeline) {
       analyser: `${config.pipeline}.${analyser}`,
       sources,
     })),
+  }
+}
+
+/** A gateway with a session, and what its quota does to it. */
+export function gatewayView({ gateway, session, since, quota }: IngressStatus['gateways'][number]) {
+  const { bytesPerSecond, recordsPerSecond, throttled, throttledMs } = quota
+  const limited = bytesPerSecond !== undefined || recordsPerSecond !== undefined
+  return {
+    gateway,
+    session: String(session),
+    since,
+    quota: limited
+      ? {
+          bytes_per_second: bytesPerSecond ?? null,
+          records_per_second: recordsPerSecond ?? null,
+          throttled,
+          throttled_ms: Math.round(throttledMs),
+        }
+      : null,
   }
 }

@@ -10,6 +10,7 @@ import type { Log } from '../log/log.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
+import type { CoreAuthority } from './authority.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
 import type { Tracing } from './tracing.ts'
 
@@ -22,27 +23,39 @@ export interface IngressParts {
   readonly log: Log
   readonly logger: Logger
   readonly alarms: Alarms
+  readonly authority?: CoreAuthority | undefined
   readonly tracing?: Tracing | undefined
 }
 
 /** The ingress that core.yaml asks for: one that listens, or one that connects to routers or brokers. */
 export function createIngress(config: CoreConfig, options: IngressOptions, parts: IngressParts): Ingress {
-  const { log, logger, alarms, tracing } = parts
+  const { log, logger, alarms, authority, tracing } = parts
   const watch = tracing?.received()
-  const common = { name: config.name, log, clock: systemClock, random: Math.random, logger, alarms }
+  const identities = authority?.desk
+  const common = {
+    name: config.name,
+    log,
+    identities,
+    quotas: config.quotas,
+    clock: systemClock,
+    random: Math.random,
+    logger,
+    alarms,
+  }
   const { listen: url, tls, sasl } = options
   // What is wrong with files is said at the start.
   const material = tls && readTlsMaterial(tls)
   if (sasl) readLogin(sasl)
   if (url !== undefined) {
+    const server = authority ? { tls: authority.tls, strangers: 'admitted' as const } : material && { tls: material }
     return new Ingress({
       ...common,
       listen: handlers =>
         listen(
-          { url, containerId: config.name, ...(material && { tls: material }), clock: systemClock, log: logger },
+          { url, containerId: config.name, ...server, clock: systemClock, log: logger },
           watch ? watchedHandlers(handlers, watch) : handlers,
         ),
-      mayWrite: identityRule(tls?.ca === undefined ? 'optional' : 'required'),
+      mayWrite: identityRule(server?.tls.ca === undefined ? 'optional' : 'required'),
     })
   }
   const upstreams = connectUrls(options).map(address => ({

@@ -20,6 +20,7 @@ import type { SourceId } from '../runtime/names.ts'
 import { columnsOf } from '../source/decode/options.ts'
 import { loadAnalyserModules } from './analyser-modules.ts'
 import { alertSinks, analyserDefinitions } from './analysers.ts'
+import { RETRIED_SUFFIX } from './dead-retry.ts'
 import type { Tracing } from './tracing.ts'
 
 export interface ReaderDeps {
@@ -101,7 +102,10 @@ export async function createAnalysers(
 /** What is known of a source's values from its pipeline: JSON where it decodes, or where its kind gives JSON. */
 function shapesOf(pipeline: LoadedPipeline): (source: SourceId) => ValueShape {
   return ({ source }) => {
-    const config = pipeline.config.sources[source]
+    const { sources } = pipeline.config
+    // What of a source was dead and was retried is as the rest of it.
+    const config =
+      sources[source] ?? (source.endsWith(RETRIED_SUFFIX) ? sources[source.slice(0, -RETRIED_SUFFIX.length)] : undefined)
     if (!config) return { json: true, columns: [] }
     const decode = config.decode ?? 'raw'
     const json = decode !== 'raw' || kindOf(config).kind.gives === 'messages'

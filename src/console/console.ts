@@ -20,7 +20,7 @@ import { RequestGuard, securityHeaders } from './guard.ts'
 import { History, type HistoryLook, type HistoryOf } from './history.ts'
 import { errorAnswer, HttpError } from './http-error.ts'
 import { LiveFeed, type Sides } from './live-feed.ts'
-import { METRICS_TYPE } from './metrics.ts'
+import { joinMetrics, METRICS_TYPE } from './metrics.ts'
 import { type ConsoleOptions, hostOf } from './options.ts'
 import { openApi, type Side } from './routes.ts'
 import { type Caller, Sessions } from './sessions.ts'
@@ -194,7 +194,8 @@ export class Console {
     await this.#sessions.basic(request)
     const signal = AbortSignal.timeout(REQUEST_LIMIT_MS)
     const asked = Object.values(this.#deps.sides).map(calls => calls['metrics']?.({}, signal))
-    response.writeHead(200, { 'content-type': METRICS_TYPE }).end((await Promise.all(asked)).join(''))
+    const texts = (await Promise.all(asked)).map(String)
+    response.writeHead(200, { 'content-type': METRICS_TYPE }).end(joinMetrics(texts))
   }
 
   #stream(request: IncomingMessage, response: ServerResponse, begin: (stream: EventStream) => () => void): void {

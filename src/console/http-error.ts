@@ -17,6 +17,7 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   config_invalid: 400,
   limit_exceeded: 409,
   offset_out_of_range: 409,
+  group_in_use: 409,
   command_failed: 409,
   log_unavailable: 503,
   timeout: 504,

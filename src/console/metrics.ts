@@ -13,8 +13,16 @@ type Sample = readonly [labels: Labels, value: number | null | undefined]
 export interface EdgeFigures {
   readonly version: string
   readonly gateway: string
-  readonly link: { readonly state: string }
-  readonly disk: { readonly quota_bytes: number; readonly used_bytes: number; readonly written_bytes: number }
+  readonly link: {
+    readonly state: string
+    readonly quota: { readonly bytes_per_second: number | null; readonly records_per_second: number | null } | null
+  }
+  readonly disk: {
+    readonly quota_bytes: number
+    readonly used_bytes: number
+    readonly written_bytes: number
+    readonly flash_budget_bytes?: number | null
+  }
   readonly sources: readonly {
     readonly source: string
     readonly state: string
@@ -30,7 +38,15 @@ export interface EdgeFigures {
 
 export interface CoreFigures {
   readonly version: string
-  readonly gateways: readonly unknown[]
+  readonly gateways: readonly {
+    readonly gateway: string
+    readonly quota: {
+      readonly bytes_per_second: number | null
+      readonly records_per_second: number | null
+      readonly throttled: boolean
+      readonly throttled_ms: number
+    } | null
+  }[]
   readonly sources: readonly {
     readonly source: string
     readonly topic: string
@@ -60,6 +76,12 @@ export function edgeMetrics(status: EdgeFigures): string {
     ...common('edge', status),
     family('headrace_link_up', 'gauge', 'Whether the gateway has a session with a core.', [
       [{ gateway: status.gateway }, status.link.state === 'sending' ? 1 : 0],
+    ]),
+    family('headrace_link_quota_bytes_per_second', 'gauge', 'What the core lets this gateway send.', [
+      [{ gateway: status.gateway }, status.link.quota?.bytes_per_second],
+    ]),
+    family('headrace_link_quota_records_per_second', 'gauge', 'Records that the core lets this gateway send.', [
+      [{ gateway: status.gateway }, status.link.quota?.records_per_second],
     ]),
     family(
       'headrace_source_records_read_total',
@@ -120,6 +142,9 @@ export function edgeMetrics(status: EdgeFigures): string {
     family('headrace_buffer_written_bytes_total', 'counter', 'Bytes written to disk since the start.', [
       [{}, status.disk.written_bytes],
     ]),
+    family('headrace_buffer_flash_budget_bytes', 'gauge', 'Bytes that may be written in a day, where that is declared.', [
+      [{}, status.disk.flash_budget_bytes],
+    ]),
   ].join('')
 }
 
@@ -149,6 +174,30 @@ export function coreMetrics(status: CoreFigures): string {
       'gauge',
       'When the oldest of them was read.',
       ofGateway(each => secondsOf(each.buffered.oldest)),
+    ),
+    family(
+      'headrace_gateway_quota_bytes_per_second',
+      'gauge',
+      'What a gateway may send.',
+      status.gateways.map(({ gateway, quota }) => [{ gateway }, quota?.bytes_per_second]),
+    ),
+    family(
+      'headrace_gateway_quota_records_per_second',
+      'gauge',
+      'Records that a gateway may send.',
+      status.gateways.map(({ gateway, quota }) => [{ gateway }, quota?.records_per_second]),
+    ),
+    family(
+      'headrace_gateway_throttled',
+      'gauge',
+      'Whether a gateway is held back by its quota now.',
+      status.gateways.map(({ gateway, quota }) => [{ gateway }, quota && (quota.throttled ? 1 : 0)]),
+    ),
+    family(
+      'headrace_gateway_throttled_seconds_total',
+      'counter',
+      'How long a gateway was held back by its quota.',
+      status.gateways.map(({ gateway, quota }) => [{ gateway }, quota && quota.throttled_ms / 1_000]),
     ),
     family(
       'headrace_partition_first_offset',
@@ -189,6 +238,19 @@ export function coreMetrics(status: CoreFigures): string {
   ].join('')
 }
 
+/** What several processes, or two roles of one, say, as one answer: a family is said once, with the samples of all. */
+export function joinMetrics(texts: readonly string[]): string {
+  const families = new Map<string, { readonly head: string; readonly samples: Set<string> }>()
+  for (const text of texts) {
+    for (const [, head = '', name = '', lines = ''] of text.matchAll(/(# HELP (\S+) .*\n# TYPE .*\n)((?:[^#].*\n)*)/g)) {
+      const family = families.get(name) ?? { head, samples: new Set() }
+      families.set(name, family)
+      for (const line of lines.split('\n')) if (line !== '') family.samples.add(line)
+    }
+  }
+  return [...families.values()].map(({ head, samples }) => head + [...samples].map(line => `${line}\n`).join('')).join('')
+}
+
 function common(role: string, { version, alarms }: { version: string; alarms: readonly unknown[] }): string[] {
   const codes = Map.groupBy(alarms as readonly { readonly code: string }[], ({ code }) => code)
   const { user, system } = process.cpuUsage()
@@ -198,10 +260,10 @@ function common(role: string, { version, alarms }: { version: string; alarms: re
       'headrace_alarms',
       'gauge',
       'Alarms that stand, by code.',
-      [...codes].map(([code, all]) => [{ code }, all.length]),
+      [...codes].map(([code, all]) => [{ role, code }, all.length]),
     ),
-    family('process_resident_memory_bytes', 'gauge', 'Resident memory.', [[{}, process.memoryUsage.rss()]]),
-    family('process_cpu_seconds_total', 'counter', 'CPU time, user and system.', [[{}, (user + system) / 1e6]]),
+    family('process_resident_memory_bytes', 'gauge', 'Resident memory.', [[{ role }, process.memoryUsage.rss()]]),
+    family('process_cpu_seconds_total', 'counter', 'CPU time, user and system.', [[{ role }, (user + system) / 1e6]]),
   ]
 }
 

@@ -36,6 +36,9 @@ const none = z.strictObject({})
 const job = z.strictObject({
   job: z.string().min(1).max(130).describe('`<pipeline>.<job>`, or the job where its name is the only one.'),
 })
+const letter = z.strictObject({
+  letter: z.string().min(1).max(160).describe('`<gateway>/<source>@<sequence>`, as the list has it.'),
+})
 const source = z.strictObject({ source: z.string().regex(NAME_PATTERN).describe('A source of this gateway.') })
 const rows = z.array(z.looseObject({}))
 /** A silence that nobody ends by hand may last for so long, ms. */
@@ -210,6 +213,36 @@ export const API_ROUTES: readonly ApiRoute[] = [
     role: 'operator',
     parameters: job,
     answer: z.looseObject({ outcome: z.string() }),
+  },
+  {
+    method: 'GET',
+    path: '/api/core/dead',
+    side: 'core',
+    call: 'dead.list',
+    summary: 'Batches that the log refused for good.',
+    role: 'viewer',
+    parameters: none,
+    answer: rows,
+  },
+  {
+    method: 'GET',
+    path: '/api/core/dead/letter',
+    side: 'core',
+    call: 'dead.show',
+    summary: 'One of them, with its first records.',
+    role: 'viewer',
+    parameters: letter,
+    answer: z.looseObject({ letter: z.string(), reason: z.string() }),
+  },
+  {
+    method: 'POST',
+    path: '/api/core/dead/retry',
+    side: 'core',
+    call: 'dead.retry',
+    summary: 'Appends its records to `<gateway>/<source>-retried`, once.',
+    role: 'operator',
+    parameters: letter,
+    answer: z.looseObject({ source: z.string(), appended: z.number(), already: z.number() }),
   },
   {
     method: 'GET',

@@ -27,6 +27,10 @@ export interface StandingSessionDeps {
   readonly clock: Clock
   readonly budget?: Budget | undefined
   readonly reports?: Reports | undefined
+  /** For so long the core may hold the session back because of a quota, ms. */
+  readonly silenceMs: number
+  /** It looked after what goes on: every few seconds at the latest, whatever it found. */
+  readonly onTurn: () => void
   /** Something was accepted. */
   readonly onProgress: () => void
 }
@@ -65,7 +69,7 @@ export class StandingSession {
   /** Lets batches be cut and sent. Resolves with the reason why the session is over; {@link end} has to follow. */
   async run(): Promise<string> {
     const { buffer, lanes, patience, clock } = this.#deps
-    patience.begin(clock.monotonicMs())
+    patience.begin(clock.monotonicMs(), this.#deps.silenceMs)
     buffer.attachLink(source => {
       const lane = lanes.get(source)
       if (lane) this.#data.wake(lane)
@@ -95,6 +99,7 @@ export class StandingSession {
 
   #watch(): void {
     if (this.#data.ended) return
+    this.#deps.onTurn()
     const { lanes, patience, clock, budget } = this.#deps
     lanes.refresh()
     const all = [...lanes]

@@ -66,6 +66,8 @@ export interface AnalyserStatus {
   readonly sources: number
   readonly lag: number
   readonly late: number
+  /** Records that left a full sliding window before their time. */
+  readonly cut: number
   readonly last_alert: string | null
   readonly undelivered: number
 }
@@ -142,6 +144,7 @@ export class AnalyserRunner {
         sources: watched.length,
         lag: watched.reduce((sum, { next, end }) => sum + Math.max(0, end - next), 0),
         late: own.reduce((sum, { late }) => sum + late, 0),
+        cut: own.reduce((sum, { cut }) => sum + cut, 0),
         last_alert:
           [...this.#shards.values()]
             .map(shard => shard.lastAlert.get(id) ?? '')
