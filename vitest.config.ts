@@ -3,10 +3,12 @@ import { defineConfig } from 'vitest/config'
 /** They start processes, open sockets, wait for limits, derive keys or draw many examples: too long for `npm run check`. */
 const LONGER = [
   'amqp/{connection,hazards,hostile}',
-  'buffer/{buffer,kill,loss}',
-  'console/console',
+  'buffer/{buffer,damaged-while-open,kill,loss}',
+  'ca/enrolment',
+  'console/{console,monitoring,tracing}',
+  'ingress/admission',
   'link/{direct,link}',
-  'reader/{bad-runs,command,job,positions,run-folder,scheduler}',
+  'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler}',
   'record/{hostile,round-trip}',
   'source/{file,http,modbus,serial,sockets}',
 ].map(names => `test/${names}.test.ts`)
@@ -30,7 +32,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{live,fault,cli,interconnect,browser,system,model,simulation,fuzz,bench}/**', ...LONGER],
+          exclude: ['test/{live,fault,cli,interconnect,browser,system,model,simulation,fuzz,power,bench}/**', ...LONGER],
           pool: 'forks',
           testTimeout: 20_000,
         },
@@ -38,7 +40,8 @@ export default defineConfig({
       {
         test: {
           name: 'proof',
-          include: ['test/{model,simulation,fuzz}/**/*.test.ts', ...LONGER],
+          include: ['test/{model,simulation,fuzz,power}/**/*.test.ts', ...LONGER],
+          exclude: process.env['HEADRACE_FAULTS'] === 'all' ? [] : ['test/**/*.full.test.ts'],
           pool: 'forks',
           testTimeout: 120_000,
         },

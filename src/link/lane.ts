@@ -191,6 +191,7 @@ export class Lane {
     } else {
       await this.#apply(await this.#decide(told), told.assignment)
       if (this.#state === 'frozen') return
+      await this.#keepLimit(told.assignment)
     }
     this.#become('open', undefined)
     this.#alarms.clear('source_refused', this.source)
@@ -217,6 +218,7 @@ export class Lane {
     if (!stillStands() || told.end < this.outlet.settled) return true
     if (decision.kind !== 'settle' || this.#state !== 'open') return false
     this.#settleTo(decision.end)
+    await this.#keepLimit(told.assignment)
     return true
   }
 
@@ -274,6 +276,13 @@ export class Lane {
       case 'freeze':
         return this.#freeze(decision.why)
     }
+  }
+
+  /** How large a batch may be can change at any time; what is cut already stays as it is. */
+  async #keepLimit({ batchBytesMax }: Assignment): Promise<void> {
+    const held = this.outlet.assignment
+    if (!held || batchBytesMax === undefined || held.batchBytesMax === batchBytesMax) return
+    await this.outlet.assign({ ...held, batchBytesMax })
   }
 
   async #rewind(end: number): Promise<void> {
@@ -338,6 +347,11 @@ export class Lane {
 }
 
 function toldOf(entry: Exclude<OpenedSource, { error: unknown }>, log: string): Told {
-  const { topic, partition, producerId, epoch, epochStart, end, last } = entry
-  return { assignment: { log: logName(log, entry.topicId), topic, partition, producerId, epoch, epochStart }, end, last }
+  const { topic, partition, producerId, epoch, epochStart, end, last, batchBytesMax } = entry
+  const limit = batchBytesMax === undefined ? {} : { batchBytesMax }
+  return {
+    assignment: { log: logName(log, entry.topicId), topic, partition, producerId, epoch, epochStart, ...limit },
+    end,
+    last,
+  }
 }
