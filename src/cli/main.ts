@@ -1,15 +1,21 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
 import { aclsCommand } from './commands/acls.ts'
+import { alertsCommand } from './commands/alerts.ts'
 import { batchCommand } from './commands/batch.ts'
+import { caCommand } from './commands/ca.ts'
 import { captureCommand, replayCaptureCommand } from './commands/capture.ts'
 import { completionCommand } from './commands/completion.ts'
 import { consoleCommand } from './commands/console.ts'
 import { coreCommand } from './commands/core.ts'
+import { deadCommand } from './commands/dead.ts'
 import { devicesCommand } from './commands/devices.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { edgeCommand } from './commands/edge.ts'
+import { enrollCommand } from './commands/enroll.ts'
 import { healthCommand } from './commands/health.ts'
+import { initCommand } from './commands/init.ts'
+import { partitionsCommand } from './commands/partitions.ts'
 import { planCommand } from './commands/plan.ts'
 import { replayCommand } from './commands/replay.ts'
 import { rollbackCommand } from './commands/rollback.ts'
@@ -38,6 +44,7 @@ const program = new Command('headrace')
   .exitOverride()
 
 for (const command of [
+  initCommand,
   upCommand,
   edgeCommand,
   coreCommand,
@@ -45,6 +52,9 @@ for (const command of [
   statusCommand,
   sourceCommand,
   batchCommand,
+  deadCommand,
+  alertsCommand,
+  partitionsCommand,
   tailCommand,
   consoleCommand,
   doctorCommand,
@@ -57,6 +67,8 @@ for (const command of [
   testCommand,
   replayCommand,
   aclsCommand,
+  caCommand,
+  enrollCommand,
   planCommand,
   healthCommand,
   rollbackCommand,

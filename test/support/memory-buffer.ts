@@ -134,7 +134,7 @@ export class MemoryBuffer implements EdgeBuffer {
   async answered(): Promise<void> {}
 
   disk(): DiskCounts {
-    return { quotaBytes: 0, usedBytes: 0, writtenBytes: 0 }
+    return { quotaBytes: 0, usedBytes: 0, writtenBytes: 0, writtenPerDayBytes: null, flashBytesPerDay: null }
   }
 
   async close(): Promise<void> {
