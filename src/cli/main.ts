@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { aclsCommand } from './commands/acls.ts'
 import { batchCommand } from './commands/batch.ts'
 import { captureCommand, replayCaptureCommand } from './commands/capture.ts'
+import { configCommand } from './commands/config.ts'
 import { consoleCommand } from './commands/console.ts'
 import { coreCommand } from './commands/core.ts'
 import { devicesCommand } from './commands/devices.ts'
@@ -41,6 +42,7 @@ for (const command of [
   edgeCommand,
   coreCommand,
   validateCommand,
+  configCommand,
   statusCommand,
   sourceCommand,
   batchCommand,
