@@ -3,10 +3,12 @@ import { defineConfig } from 'vitest/config'
 /** They start processes, open sockets, wait for limits, derive keys or draw many examples: too long for `npm run check`. */
 const LONGER = [
   'amqp/{connection,hazards,hostile}',
-  'buffer/{buffer,kill,loss}',
-  'console/console',
+  'buffer/{buffer,damaged-while-open,kill,loss}',
+  'ca/enrolment',
+  'console/{console,monitoring,tracing}',
+  'ingress/admission',
   'link/{direct,link}',
-  'reader/{bad-runs,command,job,positions,run-folder,scheduler}',
+  'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler}',
   'record/{hostile,round-trip}',
   'source/{file,http,modbus,serial,sockets}',
 ].map(names => `test/${names}.test.ts`)

@@ -4,7 +4,7 @@ import type { GapReason } from '../record/record.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import { type Boot, systemBoot } from '../runtime/boot.ts'
 import type { Clock, Timer } from '../runtime/clock.ts'
-import { HeadraceError } from '../runtime/errors.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Assignment, CutBatch, DiskCounts, EdgeBuffer, Freeze, Inlet, Kept, Outlet } from './buffer.ts'
 import { BufferAlarms } from './buffer-alarms.ts'
@@ -17,13 +17,13 @@ import { declareGap, gapAt, isSilentGap } from './gaps.ts'
 import type { Marks } from './marks.ts'
 import { Plan, type PlanContext, READY_BATCHES_MAX } from './plan.ts'
 import { Refill } from './refill.ts'
+import { isDamaged, type RenewableStore } from './renewable-store.ts'
 import { Reservations } from './reservations.ts'
 import { Serial } from './serial.ts'
 import { oldestUncut, setAside } from './set-aside.ts'
 import type { SourceBuffer, SourceSettings } from './source-buffer.ts'
 import { type OutletHost, SourceOutlet } from './source-outlet.ts'
 import type { StoreDisk } from './store.ts'
-import type { AsyncStore } from './store-thread.ts'
 
 /** How often gaps, time limits and rows of sources are looked at, ms. */
 const LOOK_EVERY_MS = 1_000
@@ -54,12 +54,14 @@ export interface BufferDeps {
  *
  *   IDLE ──something to write, and `durability` has passed──► COMMITTING ──on disk──► IDLE
  *                                                                │ disk full
- *                                                                └──► HELD ──a second──► IDLE
+ *                                                                ├──► HELD ──a second──► IDLE
+ *                                                                │ the database is damaged
+ *                                                                └──► HELD ──a second, moved aside, an empty one at the marks──► IDLE
  */
 export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   readonly instance: string
   readonly #deps: BufferDeps
-  readonly #store: AsyncStore
+  readonly #store: RenewableStore
   readonly #serial = new Serial()
   readonly #pending = { bytes: 0 }
   readonly #index: BufferIndex
@@ -83,9 +85,11 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   #committing = false
   /** What is in memory may be ahead of the disk: the last commit failed. */
   #stale = false
+  /** What is wrong with the database, where it does not hold what was written: another one takes its place. */
+  #damage: string | undefined
   #closed = false
 
-  constructor(store: AsyncStore, settings: readonly SourceSettings[], marks: Marks, instance: string, deps: BufferDeps) {
+  constructor(store: RenewableStore, settings: readonly SourceSettings[], marks: Marks, instance: string, deps: BufferDeps) {
     this.#store = store
     this.#deps = deps
     this.instance = instance
@@ -160,6 +164,12 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       await this.#store.commit({ steps: [], marks: this.#reservations.text() })
       this.#reservations.written()
       return marks.session
+    })
+  }
+
+  answered(): Promise<void> {
+    return this.#serial.run(async () => {
+      await this.#store.read([])
     })
   }
 
@@ -417,7 +427,8 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     this.#wanted = new Set()
     const waiting = this.#waiters.waiting(sources)
     try {
-      if (this.#stale) this.#index.reload(await this.#store.index())
+      if (this.#damage !== undefined) await this.#startAnew(this.#damage)
+      else if (this.#stale) this.#index.reload(await this.#store.index())
       this.#stale = false
       await this.#refill.load(sources, this.#disk.usedBytes + this.#pending.bytes)
       const nowMs = this.#deps.clock.monotonicMs()
@@ -442,6 +453,17 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   #hasMore(source: SourceBuffer): boolean {
     if (!this.#attached || !source.assignment || source.frozen || this.#watch.isAwaited) return false
     return (source.uncutBlocks > 0 || source.readyEnd < source.next) && source.ready.length < this.#refill.readyMax
+  }
+
+  /** As at a start with a damaged database: numbers go on at the marks, and what is lost is declared. The link finds the log behind and says so. */
+  async #startAnew(why: string): Promise<void> {
+    await this.#store.renew(why)
+    this.#damage = undefined
+    this.#disk = this.#store.opened.disk
+    for (const source of this.#index.startAnew(this.#deps.clock.wallMs())) {
+      this.#wanted.add(source)
+      this.#alarms.lost(source)
+    }
   }
 
   async #execute(plan: Plan): Promise<void> {
@@ -476,6 +498,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   /** Nothing is known of what the commit did: the index is made anew before the next one. */
   #failed(error: unknown, sources: readonly SourceBuffer[]): void {
     this.#stale = true
+    if (isDamaged(error)) this.#damage = messageOf(error)
     this.#alarms.unwritten(error)
     for (const source of sources) this.#wanted.add(source)
     this.#timer.at(this.#deps.clock.monotonicMs() + FULL_RETRY_MS)

@@ -1,6 +1,5 @@
-import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { dial } from '../amqp/dial.ts'
+import { watchedConnection } from '../amqp/watched.ts'
 import type { EdgeBuffer } from '../buffer/buffer.ts'
 import { openEdgeBuffer } from '../buffer/open.ts'
 import type { EdgeConfig } from '../config/edge.ts'
@@ -10,20 +9,25 @@ import { type ControlCalls, ControlServer } from '../console/control-server.ts'
 import { FlowWatch } from '../console/flow-watch.ts'
 import { edgeMetrics } from '../console/metrics.ts'
 import { Budget } from '../link/budget.ts'
-import { Link } from '../link/link.ts'
-import { uplinkUrls } from '../link/options.ts'
+import { Link, TURN_WITHIN_MS } from '../link/link.ts'
+import type { LinkStatus } from '../link/link-state.ts'
+import { Reports } from '../link/reports.ts'
 import type { GatewayAnalyserStatus, GatewayRunner } from '../reader/realtime/gateway-runner.ts'
-import { Alarms } from '../runtime/alarms.ts'
+import { type Alarm, Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { stillFor, type Vital } from '../runtime/watchdog.ts'
 import { type CaptureHead, type CaptureItem, capture } from '../source/capture.ts'
 import type { Fields } from '../source/fields.ts'
 import type { StepCounts } from '../source/steps/chain.ts'
 import { loadAnalyserModules } from './analyser-modules.ts'
 import { EdgeSources, type SourceChanges, settingsOf } from './edge-sources.ts'
+import { reportOf } from './gateway-report.ts'
 import { controlPath } from './state-paths.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
+import { Tracing } from './tracing.ts'
+import { createUplink } from './uplink.ts'
 import { VERSION } from './version.ts'
 
 export interface EdgeStatus {
@@ -31,7 +35,14 @@ export interface EdgeStatus {
   readonly role: 'edge'
   readonly gateway: string
   readonly running: true
-  readonly link: { readonly state: string; readonly peer: string | null; readonly session: string | null; readonly since: string }
+  readonly link: {
+    readonly state: string
+    readonly peer: string | null
+    readonly session: string | null
+    readonly since: string
+    /** What the core lets this gateway send. */
+    readonly quota: { readonly bytes_per_second: number | null; readonly records_per_second: number | null } | null
+  }
   readonly disk: {
     readonly quota_bytes: number
     readonly used_bytes: number
@@ -43,7 +54,7 @@ export interface EdgeStatus {
   }
   readonly sources: readonly EdgeSourceStatus[]
   readonly analysers: readonly GatewayAnalyserStatus[]
-  readonly alarms: readonly unknown[]
+  readonly alarms: readonly Alarm[]
 }
 
 export interface EdgeSourceStatus {
@@ -86,6 +97,7 @@ export class EdgeProcess {
   readonly #alarms: Alarms
   readonly #flow: FlowWatch
   readonly #analysers: GatewayRunner | undefined
+  readonly #tracing: Tracing | undefined
 
   private constructor(parts: {
     config: EdgeConfig
@@ -94,6 +106,7 @@ export class EdgeProcess {
     link: Link
     alarms: Alarms
     analysers: GatewayRunner | undefined
+    tracing: Tracing | undefined
     log: Logger
   }) {
     this.#config = parts.config
@@ -103,6 +116,7 @@ export class EdgeProcess {
     this.#link = parts.link
     this.#alarms = parts.alarms
     this.#analysers = parts.analysers
+    this.#tracing = parts.tracing
     this.#flow = new FlowWatch(systemClock, parts.alarms, () =>
       parts.buffer.outlets().map(outlet => ({
         source: outlet.source,
@@ -154,14 +168,22 @@ export class EdgeProcess {
       log: log.child({ part: 'buffer' }),
       alarms,
     })
+    const { connect, proofOf } = createUplink(config, log, alarms)
+    const { gateway } = config
+    const tracing = config.traces && new Tracing(config.traces, { service: 'headrace-edge', instance: gateway, logger: log })
+    const watch = tracing?.sent()
+    const budget =
+      config.uplink.budget &&
+      new Budget({ options: config.uplink.budget, file: join(config.state, 'edge', 'budget.json'), clock, alarms })
+    const report = () => reportOf(edge.status(), clock.wallMs())
     const link = new Link({
-      gateway: config.gateway,
+      gateway,
       buffer,
       mode: config.uplink.mode,
-      ...(config.uplink.budget && {
-        budget: new Budget({ options: config.uplink.budget, file: join(config.state, 'edge', 'budget.json'), clock, alarms }),
-      }),
-      connect: connector(config, log),
+      ...(budget && { budget }),
+      reports: new Reports({ gateway, instance: buffer.instance, clock, budget, report }),
+      connect: watch ? async attempt => watchedConnection(await connect(attempt), watch) : connect,
+      proofOf,
       clock,
       random: Math.random,
       log,
@@ -171,7 +193,7 @@ export class EdgeProcess {
       ? (await import('./gateway-analysers.ts')).gatewayRunner(pipelines, modules, { config, clock, logger: log, alarms })
       : undefined
     const sources = new EdgeSources({ gateway: config.gateway, buffer, log, analysers })
-    const edge = new EdgeProcess({ config, buffer, sources, link, alarms, analysers, log })
+    const edge: EdgeProcess = new EdgeProcess({ config, buffer, sources, link, alarms, analysers, tracing, log })
     try {
       await edge.#control.start()
       edge.#console = await edge.#makeConsole()
@@ -185,6 +207,7 @@ export class EdgeProcess {
     }
     link.start()
     edge.#flow.start()
+    tracing?.start()
     await sources.apply(pipelines)
     return edge
   }
@@ -227,8 +250,17 @@ export class EdgeProcess {
     await this.#analysers?.stop()
     await this.#link.stop()
     await this.#buffer.close()
+    await this.#tracing?.stop()
     await this.#console?.stop()
     await this.#control.stop()
+  }
+
+  /** What a watchdog looks at: the loop that commits, and the one that sends. */
+  get vitals(): readonly Vital[] {
+    return [
+      { part: 'buffer', check: () => this.#buffer.answered().then(() => undefined) },
+      { part: 'link', check: () => stillFor(this.#link.sinceTurnMs, TURN_WITHIN_MS) },
+    ]
   }
 
   /** What the control socket answers. */
@@ -237,7 +269,7 @@ export class EdgeProcess {
   }
 
   status(): EdgeStatus {
-    const { state, peer, session, since, sources: lanes } = this.#link.status()
+    const { state, peer, session, since, quota, sources: lanes } = this.#link.status()
     const disk = this.#buffer.disk()
     const frozen = new Map(lanes.map(lane => [lane.source, lane]))
     return {
@@ -245,7 +277,13 @@ export class EdgeProcess {
       role: 'edge',
       gateway: this.#config.gateway,
       running: true,
-      link: { state, peer: peer ?? null, session: session === undefined ? null : String(session), since },
+      link: {
+        state,
+        peer: peer ?? null,
+        session: session === undefined ? null : String(session),
+        since,
+        quota: quotaView(quota),
+      },
       disk: {
         quota_bytes: disk.quotaBytes,
         used_bytes: disk.usedBytes,
@@ -315,22 +353,6 @@ function hasAnalysers(pipelines: readonly LoadedPipeline[]): boolean {
   return pipelines.some(({ config }) => Object.keys(config.analysers).length > 0)
 }
 
-/** Connects to the addresses of the uplink in turn. */
-function connector(config: EdgeConfig, log: Logger) {
-  const urls = uplinkUrls(config.uplink)
-  const { tls, sasl } = config.uplink
-  return (attempt: number) => {
-    const url = urls[attempt % urls.length]
-    if (url === undefined) throw new HeadraceError('internal', 'the uplink has no address')
-    // Read anew each time: certificates are renewed while the process runs.
-    const material = tls && readTlsMaterial(tls)
-    return dial({
-      url,
-      containerId: `${config.gateway}@${hostname()}`,
-      ...(material && { tls: material }),
-      ...(sasl && { user: readLogin(sasl) }),
-      clock: systemClock,
-      log,
-    })
-  }
+function quotaView(quota: LinkStatus['quota']): EdgeStatus['link']['quota'] {
+  return quota ? { bytes_per_second: quota.bytesPerSecond ?? null, records_per_second: quota.recordsPerSecond ?? null } : null
 }

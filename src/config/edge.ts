@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { edgeBufferOptions } from '../buffer/options.ts'
 import { consoleOptions } from '../console/options.ts'
+import { traceOptions } from '../console/trace-options.ts'
 import { uplinkOptions } from '../link/options.ts'
 import { name } from './pipeline.ts'
 
@@ -20,6 +21,7 @@ export const edgeSchema = z.strictObject({
     ),
   buffer: edgeBufferOptions.prefault({}).describe('The buffer on disk.'),
   console: consoleOptions.optional().describe('A web console of this gateway.'),
+  traces: traceOptions.optional().describe('Follows some records from device to reader, for OpenTelemetry.'),
   pipelines: z.array(z.string().min(1)).min(1).describe('Pipeline files, as paths or globs.'),
 })
 export type EdgeConfig = z.output<typeof edgeSchema>

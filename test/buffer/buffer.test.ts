@@ -2,6 +2,7 @@ import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { CutBatch } from '../../src/buffer/buffer.ts'
 import { SqliteEdgeBuffer } from '../../src/buffer/edge-buffer.ts'
+import { RenewableStore } from '../../src/buffer/renewable-store.ts'
 import { openInlineStore } from '../../src/buffer/store-thread.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
 import { HeadraceError } from '../../src/runtime/errors.ts'
@@ -176,7 +177,9 @@ describe('when a commit happens', () => {
     const marks = { version: 1 as const, session: 0, sources: {} }
     const alarms = new Alarms(clock)
     const deps = { gateway: 'g', stateDir: folder, quotaBytes: 2 ** 24, rewindBytes: 2 ** 20, clock, log: silentLogger, alarms }
-    const buffer = new SqliteEdgeBuffer({ ...store, commit }, [settings], marks, 'instance', deps)
+    const renewal = { replace: async () => store, closed: () => {} }
+    const renewable = new RenewableStore({ ...store, commit }, renewal)
+    const buffer = new SqliteEdgeBuffer(renewable, [settings], marks, 'instance', deps)
     put(buffer, 'pump-1', 'kept in memory')
     const promises = { early: false, late: false }
     void buffer

@@ -33,7 +33,7 @@ describe('metrics', () => {
   const edge = edgeMetrics({
     version: '1.2.3',
     gateway: 'g',
-    link: { state: 'sending' },
+    link: { state: 'sending', quota: { bytes_per_second: 1_024, records_per_second: null } },
     disk: { quota_bytes: 100, used_bytes: 50, written_bytes: 75 },
     sources: [
       {
@@ -53,12 +53,15 @@ describe('metrics', () => {
   test('each family says what it is, once, before its samples, and each line is one that Prometheus reads', () => {
     const core = coreMetrics({
       version: '1',
-      gateways: [{}],
+      gateways: [
+        { gateway: 'g', quota: { bytes_per_second: 1_024, records_per_second: 5, throttled: true, throttled_ms: 1_500 } },
+      ],
+      reports: [],
       sources: [
         { source: 'g/s', topic: 't', partition: 3, first: 0, next: 9 },
         { source: 'g/u', topic: 't', partition: 4, first: null, next: null },
       ],
-      jobs: [{ job: 'p.j', lag: 4 }],
+      jobs: [{ job: 'p.j', lag: 4, last_run: null }],
       analysers: [],
       alarms: [],
     })

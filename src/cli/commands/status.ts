@@ -83,6 +83,7 @@ function printEdge(edge: EdgeStatus): void {
 
 function printCore(core: CoreStatus): void {
   print(`core on ${core.log.engine} log ${core.log.identity}, ${core.gateways.length} gateway(s) connected\n`)
+  if (core.reports.length > 0) printGateways(core)
   print(
     table(
       ['source', 'partition', 'first', 'next'],
@@ -112,6 +113,20 @@ function printCore(core: CoreStatus): void {
       )}`,
     )
   printAlarms(core.alarms)
+}
+
+/** What gateways last said of themselves, also those that are away now. */
+function printGateways({ reports, gateways }: CoreStatus): void {
+  const rows = reports.map(({ gateway, heard, buffered, disk, alarms }) => [
+    gateway,
+    gateways.some(each => each.gateway === gateway) ? 'connected' : 'away',
+    buffered.records,
+    buffered.oldest ?? '-',
+    mib(disk.written_bytes),
+    alarms.length,
+    heard,
+  ])
+  print(`${table(['gateway', 'link', 'waiting', 'oldest', 'MiB written', 'alarms', 'heard'], rows)}\n`)
 }
 
 function printAlarms(alarms: readonly unknown[]): void {

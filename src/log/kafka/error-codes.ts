@@ -16,6 +16,7 @@ export const KAFKA_ERROR = {
   notEnoughReplicasAfterAppend: 20,
   topicAuthorizationFailed: 29,
   invalidTimestamp: 32,
+  invalidPartitions: 37,
   outOfOrderSequence: 45,
   duplicateSequence: 46,
   invalidProducerEpoch: 47,
