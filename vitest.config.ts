@@ -41,7 +41,7 @@ export default defineConfig({
         test: {
           name: 'proof',
           include: ['test/{model,simulation,fuzz,power}/**/*.test.ts', ...LONGER],
-          exclude: process.env['HEADRACE_FAULTS'] === 'all' ? [] : ['test/**/*.full.test.ts'],
+          exclude: ONLY_IN_THE_FULL_RUN,
           pool: 'forks',
           testTimeout: 120_000,
         },
