@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 const LONGER = [
   'amqp/{connection,hazards,hostile}',
   'buffer/{buffer,kill,loss}',
-  'ca/enrolment',
+  'ca/{enrolment,failover}',
   'console/console',
   'link/{direct,link}',
   'reader/{bad-runs,command,job,positions,run-folder,scheduler}',
