@@ -6,7 +6,7 @@ import type { Logger } from '../runtime/logger.ts'
 import type { Connection } from './amqp.ts'
 import { FrameGuard } from './frame-guard.ts'
 import { IDLE_TIMEOUT_MS, MAX_FRAME_BYTES, OPEN_LIMIT_MS, type TlsMaterial } from './limits.ts'
-import { createContainer, guardInput, mendSession, Unfinished, wrongLimits } from './rhea-internals.ts'
+import { createContainer, gatherOutput, guardInput, mendSession, Unfinished, wrongLimits } from './rhea-internals.ts'
 import { SafeConnection } from './safe-connection.ts'
 import { peerError } from './sender.ts'
 
@@ -106,6 +106,7 @@ export function dial(options: DialOptions): Promise<Connection> {
       resolve(opened)
     })
     connection.connect()
+    gatherOutput(connection)
   })
 }
 

@@ -19,6 +19,7 @@ import {
 import {
   acceptSocket,
   createContainer,
+  gatherOutput,
   guardInput,
   markDisconnected,
   mendSession,
@@ -186,6 +187,7 @@ class Peer implements Holder {
     } as unknown as Parameters<typeof container.create_connection>[0])
     this.#watch()
     acceptSocket(this.#connection, socket)
+    gatherOutput(this.#connection)
   }
 
   cutOff(): void {

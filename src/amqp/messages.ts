@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { gatewayReportSchema } from './gateway-report.ts'
 
 /** Version of the opening protocol, docs/protocol.md. */
 export const PROTOCOL_VERSION = 1
@@ -60,6 +61,8 @@ export const openRequestSchema = z.object({
   resume: z.array(name).max(SOURCES_IN_OPENING_MAX).optional(),
   /** Asks for the ends of these sources within the session named, which stays as it is; only its holder answers. */
   ask: z.literal('ends').optional(),
+  /** With `ask`: how the gateway stands, for those who look at the core. A core that does not know it passes over it. */
+  report: gatewayReportSchema.optional(),
 })
 export type OpenRequest = z.output<typeof openRequestSchema>
 
@@ -78,6 +81,8 @@ export const openedSourceSchema = z.union([
     last: lastBatchSchema.nullable(),
     /** Identity of the topic: another one than last time is another log. */
     topicId: z.string(),
+    /** The largest batch that the topic takes, bytes: what is cut from now on should be no larger. */
+    batchBytesMax: z.int().min(1).optional(),
   }),
 ])
 export type OpenedSource = z.output<typeof openedSourceSchema>

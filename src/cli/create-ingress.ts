@@ -1,5 +1,6 @@
 import { dial } from '../amqp/dial.ts'
 import { listen } from '../amqp/listen.ts'
+import { watchedConnection, watchedHandlers } from '../amqp/watched.ts'
 import type { CoreConfig } from '../config/core.ts'
 import { identityRule } from '../ingress/identity.ts'
 import { Ingress } from '../ingress/ingress.ts'
@@ -11,6 +12,7 @@ import { systemClock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { CoreAuthority } from './authority.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
+import type { Tracing } from './tracing.ts'
 
 /** AMQP sessions of one connection to a router or broker: a few for each gateway behind it. */
 const SESSIONS_MAX = 32_768
@@ -22,11 +24,13 @@ export interface IngressParts {
   readonly logger: Logger
   readonly alarms: Alarms
   readonly authority?: CoreAuthority | undefined
+  readonly tracing?: Tracing | undefined
 }
 
 /** The ingress that core.yaml asks for: one that listens, or one that connects to routers or brokers. */
 export function createIngress(config: CoreConfig, options: IngressOptions, parts: IngressParts): Ingress {
-  const { log, logger, alarms, authority } = parts
+  const { log, logger, alarms, authority, tracing } = parts
+  const watch = tracing?.received()
   const identities = authority?.desk
   const common = {
     name: config.name,
@@ -46,14 +50,18 @@ export function createIngress(config: CoreConfig, options: IngressOptions, parts
     const server = authority ? { tls: authority.tls, strangers: 'admitted' as const } : material && { tls: material }
     return new Ingress({
       ...common,
-      listen: handlers => listen({ url, containerId: config.name, ...server, clock: systemClock, log: logger }, handlers),
+      listen: handlers =>
+        listen(
+          { url, containerId: config.name, ...server, clock: systemClock, log: logger },
+          watch ? watchedHandlers(handlers, watch) : handlers,
+        ),
       mayWrite: identityRule(server?.tls.ca === undefined ? 'optional' : 'required'),
     })
   }
   const upstreams = connectUrls(options).map(address => ({
     url: address,
-    connect: () =>
-      dial({
+    connect: async () => {
+      const connection = await dial({
         url: address,
         containerId: config.name,
         sessionsMax: SESSIONS_MAX,
@@ -62,7 +70,9 @@ export function createIngress(config: CoreConfig, options: IngressOptions, parts
         ...(sasl && { user: readLogin(sasl) }),
         clock: systemClock,
         log: logger,
-      }),
+      })
+      return watch ? watchedConnection(connection, watch) : connection
+    },
   }))
   // Who may write as whom is for the router's or broker's policy to say: it knows the gateway, and is the only peer here.
   const mayWrite = identityRule('optional')

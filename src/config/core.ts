@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { caOptions } from '../ca/options.ts'
 import { consoleOptions } from '../console/options.ts'
+import { traceOptions } from '../console/trace-options.ts'
 import { ingressOptions } from '../ingress/options.ts'
 import { quotaOptions } from '../ingress/quota-options.ts'
 import { logOptions } from '../log/options.ts'
@@ -23,6 +24,7 @@ export const coreSchema = z.strictObject({
     .optional()
     .describe('What a gateway may send and have. It is held back by credit, and buffers meanwhile: nothing is dropped.'),
   console: consoleOptions.optional().describe('The web console and its API.'),
+  traces: traceOptions.optional().describe('Follows some records from device to reader, for OpenTelemetry.'),
   batch: z.boolean().default(true).describe('Whether this core runs the batch jobs of its pipelines.'),
   analysers: z.boolean().default(true).describe('Whether this core runs the analysers of its pipelines.'),
   pipelines: z.array(z.string().min(1)).default([]).describe('Pipeline files, as paths or globs.'),

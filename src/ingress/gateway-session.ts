@@ -34,6 +34,8 @@ export interface GatewaySessionDeps {
   readonly quota: GatewayQuota
   readonly clock: Clock
   readonly logger: Logger
+  /** {@link checkIncomingBatch}; less only where a test breaks the rule on purpose. */
+  readonly check?: typeof checkIncomingBatch
 }
 
 /**
@@ -50,6 +52,7 @@ export class GatewaySession {
   readonly sources = new Map<string, OpenedGate>()
   readonly #logger: Logger
   readonly #credit: Credit
+  readonly #check: typeof checkIncomingBatch
   readonly #quota: GatewayQuota
   readonly #wake: QuotaWake
   #receiver: Receiver | undefined
@@ -65,6 +68,7 @@ export class GatewaySession {
     this.connection = deps.connection
     this.since = deps.since
     this.proof = deps.proof
+    this.#check = deps.check ?? checkIncomingBatch
     this.#credit = new Credit(deps.credit)
     this.#quota = deps.quota
     this.#wake = new QuotaWake(deps.clock, () => this.#grant())
@@ -148,7 +152,7 @@ export class GatewaySession {
     const { producerId, epoch, epochStart } = opened.claim
     const sequence = Number(properties[PROPERTY.sequence])
     const count = Number(properties[PROPERTY.count])
-    const checked = checkIncomingBatch(body, { sequence, count, producerId, epoch, epochStart })
+    const checked = this.#check(body, { sequence, count, producerId, epoch, epochStart })
     if (!checked.ok) {
       this.#bad(delivery, opened.claim.source.source, checked.reason, checked.detail)
       return

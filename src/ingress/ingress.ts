@@ -12,13 +12,14 @@ import { DirectEntrance } from './direct-entrance.ts'
 import type { Entrance } from './entrance.ts'
 import type { GateDeps } from './gate.ts'
 import { Gates } from './gates.ts'
-import { GatewaySession } from './gateway-session.ts'
+import { GatewaySession, type GatewaySessionDeps } from './gateway-session.ts'
 import { type Identities, QuestionDesk } from './identities.ts'
 import type { IdentityRule } from './identity.ts'
 import { Openings } from './openings.ts'
 import type { Parking } from './parking.ts'
 import type { QuotaOptions } from './quota-options.ts'
 import { type QuotaStatus, Quotas } from './quotas.ts'
+import { GatewayReports, type GatewayStanding } from './reports.ts'
 import { RouterEntrance } from './router-entrance.ts'
 import { SessionTable } from './session-table.ts'
 import { StoredLanes } from './stored-lanes.ts'
@@ -53,6 +54,9 @@ export interface IngressDeps {
   readonly alarms: Alarms
   /** The rule of the gates; another one only where a test breaks it on purpose. */
   readonly standing?: GateDeps['standing']
+  readonly newSuspicion?: GateDeps['newSuspicion']
+  /** What is looked at before a batch is passed on; less only where a test breaks the rule on purpose. */
+  readonly check?: GatewaySessionDeps['check']
 }
 
 /**
@@ -96,6 +100,7 @@ export class Ingress {
   readonly #stopping = new AbortController()
   readonly #sessions = new SessionTable()
   readonly #gates: Gates
+  readonly #reports: GatewayReports
   readonly #openings: Openings
   readonly #quotas: Quotas
   readonly #entrances: readonly Entrance[]
@@ -114,11 +119,13 @@ export class Ingress {
       alarms,
       signal,
     })
-    const rule = deps.standing ? { standing: deps.standing } : {}
-    this.#gates = new Gates({ log, clock, random, logger, alarms, deadLetters, signal, ...rule })
+    const { standing, newSuspicion, identities } = deps
+    const rules = { ...(standing && { standing }), ...(newSuspicion && { newSuspicion }) }
+    this.#gates = new Gates({ log, clock, random, logger, alarms, deadLetters, signal, ...rules })
     this.#quotas = new Quotas(deps.quotas ?? NO_QUOTAS, clock)
+    const reports = new GatewayReports(clock)
+    this.#reports = reports
     const newSession = this.#newSession.bind(this)
-    const { identities } = deps
     this.#openings = new Openings({
       log,
       gates: this.#gates,
@@ -126,6 +133,7 @@ export class Ingress {
       mayWrite,
       identities,
       newSession,
+      reports,
       clock,
       logger,
     })
@@ -176,9 +184,20 @@ export class Ingress {
     }
   }
 
+  /** For how long the log has kept one step waiting, ms; 0 where nothing waits. */
+  get atOneStepMs(): number {
+    return this.#gates.atOneStepMs
+  }
+
+  /** What gateways last said of themselves. */
+  reports(): GatewayStanding[] {
+    return this.#reports.list()
+  }
+
   /** An operator says that another installation of this gateway is the real one: whichever opens next. */
   forget(gateway: string): void {
     this.#sessions.forget(gateway)
+    this.#reports.forget(gateway)
   }
 
   /** The core shows another certificate to whoever connects from now on. */
@@ -237,6 +256,7 @@ export class Ingress {
     const bytesMax = Math.max(BYTES_PER_SESSION.min, Math.min(BYTES_PER_SESSION.max, share))
     const credit = { messagesMax: MESSAGES_PER_SESSION_MAX, bytesMax }
     for (const other of open) other.rebound(credit)
+    const { check } = this.#deps
     return new GatewaySession({
       gateway,
       instance,
@@ -248,6 +268,7 @@ export class Ingress {
       quota,
       clock,
       logger: this.#logger,
+      ...(check ? { check } : {}),
     })
   }
 }

@@ -35,7 +35,15 @@ export async function openSources(
   const places = claimed.map(({ claim }) => claim)
   const ends = await log.ends(places)
   const deadLetters = (await log.claims()).some(claim => claim.topic === DEAD_LETTER_TOPIC)
-  const opened = await eachOf(claimed, entry => openOne(log, gates, session, entry, ends.get(entry.claim), deadLetters))
+  const topics = [...new Set(places.map(({ topic }) => topic))]
+  const limits = new Map(await eachOf(topics, async topic => [topic, await log.batchBytesMax(topic)] as const))
+  const opened = await eachOf(claimed, entry =>
+    openOne(log, gates, session, entry, {
+      read: ends.get(entry.claim),
+      deadLetters,
+      batchBytesMax: limits.get(entry.claim.topic),
+    }),
+  )
   return [...claims.filter(claim => 'error' in claim), ...opened]
 }
 
@@ -75,9 +83,9 @@ async function openOne(
   gates: Gates,
   session: GatewaySession,
   { source, claim }: Claimed,
-  read: PartitionEnd | undefined,
-  deadLetters: boolean,
+  found: { readonly read: PartitionEnd | undefined; readonly deadLetters: boolean; readonly batchBytesMax: number | undefined },
 ): Promise<OpenedSource> {
+  const { read, deadLetters, batchBytesMax } = found
   if (!read) {
     const message = `${claim.topic}[${claim.partition}] has no leader that answers.`
     return { source, error: { code: OPEN_ERROR.unavailable, message, advice: 'It is asked again by itself.' } }
@@ -88,13 +96,16 @@ async function openOne(
     const advice = 'Find out who else writes to this partition; then run `headrace source resume` on its gateway.'
     return { source, error: { code: OPEN_ERROR.frozen, message: frozen.description, advice } }
   }
-  const found = read.next > read.first ? await log.lastBatch(claim) : undefined
+  const newest = read.next > read.first ? await log.lastBatch(claim) : undefined
   // What an older session still had on its way may have come between the two questions.
-  const end = Math.max(read.next, found ? found.sequence + found.count : 0)
-  const comparable = found && found.sequence + found.count === end && !(deadLetters && (await endsInDeadLetter(log, claim, end)))
+  const end = Math.max(read.next, newest ? newest.sequence + newest.count : 0)
+  const comparable =
+    newest && newest.sequence + newest.count === end && !(deadLetters && (await endsInDeadLetter(log, claim, end)))
   session.sources.set(source, { claim, gate, end })
   const { topic, partition, producerId, epoch, epochStart, topicId } = claim
-  return { source, topic, partition, producerId, epoch, epochStart, end, last: comparable ? found : null, topicId }
+  const last = comparable ? newest : null
+  const limit = batchBytesMax === undefined ? {} : { batchBytesMax }
+  return { source, topic, partition, producerId, epoch, epochStart, end, last, topicId, ...limit }
 }
 
 /** The gateway cannot know a placeholder that the core wrote in the place of a batch of its own. */

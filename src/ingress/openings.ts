@@ -1,4 +1,5 @@
 import type { Connection, Message } from '../amqp/amqp.ts'
+import type { GatewayReport } from '../amqp/gateway-report.ts'
 import {
   encodeOpenReply,
   OPEN_ERROR,
@@ -9,19 +10,23 @@ import {
 } from '../amqp/messages.ts'
 import { readJson } from '../amqp/read-json.ts'
 import type { Log } from '../log/log.ts'
-import type { Clock } from '../runtime/clock.ts'
+import type { Clock, Timer } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { Admission, type AdmissionRate } from './admission.ts'
 import type { Gates } from './gates.ts'
 import type { GatewaySession } from './gateway-session.ts'
 import type { Identities, Provenance } from './identities.ts'
 import type { IdentityRule } from './identity.ts'
 import { openSources } from './opened-sources.ts'
+import type { GatewayReports } from './reports.ts'
 import type { SessionTable } from './session-table.ts'
 
 /** Openings worked on at once, and waiting: a fleet that comes back in one moment is let in a few at a time. */
 const AT_ONCE_MAX = 8
 const WAITING_MAX = 1_000
+/** Openings begun in a second: each asks the log about every source of its gateway, while others go on sending. */
+export const OPENINGS_ADMITTED: AdmissionRate = { perSecond: 50, burst: 16 }
 /** An opening that waited for longer is given back, ms: its gateway stops listening after three seconds, and an answer would be work for nobody. */
 const WAITED_MAX_MS = 2_000
 
@@ -49,6 +54,7 @@ export interface OpeningsDeps {
   readonly mayWrite: IdentityRule
   /** Where the core has an authority: an enrolled gateway proves by a signature that an opening is its own. */
   readonly identities?: Identities | undefined
+  readonly reports: GatewayReports
   /** `proof`: the certificate with which the opening was signed. */
   readonly newSession: (request: OpenRequest, connection: Connection, proof: string | undefined) => GatewaySession
   readonly clock: Clock
@@ -58,11 +64,14 @@ export interface OpeningsDeps {
 /** Answers openings (docs/protocol.md, "Opening"), and questions about ends within a session. */
 export class Openings {
   readonly #deps: OpeningsDeps
+  readonly #admission: Admission
   readonly #waiting: { readonly request: OpeningRequest; readonly sinceMs: number }[] = []
   #working = 0
+  #later: Timer | undefined
 
   constructor(deps: OpeningsDeps) {
     this.#deps = deps
+    this.#admission = new Admission(OPENINGS_ADMITTED, deps.clock)
   }
 
   take(request: OpeningRequest): void {
@@ -76,6 +85,7 @@ export class Openings {
 
   /** Takes no more, and lets go of those that wait. */
   end(): void {
+    this.#later?.cancel()
     for (const { request } of this.#waiting.splice(0)) request.release()
   }
 
@@ -89,12 +99,26 @@ export class Openings {
         request.release()
         continue
       }
+      const { inMs } = this.#admission
+      if (inMs > 0) {
+        this.#waiting.unshift(next)
+        this.#nextLater(inMs)
+        return
+      }
+      this.#admission.take()
       this.#working += 1
       void this.#work(request).finally(() => {
         this.#working -= 1
         this.#next()
       })
     }
+  }
+
+  #nextLater(inMs: number): void {
+    this.#later ??= this.#deps.clock.after(inMs, () => {
+      this.#later = undefined
+      this.#next()
+    })
   }
 
   async #work(request: OpeningRequest): Promise<void> {
@@ -138,7 +162,8 @@ export class Openings {
       )
     }
     const proof = provenance?.kind === 'proven' ? provenance.fingerprint : undefined
-    return request.ask === 'ends' ? this.#answerEnds(request) : this.#open(request, opening, proof)
+    if (request.ask !== 'ends') return this.#open(request, opening, proof)
+    return request.report ? this.#hear(request, request.report) : this.#answerEnds(request)
   }
 
   /** Who an opening comes from that others relayed: they know, or it says so itself, signed. */
@@ -187,6 +212,15 @@ export class Openings {
       case 'too_many':
         return refusal(session, OPEN_ERROR.unavailable, 'This core knows too many gateways.', 'Add another core.')
     }
+  }
+
+  /** Whoever hears a report keeps it, and answers: it is for people, and given back it would only go round. */
+  #hear({ gateway, instance, session }: OpenRequest, report: GatewayReport): OpenReply {
+    const held = this.#deps.sessions.newest(gateway)
+    if (held && held.instance !== instance)
+      return refusal(held.session, OPEN_ERROR.otherInstance, `Another installation writes as ${gateway}.`, 'Rename one of them.')
+    this.#deps.reports.hear(gateway, report)
+    return { version: PROTOCOL_VERSION, session, log: '', sources: [] }
   }
 
   /** Only the holder of the session answers: others do not know whether it is the newest. */

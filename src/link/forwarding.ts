@@ -18,6 +18,7 @@ import type { Budget } from './budget.ts'
 import { DataSession } from './data-session.ts'
 import type { Lanes } from './lanes.ts'
 import { type Answer, OpeningChannel, type ProofOf } from './opening-channel.ts'
+import type { Reports } from './reports.ts'
 import type { ResumeRequests } from './resume-requests.ts'
 
 const ATTACH_TIMEOUT_MS = 5_000
@@ -42,6 +43,9 @@ export interface ForwardingDeps {
   readonly log: Logger
   readonly budget?: Budget | undefined
   readonly proofOf?: ProofOf | undefined
+  readonly reports?: Reports | undefined
+  /** It looked after what goes on: every few seconds at the latest, whatever it found. */
+  readonly onTurn: () => void
   /** The broker took something over. */
   readonly onProgress: () => void
   readonly takeIn: (reply: Exclude<OpenReply, { error: unknown }>, resume: readonly string[]) => Promise<void>
@@ -120,6 +124,7 @@ export class Forwarding {
   /** Is deaf from here on; what was in flight is taken back. */
   end(): void {
     this.#ended.abort()
+    this.#deps.reports?.end()
     this.#wake.resolve()
     this.#data?.end()
     this.#deps.buffer.detachLink()
@@ -179,6 +184,7 @@ export class Forwarding {
 
   #watch(): void {
     if (this.#ended.signal.aborted) return
+    this.#deps.onTurn()
     const { lanes, clock, budget } = this.#deps
     lanes.refresh()
     if (budget) this.#lookAtBudget(budget)
@@ -226,6 +232,7 @@ export class Forwarding {
     const { reply } = answer
     if (!('error' in reply)) {
       await this.#deps.takeIn(reply, resume)
+      this.#deps.reports?.begin(channel, session)
       return 'answered'
     }
     if (reply.error.code !== OPEN_ERROR.sessionNotNew) {

@@ -14,6 +14,7 @@ import { Lanes } from './lanes.ts'
 import { ARROWS, type LinkState, type LinkStatus } from './link-state.ts'
 import { OpeningChannel, type ProofOf } from './opening-channel.ts'
 import { Patience } from './patience.ts'
+import type { Reports } from './reports.ts'
 import { type Resumed, ResumeRequests } from './resume-requests.ts'
 import { StandingSession } from './standing-session.ts'
 
@@ -31,6 +32,8 @@ const UNANSWERED_OPENINGS_MAX = 2
 const REFUSED_AGAIN_AFTER_MS = 30_000
 /** How long a stop waits for outcomes, ms. */
 const STOP_SETTLE_MS = 3_000
+/** Dialling, an opening or a wait may each take up to a minute: a link that has not taken a turn for so long, ms, stands still. */
+export const TURN_WITHIN_MS = 180_000
 /** How often it is looked whether the budget allows more, ms. */
 const BUDGET_LOOK_EVERY_MS = 1_000
 
@@ -53,6 +56,8 @@ export interface LinkDeps {
   readonly alarms: Alarms
   /** For a link that costs money. */
   readonly budget?: Budget
+  /** What tells the core how the gateway stands. */
+  readonly reports?: Reports
   /** What is in flight of one source; another one than {@link Flight} only where a test breaks a rule on purpose. */
   readonly newFlight?: () => InFlight
 }
@@ -95,6 +100,7 @@ export class Link {
   #quota: Quota | undefined
   #unanswered = 0
   #dials = 0
+  #turnedAtMs: number
   readonly #down: DownAlarm
 
   constructor(deps: LinkDeps) {
@@ -114,6 +120,7 @@ export class Link {
     this.#openBackoff = new Backoff(OPEN_AGAIN_AFTER, random)
     this.#resumes = new ResumeRequests(clock)
     this.#since = this.#nowText()
+    this.#turnedAtMs = clock.monotonicMs()
     this.#down = new DownAlarm(clock, alarms, () => this.#state)
   }
 
@@ -143,6 +150,11 @@ export class Link {
       since: this.#since,
       sources: [...this.#lanes].map(({ source, state, reason, inFlight }) => ({ source, state, reason, inFlight })),
     }
+  }
+
+  /** How long ago its loop took a turn, whatever came of it, ms: past {@link TURN_WITHIN_MS} it stands still. */
+  get sinceTurnMs(): number {
+    return this.#deps.clock.monotonicMs() - this.#turnedAtMs
   }
 
   /**
@@ -254,7 +266,9 @@ export class Link {
         random,
         log: this.#log,
         budget: this.#deps.budget,
+        onTurn: () => this.#turn(),
         proofOf: this.#deps.proofOf,
+        reports: this.#deps.reports,
         onProgress: () => this.#dialBackoff.reset(),
         takeIn: async (reply, resume) => {
           for (const code of ['link_refused', 'other_instance']) alarms.clear(code)
@@ -362,6 +376,8 @@ export class Link {
       patience: this.#patience,
       clock,
       budget: this.#deps.budget,
+      onTurn: () => this.#turn(),
+      reports: this.#deps.reports,
       silenceMs: this.#quota?.silenceMs ?? 0,
       onProgress: () => {
         this.#openBackoff.reset()
@@ -386,7 +402,12 @@ export class Link {
     limit.abort()
   }
 
+  #turn(): void {
+    this.#turnedAtMs = this.#deps.clock.monotonicMs()
+  }
+
   async #wait(waitMs: number, signal: AbortSignal): Promise<void> {
+    this.#turn()
     // An aborted wait is over, and whoever waited looks at the signal.
     if (!signal.aborted) await pause(this.#deps.clock, waitMs, signal).catch(() => {})
   }

@@ -9,6 +9,7 @@ import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import type { OpeningChannel } from './opening-channel.ts'
 import type { Patience } from './patience.ts'
+import type { Reports } from './reports.ts'
 
 /** How often the session is looked at, ms. */
 const WATCH_EVERY_MS = 250
@@ -25,8 +26,11 @@ export interface StandingSessionDeps {
   readonly patience: Patience
   readonly clock: Clock
   readonly budget?: Budget | undefined
+  readonly reports?: Reports | undefined
   /** For so long the core may hold the session back because of a quota, ms. */
   readonly silenceMs: number
+  /** It looked after what goes on: every few seconds at the latest, whatever it found. */
+  readonly onTurn: () => void
   /** Something was accepted. */
   readonly onProgress: () => void
 }
@@ -72,6 +76,7 @@ export class StandingSession {
     })
     for (const lane of lanes) this.#data.wake(lane)
     this.#watchLater()
+    this.#deps.reports?.begin(this.#deps.channel, this.#deps.session)
     return this.#over.promise
   }
 
@@ -83,6 +88,7 @@ export class StandingSession {
   /** Is deaf from here on; what was in flight is taken back. */
   end(): void {
     this.#data.end()
+    this.#deps.reports?.end()
     this.#deps.buffer.detachLink()
     this.#deps.lanes.close()
   }
@@ -93,6 +99,7 @@ export class StandingSession {
 
   #watch(): void {
     if (this.#data.ended) return
+    this.#deps.onTurn()
     const { lanes, patience, clock, budget } = this.#deps
     lanes.refresh()
     const all = [...lanes]
