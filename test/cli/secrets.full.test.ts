@@ -133,7 +133,7 @@ sources: { counter: { generator: {} } }
 batch:
   load: { schedule: "* * * * *", run: [sh, -c, "exit 3"] }
 analysers:
-  quiet: { silent_for: 1s, alert: { webhook: "http://u:${MARK}-webhook@${closed}/${MARK}-path" } }
+  quiet: { silence: 1s, alert: { webhook: "http://u:${MARK}-webhook@${closed}/${MARK}-path" } }
 `,
     )
     const core = (name: string, rest: string) =>
