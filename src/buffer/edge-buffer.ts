@@ -12,6 +12,7 @@ import { BufferIndex } from './buffer-index.ts'
 import { CLOCK_SET_FROM_MS, ClockWatch } from './clock-watch.ts'
 import { CommitTimer } from './commit-timer.ts'
 import { CommitWaiters } from './commit-waiters.ts'
+import { FlashPace } from './flash-pace.ts'
 import { declareGap, gapAt, isSilentGap } from './gaps.ts'
 import type { Marks } from './marks.ts'
 import { Plan, type PlanContext, READY_BATCHES_MAX } from './plan.ts'
@@ -38,6 +39,8 @@ export interface BufferDeps {
   readonly stateDir: string
   readonly quotaBytes: number
   readonly rewindBytes: number
+  /** Bytes that may be written in a day, where the disk wears out. */
+  readonly flashBytesPerDay?: number
   readonly clock: Clock
   readonly log: Logger
   readonly alarms: Alarms
@@ -67,6 +70,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   readonly #alarms: BufferAlarms
   readonly #timer: CommitTimer
   readonly #watch: ClockWatch
+  readonly #pace: FlashPace
   /** Nothing was cut at the last look, since the clock was not set. */
   #waitedForClock = false
   readonly #refill: Refill
@@ -93,6 +97,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     this.#reservations = new Reservations(marks, deps.clock)
     this.#alarms = new BufferAlarms(deps.alarms, deps.log)
     this.#watch = new ClockWatch(deps.clock, deps.boot ?? systemBoot())
+    this.#pace = new FlashPace({ perDay: deps.flashBytesPerDay, clock: deps.clock, alarms: deps.alarms })
     this.#timer = new CommitTimer(deps.clock, () => void this.#serial.run(() => this.#commit()))
     this.#index = new BufferIndex({
       pending: this.#pending,
@@ -162,8 +167,15 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     })
   }
 
+  answered(): Promise<void> {
+    return this.#serial.run(async () => {
+      await this.#store.read([])
+    })
+  }
+
   disk(): DiskCounts {
-    return { quotaBytes: this.#deps.quotaBytes, ...this.#disk }
+    const { quotaBytes, flashBytesPerDay } = this.#deps
+    return { quotaBytes, ...this.#disk, writtenPerDayBytes: this.#pace.perDayNow, flashBytesPerDay: flashBytesPerDay ?? null }
   }
 
   async close(): Promise<void> {
@@ -389,7 +401,8 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   /**
-   * When records that were taken have to be on disk: at once where none was written for a while, after the shortest `durability` of them otherwise.
+   * When records that were taken have to be on disk: at once where none was written for a while, after the shortest `durability` of them otherwise, or
+   * sooner where the budget of the disk affords it.
    * What the link makes the buffer write in between takes no half-filled blocks with it: they would be compressed badly, and once more when they
    * are merged.
    */
@@ -403,7 +416,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       durabilityMs = Math.min(durabilityMs, ownMs)
       if (durabilityMs === 0) break
     }
-    return this.#lastFlushMs + durabilityMs
+    return this.#lastFlushMs + this.#pace.waitMs(durabilityMs)
   }
 
   async #commit(): Promise<void> {
@@ -422,6 +435,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       const isFlush = nowMs >= this.#flushDueMs(sources)
       this.#lastCommitMs = nowMs
       if (isFlush) this.#lastFlushMs = nowMs
+      if (isFlush && sources.some(source => source.hasPending)) this.#pace.committed()
       const plan = this.#plan(sources).make(isFlush)
       plan.giveBackWithheld()
       await this.#execute(plan)
@@ -473,7 +487,11 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   async #writeRow(source: SourceBuffer): Promise<void> {
-    await this.#store.commit({ steps: [{ kind: 'source', row: source.toRow() }], marks: this.#reservations.with(source) })
+    const steps = [{ kind: 'source', row: source.toRow() }] as const
+    // In the database first, the first time: a source that only the marks know passes for one whose database was lost.
+    const isNew = !this.#reservations.knows(source)
+    if (isNew) await this.#store.commit({ steps })
+    await this.#store.commit({ steps: isNew ? [] : steps, marks: this.#reservations.with(source) })
     this.#reservations.written()
   }
 
@@ -490,6 +508,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
 
   #look(): void {
     this.#lookTimer = this.#deps.clock.after(LOOK_EVERY_MS, () => this.#look(), 'background')
+    this.#pace.look(this.#disk.writtenBytes)
     void this.#serial.run(() => this.#lookNow()).catch(error => this.#failed(error, []))
     this.#lookAtClock()
   }

@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, renameSync } from 'node:fs'
+import { existsSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Alarms } from '../runtime/alarms.ts'
 import type { Boot } from '../runtime/boot.ts'
 import type { Clock } from '../runtime/clock.ts'
+import { makeFolderDurably } from '../runtime/durable-folder.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { EdgeBuffer } from './buffer.ts'
@@ -19,6 +20,8 @@ export interface EdgeBufferOptions {
   readonly gateway: string
   readonly quotaBytes: number
   readonly rewindBytes: number
+  /** Bytes that may be written in a day, where the disk wears out. */
+  readonly flashBytesPerDay?: number
   readonly sources: readonly SourceSettings[]
   readonly clock: Clock
   readonly random: () => number
@@ -39,7 +42,7 @@ const DATABASE_FILES = ['buffer.db', 'buffer.db-wal', 'buffer.db-shm']
  * another process uses the directory, `buffer_corrupt` where the marks cannot be read, `config_invalid` where a newer version wrote it.
  */
 export async function openEdgeBuffer(options: EdgeBufferOptions): Promise<EdgeBuffer> {
-  mkdirSync(options.stateDir, { recursive: true, mode: 0o750 })
+  makeFolderDurably(options.stateDir, 0o750)
   const lock = StateLock.take(options.stateDir)
   try {
     const marksPath = join(options.stateDir, 'marks.json')
@@ -71,7 +74,7 @@ async function openStore(
 /** Moves what is damaged aside whole, and opens an empty database in its place. */
 async function openAnew(options: EdgeBufferOptions, place: StoreOptions, why: string): Promise<AsyncStore> {
   const aside = join(options.stateDir, `damaged-${new Date(options.clock.wallMs()).toISOString().replaceAll(':', '')}`)
-  mkdirSync(aside, { recursive: true })
+  makeFolderDurably(aside)
   for (const file of DATABASE_FILES) {
     if (existsSync(join(options.stateDir, file))) renameSync(join(options.stateDir, file), join(aside, file))
   }

@@ -40,9 +40,15 @@ export class Gates {
     const rules = { ...(standing && { standing }), ...(newSuspicion && { newSuspicion }) }
     const source = sourceKey(claim.source)
     const logger = deps.logger.child({ source, ...place })
-    const gate = new Gate({ ...deps, place, source, logger, ...rules })
+    const { gateway } = claim.source
+    const gate = new Gate({ ...deps, place, source, gateway, logger, ...rules })
     this.#byPlace.set(key, gate)
     return gate
+  }
+
+  /** For how long the slowest of them has been at one step, ms. */
+  get atOneStepMs(): number {
+    return Math.max(0, ...[...this.#byPlace.values()].map(gate => gate.atOneStepMs))
   }
 
   /** Resolves when nothing waits at any gate. */

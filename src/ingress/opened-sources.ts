@@ -25,8 +25,11 @@ export async function openSources(
   request: OpenRequest,
 ): Promise<OpenedSource[]> {
   const resume = new Set(request.resume)
+  const past = await pastQuota(log, session, request)
   const claims = await eachOf(request.sources, ({ source, topic }) =>
-    claimOne(log, { gateway: request.gateway, source }, topic, resume.has(source)),
+    past.has(source)
+      ? Promise.resolve(tooMany(source, session.partitionsMax))
+      : claimOne(log, { gateway: request.gateway, source }, topic, resume.has(source)),
   )
   const claimed = claims.filter(claim => 'claim' in claim)
   const places = claimed.map(({ claim }) => claim)
@@ -42,6 +45,21 @@ export async function openSources(
     }),
   )
   return [...claims.filter(claim => 'error' in claim), ...opened]
+}
+
+/** Sources that would be new, and more than the gateway may have; those that it has stay, whatever its quota is now. */
+async function pastQuota(log: Log, { partitionsMax }: GatewaySession, { gateway, sources }: OpenRequest): Promise<Set<string>> {
+  if (partitionsMax === Number.POSITIVE_INFINITY) return new Set()
+  const claims = await log.claims()
+  const known = new Set(claims.filter(claim => claim.source.gateway === gateway).map(claim => claim.source.source))
+  const fresh = sources.map(({ source }) => source).filter(source => !known.has(source))
+  return new Set(fresh.slice(Math.max(0, partitionsMax - known.size)))
+}
+
+function tooMany(source: string, max: number): Extract<OpenedSource, { error: unknown }> {
+  const message = `This gateway has the ${max} partitions that it may have.`
+  const advice = 'Raise `partitions` in `quotas` of core.yaml, or retire a source. What the source reads is buffered.'
+  return { source, error: { code: OPEN_ERROR.quota, message, advice } }
 }
 
 async function claimOne(

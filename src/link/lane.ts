@@ -19,6 +19,9 @@ export const ASK_IDLE_END_AFTER_MS = 600_000
 /** Without a settlement for so long a person is told, ms. */
 export const STUCK_ALARM_AFTER_MS = 60_000
 
+/** A source of which no more records wait than this is up to date: at ten thousand a second so many come in 100 ms. */
+const UP_TO_DATE_RECORDS_MAX = 1_000
+
 export type LaneState = 'closed' | 'open' | 'frozen'
 
 export interface LaneDeps {
@@ -108,6 +111,12 @@ export class Lane {
   /** Whether something of it waits for the log and may be sent. */
   get pending(): boolean {
     return this.#state === 'open' && (this.#flight.size > 0 || this.outlet.position < this.outlet.next)
+  }
+
+  /** Whether what waits of it is what has just come, and no backlog. */
+  get upToDate(): boolean {
+    const { outlet } = this
+    return outlet.buffered().records - (outlet.position - outlet.settled) <= UP_TO_DATE_RECORDS_MAX
   }
 
   /** How long until its next batch may be sent again, ms; 0 where nothing keeps it back. */

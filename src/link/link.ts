@@ -12,8 +12,9 @@ import { Flight, type InFlight } from './flight.ts'
 import { Forwarding } from './forwarding.ts'
 import { Lanes } from './lanes.ts'
 import { ARROWS, type LinkState, type LinkStatus } from './link-state.ts'
-import { OpeningChannel } from './opening-channel.ts'
+import { OpeningChannel, type ProofOf } from './opening-channel.ts'
 import { Patience } from './patience.ts'
+import type { Reports } from './reports.ts'
 import { type Resumed, ResumeRequests } from './resume-requests.ts'
 import { StandingSession } from './standing-session.ts'
 
@@ -31,8 +32,13 @@ const UNANSWERED_OPENINGS_MAX = 2
 const REFUSED_AGAIN_AFTER_MS = 30_000
 /** How long a stop waits for outcomes, ms. */
 const STOP_SETTLE_MS = 3_000
+/** Dialling, an opening or a wait may each take up to a minute: a link that has not taken a turn for so long, ms, stands still. */
+export const TURN_WITHIN_MS = 180_000
 /** How often it is looked whether the budget allows more, ms. */
 const BUDGET_LOOK_EVERY_MS = 1_000
+
+/** What the core said at the opening that this gateway may send. */
+type Quota = NonNullable<Exclude<OpenReply, { error: unknown }>['quota']>
 
 export interface LinkDeps {
   readonly gateway: string
@@ -41,6 +47,8 @@ export interface LinkDeps {
   readonly mode?: 'direct' | 'router' | 'broker'
   /** One open connection to the core; `attempt` counts from 0, so that several addresses can be tried in turn. Has a limit of its own. */
   readonly connect: (attempt: number) => Promise<Connection>
+  /** Proves, past routers and brokers, that an opening is this gateway's. */
+  readonly proofOf?: ProofOf | undefined
   readonly clock: Clock
   /** In [0, 1). */
   readonly random: () => number
@@ -48,6 +56,8 @@ export interface LinkDeps {
   readonly alarms: Alarms
   /** For a link that costs money. */
   readonly budget?: Budget
+  /** What tells the core how the gateway stands. */
+  readonly reports?: Reports
   /** What is in flight of one source; another one than {@link Flight} only where a test breaks a rule on purpose. */
   readonly newFlight?: () => InFlight
 }
@@ -87,8 +97,10 @@ export class Link {
   #forwarding: Forwarding | undefined
   /** The newest session that the core knows of this gateway, once it was not below ours. */
   #above: number | undefined
+  #quota: Quota | undefined
   #unanswered = 0
   #dials = 0
+  #turnedAtMs: number
   readonly #down: DownAlarm
 
   constructor(deps: LinkDeps) {
@@ -108,6 +120,7 @@ export class Link {
     this.#openBackoff = new Backoff(OPEN_AGAIN_AFTER, random)
     this.#resumes = new ResumeRequests(clock)
     this.#since = this.#nowText()
+    this.#turnedAtMs = clock.monotonicMs()
     this.#down = new DownAlarm(clock, alarms, () => this.#state)
   }
 
@@ -133,9 +146,15 @@ export class Link {
       state: this.#state,
       peer: this.#connection?.remote,
       session: this.#session,
+      quota: this.#quota,
       since: this.#since,
       sources: [...this.#lanes].map(({ source, state, reason, inFlight }) => ({ source, state, reason, inFlight })),
     }
+  }
+
+  /** How long ago its loop took a turn, whatever came of it, ms: past {@link TURN_WITHIN_MS} it stands still. */
+  get sinceTurnMs(): number {
+    return this.#deps.clock.monotonicMs() - this.#turnedAtMs
   }
 
   /**
@@ -211,7 +230,9 @@ export class Link {
     this.#connection = connection
     try {
       if (this.#deps.mode === 'broker') return await this.#forward(connection)
-      const channel = await OpeningChannel.attach(connection, this.#deps.clock, this.#log, ATTACH_TIMEOUT_MS)
+      const { clock, proofOf } = this.#deps
+      const target = { address: ADDRESS.open, proofOf }
+      const channel = await OpeningChannel.attach(connection, clock, this.#log, ATTACH_TIMEOUT_MS, target)
       while (!over.aborted && this.#isAffordable()) {
         this.#become('opening')
         const next = await this.#open(connection, channel, over)
@@ -245,6 +266,9 @@ export class Link {
         random,
         log: this.#log,
         budget: this.#deps.budget,
+        onTurn: () => this.#turn(),
+        proofOf: this.#deps.proofOf,
+        reports: this.#deps.reports,
         onProgress: () => this.#dialBackoff.reset(),
         takeIn: async (reply, resume) => {
           for (const code of ['link_refused', 'other_instance']) alarms.clear(code)
@@ -290,6 +314,7 @@ export class Link {
     if ('error' in reply)
       return reply.error.code === OPEN_ERROR.sessionNotNew ? this.#behind(reply.session) : this.#refused(reply.error)
     await this.#takeIn(reply, resume)
+    this.#quota = reply.quota
     const sender = await this.#openData(connection, session)
     if (sender) await this.#send(sender, channel, session, over)
     return 'again'
@@ -351,6 +376,9 @@ export class Link {
       patience: this.#patience,
       clock,
       budget: this.#deps.budget,
+      onTurn: () => this.#turn(),
+      reports: this.#deps.reports,
+      silenceMs: this.#quota?.silenceMs ?? 0,
       onProgress: () => {
         this.#openBackoff.reset()
         this.#dialBackoff.reset()
@@ -374,7 +402,12 @@ export class Link {
     limit.abort()
   }
 
+  #turn(): void {
+    this.#turnedAtMs = this.#deps.clock.monotonicMs()
+  }
+
   async #wait(waitMs: number, signal: AbortSignal): Promise<void> {
+    this.#turn()
     // An aborted wait is over, and whoever waited looks at the signal.
     if (!signal.aborted) await pause(this.#deps.clock, waitMs, signal).catch(() => {})
   }

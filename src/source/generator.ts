@@ -118,5 +118,6 @@ export const generator = defineSource({
   options: generatorOptions,
   gives: 'messages',
   whenFull: 'block',
+  rate: ({ records_per_second }) => records_per_second,
   open: (options, context) => new GeneratorSource(options, context),
 })

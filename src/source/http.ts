@@ -110,5 +110,6 @@ export const http = defineSource({
   options: httpOptions,
   gives: 'messages',
   whenFull: 'block',
+  rate: ({ every }) => 1_000 / every,
   open: (options, context) => new HttpSource(options, context),
 })

@@ -168,5 +168,6 @@ export const modbus = defineSource({
     return { name: path, shared: `modbus ${JSON.stringify(settings)}` }
   },
   fields: ({ device }) => fieldsOf(loadProfile(device)),
+  rate: ({ every }) => 1_000 / every,
   open: (options, context) => new ModbusSource(options, context),
 })

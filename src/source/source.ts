@@ -75,6 +75,8 @@ export interface SourceKind<Options = unknown> {
    * What no two sources may open with different settings, or at all: a port's path. `shared` is equal for those that may use it together.
    */
   resource?(options: Options): { name: string; shared: string | undefined } | undefined
+  /** Records a second, where its options alone say so. */
+  rate?(options: Options): number
   /** What is known of the fields of its records, from its options alone. */
   fields?(options: Options): Fields
   open(options: Options, context: SourceContext): Source

@@ -140,6 +140,30 @@ describe('when a commit happens', () => {
     await until('the second record is on disk', () => isStored, 1_000)
   })
 
+  test.each([
+    [undefined, false],
+    [20e9, true],
+  ])(
+    'within durability, a record is on disk as soon as a budget of %s bytes a day affords it',
+    async (flashBytesPerDay, isSoon) => {
+      const clock = new SimulatedClock()
+      const sources = { 'pump-1': { durabilityMs: 1_000 } }
+      const buffer = await bench.open({ clock, sources, ...(flashBytesPerDay !== undefined && { flashBytesPerDay }) })
+      const isStoredWithin = async (ms: number) => {
+        let isStored = false
+        const stored = buffer.inlet('pump-1').stored()
+        void stored.then(() => (isStored = true))
+        await clock.pass(ms)
+        return isStored
+      }
+      put(buffer, 'pump-1', 'first')
+      expect(await isStoredWithin(10)).toBe(true)
+      put(buffer, 'pump-1', 'second')
+      expect(await isStoredWithin(10)).toBe(isSoon)
+      await clock.pass(1_000)
+    },
+  )
+
   test('a commit that fails leaves nobody with a promise that was not kept', async () => {
     const clock = new SimulatedClock()
     const { folder } = bench

@@ -46,7 +46,7 @@ export class MemoryNetwork {
     const close = async () => {
       if (this.#listeners.get(name) === handlers) this.#listeners.delete(name)
     }
-    return { url: `memory://${name}`, close }
+    return { url: `memory://${name}`, renewTls: () => {}, close }
   }
 
   /** As `dial`; rejects where nobody listens. */

@@ -5,6 +5,7 @@ import type {
   EndProof,
   Fetched,
   FetchLimits,
+  GroupMember,
   Log,
   LogIdentity,
   PartitionEnd,
@@ -189,6 +190,10 @@ export class MemoryLog implements Log {
   async commitOffsets(): Promise<void> {}
 
   async committedOffsets(): Promise<Cursor[]> {
+    return []
+  }
+
+  async groupMembers(): Promise<readonly GroupMember[]> {
     return []
   }
 

@@ -12,10 +12,16 @@ export function coreCommand(): Command {
     .action(async ({ config: file, logLevel }: { config: string; logLevel: LogLevel }) => {
       const { loadCore } = await import('../../config/load.ts')
       const { CoreProcess } = await import('../core-process.ts')
+      const { supervise } = await import('../under-service-manager.ts')
       const { config, pipelines } = loadCore(file)
       const log = createLogger(logLevel)
       const core = await CoreProcess.start(config, pipelines, log)
       log.info({ url: core.url, console: core.consoleUrl }, 'core started')
-      process.exitCode = await runUntilSignal(() => core.stop(), log)
+      const supervision = supervise(core.vitals, log)
+      const stop = async () => {
+        supervision.stopping()
+        await core.stop()
+      }
+      process.exitCode = await runUntilSignal(stop, log)
     })
 }

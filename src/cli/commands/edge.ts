@@ -16,13 +16,16 @@ export function edgeCommand(): Command {
     .action(async ({ config: file, logLevel }: { config: string; logLevel: LogLevel }) => {
       const { loadEdge } = await import('../../config/load.ts')
       const { EdgeProcess } = await import('../edge-process.ts')
+      const { supervise } = await import('../under-service-manager.ts')
       const { PipelineReload } = await import('../pipeline-reload.ts')
       const { config, pipelines } = loadEdge(file)
       const log = createLogger(logLevel)
       const edge = await EdgeProcess.start(config, pipelines, log)
       log.info({ gateway: config.gateway, sources: edge.status().sources.length }, 'edge started')
       const reload = new PipelineReload({ file, edge, clock: systemClock, log })
+      const supervision = supervise(edge.vitals, log)
       const stop = async () => {
+        supervision.stopping()
         await reload.end()
         await edge.stop()
       }

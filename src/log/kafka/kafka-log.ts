@@ -4,13 +4,26 @@ import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import type { SourceId } from '../../runtime/names.ts'
-import type { Appended, Claim, Cursor, EndProof, Fetched, FetchLimits, Log, LogIdentity, PartitionEnd, Place } from '../log.ts'
+import type {
+  Appended,
+  Claim,
+  Cursor,
+  EndProof,
+  Fetched,
+  FetchLimits,
+  GroupMember,
+  Log,
+  LogIdentity,
+  PartitionEnd,
+  Place,
+} from '../log.ts'
 import type { KafkaOptions } from '../options.ts'
 import { deleteRecords, EARLIEST, findCoordinator, LATEST, listOffsets, offsetCommit, offsetFetch } from './apis.ts'
 import { Appender, KafkaProof } from './appender.ts'
 import { KafkaCluster, placeKey, REQUEST_LIMIT_MS } from './cluster.ts'
 import { COORDINATOR_BUSY, KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 import { Fetcher } from './fetcher.ts'
+import { membersOf } from './group-members.ts'
 import { RecordAppender } from './record-appender.ts'
 import { Registry } from './registry.ts'
 import { SourcesView } from './sources-view.ts'
@@ -37,6 +50,9 @@ export async function openKafkaLog(options: KafkaOptions, deps: KafkaLogDeps): P
     throw error
   }
 }
+
+/** Who appends what is of no gateway. */
+const OURSELVES = ''
 
 /** Kafka: raw Produce and Fetch of whole batches over kafkajs's connections. Leaders, claims and ends are all that is kept in memory. */
 class KafkaLog implements Log {
@@ -148,8 +164,8 @@ class KafkaLog implements Log {
     return this.#limits.of(topic)
   }
 
-  async append(place: Place, batch: EncodedBatch, proof: EndProof): Promise<Appended> {
-    const answer = await this.#appender.append(place, batch, proof)
+  async append(place: Place, batch: EncodedBatch, proof: EndProof, sharer = OURSELVES): Promise<Appended> {
+    const answer = await this.#appender.append(place, batch, proof, sharer)
     if (answer.outcome === 'refused' && answer.reason === 'too_large') this.#limits.forget(place.topic)
     return answer
   }
@@ -189,6 +205,10 @@ class KafkaLog implements Log {
   async committedOffsets(group: string, places: readonly Place[]): Promise<Cursor[]> {
     const { offsets } = await this.#atCoordinator(group, node => this.#cluster.request(node, offsetFetch, { group, places }))
     return offsets.filter(({ offset }) => offset >= 0).map(({ topic, partition, offset }) => ({ topic, partition, from: offset }))
+  }
+
+  groupMembers(group: string): Promise<readonly GroupMember[]> {
+    return membersOf(group, (api, request) => this.#atCoordinator(group, node => this.#cluster.request(node, api, request)))
   }
 
   onProofsVoid(call: () => void): () => void {

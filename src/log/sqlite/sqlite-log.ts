@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { checkBatchCrc, readBatchHeader } from '../../record/batch-header.ts'
@@ -8,9 +7,22 @@ import { BATCH_BYTES_MAX } from '../../record/check-batch.ts'
 import { BASE_SEQUENCE_MODULUS, type EncodedBatch } from '../../record/record.ts'
 import type { Alarms } from '../../runtime/alarms.ts'
 import { type Clock, pause } from '../../runtime/clock.ts'
+import { makeFolderDurably } from '../../runtime/durable-folder.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import type { SourceId } from '../../runtime/names.ts'
-import type { Appended, Claim, Cursor, EndProof, Fetched, FetchLimits, Log, LogIdentity, PartitionEnd, Place } from '../log.ts'
+import type {
+  Appended,
+  Claim,
+  Cursor,
+  EndProof,
+  Fetched,
+  FetchLimits,
+  GroupMember,
+  Log,
+  LogIdentity,
+  PartitionEnd,
+  Place,
+} from '../log.ts'
 import { SCHEMA, SCHEMA_VERSION } from './schema.ts'
 
 /** Appends that share one transaction, and so one fsync. */
@@ -98,7 +110,7 @@ class SqliteLog implements Log {
     this.#clock = options.clock
     this.#alarms = options.alarms
     this.#path = options.path
-    mkdirSync(dirname(options.path), { recursive: true })
+    makeFolderDurably(dirname(options.path))
     this.#db = new Database(options.path, { timeout: BUSY_LIMIT_MS })
     this.#db.pragma('journal_mode = WAL')
     // better-sqlite3 opens WAL files with NORMAL: what a gateway was told is in the log could be gone after a power cut.
@@ -248,6 +260,11 @@ class SqliteLog implements Log {
       const row = get.get(group, topic, partition)
       return row ? [{ topic, partition, from: row.next }] : []
     })
+  }
+
+  /** Groups of the embedded log are kept by Headrace alone: nobody joins them. */
+  async groupMembers(): Promise<readonly GroupMember[]> {
+    return []
   }
 
   onProofsVoid(): () => void {
