@@ -10,22 +10,20 @@ import { coreMetrics } from '../console/metrics.ts'
 import type { Ingress } from '../ingress/ingress.ts'
 import type { Claim, Log } from '../log/log.ts'
 import { openLog } from '../log/open.ts'
-import type { Retention } from '../reader/batch/retention.ts'
 import type { RunResult } from '../reader/batch/runner.ts'
-import type { BatchScheduler } from '../reader/batch/scheduler.ts'
 import { Ledger } from '../reader/ledger.ts'
-import type { AnalyserRunner } from '../reader/realtime/runner.ts'
 import { isStateTopic } from '../reader/realtime/shard-log.ts'
 import { tail } from '../reader/tail.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { matchesSource, sourceKey } from '../runtime/names.ts'
+import { matchesSource, parseSourceKey, sourceKey } from '../runtime/names.ts'
 import { batchCalls } from './batch-calls.ts'
+import { CoreReaders, type ReaderChanges } from './core-readers.ts'
 import { pipelineView, RecentAlerts } from './core-views.ts'
 import { createIngress } from './create-ingress.ts'
-import { createAnalysers, createRetention, createScheduler } from './readers.ts'
+import { CONFIG_REFUSED, configRefused } from './pipeline-reload.ts'
 import { controlPath } from './state-paths.ts'
 import { VERSION } from './version.ts'
 import { whereInLog } from './where-in-log.ts'
@@ -46,15 +44,12 @@ interface Parts {
   readonly identity: string
   readonly engine: string
   readonly ingress: Ingress | undefined
-  readonly scheduler: BatchScheduler
-  readonly retention: Retention
-  readonly analysers: AnalyserRunner
+  readonly readers: CoreReaders
   readonly ledger: Ledger
   readonly alarms: Alarms
   readonly lock: StateLock
   readonly logger: Logger
   readonly alerts: RecentAlerts
-  readonly pipelines: readonly LoadedPipeline[]
 }
 
 /** The core: ingress → log → batch jobs and analysers. */
@@ -63,12 +58,16 @@ export class CoreProcess {
   readonly #control: ControlServer
   readonly #console: Console | undefined
   readonly #calls: ControlCalls
+  #config: CoreConfig
+  #pipelines: readonly LoadedPipeline[]
   /** Where the console is served; undefined where it is not. */
   consoleUrl: string | undefined
 
-  private constructor(parts: Parts) {
+  private constructor(parts: Parts, pipelines: readonly LoadedPipeline[]) {
     this.#parts = parts
     const { config, logger } = parts
+    this.#config = config
+    this.#pipelines = pipelines
     this.#calls = this.#makeCalls()
     this.#control = new ControlServer(controlPath(config.state, 'core'), this.#calls, logger)
     this.#console =
@@ -104,40 +103,23 @@ export class CoreProcess {
       open.unshift(ledger)
       const deps = { log, ledger, clock, random: Math.random, logger, alarms, name: config.name, stateDir }
       const alerts = new RecentAlerts()
-      const scheduler = createScheduler(config.batch ? pipelines : [], { ...deps, ...(events.onRun && { onRun: events.onRun }) })
-      const retention = createRetention(config.batch ? pipelines : [], scheduler.jobs, deps)
-      const analysers = await createAnalysers(config.analysers ? pipelines : [], {
-        ...deps,
-        onAlert: alert => {
-          alerts.add(alert)
-          events.onAlert?.(alert)
-        },
-      })
+      const onAlert = (alert: Alert) => {
+        alerts.add(alert)
+        events.onAlert?.(alert)
+      }
+      const runs = { batch: config.batch, analysers: config.analysers }
+      const readers = await CoreReaders.open({ ...deps, runs, ...(events.onRun && { onRun: events.onRun }), onAlert }, pipelines)
       const { engine, id } = await log.identity()
       const ingress = config.ingress && createIngress(config, config.ingress, { stateDir, log, logger, alarms })
-      const core = new CoreProcess({
-        config,
-        log,
-        engine,
-        identity: id,
-        ingress,
-        scheduler,
-        retention,
-        analysers,
-        ledger,
-        alarms,
-        lock,
-        logger,
-        alerts,
+      const core = new CoreProcess(
+        { config, log, engine, identity: id, ingress, readers, ledger, alarms, lock, logger, alerts },
         pipelines,
-      })
+      )
       await core.#control.start()
       open.unshift({ close: () => core.#control.stop() })
       core.consoleUrl = await core.#console?.start()
       await ingress?.start()
-      scheduler.start()
-      retention.start()
-      analysers.start()
+      readers.start()
       return core
     } catch (error) {
       for (const part of open) await part.close()
@@ -150,9 +132,33 @@ export class CoreProcess {
     return this.#parts.ingress?.status().url
   }
 
+  /** Patterns of the pipeline files, as core.yaml has them. */
+  get pipelinePatterns(): readonly string[] {
+    return this.#config.pipelines
+  }
+
+  /** Takes over other pipelines while it runs. What else core.yaml says holds from the next start on. */
+  async reload(config: CoreConfig, pipelines: readonly LoadedPipeline[]): Promise<ReaderChanges> {
+    const { readers, alarms, logger } = this.#parts
+    const rest = ({ pipelines: _pipelines, ...others }: CoreConfig) => JSON.stringify(others)
+    if (rest(config) !== rest(this.#config))
+      logger.warn({}, 'core.yaml has changed beside its pipelines: that holds from the next start on')
+    const changes = await readers.apply(pipelines)
+    this.#pipelines = pipelines
+    this.#config = { ...this.#config, pipelines: config.pipelines }
+    alarms.clear(CONFIG_REFUSED)
+    logger.info(changes, 'the changed pipelines are taken over')
+    return changes
+  }
+
+  /** A changed configuration could not be taken over: what runs goes on. */
+  refused(why: string): void {
+    this.#parts.alarms.raise(CONFIG_REFUSED, configRefused(why))
+  }
+
   async stop(): Promise<void> {
-    const { ingress, scheduler, retention, analysers, ledger, log, lock } = this.#parts
-    await Promise.allSettled([ingress?.stop(), scheduler.stop(), retention.stop(), analysers.stop()])
+    const { ingress, readers, ledger, log, lock } = this.#parts
+    await Promise.allSettled([ingress?.stop(), readers.stop()])
     await this.#console?.stop()
     await this.#control.stop()
     ledger.close()
@@ -161,7 +167,8 @@ export class CoreProcess {
   }
 
   async status() {
-    const { ingress, scheduler, analysers, alarms, engine, identity } = this.#parts
+    const { ingress, readers, alarms, engine, identity } = this.#parts
+    const { scheduler, analysers } = readers
     const taken = ingress?.status()
     return {
       version: VERSION,
@@ -189,6 +196,8 @@ export class CoreProcess {
         partition: claim.partition,
         first: end?.first ?? null,
         next: end?.next ?? null,
+        fields: claim.fields ?? {},
+        retired: claim.retiredMs === undefined ? null : new Date(claim.retiredMs).toISOString(),
       }
     })
   }
@@ -199,18 +208,37 @@ export class CoreProcess {
   }
 
   #makeCalls() {
-    const { scheduler, ledger, log, ingress, alerts } = this.#parts
+    const { readers, ledger, log, ingress, alerts } = this.#parts
+    const { scheduler } = readers
     return {
       status: async () => this.status(),
       metrics: async () => coreMetrics(await this.status()),
-      where: async (args: Readonly<Record<string, unknown>>) => whereInLog(this.#parts, args),
+      where: async (args: Readonly<Record<string, unknown>>) => whereInLog({ log, scheduler, ledger }, args),
       tail: (args: Readonly<Record<string, unknown>>, signal: AbortSignal) =>
         this.#tail(String(args['source']), Number(args['last'] ?? 0), signal),
       'gateway.forget': async (args: Readonly<Record<string, unknown>>) => ingress?.forget(String(args['gateway'])),
       alerts: async () => alerts.list(),
-      pipelines: async () => this.#parts.pipelines.map(pipelineView),
+      pipelines: async () => this.#pipelines.map(pipelineView),
+      'source.list': async () => this.#sources(),
+      'source.retire': async (args: Readonly<Record<string, unknown>>) => this.#retire(String(args['source'])),
       ...batchCalls(scheduler, ledger, log),
     }
+  }
+
+  /** For a source whose gateway is gone: one that is there ends what it reads itself, and what it has buffered still comes. */
+  async #retire(key: string) {
+    const { log, ingress } = this.#parts
+    const source = parseSourceKey(key)
+    if (!source) {
+      throw new HeadraceError('not_found', `"${key}" names no source of a gateway`, { advice: 'Write it as <gateway>/<source>.' })
+    }
+    if (ingress?.status().gateways.some(({ gateway }) => gateway === source.gateway)) {
+      throw new HeadraceError('claim_refused', `${source.gateway} is connected`, {
+        advice: `Retire it there: \`headrace source retire ${source.source}\`. What is buffered of it then still comes.`,
+      })
+    }
+    const claim = await log.retire(source)
+    return { outcome: 'retired', topic: claim.topic, partition: claim.partition }
   }
 
   async *#tail(glob: string, last: number, signal: AbortSignal) {

@@ -3,10 +3,10 @@ import type { SourceSettings } from '../buffer/source-buffer.ts'
 import { kindOf, type LoadedPipeline } from '../config/load.ts'
 import type { SourceConfig } from '../config/pipeline.ts'
 import type { GatewayRunner } from '../reader/realtime/gateway-runner.ts'
+import { type Fields, withDeclared } from '../record/fields.ts'
 import { systemClock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { columnsOf } from '../source/decode/options.ts'
-import { type Fields, withDeclared } from '../source/fields.ts'
 import { SourceRunner } from '../source/runner.ts'
 import { SharedParts } from '../source/shared-parts.ts'
 import { chosenSteps, fieldsBehind } from '../source/steps/options.ts'
@@ -55,6 +55,7 @@ export class EdgeSources {
   readonly #analysers: GatewayRunner | undefined
   readonly #shared = new SharedParts()
   readonly #running = new Map<string, Running>()
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(deps: { gateway: string; buffer: EdgeBuffer; log: Logger; analysers: GatewayRunner | undefined }) {
     this.#gateway = deps.gateway
@@ -73,9 +74,15 @@ export class EdgeSources {
 
   /**
    * Makes these pipelines' sources run: what did not change goes on untouched, and what ends ends before anything begins, so that a port may pass from one
-   * source to another. Nothing that was read is lost: it is in the buffer, or handed on to the runner that comes after.
+   * source to another. Nothing that was read is lost: it is in the buffer, or handed on to the runner that comes after. One call after the other.
    */
-  async apply(pipelines: readonly LoadedPipeline[]): Promise<SourceChanges> {
+  apply(pipelines: readonly LoadedPipeline[]): Promise<SourceChanges> {
+    const applied = this.#turn.then(() => this.#apply(pipelines))
+    this.#turn = applied.catch(() => {})
+    return applied
+  }
+
+  async #apply(pipelines: readonly LoadedPipeline[]): Promise<SourceChanges> {
     const wanted = new Map(
       pipelines.flatMap(({ topic, config: { pipeline, sources } }) =>
         Object.entries(sources).map(([source, config]) => [source, { pipeline, topic, config, facts: factsOf(config) }] as const),

@@ -53,6 +53,10 @@ export const coreStatusSchema = z.looseObject({
       partition: z.number(),
       first: z.number().nullable(),
       next: z.number().nullable(),
+      fields: z
+        .record(z.string(), z.looseObject({}))
+        .describe('Types and units of its records, as far as its gateway knows them.'),
+      retired: z.string().nullable().describe('Since when nothing more comes of it.'),
     }),
   ),
   jobs: z.array(z.looseObject({ job: z.string(), next_run: z.string().nullable(), lag: z.number().nullable() })),

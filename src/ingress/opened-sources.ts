@@ -1,4 +1,4 @@
-import { OPEN_ERROR, type OpenedSource, type OpenRequest } from '../amqp/messages.ts'
+import { OPEN_ERROR, type OpenedSource, type OpenRequest, type OpenSource } from '../amqp/messages.ts'
 import type { Claim, Log, PartitionEnd } from '../log/log.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { DEAD_LETTER_TOPIC } from './dead-letters.ts'
@@ -25,9 +25,7 @@ export async function openSources(
   request: OpenRequest,
 ): Promise<OpenedSource[]> {
   const resume = new Set(request.resume)
-  const claims = await eachOf(request.sources, ({ source, topic }) =>
-    claimOne(log, { gateway: request.gateway, source }, topic, resume.has(source)),
-  )
+  const claims = await eachOf(request.sources, each => claimOne(log, request.gateway, each, resume.has(each.source)))
   const claimed = claims.filter(claim => 'claim' in claim)
   const places = claimed.map(({ claim }) => claim)
   const ends = await log.ends(places)
@@ -38,17 +36,29 @@ export async function openSources(
 
 async function claimOne(
   log: Log,
-  id: { gateway: string; source: string },
-  topic: string,
+  gateway: string,
+  { source, topic, retired }: OpenSource,
   resume: boolean,
 ): Promise<Claimed | Extract<OpenedSource, { error: unknown }>> {
+  const id = { gateway, source }
   try {
     const claim = await log.claim(id, topic)
-    return { source: id.source, claim: resume ? await log.renewEpoch(id) : claim }
+    if (resume) return { source, claim: await log.renewEpoch(id) }
+    if (retired) return { source, claim: await log.retire(id) }
+    return claim.retiredMs === undefined ? { source, claim } : { source, error: retiredError(claim, claim.retiredMs) }
   } catch (cause) {
     if (!(cause instanceof HeadraceError) || cause.code === 'log_unavailable') throw cause
     const advice = cause.advice ?? 'Correct the topic of the pipeline, or the topic itself.'
-    return { source: id.source, error: { code: OPEN_ERROR.topicRefused, message: cause.message, advice } }
+    return { source, error: { code: OPEN_ERROR.topicRefused, message: cause.message, advice } }
+  }
+}
+
+/** As if it were frozen: every version of a gateway goes on reading then, sends nothing, and knows the way back. */
+function retiredError({ topic, partition }: Claim, retiredMs: number) {
+  return {
+    code: OPEN_ERROR.frozen,
+    message: `The source was retired on ${new Date(retiredMs).toISOString()}; its records are in ${topic}[${partition}].`,
+    advice: 'Take it out of its pipeline, or go on at the end of that partition: `headrace source resume` on its gateway.',
   }
 }
 
@@ -75,8 +85,9 @@ async function openOne(
   const end = Math.max(read.next, found ? found.sequence + found.count : 0)
   const comparable = found && found.sequence + found.count === end && !(deadLetters && (await endsInDeadLetter(log, claim, end)))
   session.sources.set(source, { claim, gate, end })
-  const { topic, partition, producerId, epoch, epochStart, topicId } = claim
-  return { source, topic, partition, producerId, epoch, epochStart, end, last: comparable ? found : null, topicId }
+  const { topic, partition, producerId, epoch, epochStart, topicId, retiredMs } = claim
+  const retired = retiredMs === undefined ? {} : { retired: true as const }
+  return { source, topic, partition, producerId, epoch, epochStart, end, last: comparable ? found : null, topicId, ...retired }
 }
 
 /** The gateway cannot know a placeholder that the core wrote in the place of a batch of its own. */

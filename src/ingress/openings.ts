@@ -12,6 +12,7 @@ import type { Log } from '../log/log.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { FieldNotes } from './field-notes.ts'
 import type { Gates } from './gates.ts'
 import type { GatewaySession } from './gateway-session.ts'
 import type { IdentityRule } from './identity.ts'
@@ -52,10 +53,12 @@ export interface OpeningsDeps {
 export class Openings {
   readonly #deps: OpeningsDeps
   readonly #waiting: { readonly request: OpeningRequest; readonly sinceMs: number }[] = []
+  readonly #notes: FieldNotes
   #working = 0
 
   constructor(deps: OpeningsDeps) {
     this.#deps = deps
+    this.#notes = new FieldNotes(deps.log, deps.logger)
   }
 
   take(request: OpeningRequest): void {
@@ -129,6 +132,7 @@ export class Openings {
     sessions.enter(session)
     const identity = await log.identity()
     const sources = await openSources(log, gates, session, request)
+    this.#notes.take(request)
     if (!session.open) return undefined
     await opening.prepare(session)
     logger.info(
@@ -173,6 +177,7 @@ export class Openings {
     }
     const identity = await log.identity()
     const sources = await openSources(log, gates, held, { ...request, resume: [] })
+    this.#notes.take(request)
     return { version: PROTOCOL_VERSION, session: held.session, log: `${identity.engine}:${identity.id}`, sources }
   }
 }

@@ -110,6 +110,11 @@ export class Lane {
     return this.#state === 'open' && (this.#flight.size > 0 || this.outlet.position < this.outlet.next)
   }
 
+  /** Whether all that this gateway had of it is settled. */
+  get isDrained(): boolean {
+    return this.#flight.size === 0 && this.outlet.settled === this.outlet.next && this.outlet.buffered().records === 0
+  }
+
   /** How long until its next batch may be sent again, ms; 0 where nothing keeps it back. */
   get resendInMs(): number {
     return Math.max(0, this.#resendAtMs - this.#clock.monotonicMs())

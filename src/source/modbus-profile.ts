@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import type { FieldFacts, Fields } from '../record/fields.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { nearest } from '../runtime/nearest.ts'
 import { ALIASES_MAX, parseYaml, readYamlFile } from '../runtime/yaml.ts'
-import type { FieldFacts, Fields } from './fields.ts'
 
 const PROFILES_FOLDER = new URL('../../hardware/devices/', import.meta.url)
 

@@ -1,9 +1,9 @@
 import type { z } from 'zod'
+import type { Fields } from '../record/fields.ts'
 import type { RecordHeader } from '../record/record.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { SourceId } from '../runtime/names.ts'
-import type { Fields } from './fields.ts'
 import type { SharedParts } from './shared-parts.ts'
 
 /** What a source is doing now, as `status` shows it. */

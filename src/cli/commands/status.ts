@@ -82,12 +82,13 @@ function printCore(core: CoreStatus): void {
   print(`core on ${core.log.engine} log ${core.log.identity}, ${core.gateways.length} gateway(s) connected\n`)
   print(
     table(
-      ['source', 'partition', 'first', 'next'],
+      ['source', 'partition', 'first', 'next', ''],
       core.sources.map(source => [
         source.source,
         `${source.topic}[${source.partition}]`,
         source.first ?? '?',
         source.next ?? '?',
+        source.retired === null ? '' : `retired on ${source.retired}`,
       ]),
     ),
   )

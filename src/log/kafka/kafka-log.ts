@@ -4,7 +4,19 @@ import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import type { SourceId } from '../../runtime/names.ts'
-import type { Appended, Claim, Cursor, EndProof, Fetched, FetchLimits, Log, LogIdentity, PartitionEnd, Place } from '../log.ts'
+import type {
+  Appended,
+  Claim,
+  Cursor,
+  EndProof,
+  Fetched,
+  FetchLimits,
+  Log,
+  LogIdentity,
+  PartitionEnd,
+  Place,
+  SourceFields,
+} from '../log.ts'
 import type { KafkaOptions } from '../options.ts'
 import { deleteRecords, EARLIEST, findCoordinator, LATEST, listOffsets, offsetCommit, offsetFetch } from './apis.ts'
 import { Appender, KafkaProof } from './appender.ts'
@@ -84,6 +96,14 @@ class KafkaLog implements Log {
 
   renewEpoch(source: SourceId): Promise<Claim> {
     return this.#registry.renewEpoch(source)
+  }
+
+  describe(sources: readonly SourceFields[]): Promise<void> {
+    return this.#registry.describe(sources)
+  }
+
+  retire(source: SourceId): Promise<Claim> {
+    return this.#registry.retire(source)
   }
 
   async end(place: Place): Promise<PartitionEnd> {
