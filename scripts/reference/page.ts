@@ -28,7 +28,7 @@ export function referencePage(): string {
   const kinds = SOURCE_KINDS.map(({ kind, summary }) => `| [\`${kind}\`](#sourcesnamekind-${kind}) | ${summary} |`)
   return `${[
     '# Reference',
-    'Every option, made from the schemas that check them. Durations are written `50ms`, `1s`, `5m`, `2h`, `7d`; sizes `64KiB`, `10MB`, `2GiB`.',
+    'Every option, made from the schemas that check them. Durations are written `50ms`, `1s`, `5m`, `2h`, `7d`; sizes `64KiB`, `10MB`, `2GiB`. Relative paths are meant from where the file lies.',
     'Editors complete these files with `headrace validate --schema` (`--schema edge`, `--schema core`).',
     '## A pipeline file',
     'The kinds of source:',

@@ -26,7 +26,7 @@ import { loadAnalyserModules } from './analyser-modules.ts'
 import { EdgeSources, type SourceChanges, settingsOf } from './edge-sources.ts'
 import { gatewayRunner } from './gateway-analysers.ts'
 import { CONFIG_REFUSED, configRefused } from './pipeline-reload.ts'
-import { RetiredSources } from './retired-sources.ts'
+import { RetiredSources, withoutRetired } from './retired-sources.ts'
 import { controlPath } from './state-paths.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
 import { VERSION } from './version.ts'
@@ -154,7 +154,7 @@ export class EdgeProcess {
       alarms,
     })
     const facts: SourceFacts = {
-      fieldsOf: source => sources.get(source)?.fields,
+      fieldsOf: source => sources.fieldsOf(source),
       standingOf: source => retired.standingOf(source),
       left: source => retired.left(source),
     }
@@ -173,7 +173,7 @@ export class EdgeProcess {
       alarms,
     })
     const analysers = gatewayRunner(pipelines, modules, { config, clock, logger: log, alarms })
-    const sources = new EdgeSources({ gateway: config.gateway, buffer, log, analysers })
+    const sources = new EdgeSources({ gateway: config.gateway, buffer, log, analysers, retired, pipelines })
     const edge = new EdgeProcess({ config, buffer, sources, link, alarms, analysers, retired, pipelines, log })
     try {
       await edge.#control.start()
@@ -216,7 +216,7 @@ export class EdgeProcess {
   }
 
   #apply(): Promise<SourceChanges> {
-    return this.#sources.apply(withoutRetired(this.#pipelines, this.#retired))
+    return this.#sources.apply(this.#pipelines)
   }
 
   /** Ends reading a source for good: what is buffered of it drains, and then the core is told. */
@@ -295,7 +295,7 @@ export class EdgeProcess {
           decode_errors: running?.decode_errors ?? 0,
           trouble: running?.trouble ?? {},
           steps: running?.steps ?? [],
-          fields: entry?.fields ?? {},
+          fields: this.#sources.fieldsOf(outlet.source) ?? {},
           dropped: entry ? this.#buffer.inlet(outlet.source).counts().dropped : 0,
           next: outlet.next,
           settled: outlet.settled,
@@ -337,14 +337,6 @@ export class EdgeProcess {
       'source.retire': async (args: Readonly<Record<string, unknown>>) => this.#retire(String(args['source'])),
     }
   }
-}
-
-/** What is read of these pipelines. */
-function withoutRetired(pipelines: readonly LoadedPipeline[], retired: RetiredSources): LoadedPipeline[] {
-  return pipelines.map(pipeline => {
-    const sources = Object.entries(pipeline.config.sources).filter(([source]) => !retired.has(source))
-    return { ...pipeline, config: { ...pipeline.config, sources: Object.fromEntries(sources) } }
-  })
 }
 
 /** Connects to the addresses of the uplink in turn. */

@@ -10,13 +10,13 @@ import { columnsOf } from '../source/decode/options.ts'
 import { SourceRunner } from '../source/runner.ts'
 import { SharedParts } from '../source/shared-parts.ts'
 import { chosenSteps, fieldsBehind } from '../source/steps/options.ts'
+import { type RetiredSources, withoutRetired } from './retired-sources.ts'
 
 interface Running {
   readonly runner: SourceRunner
   pipeline: string
   /** All of its configuration that the runner depends on: another text is another runner. */
   readonly facts: string
-  fields: Fields
 }
 
 /** What is known of a source's fields as they are buffered: by its kind, its decoder, what somebody declared, and through its steps. */
@@ -24,6 +24,11 @@ export function fieldsOfSource(config: SourceConfig): Fields {
   const { kind, options } = kindOf(config)
   const columns = Object.fromEntries(columnsOf(config.decode ?? 'raw').map(column => [column, {}]))
   return fieldsBehind(chosenSteps(config.steps), withDeclared({ ...columns, ...kind.fields?.(options) }, config.fields))
+}
+
+function fieldsOfAll(pipelines: readonly LoadedPipeline[]): Map<string, Fields> {
+  const sources = pipelines.flatMap(({ config }) => Object.entries(config.sources))
+  return new Map(sources.map(([source, config]) => [source, fieldsOfSource(config)]))
 }
 
 /** What a change of the configuration did. */
@@ -55,21 +60,38 @@ export class EdgeSources {
   readonly #analysers: GatewayRunner | undefined
   readonly #shared = new SharedParts()
   readonly #running = new Map<string, Running>()
+  readonly #retired: RetiredSources
+  /** Of every source that the pipelines name, read or not. */
+  #fields: ReadonlyMap<string, Fields>
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(deps: { gateway: string; buffer: EdgeBuffer; log: Logger; analysers: GatewayRunner | undefined }) {
+  constructor(deps: {
+    gateway: string
+    buffer: EdgeBuffer
+    log: Logger
+    analysers: GatewayRunner | undefined
+    retired: RetiredSources
+    pipelines: readonly LoadedPipeline[]
+  }) {
     this.#gateway = deps.gateway
     this.#buffer = deps.buffer
     this.#log = deps.log
     this.#analysers = deps.analysers
+    this.#retired = deps.retired
+    this.#fields = fieldsOfAll(deps.pipelines)
   }
 
   get names(): readonly string[] {
     return [...this.#running.keys()]
   }
 
-  get(source: string): { readonly runner: SourceRunner; readonly pipeline: string; readonly fields: Fields } | undefined {
+  get(source: string): { readonly runner: SourceRunner; readonly pipeline: string } | undefined {
     return this.#running.get(source)
+  }
+
+  /** The same object until the pipelines change. */
+  fieldsOf(source: string): Fields | undefined {
+    return this.#fields.get(source)
   }
 
   /**
@@ -82,7 +104,9 @@ export class EdgeSources {
     return applied
   }
 
-  async #apply(pipelines: readonly LoadedPipeline[]): Promise<SourceChanges> {
+  async #apply(named: readonly LoadedPipeline[]): Promise<SourceChanges> {
+    this.#fields = fieldsOfAll(named)
+    const pipelines = withoutRetired(named, this.#retired)
     const wanted = new Map(
       pipelines.flatMap(({ topic, config: { pipeline, sources } }) =>
         Object.entries(sources).map(([source, config]) => [source, { pipeline, topic, config, facts: factsOf(config) }] as const),
@@ -99,11 +123,10 @@ export class EdgeSources {
       const going = this.#running.get(source)
       if (going) {
         going.pipeline = pipeline
-        going.fields = fieldsOfSource(config)
         continue
       }
       const runner = this.#runnerOf({ source, topic, config }, before.get(source)?.runner)
-      this.#running.set(source, { runner, pipeline, facts, fields: fieldsOfSource(config) })
+      this.#running.set(source, { runner, pipeline, facts })
       beginning.push(runner)
       started.push(source)
     }

@@ -29,8 +29,8 @@ export class Telling {
   readonly #lanes: Lanes
   readonly #facts: SourceFacts
   readonly #clock: Clock
-  /** Fields as they were told last, and whether the core has answered since. */
-  readonly #told = new Map<string, { readonly fields: Fields | undefined; heard: boolean }>()
+  /** What was told last of each, and whether the core has answered since. */
+  readonly #told = new Map<string, { readonly fields: Fields | undefined; readonly isRetired: boolean; heard: boolean }>()
   readonly #tellAtMs = new Map<string, number>()
 
   constructor(lanes: Lanes, facts: SourceFacts, clock: Clock) {
@@ -54,8 +54,8 @@ export class Telling {
       const fields = known && fieldsForRegistry(known)
       room -= fields ? Buffer.byteLength(JSON.stringify(fields)) : 0
       const isTold = fields !== undefined && room >= 0
-      if (isTold || fields === undefined) this.#told.set(source, { fields: known, heard: false })
       const isRetired = this.#isGone(lane) && !resume.includes(source)
+      if (isTold || fields === undefined) this.#told.set(source, { fields: known, isRetired, heard: false })
       return { source, topic: outlet.topic, ...(isTold && { fields }), ...(isRetired && { retired: true as const }) }
     })
   }
@@ -68,12 +68,14 @@ export class Telling {
     if (entry.retired) this.#facts.left(entry.source)
   }
 
-  /** Whether there are news of an open source that the core should hear now. */
+  /** Whether there are news of an open source that the core should hear now: at once the first time, and again after a while where nothing came of it. */
   isDue(lane: Lane): boolean {
-    const { source } = lane
-    if (lane.state !== 'open' || this.#clock.monotonicMs() < (this.#tellAtMs.get(source) ?? 0)) return false
-    const told = this.#told.get(source)
-    return this.#isGone(lane) || !told?.heard || told.fields !== this.#facts.fieldsOf(source)
+    if (lane.state !== 'open') return false
+    const told = this.#told.get(lane.source)
+    const isGone = this.#isGone(lane)
+    const isNews = !told || told.fields !== this.#facts.fieldsOf(lane.source) || (isGone && !told.isRetired)
+    if (isNews) return true
+    return (isGone || !told.heard) && this.#clock.monotonicMs() >= (this.#tellAtMs.get(lane.source) ?? 0)
   }
 
   /** Retired, and the log has all of it. */

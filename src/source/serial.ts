@@ -7,7 +7,7 @@ import { type SerialHandle, type SerialMachine, thisMachine } from './serial-mac
 import { type SerialOptions, serialOptions } from './serial-options.ts'
 import { readPort } from './serial-read.ts'
 import { findUsbPort, usbText } from './serial-usb.ts'
-import { defineSource, type Source, type SourceContext } from './source.ts'
+import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
 /** Bytes that one read may bring: what a port holds when it is read some milliseconds later. */
 const READ_BYTES = 64 * 1024
@@ -189,5 +189,6 @@ export const serial = defineSource({
   gives: 'stream',
   whenFull: 'drop_oldest',
   resource: options => ({ name: options.usb ? usbText(options.usb) : (options.path ?? ''), shared: undefined }),
+  within: (options, folder) => pathsWithin(options, folder, 'path'),
   open: (options, context) => new SerialSource(options, context, thisMachine),
 })
