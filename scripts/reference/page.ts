@@ -2,6 +2,7 @@ import { jsonSchemas } from '../../src/config/load.ts'
 import { isDurationPattern, isSizePattern } from '../../src/runtime/units.ts'
 import { SOURCE_KINDS } from '../../src/source/kinds.ts'
 import { profileNames } from '../../src/source/modbus-profile.ts'
+import { serialProfileNames } from '../../src/source/serial-profile.ts'
 
 /** Of a JSON Schema what is needed here. */
 interface Schema {
@@ -34,9 +35,7 @@ export function referencePage(): string {
     'The kinds of source:',
     `| kind | |\n| --- | --- |\n${kinds.join('\n')}`,
     ...sections(pipeline, ''),
-    `Device profiles for \`modbus\`: ${profileNames()
-      .map(name => `\`${name}\``)
-      .join(', ')}.`,
+    `Device profiles for \`modbus\`: ${listOf(profileNames())}. For \`serial\`: ${listOf(serialProfileNames())}.`,
     '## edge.yaml',
     ...sections(edge, ''),
     '## core.yaml',
@@ -92,4 +91,8 @@ function bounds({ minimum, maximum }: Schema): string {
 
 function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+}
+
+function listOf(names: readonly string[]): string {
+  return names.map(name => `\`${name}\``).join(', ')
 }

@@ -5,6 +5,7 @@ import type { ConsoleOptions } from '../console/options.ts'
 import { matchesSource } from '../runtime/names.ts'
 import { durationText, isDurationPattern, isSizePattern, sizeText } from '../runtime/units.ts'
 import { SOURCE_KINDS } from '../source/kinds.ts'
+import { withSerialProfile } from '../source/serial-profile.ts'
 import type { SourceKind } from '../source/source.ts'
 import { testFileSchema } from './analyser-tests.ts'
 import { type CoreConfig, coreSchema } from './core.ts'
@@ -137,7 +138,7 @@ export function loadPipelines(files: readonly string[]): LoadedPipeline[] {
     try {
       const document = ConfigDocument.read(file)
       const folder = dirname(resolve(file))
-      const config = sourcesWithin(folder, document.as(pipelineSchema))
+      const config = sourcesWithin(folder, document.as(pipelineSchema, withDeviceProfiles))
       loaded.push({ file, folder, topic: config.topic ?? config.pipeline, config, document })
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error
@@ -147,6 +148,14 @@ export function loadPipelines(files: readonly string[]): LoadedPipeline[] {
   issues.push(...acrossFiles(loaded))
   if (issues.length > 0) throw new ConfigError(issues)
   return loaded
+}
+
+/** The file's content with its sources' device profiles filled in; what is wrong with it is left for its schema to say. */
+function withDeviceProfiles(content: unknown): unknown {
+  const sources = (content as { sources?: unknown }).sources
+  if (typeof sources !== 'object' || sources === null || Array.isArray(sources)) return content
+  const filled = Object.entries(sources).map(([name, source]) => [name, withSerialProfile(source)])
+  return { ...(content as object), sources: Object.fromEntries(filled) }
 }
 
 /** A pipeline whose sources name their files by whole paths, wherever the process was started. */

@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { nearest } from '../runtime/nearest.ts'
 import { duration } from '../runtime/units.ts'
+import { serialProfileNames } from './serial-profile.ts'
 import { usbIdentity } from './serial-usb.ts'
 
 /** Requests that one device is asked in turn. */
@@ -10,6 +12,19 @@ export const serialOptions = z
   .strictObject({
     path: z.string().min(1).optional().describe('Device file. /dev/serial/by-id/… survives replugging.'),
     usb: usbIdentity.optional().describe('Instead of a path: the USB adapter, whichever port it is plugged into.'),
+    device: z
+      .string()
+      .superRefine((device, context) => {
+        const names = serialProfileNames()
+        if (names.includes(device)) return
+        const meant = nearest(device, names)
+        const message = `"${device}" is no device profile${meant ? `; did you mean "${meant}"?` : '.'} Known are ${names.join(', ')}.`
+        context.addIssue({ code: 'custom', message })
+      })
+      .optional()
+      .describe(
+        'A profile in hardware/devices/serial/: line settings, framing, decoder, requests, units and event time are those of the device, unless the file says otherwise.',
+      ),
     baud: z.int().min(50).max(4_000_000).default(9_600).describe('Line speed, bit/s.'),
     data_bits: z
       .union([z.literal(5), z.literal(6), z.literal(7), z.literal(8)])
