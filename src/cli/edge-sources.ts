@@ -15,6 +15,7 @@ import { type RetiredSources, withoutRetired } from './retired-sources.ts'
 interface Running {
   readonly runner: SourceRunner
   pipeline: string
+  durabilityMs: number
   /** All of its configuration that the runner depends on: another text is another runner. */
   readonly facts: string
 }
@@ -108,8 +109,10 @@ export class EdgeSources {
     this.#fields = fieldsOfAll(named)
     const pipelines = withoutRetired(named, this.#retired)
     const wanted = new Map(
-      pipelines.flatMap(({ topic, config: { pipeline, sources } }) =>
-        Object.entries(sources).map(([source, config]) => [source, { pipeline, topic, config, facts: factsOf(config) }] as const),
+      pipelines.flatMap(({ topic, config: { pipeline, durability, sources } }) =>
+        Object.entries(sources).map(
+          ([source, config]) => [source, { pipeline, topic, durability, config, facts: factsOf(config) }] as const,
+        ),
       ),
     )
     const ending = [...this.#running].filter(([source, { facts }]) => wanted.get(source)?.facts !== facts)
@@ -119,14 +122,15 @@ export class EdgeSources {
     const before = new Map(ending)
     const beginning: SourceRunner[] = []
     const started: string[] = []
-    for (const [source, { pipeline, topic, config, facts }] of wanted) {
+    for (const [source, { pipeline, topic, durability, config, facts }] of wanted) {
       const going = this.#running.get(source)
       if (going) {
-        going.pipeline = pipeline
+        Object.assign(going, { pipeline, durabilityMs: durability })
         continue
       }
-      const runner = this.#runnerOf({ source, topic, config }, before.get(source)?.runner)
-      this.#running.set(source, { runner, pipeline, facts })
+      const durabilityMs = () => this.#running.get(source)?.durabilityMs ?? durability
+      const runner = this.#runnerOf({ source, topic, config, durabilityMs }, before.get(source)?.runner)
+      this.#running.set(source, { runner, pipeline, durabilityMs: durability, facts })
       beginning.push(runner)
       started.push(source)
     }
@@ -144,8 +148,11 @@ export class EdgeSources {
     await Promise.allSettled(this.names.map(source => this.#buffer.inlet(source).stored()))
   }
 
-  #runnerOf(of: { source: string; topic: string; config: SourceConfig }, before: SourceRunner | undefined): SourceRunner {
-    const { source, topic, config } = of
+  #runnerOf(
+    of: { source: string; topic: string; config: SourceConfig; durabilityMs: () => number },
+    before: SourceRunner | undefined,
+  ): SourceRunner {
+    const { source, topic, config, durabilityMs } = of
     const { kind, options } = kindOf(config)
     const inlet = this.#buffer.inlet(source)
     const outlet = this.#buffer.outlet(source)
@@ -159,6 +166,7 @@ export class EdgeSources {
       decode: config.decode ?? 'raw',
       time: config.time,
       steps: chosenSteps(config.steps),
+      durabilityMs,
       sink: {
         append: (timeMs, bytes, from, to, headers, bookmark) => {
           const taken = inlet.append(timeMs, bytes, from, to, headers, bookmark)

@@ -62,9 +62,9 @@ export const serialOptions = z
       .optional()
       .describe('For devices that speak only when they are asked.'),
     gather: duration({ max: '1s' })
-      .default(5)
+      .optional()
       .describe(
-        'How long what comes is gathered before it is read again. Each read costs more than each line; a record may wait that long.',
+        "How long what comes is gathered before it is read again; a fifth of the pipeline's `durability` and at most 10ms, unless set. Each read costs more than each line; a record may wait that long.",
       ),
   })
   .refine(options => (options.path === undefined) !== (options.usb === undefined), 'needs either `path` or `usb`')
@@ -73,3 +73,12 @@ export const serialOptions = z
     'cannot use RTS twice: `rs485` switches it, so that `rts` and `flow: hardware` have to go',
   )
 export type SerialOptions = z.output<typeof serialOptions>
+
+const GATHER_MAX_MS = 10
+/** What a record may wait before it is read, as a part of what it may wait afterwards. */
+const GATHER_SHARE = 5
+
+/** How long bytes are gathered before the next read, ms: the promise of the pipeline says how much a reading may be late. */
+export function gatherMs({ gather }: Pick<SerialOptions, 'gather'>, durabilityMs: number): number {
+  return gather ?? Math.min(GATHER_MAX_MS, durabilityMs / GATHER_SHARE)
+}

@@ -4,7 +4,7 @@ import { messageOf } from '../runtime/errors.ts'
 import { linesOf, SerialAsker } from './serial-asker.ts'
 import { type LineErrors, lineErrors } from './serial-line-errors.ts'
 import { type SerialHandle, type SerialMachine, thisMachine } from './serial-machine.ts'
-import { type SerialOptions, serialOptions } from './serial-options.ts'
+import { gatherMs, type SerialOptions, serialOptions } from './serial-options.ts'
 import { readPort } from './serial-read.ts'
 import { findUsbPort, usbText } from './serial-usb.ts'
 import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
@@ -154,7 +154,8 @@ export class SerialSource implements Source {
       this.#context.bytes(this.#buffer.subarray(0, bytesRead), clock.wallMs())
       this.#countErrors(path)
       if (this.#paused) await this.#paused.promise
-      if (this.#options.gather > 0) await pause(clock, this.#options.gather, signal)
+      const gather = gatherMs(this.#options, this.#context.durabilityMs())
+      if (gather > 0) await pause(clock, gather, signal)
     }
   }
 

@@ -46,6 +46,8 @@ export interface SourceContext {
   recordsStored(): number
   /** Records that are buffered and not yet in the log. */
   recordsBuffered(): number
+  /** The loss that the pipeline declares, ms; it may change. */
+  durabilityMs(): number
   /** Parts that sources of one process use together, such as a bus. */
   readonly shared: SharedParts
 }
