@@ -3,17 +3,27 @@ import { defineConfig } from 'vitest/config'
 /** They start processes, open sockets, wait for limits, derive keys or draw many examples: too long for `npm run check`. */
 const LONGER = [
   'amqp/{connection,hazards,hostile}',
-  'buffer/{buffer,kill,loss}',
-  'console/console',
+  'buffer/{buffer,damaged-while-open,kill,loss}',
+  'ca/enrolment',
+  'console/{console,monitoring,tracing}',
+  'ingress/admission',
   'link/{direct,link}',
-  'reader/{bad-runs,command,job,positions,run-folder,scheduler}',
+  'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler}',
   'record/{hostile,round-trip}',
   'source/{file,http,modbus,serial,sockets}',
 ].map(names => `test/${names}.test.ts`)
 
+const FULL_RUN = process.env['HEADRACE_FAULTS'] === 'all'
+const ONLY_IN_THE_FULL_RUN = FULL_RUN ? [] : ['test/**/*.full.test.ts']
+/** Commands that talk to a Kafka broker: they run with what shares one. */
+const COMMANDS_WITH_A_BROKER = 'test/cli/doctor*.test.ts'
+
+/** Real processes are started, which share this machine: one file after another, with limits that a busy machine keeps. */
+const ONE_FILE_AT_A_TIME = { pool: 'forks', fileParallelism: false, testTimeout: 180_000, hookTimeout: 120_000 } as const
+
 /**
- * `unit` needs nothing but the checkout and is quick; `proof` searches and simulates, in process, for longer; `live` starts brokers and
- * processes, and runs its files one after another; those named `….full.test.ts` only with `npm run test:full`.
+ * `unit` needs nothing but the checkout and is quick; `proof` searches and simulates, in process, for longer; `commands` runs what a user
+ * types, as processes, on the embedded log; `live` starts brokers. Those named `….full.test.ts` run only with `npm run test:full`.
  */
 export default defineConfig({
   test: {
@@ -22,7 +32,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{live,fault,cli,interconnect,browser,system,model,simulation,fuzz,bench}/**', ...LONGER],
+          exclude: ['test/{live,fault,cli,interconnect,browser,system,model,simulation,fuzz,power,bench}/**', ...LONGER],
           pool: 'forks',
           testTimeout: 20_000,
         },
@@ -30,21 +40,27 @@ export default defineConfig({
       {
         test: {
           name: 'proof',
-          include: ['test/{model,simulation,fuzz}/**/*.test.ts', ...LONGER],
+          include: ['test/{model,simulation,fuzz,power}/**/*.test.ts', ...LONGER],
+          exclude: process.env['HEADRACE_FAULTS'] === 'all' ? [] : ['test/**/*.full.test.ts'],
           pool: 'forks',
           testTimeout: 120_000,
         },
       },
       {
         test: {
+          name: 'commands',
+          include: ['test/cli/**/*.test.ts'],
+          exclude: [COMMANDS_WITH_A_BROKER, ...ONLY_IN_THE_FULL_RUN],
+          ...ONE_FILE_AT_A_TIME,
+        },
+      },
+      {
+        test: {
           name: 'live',
-          include: ['test/{live,fault,cli,interconnect,browser,system}/**/*.test.ts'],
-          exclude: process.env['HEADRACE_FAULTS'] === 'all' ? [] : ['test/**/*.full.test.ts'],
+          include: ['test/{live,fault,interconnect,browser,system}/**/*.test.ts', COMMANDS_WITH_A_BROKER],
+          exclude: ONLY_IN_THE_FULL_RUN,
           globalSetup: ['test/support/live-setup.ts'],
-          pool: 'forks',
-          fileParallelism: false,
-          testTimeout: 180_000,
-          hookTimeout: 120_000,
+          ...ONE_FILE_AT_A_TIME,
         },
       },
     ],

@@ -95,10 +95,10 @@ function introduction(
     '',
     ...devices,
     `  core        AMQP 1.0    ${all.url}`,
-    `  console     web page    ${all.consoleUrl}`,
     `  files       ${state}: plant.yaml, core/log.db, batches/, alerts.ndjson, headrace.log`,
     kept > 0 ? `  going on after ${kept} records of earlier starts` : '  a first start: the log is empty',
     '',
+    `See it flow: ${all.consoleUrl}`,
     forMs === undefined ? 'Ctrl-C ends it.' : `Ends by itself after ${forMs / 1_000} s.`,
     '',
   ].join('\n')

@@ -7,10 +7,13 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { oneAtATime } from './one-at-a-time.mjs'
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url))
 export const NODE = `${ROOT}node_modules/node/bin/node`
 const STAMP = `${ROOT}node_modules/.headrace-setup`
+/** Beside `node_modules`, which an installation empties. */
+const LOCK = `${ROOT}.setup.lock`
 
 /**
  * The machine's own Node does the set-up: npm puts the project's one first in PATH, and `npm ci` takes that away while it works.
@@ -43,15 +46,25 @@ export function setup() {
     process.stderr.write(`setup: Node ${process.versions.node} is too old to install with; bring Node 20 or newer\n`)
     process.exit(1)
   }
-  const stamp = wanted()
-  if (existsSync(NODE) && existsSync(STAMP) && readFileSync(STAMP, 'utf8') === stamp) return
+  if (isSetUp()) return
+  // Two at once would undo each other: the second waits, and finds it done.
+  oneAtATime(LOCK, () => {
+    if (!isSetUp()) install()
+  })
+}
+
+function isSetUp() {
+  return existsSync(NODE) && existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted()
+}
+
+function install() {
   process.stderr.write('setup: installing dependencies and the project’s own Node (once)…\n')
   // Every native module ships its prebuilds, so no install script has to run: only the one that brings Node itself.
   const omit = process.env.HEADRACE_OMIT ? [`--omit=${process.env.HEADRACE_OMIT}`] : []
   run('npm', ['ci', '--ignore-scripts', '--loglevel=error', ...omit])
   run('node', ['installArchSpecificPackage.js'], `${ROOT}node_modules/node`)
   run('npm', ['rebuild', '--ignore-scripts', '--loglevel=error', 'node'])
-  writeFileSync(STAMP, stamp)
+  writeFileSync(STAMP, wanted())
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) setup()

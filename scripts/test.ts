@@ -1,6 +1,6 @@
 /**
- * `npm test`: types, lint, and every test, those with real brokers and processes included. Tests that need neither run beside those that do: these
- * mostly wait. Arguments go to vitest, in one run: `npm test -- -t kill`.
+ * `npm test`: types, lint, and every test, those with real brokers and processes included. Those with brokers, which mostly wait, run beside all
+ * others. Arguments go to vitest, in one run: `npm test -- -t kill`.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -46,16 +46,21 @@ function countOf(path: string, ran: boolean): Count {
 const asked = process.argv.slice(2)
 const live = vitest('live tests', '--project', 'live')
 const others = vitest('tests in process', '--project', 'unit', '--project', 'proof', '--maxWorkers=1')
-const runs = asked.length > 0 ? [vitest('tests', ...asked)] : [live, others]
+const commands = vitest('tests of commands', '--project', 'commands')
+/** What is in one lane runs one after another, the lanes beside each other. */
+const lanes = asked.length > 0 ? [[vitest('tests', ...asked)]] : [[live], [others, commands]]
 
 const counts: Count[] = []
 for (const step of STATIC_STEPS) {
   const passed = await runStep(step)
   counts.push({ passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 })
 }
-// What is not the first is kept and shown when it has ended: two at once could not be read.
-const ran = await Promise.all(runs.map((step, index) => runStep(step, index === 0 ? 'shown' : 'kept')))
-for (const [index, { report }] of runs.entries()) counts.push(countOf(report, ran[index] === true))
+// What is not in the first lane is kept and shown when it has ended: two at once could not be read.
+await Promise.all(
+  lanes.map(async (lane, index) => {
+    for (const step of lane) counts.push(countOf(step.report, await runStep(step, index === 0 ? 'shown' : 'kept')))
+  }),
+)
 rmSync(folder, { recursive: true, force: true })
 
 const sum = (of: (count: Count) => number) => counts.reduce((total, count) => total + of(count), 0)

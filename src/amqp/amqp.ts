@@ -57,10 +57,15 @@ export interface PeerError {
   readonly description: string
 }
 
-/** Who is at the other end, as TLS or SASL proved it; `anonymous` proves nothing. */
+/**
+ * Who is at the other end, as TLS or SASL proved it. `anonymous` proves nothing where nothing is asked for; a `stranger` proves nothing where a
+ * certificate is asked for, and may ask for one, and do nothing else.
+ */
 export interface PeerIdentity {
-  readonly method: 'anonymous' | 'sasl' | 'certificate'
+  readonly method: 'anonymous' | 'stranger' | 'sasl' | 'certificate'
   readonly name: string | undefined
+  /** SHA-256 of the certificate, base64url. */
+  readonly fingerprint?: string
 }
 
 /** One open connection. After `closed` has resolved nothing of it works any more; a new one is dialled, none is brought back. */
@@ -102,5 +107,7 @@ export interface ListenHandlers {
 export interface Listener {
   /** Where it listens, with the port that was really taken. */
   readonly url: string
+  /** Shows another certificate to whoever connects from now on. */
+  renewTls(material: { cert: string; key: string; ca: string }): void
   close(): Promise<void>
 }

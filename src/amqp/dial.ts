@@ -1,12 +1,12 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Connection } from './amqp.ts'
 import { FrameGuard } from './frame-guard.ts'
 import { IDLE_TIMEOUT_MS, MAX_FRAME_BYTES, OPEN_LIMIT_MS, type TlsMaterial } from './limits.ts'
-import { createContainer, guardInput, mendSession, Unfinished, wrongLimits } from './rhea-internals.ts'
+import { createContainer, gatherOutput, guardInput, mendSession, Unfinished, wrongLimits } from './rhea-internals.ts'
 import { SafeConnection } from './safe-connection.ts'
 import { peerError } from './sender.ts'
 
@@ -18,6 +18,8 @@ export interface DialOptions {
   readonly url: string
   readonly containerId: string
   readonly tls?: TlsMaterial
+  /** What is wrong with the peer's certificate, instead of the judgement of TLS by this machine's clock; nothing is said to the peer before it. */
+  readonly wrongPeer?: (socket: TLSSocket, host: string) => string | undefined
   /** SASL PLAIN, for a router or broker. */
   readonly user?: { readonly name: string; readonly password: string }
   /** AMQP sessions at once, of which each link has one of its own. */
@@ -48,9 +50,7 @@ export function dial(options: DialOptions): Promise<Connection> {
     }
     const limit = options.clock.after(limitMs, () => fail('timeout', `not open after ${limitMs} ms`))
     const open = (_port: number, _host: string, _ignored: object, connected: () => void): Socket => {
-      socket = tls
-        ? connectTls({ host, port, ...(isIP(host) ? {} : { servername: host }), ...options.tls }, connected)
-        : connectTcp({ host, port }, connected)
+      socket = tls ? connectSecurely(options, host, port, connected, fail) : connectTcp({ host, port }, connected)
       socket.setNoDelay(true)
       socket.once('error', error => !opened && fail('link_lost', error.message, error))
       socket.once('close', () => !opened && fail('link_lost', 'closed before it was open'))
@@ -106,5 +106,26 @@ export function dial(options: DialOptions): Promise<Connection> {
       resolve(opened)
     })
     connection.connect()
+    gatherOutput(connection)
   })
+}
+
+function connectSecurely(
+  { tls, wrongPeer }: DialOptions,
+  host: string,
+  port: number,
+  connected: () => void,
+  fail: (code: 'link_refused', what: string) => void,
+): TLSSocket {
+  const servername = isIP(host) ? {} : { servername: host }
+  const secured = () => {
+    const wrong = wrongPeer?.(socket, host)
+    if (wrong === undefined) connected()
+    else fail('link_refused', wrong)
+  }
+  const socket: TLSSocket = connectTls(
+    { host, port, ...servername, ...tls, ...(wrongPeer && { rejectUnauthorized: false }) },
+    secured,
+  )
+  return socket
 }

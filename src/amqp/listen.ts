@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto'
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
 import type { Connection as RheaConnection, Receiver as RheaReceiver, Sender as RheaSender } from 'rhea'
 import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
@@ -18,9 +19,11 @@ import {
 import {
   acceptSocket,
   createContainer,
+  gatherOutput,
   guardInput,
   markDisconnected,
   mendSession,
+  offerExternal,
   Unfinished,
   wrongLimits,
 } from './rhea-internals.ts'
@@ -36,6 +39,12 @@ const SESSIONS_PER_CONNECTION_MAX = 64
 /** Links that were refused and whose peer has not taken note; rhea keeps each until it has. */
 const REFUSED_LINKS_MAX = 32
 const CLOSE_LIMIT_MS = 2_000
+/** Peers at once that a certificate was asked of and that have shown none which is good. */
+const STRANGERS_MAX = 64
+/** For so long such a peer may ask for one, ms. */
+const STRANGER_LIFE_MS = 30_000
+/** What is wrong with a certificate that its bearer may ask to have renewed: OpenSSL's X509_V_ERR names. */
+const ENDED = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']
 
 export interface ListenOptions {
   /** `amqp://host:port` or `amqps://host:port`; port 0 takes a free one. */
@@ -43,6 +52,8 @@ export interface ListenOptions {
   readonly containerId: string
   /** With `ca`, a peer has to show a certificate which that has signed. */
   readonly tls?: TlsMaterial
+  /** Whether who has no certificate, or one that has ended, may come in as a stranger. */
+  readonly strangers?: 'admitted' | 'refused'
   readonly openLimitMs?: number
   readonly idleTimeoutMs?: number
   readonly connectionsMax?: number
@@ -57,19 +68,25 @@ export async function listen(options: ListenOptions, handlers: ListenHandlers): 
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const port = url.port === '' ? (tls ? 5671 : 5672) : Number(url.port)
   const peers = new Set<Socket>()
+  const strangers = new Set<Socket>()
   const unfinished = new UnfinishedBytes(UNFINISHED_MAX)
   const take = (socket: Socket) => {
     if (peers.size >= (options.connectionsMax ?? CONNECTIONS_MAX)) {
       socket.destroy()
       return
     }
+    if (isStranger(socket, options) && !takeStranger(socket, strangers, options)) return
     peers.add(socket)
     socket.once('close', () => peers.delete(socket))
     new Peer(socket, options, handlers, unfinished)
   }
   const server: Server = tls
     ? createTlsServer(
-        { ...options.tls, requestCert: options.tls?.ca !== undefined, rejectUnauthorized: options.tls?.ca !== undefined },
+        {
+          ...options.tls,
+          requestCert: options.tls?.ca !== undefined,
+          rejectUnauthorized: options.tls?.ca !== undefined && options.strangers !== 'admitted',
+        },
         take,
       )
     : createTcpServer(take)
@@ -90,6 +107,9 @@ export async function listen(options: ListenOptions, handlers: ListenHandlers): 
   const taken = typeof address === 'object' && address !== null ? address.port : port
   return {
     url: `${url.protocol}//${url.hostname}:${taken}`,
+    renewTls: material => {
+      if ('setSecureContext' in server) (server as TlsServer).setSecureContext(material)
+    },
     close: async () => {
       const closed = new Promise<void>(resolve => server.close(() => resolve()))
       const limit = options.clock.after(CLOSE_LIMIT_MS, () => {
@@ -100,6 +120,30 @@ export async function listen(options: ListenOptions, handlers: ListenHandlers): 
       limit.cancel()
     },
   }
+}
+
+/** Whether a certificate is asked of a peer that has shown none which is good. */
+function isStranger(socket: Socket, { tls, strangers }: ListenOptions): boolean {
+  return tls?.ca !== undefined && strangers === 'admitted' && !(socket as TLSSocket).authorized
+}
+
+/** A stranger stays for as long as it takes to ask for a certificate; false where it may not even ask. */
+function takeStranger(socket: Socket, strangers: Set<Socket>, { clock, log }: ListenOptions): boolean {
+  const shown = (socket as TLSSocket).getPeerX509Certificate() !== undefined
+  // Node's types say Error; it is the name of what OpenSSL found.
+  const wrong = String((socket as TLSSocket).authorizationError)
+  if ((shown && !ENDED.includes(wrong)) || strangers.size >= STRANGERS_MAX) {
+    log.warn({ remote: socket.remoteAddress, reason: shown ? wrong : 'too many strangers' }, 'a connection was refused')
+    socket.destroy()
+    return false
+  }
+  strangers.add(socket)
+  const life = clock.after(STRANGER_LIFE_MS, () => socket.destroy(), 'background')
+  socket.once('close', () => {
+    strangers.delete(socket)
+    life.cancel()
+  })
+  return true
 }
 
 /**
@@ -130,6 +174,7 @@ class Peer implements Holder {
     socket.on('error', () => socket.destroy())
     const container = createContainer(options.containerId)
     container.on('error', () => {})
+    if (isStranger(socket, options)) offerExternal(container)
     this.#connection = container.create_connection({
       idle_time_out: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
       max_frame_size: MAX_FRAME_BYTES,
@@ -142,6 +187,7 @@ class Peer implements Holder {
     } as unknown as Parameters<typeof container.create_connection>[0])
     this.#watch()
     acceptSocket(this.#connection, socket)
+    gatherOutput(this.#connection)
   }
 
   cutOff(): void {
@@ -210,9 +256,12 @@ class Peer implements Holder {
 
   #identity(): PeerIdentity {
     const socket = this.#socket as Partial<TLSSocket>
+    if (isStranger(this.#socket, this.#options)) return { method: 'stranger', name: undefined }
     if (!socket.authorized) return { method: 'anonymous', name: undefined }
-    const name = socket.getPeerCertificate?.().subject?.CN
-    return { method: 'certificate', name: Array.isArray(name) ? name[0] : name }
+    const { subject, raw } = socket.getPeerCertificate?.() ?? {}
+    const name = subject?.CN
+    const fingerprint = raw && createHash('sha256').update(raw).digest('base64url')
+    return { method: 'certificate', name: Array.isArray(name) ? name[0] : name, ...(fingerprint && { fingerprint }) }
   }
 
   /** The peer sends: the link is a receiver here. */

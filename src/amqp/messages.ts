@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { toldFields } from '../record/fields.ts'
+import { gatewayReportSchema } from './gateway-report.ts'
 
 /** Version of the opening protocol, docs/protocol.md. */
 export const PROTOCOL_VERSION = 1
@@ -7,6 +8,8 @@ export const PROTOCOL_VERSION = 1
 export const ADDRESS = {
   /** Openings go here, with a dynamic reply-to. */
   open: 'headrace/open',
+  /** Gateways ask for certificates here. */
+  identity: 'headrace/identity',
   /** Multicast: sessions that are taken over are announced here. */
   control: 'headrace/ctl',
   /** Data of one gateway in one session: the session in the address is the takeover. */
@@ -17,6 +20,8 @@ export const ADDRESS = {
 export const QUEUE = {
   /** Openings; any ingress takes them. */
   open: 'headrace.open',
+  /** Questions about certificates; the ingress that has the authority takes them. */
+  identity: 'headrace.identity',
   /** Batches of one gateway, in order: durable, and for one ingress at a time. */
   data: (gateway: string) => `headrace.in.${gateway}`,
   /** What the core asked the gateway to send again, past whatever waits in the data queue. */
@@ -71,6 +76,8 @@ export const openRequestSchema = z.object({
   resume: z.array(name).max(SOURCES_IN_OPENING_MAX).optional(),
   /** Asks for the ends of these sources within the session named, which stays as it is; only its holder answers. */
   ask: z.literal('ends').optional(),
+  /** With `ask`: how the gateway stands, for those who look at the core. A core that does not know it passes over it. */
+  report: gatewayReportSchema.optional(),
 })
 export type OpenRequest = z.output<typeof openRequestSchema>
 
@@ -91,6 +98,8 @@ export const openedSourceSchema = z.union([
     topicId: z.string(),
     /** The registry has it as retired, as this gateway asked. */
     retired: z.literal(true).optional().catch(undefined),
+    /** The largest batch that the topic takes, bytes: what is cut from now on should be no larger. */
+    batchBytesMax: z.int().min(1).optional(),
   }),
 ])
 export type OpenedSource = z.output<typeof openedSourceSchema>
@@ -106,6 +115,14 @@ export const openReplySchema = z.union([
     session: int64Text,
     log: z.string(),
     sources: z.array(openedSourceSchema),
+    /** Where the core limits what this gateway sends: without credit for `silenceMs` a session may yet be good. */
+    quota: z
+      .object({
+        bytesPerSecond: z.number().positive().optional(),
+        recordsPerSecond: z.number().positive().optional(),
+        silenceMs: z.int().min(0).max(600_000),
+      })
+      .optional(),
   }),
 ])
 export type OpenReply = z.output<typeof openReplySchema>
@@ -119,6 +136,8 @@ export const OPEN_ERROR = {
   malformed: 'malformed',
   notYours: 'not_yours',
   topicRefused: 'topic_refused',
+  /** Of one source: the gateway has as many partitions as it may. */
+  quota: 'quota',
   version: 'version',
   /** Of one source: its partition cannot be asked now. Ask for it again later. */
   unavailable: 'unavailable',

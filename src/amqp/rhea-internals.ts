@@ -8,6 +8,7 @@ import rhea, {
 } from 'rhea'
 import { assertProtocol, checkMessage } from './encoded-values.ts'
 import type { Passed } from './frame-guard.ts'
+import { Gathered } from './gathered.ts'
 import {
   MESSAGE_BYTES_MAX,
   PEER_FRAME_BYTES_MIN,
@@ -25,10 +26,17 @@ import {
     - lib/session.js, on_disposition: walks from the first to the last number that a peer names, if that takes minutes.
     - lib/session.js, Outgoing.send: cuts a message without end where the peer asks for frames of fewer than 50 bytes.
     - lib/link.js, Sender.sendable: counts credit that is spoken for by deliveries which wait to be transferred.
+    - lib/transport.js, write, and lib/frames.js, write_frame: copy what a frame carries twice, into memory that is set to zero before, and ask the
+      system to send each frame by itself.
 */
 
 const require = createRequire(import.meta.url)
-const frames = require('rhea/lib/frames.js') as { disposition(fields: object): object }
+const frames = require('rhea/lib/frames.js') as { disposition(fields: object): object; write_frame(frame: OutgoingFrame): Buffer }
+
+interface OutgoingFrame {
+  readonly performative?: object
+  readonly payload?: Buffer | Gathered | undefined
+}
 
 /** AMQP 1.0 part 3, 3.4.2: the descriptor of `accepted`. */
 const ACCEPTED = 0x24
@@ -72,9 +80,16 @@ interface SessionInside {
 interface ConnectionInside {
   readonly socket?: Socket
   readonly remote: { readonly open?: { readonly max_frame_size?: number; readonly idle_time_out?: number } }
+  readonly amqp_transport: TransportInside
   input(bytes: Buffer): void
   accept(socket: Socket): void
   _disconnected(error?: Error): void
+}
+
+interface TransportInside {
+  pending: OutgoingFrame[]
+  readonly header_sent?: object
+  write(socket: Socket): void
 }
 
 const inside = (session: RheaSession) => session as unknown as SessionInside
@@ -196,6 +211,32 @@ export function placesLeft(session: RheaSession): number {
   return inside(session).outgoing.available()
 }
 
+/** Frames of one tick leave with one call to the system, and what they carry is sent from where it lies. Call once the connection has its socket: it makes its transport anew then. */
+export function gatherOutput(connection: RheaConnection): void {
+  const transport = within(connection).amqp_transport
+  const write = transport.write
+  transport.write = function (this: TransportInside, socket: Socket) {
+    const pending = this.pending
+    this.pending = []
+    write.call(this, socket)
+    if (pending.length > 0 && socket.writableCorked === 0) {
+      socket.cork()
+      process.nextTick(() => socket.uncork())
+    }
+    for (const frame of pending) writeFrame(frame, socket)
+  }
+}
+
+/** AMQP 1.0 part 2, 2.3.1: a frame begins with its size, which counts what it carries. */
+function writeFrame(frame: OutgoingFrame, socket: Socket): void {
+  const head = frames.write_frame({ ...frame, payload: undefined })
+  const { payload } = frame
+  if (payload) head.writeUInt32BE(head.length + payload.length, 0)
+  socket.write(head)
+  if (payload instanceof Gathered) for (const piece of payload.pieces) socket.write(piece)
+  else if (payload) socket.write(payload)
+}
+
 /** Bytes that say nothing, but that the peer is alive. */
 const SIGN_OF_LIFE = Buffer.alloc(0)
 
@@ -243,4 +284,27 @@ export function markDisconnected(connection: RheaConnection): void {
 
 export function createContainer(id: string): Container {
   return rhea.create_container({ id })
+}
+
+/** SASL EXTERNAL as rhea wants it: what it has to say was said by TLS. */
+class ExternalMechanism {
+  outcome: boolean | undefined
+  readonly username: string | undefined
+
+  start(): void {
+    this.outcome = true
+  }
+}
+
+/**
+ * Lets a peer whose certificate has ended speak SASL EXTERNAL, as it would with a good one; rhea offers that only where TLS found nothing wrong. SASL
+ * proves nothing here: who a peer is, is read from TLS alone.
+ */
+export function offerExternal(container: Container): void {
+  const mechanisms = container.sasl_server_mechanisms as unknown as {
+    enable_anonymous(): void
+    EXTERNAL: () => object
+  }
+  mechanisms.enable_anonymous()
+  mechanisms.EXTERNAL = () => new ExternalMechanism()
 }

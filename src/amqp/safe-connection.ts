@@ -149,7 +149,8 @@ export class SafeConnection implements Connection {
       }
       const fail = (code: 'link_refused' | 'link_lost' | 'timeout', text: string) =>
         done(() => {
-          if (!this.#ended) session.close()
+          // rhea answers the peer's detach in the next tick; on a session that has ended, the peer would end the connection for it.
+          setImmediate(() => !this.#ended && session.close())
           reject(new HeadraceError(code, text))
         })
       const refused = () => {

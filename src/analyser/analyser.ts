@@ -59,6 +59,8 @@ export interface Watch {
   restore(snapshot: unknown): void
   /** Records that came too late for every window they belong to. */
   readonly late?: number
+  /** Records that left a window before their time, because it was full. */
+  readonly cut?: number
 }
 
 /** What a watch is about: a source, or all of an analyser's sources together. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { duration } from '../runtime/units.ts'
 import { defineKind, type Output, type Sample, type Subject, subjectName, type Watch } from './analyser.ts'
+import { valueAt } from './field-path.ts'
 import { Holding, valuesText } from './holding.ts'
 import { MovingAverage } from './moving-average.ts'
 import { FUTURE_MAX_MS } from './watermark.ts'
@@ -129,7 +130,7 @@ class AnomalyWatch implements Watch {
 
   sample({ fields, timeMs, nowMs }: Sample, out: Output): void {
     const { field, z, clear_z, warm_up, deviation_min } = this.#options
-    const value = fields?.[field]
+    const value = fields && valueAt(fields, field)
     if (typeof value !== 'number' || !Number.isFinite(value) || timeMs > nowMs + FUTURE_MAX_MS) return
     if (this.#seen >= warm_up) {
       const { centre, deviation } = this.#model.learned()

@@ -88,6 +88,7 @@ interface Snapshot {
   readonly watermark: unknown
   readonly holding: unknown
   readonly late: number
+  readonly cut?: number
 }
 
 /** Reads one expression of a window or of a record alike. */
@@ -104,6 +105,8 @@ class ConditionWatch implements Watch {
   readonly #holding: Holding
   #out: Output | undefined
   late = 0
+  /** Those of before the process started. */
+  #cutBefore = 0
 
   constructor(compiled: Compiled, subject: Subject) {
     const { spec, plan, options, patienceMs } = compiled
@@ -112,6 +115,10 @@ class ConditionWatch implements Watch {
     this.#windows = spec && openWindows(spec, plan, window => this.#closed(window))
     this.#watermark = new Watermark(patienceMs)
     this.#holding = new Holding(subject, { holdMs: options.for, clearMs: options.clear_for })
+  }
+
+  get cut(): number {
+    return this.#cutBefore + (this.#windows?.cut ?? 0)
   }
 
   sample(sample: Sample, out: Output): void {
@@ -140,15 +147,17 @@ class ConditionWatch implements Watch {
       watermark: this.#watermark.snapshot(),
       holding: this.#holding.snapshot(),
       late: this.late,
+      ...(this.cut > 0 && { cut: this.cut }),
     }
   }
 
   restore(snapshot: unknown): void {
-    const { windows, watermark, holding, late } = snapshot as Snapshot
+    const { windows, watermark, holding, late, cut } = snapshot as Snapshot
     if (windows !== null) this.#windows?.restore(windows)
     this.#watermark.restore(watermark)
     this.#holding.restore(holding)
     this.late = late
+    this.#cutBefore = cut ?? 0
   }
 
   /** Most records change nothing: that is told without making anything. */

@@ -4,6 +4,7 @@ import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { EXPRESSION_LENGTH_MAX, expressionEnvironment } from '../runtime/expression.ts'
 import { nearest } from '../runtime/nearest.ts'
 import { compileNumeric } from './fast-path.ts'
+import { pathOf, putAt, valueAt } from './field-path.ts'
 import { FieldWindow } from './field-window.ts'
 import type { FieldPlan, Rows } from './windows/row.ts'
 
@@ -105,7 +106,7 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
       for (const field of fields) {
         const window = windowOf(plan, rows, field)
         if (window.count === 0 && needed.has(field)) return undefined
-        context[field] = window
+        putAt(context, field, window)
       }
       records = rows.records
       return plain(evaluate(context))
@@ -113,7 +114,7 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
     ofRecord(values) {
       let areNumbers = true
       for (const field of fields) {
-        const value = values[field]
+        const value = valueAt(values, field)
         if (value === undefined || value === null) return undefined
         if (typeof value !== 'number') areNumbers = false
       }
@@ -135,7 +136,9 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
       return values
     },
     valuesOfRecord(given) {
-      const numbers = fields.map(field => [field, given[field]] as const).filter(([, value]) => typeof value === 'number')
+      const numbers = fields
+        .map(field => [field, valueAt(given, field)] as const)
+        .filter(([, value]) => typeof value === 'number')
       return Object.fromEntries(numbers) as Record<string, number>
     },
   }
@@ -199,13 +202,22 @@ interface Found {
 function lookThrough(root: ASTNode, scope: Scope): Found {
   const found: Found = { fields: new Set(), quantiles: new Set(), calls: [], usesRecords: false }
   const visit = (node: ASTNode): void => {
-    if (node.op === 'id') {
+    const path = pathOf(node)
+    if (path !== undefined) {
       if (scope === 'window') {
-        const advice = `Write for example avg(${node.args}), max(${node.args}) or last(${node.args}); without a window, conditions are over each record's own fields.`
-        throw new ExpressionError(node.range.start, `${node.args} has many values in a window: say which is meant`, advice)
+        const advice = `Write for example avg(${path}), max(${path}) or last(${path}); without a window, conditions are over each record's own fields.`
+        throw new ExpressionError(node.range.start, `${path} has many values in a window: say which is meant`, advice)
       }
-      found.fields.add(node.args)
+      found.fields.add(path)
       return
+    }
+    if (node.op === 'call' && node.args[0] === 'has') {
+      // It asks whether the field is there: only what it would lie in has to be.
+      const [asked] = node.args[1]
+      if (asked?.op === '.') {
+        visit(asked.args[0])
+        return
+      }
     }
     if (node.op === 'call' && isAggregate(node.args[0])) {
       if (scope === 'record') {
@@ -215,7 +227,7 @@ function lookThrough(root: ASTNode, scope: Scope): Found {
       takeCall(node.args[0], node.args[1], node, found)
       return
     }
-    if (node.op === 'call' && scope === 'window' && node.args[1].some(argument => argument.op === 'id')) {
+    if (node.op === 'call' && scope === 'window' && node.args[1].some(argument => pathOf(argument) !== undefined)) {
       const [name] = node.args
       const meant = nearest(name, [...Object.keys(AGGREGATES), PERCENTILE])
       const hint = meant === undefined ? '' : `; did you mean ${meant}()?`
@@ -224,6 +236,11 @@ function lookThrough(root: ASTNode, scope: Scope): Found {
     for (const child of childrenOf(node.args)) visit(child)
   }
   visit(root)
+  for (const field of found.fields) {
+    const within = [...found.fields].find(other => other.startsWith(`${field}.`))
+    if (scope === 'window' && within !== undefined)
+      throw new ExpressionError(0, `${field} cannot be a number and hold ${within} too`, 'Name one of them.')
+  }
   return found
 }
 
@@ -232,25 +249,26 @@ function takeCall(name: string, args: readonly ASTNode[], node: ASTNode, found: 
     found.usesRecords = true
     return
   }
-  const [field, percent] = args
-  if (field?.op !== 'id') {
-    throw new ExpressionError((field ?? node).range.start, `${name}() is asked of a field, by its name`, KNOWN)
+  const [asked, percent] = args
+  const field = asked && pathOf(asked)
+  if (field === undefined) {
+    throw new ExpressionError((asked ?? node).range.start, `${name}() is asked of a field, by its name`, KNOWN)
   }
-  found.fields.add(field.args)
+  found.fields.add(field)
   const isPercentile = name === PERCENTILE
-  if (isPercentile || name === 'median') found.quantiles.add(field.args)
+  if (isPercentile || name === 'median') found.quantiles.add(field)
   if (isPercentile && !(percent?.op === 'value' && Number(percent.args) >= 0 && Number(percent.args) <= 100)) {
     throw new ExpressionError(
       (percent ?? node).range.start,
       'percentile() needs a number from 0 to 100',
-      `For example percentile(${field.args}, 95).`,
+      `For example percentile(${field}, 95).`,
     )
   }
   const rank = isPercentile && percent?.op === 'value' ? Number(percent.args) : 0
-  const text = isPercentile ? `${name}(${field.args}, ${rank})` : `${name}(${field.args})`
+  const text = isPercentile ? `${name}(${field}, ${rank})` : `${name}(${field})`
   if (found.calls.some(call => call.text === text)) return
   const of = isPercentile ? (window: FieldWindow) => window.percentile(rank) : AGGREGATES[name as keyof typeof AGGREGATES]
-  found.calls.push({ text, field: field.args, name, of })
+  found.calls.push({ text, field, name, of })
 }
 
 function isAggregate(name: string): boolean {

@@ -1,4 +1,5 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
+import { pathOf, valueAt } from './field-path.ts'
 
 type Numbers = Readonly<Record<string, unknown>>
 type NumberOf = (fields: Numbers) => number
@@ -47,6 +48,8 @@ function numberOf(node: ASTNode): NumberOf | undefined {
     const name = node.args
     return fields => fields[name] as number
   }
+  const path = pathOf(node)
+  if (path !== undefined) return fields => valueAt(fields, path) as number
   if (node.op === 'value' && (typeof node.args === 'number' || typeof node.args === 'bigint')) {
     const value = Number(node.args)
     return () => value
@@ -60,6 +63,6 @@ function numberOf(node: ASTNode): NumberOf | undefined {
 }
 
 function namesField(node: ASTNode): boolean {
-  if (node.op === 'id') return true
+  if (pathOf(node) !== undefined) return true
   return Object.hasOwn(ARITHMETIC, node.op) && (node.args as [ASTNode, ASTNode]).some(namesField)
 }

@@ -1,8 +1,12 @@
 import type { Gap } from '../record/record.ts'
 import type { Alarms } from '../runtime/alarms.ts'
-import { messageOf } from '../runtime/errors.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { SourceBuffer } from './source-buffer.ts'
+
+const FULL = 'Free space on the file system of the state directory. Records are kept in memory meanwhile, as far as they fit.'
+const UNUSABLE =
+  'Look at owner, permissions and mount of the state directory, and at the disk. Records are kept in memory meanwhile, as far as they fit.'
 
 /** What of the buffer needs a person, in a person's words. */
 export class BufferAlarms {
@@ -16,16 +20,22 @@ export class BufferAlarms {
 
   unwritten(error: unknown): void {
     const message = messageOf(error)
-    this.#log.error({}, `the buffer could not be written: ${message}`)
-    this.#alarms.raise('disk_full', {
-      message: `The buffer cannot be written: ${message}`,
-      advice:
-        'Free space on the file system of the state directory, or look at the disk. Records are kept in memory meanwhile, as far as they fit.',
-    })
+    const code = error instanceof HeadraceError ? error.code : undefined
+    this.#log.error({ code }, `the buffer could not be written: ${message}`)
+    if (code === 'buffer_corrupt') {
+      this.#alarms.raise('buffer_damaged', {
+        message: `The buffer's database is damaged: ${message}`,
+        advice: 'It is moved aside, and an empty one takes its place; what it held is declared as a gap. Look at the disk.',
+      })
+    } else if (code === 'disk_full')
+      this.#alarms.raise('disk_full', { message: `The buffer cannot be written: ${message}`, advice: FULL })
+    else this.#alarms.raise('disk_unusable', { message: `The buffer cannot be written: ${message}`, advice: UNUSABLE })
   }
 
+  /** Damage stays said: somebody has to look at the disk. */
   written(): void {
     this.#alarms.clear('disk_full')
+    this.#alarms.clear('disk_unusable')
   }
 
   gaveWay({ source }: SourceBuffer, { records, reason }: Gap): void {

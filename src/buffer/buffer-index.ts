@@ -1,3 +1,4 @@
+import { joinGaps } from '../record/gap.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { NAME_PATTERN } from '../runtime/names.ts'
 import type { Assignment, Freeze } from './buffer.ts'
@@ -98,6 +99,27 @@ export class BufferIndex {
       // Nobody knows how many records had no number yet: that there may be some is said all the same.
       source.headGap = gapAt(0, nowMs, nowMs, 'buffer_lost')
       source.gapSinceMs = nowMs
+      lost.push(source)
+    }
+    return lost
+  }
+
+  /** The database was damaged and is empty now: all that was on disk is lost, and said. Gives the sources that go on at their marks. */
+  startAnew(nowMs: number): SourceBuffer[] {
+    this.kept.length = 0
+    this.keptBytes = 0
+    const lost: SourceBuffer[] = []
+    for (const source of this.sources.values()) {
+      this.dropReady(source, Number.POSITIVE_INFINITY)
+      const { uncutRecords, uncutSinceMs, mark, assignment } = source
+      source.cut.length = 0
+      source.uncut.length = 0
+      Object.assign(source, { uncutBlocks: 0, uncutRecords: 0, uncutBytes: 0, blocksAtOpen: 0, loadedThrough: 0, dirty: true })
+      if (assignment) Object.assign(source, { next: mark, settled: mark, position: mark, lostBelow: mark })
+      else if (uncutRecords === 0) continue
+      const fromMs = uncutSinceMs ?? nowMs
+      source.headGap = joinGaps(source.headGap, gapAt(uncutRecords, Math.min(fromMs, nowMs), nowMs, 'buffer_lost'))
+      source.gapSinceMs ??= nowMs
       lost.push(source)
     }
     return lost

@@ -12,6 +12,8 @@ export interface Assignment {
   readonly producerId: number
   readonly epoch: number
   readonly epochStart: number
+  /** The largest batch that the log takes there, bytes, where the core said so: what is cut from then on is no larger. */
+  readonly batchBytesMax?: number
 }
 
 /** Why a source's batches are not sent; the source goes on being read and buffered. Ended by `headrace source resume` only. */
@@ -117,6 +119,10 @@ export interface DiskCounts {
   readonly usedBytes: number
   /** Bytes written to the database's files since the process started. */
   readonly writtenBytes: number
+  /** The same in a day, at the rate of the last hour; null in the first minutes. */
+  readonly writtenPerDayBytes: number | null
+  /** What may be written in a day; null where nothing is declared. */
+  readonly flashBytesPerDay: number | null
 }
 
 /** The gateway's buffer: a log on disk with a size bound, which the link reads. */
@@ -131,6 +137,8 @@ export interface EdgeBuffer {
   nextSession(above?: number): Promise<number>
   readonly instance: string
   disk(): DiskCounts
+  /** Resolves when the store has answered all that was asked of it before, and this; writes nothing. */
+  answered(): Promise<void>
   /** Takes over another configuration: new sources have an inlet from now on; what those hold that are not named any more still drains. */
   configure(sources: readonly SourceSettings[]): void
   /** Stops taking records, commits what was taken, closes. */

@@ -1,5 +1,6 @@
 import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { syncFolder } from '../runtime/durable-folder.ts'
 
 /** Writes a small file so that after a power cut either the old content is there or the new: temporary file, fsync, rename, fsync of the folder. */
 export function writeDurably(path: string, content: string | Buffer): void {
@@ -12,10 +13,5 @@ export function writeDurably(path: string, content: string | Buffer): void {
     closeSync(file)
   }
   renameSync(fresh, path)
-  const folder = openSync(dirname(path), 'r')
-  try {
-    fsyncSync(folder)
-  } finally {
-    closeSync(folder)
-  }
+  syncFolder(dirname(path))
 }

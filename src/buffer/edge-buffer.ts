@@ -4,7 +4,7 @@ import type { GapReason } from '../record/record.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import { type Boot, systemBoot } from '../runtime/boot.ts'
 import type { Clock, Timer } from '../runtime/clock.ts'
-import { HeadraceError } from '../runtime/errors.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Assignment, CutBatch, DiskCounts, EdgeBuffer, Freeze, Inlet, Kept, Outlet } from './buffer.ts'
 import { BufferAlarms } from './buffer-alarms.ts'
@@ -12,17 +12,18 @@ import { BufferIndex } from './buffer-index.ts'
 import { CLOCK_SET_FROM_MS, ClockWatch } from './clock-watch.ts'
 import { CommitTimer } from './commit-timer.ts'
 import { CommitWaiters } from './commit-waiters.ts'
+import { FlashPace } from './flash-pace.ts'
 import { declareGap, gapAt, isSilentGap } from './gaps.ts'
 import type { Marks } from './marks.ts'
 import { Plan, type PlanContext, READY_BATCHES_MAX } from './plan.ts'
 import { Refill } from './refill.ts'
+import { isDamaged, type RenewableStore } from './renewable-store.ts'
 import { Reservations } from './reservations.ts'
 import { Serial } from './serial.ts'
 import { oldestUncut, setAside } from './set-aside.ts'
 import type { SourceBuffer, SourceSettings } from './source-buffer.ts'
 import { type OutletHost, SourceOutlet } from './source-outlet.ts'
 import type { StoreDisk } from './store.ts'
-import type { AsyncStore } from './store-thread.ts'
 
 /** How often gaps, time limits and rows of sources are looked at, ms. */
 const LOOK_EVERY_MS = 1_000
@@ -38,6 +39,8 @@ export interface BufferDeps {
   readonly stateDir: string
   readonly quotaBytes: number
   readonly rewindBytes: number
+  /** Bytes that may be written in a day, where the disk wears out. */
+  readonly flashBytesPerDay?: number
   readonly clock: Clock
   readonly log: Logger
   readonly alarms: Alarms
@@ -51,12 +54,14 @@ export interface BufferDeps {
  *
  *   IDLE ──something to write, and `durability` has passed──► COMMITTING ──on disk──► IDLE
  *                                                                │ disk full
- *                                                                └──► HELD ──a second──► IDLE
+ *                                                                ├──► HELD ──a second──► IDLE
+ *                                                                │ the database is damaged
+ *                                                                └──► HELD ──a second, moved aside, an empty one at the marks──► IDLE
  */
 export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   readonly instance: string
   readonly #deps: BufferDeps
-  readonly #store: AsyncStore
+  readonly #store: RenewableStore
   readonly #serial = new Serial()
   readonly #pending = { bytes: 0 }
   readonly #index: BufferIndex
@@ -65,6 +70,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   readonly #alarms: BufferAlarms
   readonly #timer: CommitTimer
   readonly #watch: ClockWatch
+  readonly #pace: FlashPace
   /** Nothing was cut at the last look, since the clock was not set. */
   #waitedForClock = false
   readonly #refill: Refill
@@ -79,9 +85,11 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   #committing = false
   /** What is in memory may be ahead of the disk: the last commit failed. */
   #stale = false
+  /** What is wrong with the database, where it does not hold what was written: another one takes its place. */
+  #damage: string | undefined
   #closed = false
 
-  constructor(store: AsyncStore, settings: readonly SourceSettings[], marks: Marks, instance: string, deps: BufferDeps) {
+  constructor(store: RenewableStore, settings: readonly SourceSettings[], marks: Marks, instance: string, deps: BufferDeps) {
     this.#store = store
     this.#deps = deps
     this.instance = instance
@@ -89,6 +97,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     this.#reservations = new Reservations(marks, deps.clock)
     this.#alarms = new BufferAlarms(deps.alarms, deps.log)
     this.#watch = new ClockWatch(deps.clock, deps.boot ?? systemBoot())
+    this.#pace = new FlashPace({ perDay: deps.flashBytesPerDay, clock: deps.clock, alarms: deps.alarms })
     this.#timer = new CommitTimer(deps.clock, () => void this.#serial.run(() => this.#commit()))
     this.#index = new BufferIndex({
       pending: this.#pending,
@@ -158,8 +167,15 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     })
   }
 
+  answered(): Promise<void> {
+    return this.#serial.run(async () => {
+      await this.#store.read([])
+    })
+  }
+
   disk(): DiskCounts {
-    return { quotaBytes: this.#deps.quotaBytes, ...this.#disk }
+    const { quotaBytes, flashBytesPerDay } = this.#deps
+    return { quotaBytes, ...this.#disk, writtenPerDayBytes: this.#pace.perDayNow, flashBytesPerDay: flashBytesPerDay ?? null }
   }
 
   async close(): Promise<void> {
@@ -385,7 +401,8 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   /**
-   * When records that were taken have to be on disk: at once where none was written for a while, after the shortest `durability` of them otherwise.
+   * When records that were taken have to be on disk: at once where none was written for a while, after the shortest `durability` of them otherwise, or
+   * sooner where the budget of the disk affords it.
    * What the link makes the buffer write in between takes no half-filled blocks with it: they would be compressed badly, and once more when they
    * are merged.
    */
@@ -399,7 +416,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       durabilityMs = Math.min(durabilityMs, ownMs)
       if (durabilityMs === 0) break
     }
-    return this.#lastFlushMs + durabilityMs
+    return this.#lastFlushMs + this.#pace.waitMs(durabilityMs)
   }
 
   async #commit(): Promise<void> {
@@ -410,13 +427,15 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     this.#wanted = new Set()
     const waiting = this.#waiters.waiting(sources)
     try {
-      if (this.#stale) this.#index.reload(await this.#store.index())
+      if (this.#damage !== undefined) await this.#startAnew(this.#damage)
+      else if (this.#stale) this.#index.reload(await this.#store.index())
       this.#stale = false
       await this.#refill.load(sources, this.#disk.usedBytes + this.#pending.bytes)
       const nowMs = this.#deps.clock.monotonicMs()
       const isFlush = nowMs >= this.#flushDueMs(sources)
       this.#lastCommitMs = nowMs
       if (isFlush) this.#lastFlushMs = nowMs
+      if (isFlush && sources.some(source => source.hasPending)) this.#pace.committed()
       const plan = this.#plan(sources).make(isFlush)
       plan.giveBackWithheld()
       await this.#execute(plan)
@@ -434,6 +453,17 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   #hasMore(source: SourceBuffer): boolean {
     if (!this.#attached || !source.assignment || source.frozen || this.#watch.isAwaited) return false
     return (source.uncutBlocks > 0 || source.readyEnd < source.next) && source.ready.length < this.#refill.readyMax
+  }
+
+  /** As at a start with a damaged database: numbers go on at the marks, and what is lost is declared. The link finds the log behind and says so. */
+  async #startAnew(why: string): Promise<void> {
+    await this.#store.renew(why)
+    this.#damage = undefined
+    this.#disk = this.#store.opened.disk
+    for (const source of this.#index.startAnew(this.#deps.clock.wallMs())) {
+      this.#wanted.add(source)
+      this.#alarms.lost(source)
+    }
   }
 
   async #execute(plan: Plan): Promise<void> {
@@ -457,13 +487,18 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   async #writeRow(source: SourceBuffer): Promise<void> {
-    await this.#store.commit({ steps: [{ kind: 'source', row: source.toRow() }], marks: this.#reservations.with(source) })
+    const steps = [{ kind: 'source', row: source.toRow() }] as const
+    // In the database first, the first time: a source that only the marks know passes for one whose database was lost.
+    const isNew = !this.#reservations.knows(source)
+    if (isNew) await this.#store.commit({ steps })
+    await this.#store.commit({ steps: isNew ? [] : steps, marks: this.#reservations.with(source) })
     this.#reservations.written()
   }
 
   /** Nothing is known of what the commit did: the index is made anew before the next one. */
   #failed(error: unknown, sources: readonly SourceBuffer[]): void {
     this.#stale = true
+    if (isDamaged(error)) this.#damage = messageOf(error)
     this.#alarms.unwritten(error)
     for (const source of sources) this.#wanted.add(source)
     this.#timer.at(this.#deps.clock.monotonicMs() + FULL_RETRY_MS)
@@ -473,6 +508,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
 
   #look(): void {
     this.#lookTimer = this.#deps.clock.after(LOOK_EVERY_MS, () => this.#look(), 'background')
+    this.#pace.look(this.#disk.writtenBytes)
     void this.#serial.run(() => this.#lookNow()).catch(error => this.#failed(error, []))
     this.#lookAtClock()
   }

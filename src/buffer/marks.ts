@@ -11,6 +11,7 @@ const assignmentSchema = z.object({
   producerId: z.int(),
   epoch: z.int(),
   epochStart: z.int(),
+  batchBytesMax: z.int().optional(),
 })
 
 const marksSchema = z.object({

@@ -1,13 +1,15 @@
-import { existsSync, mkdirSync, renameSync } from 'node:fs'
+import { existsSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Alarms } from '../runtime/alarms.ts'
 import type { Boot } from '../runtime/boot.ts'
 import type { Clock } from '../runtime/clock.ts'
-import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { makeFolderDurably } from '../runtime/durable-folder.ts'
+import { messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { EdgeBuffer } from './buffer.ts'
 import { SqliteEdgeBuffer } from './edge-buffer.ts'
 import { readInstance, readMarks } from './marks.ts'
+import { isDamaged, RenewableStore } from './renewable-store.ts'
 import type { SourceSettings } from './source-buffer.ts'
 import { StateLock } from './state-lock.ts'
 import { type AsyncStore, openInlineStore, openStoreThread, type StoreOptions } from './store-thread.ts'
@@ -18,6 +20,8 @@ export interface EdgeBufferOptions {
   readonly gateway: string
   readonly quotaBytes: number
   readonly rewindBytes: number
+  /** Bytes that may be written in a day, where the disk wears out. */
+  readonly flashBytesPerDay?: number
   readonly sources: readonly SourceSettings[]
   readonly clock: Clock
   readonly random: () => number
@@ -38,52 +42,51 @@ const DATABASE_FILES = ['buffer.db', 'buffer.db-wal', 'buffer.db-shm']
  * another process uses the directory, `buffer_corrupt` where the marks cannot be read, `config_invalid` where a newer version wrote it.
  */
 export async function openEdgeBuffer(options: EdgeBufferOptions): Promise<EdgeBuffer> {
-  mkdirSync(options.stateDir, { recursive: true, mode: 0o750 })
+  makeFolderDurably(options.stateDir, 0o750)
   const lock = StateLock.take(options.stateDir)
   try {
     const marksPath = join(options.stateDir, 'marks.json')
     const marks = readMarks(marksPath)
     const instance = readInstance(join(options.stateDir, 'identity.json'))
-    const store = await openStore(options, {
-      path: join(options.stateDir, 'buffer.db'),
-      marksPath,
-      quotaBytes: options.quotaBytes,
-    })
-    const closing: AsyncStore = {
-      ...store,
-      close: async () => {
-        await store.close()
-        lock.release()
-      },
-    }
-    return new SqliteEdgeBuffer(closing, options.sources, marks, instance, options)
+    const place = { path: join(options.stateDir, 'buffer.db'), marksPath, quotaBytes: options.quotaBytes }
+    const replace = (why: string) => openAnew(options, place, why)
+    const store = new RenewableStore(await openStore(options, place, replace), { replace, closed: () => lock.release() })
+    return new SqliteEdgeBuffer(store, options.sources, marks, instance, options)
   } catch (error) {
     lock.release()
     throw error
   }
 }
 
-async function openStore(options: EdgeBufferOptions, store: StoreOptions): Promise<AsyncStore> {
-  const openIn = options.worker === 'inline' ? openInlineStore : openStoreThread
-  const open = async () => (options.openStore ?? openIn)(store)
+async function openStore(
+  options: EdgeBufferOptions,
+  place: StoreOptions,
+  replace: (why: string) => Promise<AsyncStore>,
+): Promise<AsyncStore> {
   try {
-    return await open()
+    return await openOne(options, place)
   } catch (error) {
     if (!isDamaged(error)) throw error
-    const aside = join(options.stateDir, `damaged-${new Date(options.clock.wallMs()).toISOString().replaceAll(':', '')}`)
-    mkdirSync(aside, { recursive: true })
-    for (const file of DATABASE_FILES) {
-      if (existsSync(join(options.stateDir, file))) renameSync(join(options.stateDir, file), join(aside, file))
-    }
-    options.log.error({}, `the buffer's database is damaged and was moved to ${aside}: ${messageOf(error)}`)
-    options.alarms.raise('buffer_damaged', {
-      message: `The buffer's database was damaged (${messageOf(error)}) and was moved to ${aside}.`,
-      advice: 'Look at the disk. What was buffered and not yet sent is declared as a gap; the damaged file may still hold it.',
-    })
-    return open()
+    return replace(messageOf(error))
   }
 }
 
-function isDamaged(error: unknown): boolean {
-  return error instanceof HeadraceError && error.code === 'buffer_corrupt'
+/** Moves what is damaged aside whole, and opens an empty database in its place. */
+async function openAnew(options: EdgeBufferOptions, place: StoreOptions, why: string): Promise<AsyncStore> {
+  const aside = join(options.stateDir, `damaged-${new Date(options.clock.wallMs()).toISOString().replaceAll(':', '')}`)
+  makeFolderDurably(aside)
+  for (const file of DATABASE_FILES) {
+    if (existsSync(join(options.stateDir, file))) renameSync(join(options.stateDir, file), join(aside, file))
+  }
+  options.log.error({}, `the buffer's database is damaged and was moved to ${aside}: ${why}`)
+  options.alarms.raise('buffer_damaged', {
+    message: `The buffer's database was damaged (${why}) and was moved to ${aside}.`,
+    advice: 'Look at the disk. What was buffered and not yet sent is declared as a gap; the damaged file may still hold it.',
+  })
+  return openOne(options, place)
+}
+
+async function openOne(options: EdgeBufferOptions, place: StoreOptions): Promise<AsyncStore> {
+  const openIn = options.worker === 'inline' ? openInlineStore : openStoreThread
+  return (options.openStore ?? openIn)(place)
 }

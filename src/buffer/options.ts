@@ -24,5 +24,10 @@ export const edgeBufferOptions = z.strictObject({
   rewind: size({ max: '64GiB' })
     .default(64 * 2 ** 20)
     .describe('How much of what the core has already is kept, to be sent again should the core lose it. A part of the quota.'),
+  flash_budget: size({ min: '10MB' })
+    .optional()
+    .describe(
+      'How much may be written to the disk in a day. Records are committed as soon as that affords it, and after `durability` at the latest; more is an alarm.',
+    ),
 })
 export type EdgeBufferConfig = z.output<typeof edgeBufferOptions>

@@ -114,7 +114,7 @@ export class Plan {
       if (cut) this.#next.set(source, cut.sequence + block.count)
       const likely = cut ? undefined : this.#likely(source, block, uncut)
       if (!cut) uncut += block.count
-      const step = insertStep(source, block, { cut, likely, gap })
+      const step = insertStep(source, block, { cut, likely, gap, bytesMax: source.assignment?.batchBytesMax })
       this.steps.push({
         step,
         done: result => {
@@ -123,6 +123,7 @@ export class Plan {
         },
         failed: () => {
           block.plain = step.plain as Buffer
+          source.headGap ??= gap
         },
       })
     }
@@ -142,12 +143,14 @@ export class Plan {
 
   #merge(source: SourceBuffer): void {
     let at = 0
+    const bytesMax = source.assignment?.batchBytesMax
+    const mergeMax = Math.min(MERGE_BYTES_MAX, bytesMax ?? MERGE_BYTES_MAX)
     while (this.#merges < MERGES_PER_COMMIT_MAX && this.#hasAppetite(source)) {
       const rows: BlockRow[] = []
       let records = 0
       let bytes = 0
       for (let row = source.uncut[at]; row; row = source.uncut[at]) {
-        const isFull = records + row.count > BLOCK_RECORDS_MAX || bytes + row.bytes > MERGE_BYTES_MAX
+        const isFull = records + row.count > BLOCK_RECORDS_MAX || bytes + row.bytes > mergeMax
         if (rows.length > 0 && (isFull || row.bytes >= LARGE_ROW_BYTES)) break
         rows.push(row)
         records += row.count
@@ -161,11 +164,21 @@ export class Plan {
       this.#next.set(source, cut.sequence + records)
       const gap = this.#takeHeadGap(source)
       this.steps.push({
-        step: { kind: 'merge', source: source.id, ids: rows.map(row => row.id), cut, ...(gap && { gap }) },
+        step: {
+          kind: 'merge',
+          source: source.id,
+          ids: rows.map(row => row.id),
+          cut,
+          ...(gap && { gap }),
+          ...(bytesMax !== undefined && { bytesMax }),
+        },
         done: result => {
           this.#removeUncut(source, rows)
           this.#added(source, result)
-          if (result.kind === 'inserted' && result.damaged) this.#context.onDamaged(source, result.damaged)
+          if (result.kind === 'cut' && result.damaged) this.#context.onDamaged(source, result.damaged)
+        },
+        failed: () => {
+          source.headGap ??= gap
         },
       })
     }
@@ -255,6 +268,11 @@ export class Plan {
         source.gapSinceMs ??= this.#context.nowMs
         this.#context.onDropped(source, result.gap)
         source.countDropped(rows.reduce((sum, row) => sum + row.count, 0))
+      },
+      // Until the index is made anew they count again, though nobody sees them.
+      failed: () => {
+        source.uncutBlocks += rows.length
+        source.uncutRecords += rows.reduce((sum, row) => sum + row.count, 0)
       },
     })
     this.#dropping.add(source)
@@ -362,24 +380,21 @@ export class Plan {
   }
 
   #inserted(source: SourceBuffer, result: StepResult): void {
-    if (result.kind !== 'inserted') return
-    if (result.batch) {
-      this.#added(source, result)
-      return
-    }
-    source.addUncut(result.row)
+    if (result.kind === 'inserted') source.addUncut(result.row)
+    else this.#added(source, result)
   }
 
   #added(source: SourceBuffer, result: StepResult): void {
-    if (result.kind !== 'inserted' || !result.batch) return
-    const { batch, row } = result
-    const follows = source.readyEnd === batch.sequence
-    source.addCut({ id: row.id, first: batch.sequence, count: batch.count, bytes: row.bytes, timeMs: row.timeMs })
-    if (!follows) return
-    const crc = batch.bytes.readUInt32BE(17)
-    source.ready.push({ ...batch, source: source.source, epoch: source.assignment?.epoch ?? 0, crc })
-    this.#context.index.readyBytes += row.bytes
-    this.#context.onReady(source)
+    if (result.kind !== 'cut') return
+    for (const { batch, row } of result.batches) {
+      const follows = source.readyEnd === batch.sequence
+      source.addCut({ id: row.id, first: batch.sequence, count: batch.count, bytes: row.bytes, timeMs: row.timeMs })
+      if (!follows) continue
+      const crc = batch.bytes.readUInt32BE(17)
+      source.ready.push({ ...batch, source: source.source, epoch: source.assignment?.epoch ?? 0, crc })
+      this.#context.index.readyBytes += row.bytes
+      this.#context.onReady(source)
+    }
   }
 
   #removeUncut(source: SourceBuffer, rows: readonly BlockRow[]): void {
@@ -397,14 +412,20 @@ export class Plan {
 function insertStep(
   source: SourceBuffer,
   block: PendingBlock,
-  as: { cut: BatchIdentity | undefined; likely: BatchIdentity | undefined; gap: Gap | undefined },
+  as: {
+    cut: BatchIdentity | undefined
+    likely: BatchIdentity | undefined
+    gap: Gap | undefined
+    bytesMax: number | undefined
+  },
 ): Extract<Step, { kind: 'insert' }> {
   const { plain, count, baseTimeMs, lastTimeMs, bookmark } = block
-  const { cut, likely, gap } = as
+  const { cut, likely, gap, bytesMax } = as
   const identity = {
     ...(cut && { cut }),
     ...(likely && { likely }),
     ...(gap && { gap }),
+    ...(bytesMax !== undefined && { bytesMax }),
     ...(bookmark !== undefined && { bookmark }),
   }
   return { kind: 'insert', source: source.id, plain, count, baseTimeMs, lastTimeMs, ...identity }

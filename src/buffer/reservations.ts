@@ -38,6 +38,11 @@ export class Reservations {
     return this.text()
   }
 
+  /** Whether the marks file names this source. */
+  knows({ source }: SourceBuffer): boolean {
+    return Object.hasOwn(this.marks.sources, source)
+  }
+
   /** The marks file's new content with what is known of this source now. */
   with(source: SourceBuffer): string {
     this.#note(source)

@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeFolderDurably } from '../runtime/durable-folder.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { visitBlock } from './block-codec.ts'
 import { writeDurably } from './durable-file.ts'
@@ -20,7 +20,7 @@ export async function setAside(
 ): Promise<void> {
   if (rows.length === 0) return
   const { store, folder, log } = deps
-  mkdirSync(folder, { recursive: true })
+  makeFolderDurably(folder)
   for (const { id, first } of rows) {
     const [read] = await store.read([id])
     if (!read || 'damaged' in read) continue

@@ -103,7 +103,7 @@ export async function openStoreThread(options: StoreOptions): Promise<AsyncStore
     opened,
     async commit(commit) {
       const result = await ask<CommitResult>({ call: 'commit', commit })
-      for (const each of result.results) if (each.kind === 'inserted' && each.batch) restore(each.batch)
+      for (const each of result.results) if (each.kind === 'cut') for (const { batch } of each.batches) restore(batch)
       return result
     },
     async read(ids) {
@@ -114,8 +114,11 @@ export async function openStoreThread(options: StoreOptions): Promise<AsyncStore
     scan: (after, limit) => ask({ call: 'scan', after, limit }),
     index: () => ask({ call: 'index' }),
     async close() {
-      await ask({ call: 'close' })
-      await worker.terminate()
+      try {
+        await ask({ call: 'close' })
+      } finally {
+        await worker.terminate()
+      }
     },
   }
 }
@@ -204,9 +207,11 @@ function commitAndAnswer(port: MessagePort, store: Store, commit: Commit): void 
 /** The encoded batches of a commit own their memory, so that it can be moved to the main thread. */
 function batchBuffers({ results }: CommitResult): ArrayBuffer[] {
   return results.flatMap(each => {
-    if (each.kind !== 'inserted' || !each.batch) return []
-    const { buffer, byteLength } = each.batch.bytes
-    return buffer.byteLength === byteLength ? [buffer as ArrayBuffer] : []
+    if (each.kind !== 'cut') return []
+    const memories = each.batches
+      .map(({ batch }) => batch.bytes)
+      .filter(({ buffer, byteLength }) => buffer.byteLength === byteLength)
+    return memories.map(({ buffer }) => buffer as ArrayBuffer)
   })
 }
 

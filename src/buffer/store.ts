@@ -1,13 +1,13 @@
 import Database from 'better-sqlite3'
 import { checkBatchCrc, readBatchHeader } from '../record/batch-header.ts'
-import { type BatchIdentity, BatchWriter, baseSequenceOf } from '../record/batch-writer.ts'
-import { gapHeader, joinGaps, parseGap } from '../record/gap.ts'
-import { encodePlaceholder } from '../record/placeholder.ts'
-import { type EncodedBatch, type Gap, type GapReason, HEADER, type RecordHeader } from '../record/record.ts'
+import { type BatchIdentity, baseSequenceOf } from '../record/batch-writer.ts'
+import { joinGaps, parseGap } from '../record/gap.ts'
+import { type EncodedBatch, type Gap, type GapReason, HEADER } from '../record/record.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
-import { isBatch, sealBlock, visitBlock, visitPlain } from './block-codec.ts'
+import { BatchCutter } from './batch-cutter.ts'
+import { type BlockVisitor, isBatch, sealBlock, visitBlock, visitPlain } from './block-codec.ts'
 import { writeDurably } from './durable-file.ts'
-import { type ClockAtCut, settleTime, timeMax } from './event-time.ts'
+import { type ClockAtCut, timeMax } from './event-time.ts'
 import { MIGRATIONS, SCHEMA, SCHEMA_VERSION } from './schema.ts'
 import { WrittenBytes } from './written-bytes.ts'
 
@@ -52,6 +52,8 @@ export type Step =
       readonly cut?: BatchIdentity
       readonly likely?: BatchIdentity
       readonly gap?: Gap
+      /** The largest batch that the log takes, where that is known: several are cut of what is larger. */
+      readonly bytesMax?: number
       /** Where the source goes on reading behind these records. */
       readonly bookmark?: string
     }
@@ -62,6 +64,7 @@ export type Step =
       readonly ids: readonly number[]
       readonly cut: BatchIdentity
       readonly gap?: Gap
+      readonly bytesMax?: number
     }
   | {
       readonly kind: 'placeholder'
@@ -94,9 +97,17 @@ export interface Commit {
   readonly marks?: string
 }
 
+/** A batch that was cut, and its row. */
+export interface StoredBatch {
+  readonly row: BlockRow
+  readonly batch: EncodedBatch
+}
+
 /** What became of one step, in the same place. */
 export type StepResult =
-  | { readonly kind: 'inserted'; readonly row: BlockRow; readonly batch?: EncodedBatch; readonly damaged?: number }
+  | { readonly kind: 'inserted'; readonly row: BlockRow }
+  /** `damaged`: so many records could not be read any more. */
+  | { readonly kind: 'cut'; readonly batches: readonly StoredBatch[]; readonly damaged?: number }
   | { readonly kind: 'dropped'; readonly gap: Gap }
   | { readonly kind: 'done' }
 
@@ -144,11 +155,9 @@ export interface StoreCalls {
 export class Store implements StoreCalls {
   readonly #db: Database.Database
   readonly #marksPath: string
-  readonly #writer = new BatchWriter()
+  readonly #cutter = new BatchCutter()
   readonly #sql: ReturnType<typeof statements>
   readonly #written = new WrittenBytes()
-  /** Of the commit under way. */
-  #clock: ClockAtCut | undefined
 
   constructor(options: { path: string; marksPath: string; quotaBytes: number }) {
     this.#marksPath = options.marksPath
@@ -192,7 +201,7 @@ export class Store implements StoreCalls {
   }
 
   commit({ steps, marks, clock }: Commit): CommitResult {
-    this.#clock = clock
+    this.#cutter.clock = clock
     if (marks !== undefined) writeDurably(this.#marksPath, marks)
     if (steps.length === 0) return { results: [], disk: this.#disk() }
     const results: StepResult[] = []
@@ -233,9 +242,9 @@ export class Store implements StoreCalls {
       case 'merge':
         return this.#merge(step)
       case 'placeholder': {
-        const batch = encodePlaceholder(this.#writer, step.cut, step)
+        const batch = this.#cutter.placeholder(step.cut, step)
         if (step.replaces !== undefined) this.#sql.forget.run(step.replaces)
-        return this.#cut(step.source, batch, step.timeMs)
+        return this.#cut(step.source, [batch], step.timeMs)
       }
       case 'forget':
         for (const id of step.ids) this.#sql.forget.run(id)
@@ -255,14 +264,15 @@ export class Store implements StoreCalls {
     const identity = step.cut ?? step.likely
     if (!identity) {
       const data = sealBlock(plain, step.count, step.baseTimeMs)
-      return this.#row(step.source, null, step.count, step.lastTimeMs, data)
+      return { kind: 'inserted', row: this.#row(step.source, null, step.count, step.lastTimeMs, data) }
     }
-    const add = this.#records(identity, step.gap)
-    visitPlain(plain, step.baseTimeMs, add)
-    const batch = this.#writer.finish('zstd')
-    return step.cut
-      ? this.#cut(step.source, batch, step.lastTimeMs)
-      : this.#row(step.source, null, step.count, step.lastTimeMs, batch.bytes)
+    const records = (visit: BlockVisitor) => visitPlain(plain, step.baseTimeMs, visit)
+    if (step.cut) {
+      const { cut, gap, bytesMax } = step
+      return this.#cut(step.source, this.#cutter.cut(records, { identity: cut, gap, bytesMax }), step.lastTimeMs)
+    }
+    const data = this.#cutter.cut(records, { identity, gap: step.gap, bytesMax: undefined })[0]?.bytes ?? plain
+    return { kind: 'inserted', row: this.#row(step.source, null, step.count, step.lastTimeMs, data) }
   }
 
   /** A block that was encoded with the very numbers that it gets now is a batch as it is. Undefined where it is not one, or damaged. */
@@ -270,10 +280,11 @@ export class Store implements StoreCalls {
     const [id] = step.ids
     if (id === undefined || step.ids.length > 1 || step.gap) return undefined
     const row = this.#sql.data.get(id)
-    if (!row || !isBatch(row.data) || !isBatchOf(row, step.cut, this.#clock)) return undefined
+    if (!row || !isBatch(row.data) || !isBatchOf(row, step.cut, this.#cutter.clock)) return undefined
+    if (row.data.length > (step.bytesMax ?? Number.POSITIVE_INFINITY)) return undefined
     // Written anew, and not changed in place: that would take as much room again before the old row gives its own back.
     this.#sql.forget.run(id)
-    return this.#cut(step.source, { sequence: step.cut.sequence, count: row.count, bytes: row.data }, row.time_ms)
+    return this.#cut(step.source, [{ sequence: step.cut.sequence, count: row.count, bytes: row.data }], row.time_ms)
   }
 
   #merge(step: Extract<Step, { kind: 'merge' }>): StepResult {
@@ -298,16 +309,17 @@ export class Store implements StoreCalls {
       timeMs = row.time_ms
       this.#sql.forget.run(id)
     }
-    let batch: EncodedBatch
+    let batches: EncodedBatch[]
     if (readable.length === 0) {
       const lost = gap ?? { records: 0, from: '', to: '', reason: 'buffer_lost' as const }
-      batch = encodePlaceholder(this.#writer, step.cut, { count: 1, timeMs, gap: lost })
+      batches = [this.#cutter.placeholder(step.cut, { count: 1, timeMs, gap: lost })]
     } else {
-      const add = this.#records(step.cut, gap)
-      for (const data of readable) visitBlock(data, add)
-      batch = this.#writer.finish('zstd')
+      const records = (visit: BlockVisitor) => {
+        for (const data of readable) visitBlock(data, visit)
+      }
+      batches = this.#cutter.cut(records, { identity: step.cut, gap, bytesMax: step.bytesMax })
     }
-    const result = this.#cut(step.source, batch, timeMs)
+    const result = this.#cut(step.source, batches, timeMs)
     return damaged > 0 ? { ...result, damaged } : result
   }
 
@@ -342,41 +354,14 @@ export class Store implements StoreCalls {
     return joinGaps(declared, own) ?? own
   }
 
-  /** Begins a batch, and gives what adds records to it; the first carries the gap, joined with one of its own. */
-  #records(identity: BatchIdentity, gap: Gap | undefined) {
-    const writer = this.#writer
-    const clock = this.#clock
-    writer.begin(identity)
-    let before = gap
-    return (taken: number, bytes: Buffer, from: number, to: number, own: readonly RecordHeader[]) => {
-      const settled = clock && settleTime(taken, own, clock)
-      const timeMs = settled?.timeMs ?? taken
-      const headers = settled?.headers ?? own
-      if (before === undefined) {
-        writer.append(timeMs, bytes, from, to, headers)
-        return
-      }
-      const declared = headers.find(header => header.key === HEADER.gap)
-      const joined = joinGaps(before, declared && parseGap(declared.value)) ?? before
-      before = undefined
-      writer.append(timeMs, bytes, from, to, [...headers.filter(header => header.key !== HEADER.gap), gapHeader(joined)])
-    }
+  #cut(source: number, batches: readonly EncodedBatch[], timeMs: number): Extract<StepResult, { kind: 'cut' }> {
+    const stored = batches.map(batch => ({ row: this.#row(source, batch.sequence, batch.count, timeMs, batch.bytes), batch }))
+    return { kind: 'cut', batches: stored }
   }
 
-  #cut(source: number, batch: EncodedBatch, timeMs: number): Extract<StepResult, { kind: 'inserted' }> {
-    const result = this.#row(source, batch.sequence, batch.count, timeMs, batch.bytes)
-    return { ...result, batch }
-  }
-
-  #row(
-    source: number,
-    first: number | null,
-    count: number,
-    timeMs: number,
-    data: Buffer,
-  ): Extract<StepResult, { kind: 'inserted' }> {
+  #row(source: number, first: number | null, count: number, timeMs: number, data: Buffer): BlockRow {
     const { lastInsertRowid } = this.#sql.insert.run(source, first, count, timeMs, data)
-    return { kind: 'inserted', row: { id: Number(lastInsertRowid), source, first, count, timeMs, bytes: data.length } }
+    return { id: Number(lastInsertRowid), source, first, count, timeMs, bytes: data.length }
   }
 
   #disk(): StoreDisk {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { resolve } from 'node:path'
 import { dial } from '../amqp/dial.ts'
 import type { Analyser } from '../analyser/analyser.ts'
 import { analyserKindOf } from '../analyser/kinds.ts'
@@ -8,10 +9,11 @@ import type { Log } from '../log/log.ts'
 import { type AlertSink, commandSink, topicSink, webhookSink } from '../reader/realtime/alert-sink.ts'
 import { amqpSink } from '../reader/realtime/amqp-sink.ts'
 import type { AnalyserDefinition } from '../reader/realtime/definition.ts'
-import type { AlertOptions, AnalyserOptions } from '../reader/realtime/options.ts'
+import type { AlertOptions, AmqpTarget, AnalyserOptions } from '../reader/realtime/options.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { type AnalyserModules, modulePath } from './analyser-modules.ts'
+import { readLogin, readTlsMaterial } from './tls-material.ts'
 
 /** Where an analyser may run. */
 export type Place = 'core' | 'gateway'
@@ -98,7 +100,7 @@ export function alertSinks(pipelines: readonly LoadedPipeline[], deps: SinkDeps)
       const id = analyserId(pipeline, name)
       if (alert?.command) sinks.set(sinkName(id, 'command'), commandSink(alert.command, pipeline.folder))
       if (alert?.webhook !== undefined) sinks.set(sinkName(id, 'webhook'), webhookSink(alert.webhook))
-      if (alert?.amqp !== undefined) sinks.set(sinkName(id, 'amqp'), amqpSinkOf(alert.amqp, deps))
+      if (alert?.amqp !== undefined) sinks.set(sinkName(id, 'amqp'), amqpSinkOf(alert.amqp, pipeline.folder, deps))
       if (alert?.topic !== undefined && deps.log) {
         const key = `${alert.topic} ${name}`
         const sink = topics.get(key) ?? topicSink(deps.log, alert.topic, deps.name)
@@ -109,8 +111,20 @@ export function alertSinks(pipelines: readonly LoadedPipeline[], deps: SinkDeps)
   return sinks
 }
 
-function amqpSinkOf(address: string, { clock, logger, name }: SinkDeps): AlertSink {
+/** Files are read anew for each connection: certificates and passwords are renewed while the process runs. */
+function amqpSinkOf(amqp: string | AmqpTarget, folder: string, { clock, logger, name }: SinkDeps): AlertSink {
+  const { address, username, password_file, tls } = typeof amqp === 'string' ? ({ address: amqp } as AmqpTarget) : amqp
   const at = address.indexOf('/', address.indexOf('//') + 2)
   const url = address.slice(0, at)
-  return amqpSink(address.slice(at + 1), () => dial({ url, containerId: `${name}-alerts`, clock, log: logger }))
+  const inFolder = (file: string | undefined) => file && resolve(folder, file)
+  return amqpSink(address.slice(at + 1), async () =>
+    dial({
+      url,
+      containerId: `${name}-alerts`,
+      ...(tls && { tls: readTlsMaterial({ cert: inFolder(tls.cert), key: inFolder(tls.key), ca: inFolder(tls.ca) }) }),
+      ...(username !== undefined && { user: readLogin({ username, password_file: inFolder(password_file) ?? '' }) }),
+      clock,
+      log: logger,
+    }),
+  )
 }

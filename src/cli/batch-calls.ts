@@ -8,9 +8,13 @@ import type { BatchScheduler } from '../reader/batch/scheduler.ts'
 import type { Ledger } from '../reader/ledger.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { matchesSource, sourceKey } from '../runtime/names.ts'
+import { runLogTail } from './run-log-tail.ts'
 
 const RUNS_SHOWN = 20
+/** Runs that are kept of a job, and looked through for one. */
+const RUNS_SEARCHED = 1_000
 const POISON_SHOWN = 1_000
+const MEMBERS_SHOWN = 5
 
 type Args = Readonly<Record<string, unknown>>
 
@@ -66,6 +70,15 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
       return progress ? { records: progress.records, total: progress.total, records_per_second: progress.recordsPerSecond } : null
     },
     'batch.runs': async (args: Args) => ledger.runs(find(args).definition.name, RUNS_SHOWN),
+    'batch.log': async (args: Args) => {
+      const job = find(args).definition.name
+      const wanted = args['run'] === undefined ? undefined : String(args['run'])
+      const run = ledger.runs(job, RUNS_SEARCHED).find(({ id }) => wanted === undefined || id === wanted)
+      if (run) return runLogTail(run)
+      throw new HeadraceError('not_found', wanted === undefined ? `job ${job} never ran` : `job ${job} has no run ${wanted}`, {
+        advice: `See "headrace batch runs ${job}".`,
+      })
+    },
     'batch.losses': async (args: Args) => ledger.losses(find(args).definition.name),
     'batch.poison': async (args: Args) => ledger.allPoison(find(args).definition.name, POISON_SHOWN),
     'batch.offsets': async (args: Args) => {
@@ -95,6 +108,7 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
     'batch.adopt': (args: Args) =>
       move(args, async (claims, positions) => {
         const { group, offsets } = args
+        if (group !== undefined) await checkLeft(log, String(group))
         const known = group === undefined ? readOffsets(String(offsets), claims) : await positions.ofGroup(String(group), claims)
         const found = claims.flatMap(claim => {
           const offset = known.get(sourceKey(claim.source))
@@ -114,6 +128,17 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
 
 function answerOf(result: RunResult) {
   return result.outcome === 'empty' ? { outcome: 'empty' } : { outcome: result.outcome, run: result.run }
+}
+
+/** Offsets of a group that is still being read would be behind by the time that they are taken: its records would come twice. */
+async function checkLeft(log: Log, group: string): Promise<void> {
+  const members = await log.groupMembers(group)
+  if (members.length === 0) return
+  const shown = members.slice(0, MEMBERS_SHOWN).map(({ client, host, id }) => `${client} at ${host.replace(/^\//, '')} (${id})`)
+  const more = members.length > shown.length ? `, and ${members.length - shown.length} more` : ''
+  throw new HeadraceError('group_in_use', `group ${group} is still being read: ${shown.join(', ')}${more}`, {
+    advice: 'Stop the old job first, then adopt. One that was killed counts until its session times out (45 s, unless set).',
+  })
 }
 
 async function checkWithin(log: Log, targets: ReadonlyMap<Claim, number>): Promise<void> {

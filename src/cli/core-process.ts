@@ -1,10 +1,9 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Alert } from '../analyser/analyser.ts'
 import { StateLock } from '../buffer/state-lock.ts'
 import type { CoreConfig } from '../config/core.ts'
 import type { LoadedPipeline } from '../config/load.ts'
-import { Console } from '../console/console.ts'
+import type { Console } from '../console/console.ts'
 import { type ControlCalls, ControlServer } from '../console/control-server.ts'
 import { coreMetrics } from '../console/metrics.ts'
 import type { Ingress } from '../ingress/ingress.ts'
@@ -12,21 +11,34 @@ import type { Claim, Log } from '../log/log.ts'
 import { openLog } from '../log/open.ts'
 import type { RunResult } from '../reader/batch/runner.ts'
 import { Ledger } from '../reader/ledger.ts'
+import { AlertBook } from '../reader/realtime/alert-book.ts'
 import { isStateTopic } from '../reader/realtime/shard-log.ts'
 import { tail } from '../reader/tail.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
+import { makeFolderDurably } from '../runtime/durable-folder.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { matchesSource, parseSourceKey, sourceKey } from '../runtime/names.ts'
+import { stillFor, type Vital } from '../runtime/watchdog.ts'
+import { alertCalls } from './alert-calls.ts'
+import { CoreAuthority } from './authority.ts'
 import { batchCalls } from './batch-calls.ts'
 import { CoreReaders, type ReaderChanges } from './core-readers.ts'
-import { pipelineView, RecentAlerts } from './core-views.ts'
+import { atGateway, gatewayView, pipelineView, standingJson } from './core-views.ts'
 import { createIngress } from './create-ingress.ts'
+import { deadCalls } from './dead-calls.ts'
+import { partitionCalls } from './partition-calls.ts'
 import { CONFIG_REFUSED, configRefused } from './pipeline-reload.ts'
 import { controlPath } from './state-paths.ts'
+import { Tracing } from './tracing.ts'
 import { VERSION } from './version.ts'
 import { whereInLog } from './where-in-log.ts'
+
+/** The log's own limits are below this: one step of a gate that takes longer, ms, does not end any more. */
+const STEP_WITHIN_MS = 180_000
+/** The scheduler looks twice a second; a look may take long on a slow disk. */
+const LOOK_WITHIN_MS = 60_000
 
 export interface CoreEvents {
   readonly onRun?: (job: string, result: RunResult) => void
@@ -44,19 +56,21 @@ interface Parts {
   readonly identity: string
   readonly engine: string
   readonly ingress: Ingress | undefined
+  readonly authority: CoreAuthority | undefined
   readonly readers: CoreReaders
   readonly ledger: Ledger
   readonly alarms: Alarms
   readonly lock: StateLock
   readonly logger: Logger
-  readonly alerts: RecentAlerts
+  readonly book: AlertBook
+  readonly tracing: Tracing | undefined
 }
 
 /** The core: ingress → log → batch jobs and analysers. */
 export class CoreProcess {
   readonly #parts: Parts
   readonly #control: ControlServer
-  readonly #console: Console | undefined
+  #console: Console | undefined
   readonly #calls: ControlCalls
   #config: CoreConfig
   #pipelines: readonly LoadedPipeline[]
@@ -70,16 +84,21 @@ export class CoreProcess {
     this.#pipelines = pipelines
     this.#calls = this.#makeCalls()
     this.#control = new ControlServer(controlPath(config.state, 'core'), this.#calls, logger)
-    this.#console =
-      config.console &&
-      new Console({
-        options: config.console,
-        stateDir: join(config.state, 'core'),
-        sides: { core: this.#calls },
-        version: VERSION,
-        clock: systemClock,
-        logger: logger.child({ part: 'console' }),
-      })
+  }
+
+  /** Only where there is one it is loaded: it takes its time and memory. */
+  async #makeConsole(): Promise<Console | undefined> {
+    const { config, logger } = this.#parts
+    if (!config.console) return undefined
+    const { Console } = await import('../console/console.ts')
+    return new Console({
+      options: config.console,
+      stateDir: join(config.state, 'core'),
+      sides: { core: this.#calls },
+      version: VERSION,
+      clock: systemClock,
+      logger: logger.child({ part: 'console' }),
+    })
   }
 
   static async start(
@@ -90,36 +109,45 @@ export class CoreProcess {
     parts: CoreParts = {},
   ): Promise<CoreProcess> {
     const stateDir = join(config.state, 'core')
-    mkdirSync(stateDir, { recursive: true, mode: 0o750 })
+    makeFolderDurably(stateDir, 0o750)
     const lock = StateLock.take(stateDir)
     const clock = systemClock
     const alarms = new Alarms(clock)
     const open: { close(): unknown }[] = [{ close: () => lock.release() }]
     try {
-      const log = await openLog(config.log, { stateDir, clock, random: Math.random, log: logger.child({ part: 'log' }) })
+      const log = await openLog(config.log, { stateDir, clock, random: Math.random, log: logger.child({ part: 'log' }), alarms })
       open.unshift(log)
       const ledgerPath = join(stateDir, 'readers.db')
       const ledger = parts.openLedger?.(ledgerPath) ?? new Ledger(ledgerPath)
       open.unshift(ledger)
       const deps = { log, ledger, clock, random: Math.random, logger, alarms, name: config.name, stateDir }
-      const alerts = new RecentAlerts()
-      const onAlert = (alert: Alert) => {
-        alerts.add(alert)
-        events.onAlert?.(alert)
+      const book = new AlertBook(join(stateDir, 'alerts.db'), clock)
+      open.unshift(book)
+      const tracing = config.traces && new Tracing(config.traces, { service: 'headrace-core', instance: config.name, logger })
+      const onRun = (job: string, result: RunResult) => {
+        if (result.outcome === 'done') tracing?.ran(result.run)
+        events.onRun?.(job, result)
       }
       const runs = { batch: config.batch, analysers: config.analysers }
-      const readers = await CoreReaders.open({ ...deps, runs, ...(events.onRun && { onRun: events.onRun }), onAlert }, pipelines)
+      const { onAlert } = events
+      const readers = await CoreReaders.open({ ...deps, runs, book, tracing, onRun, ...(onAlert && { onAlert }) }, pipelines)
       const { engine, id } = await log.identity()
-      const ingress = config.ingress && createIngress(config, config.ingress, { stateDir, log, logger, alarms })
+      const authority = await CoreAuthority.open(config, logger, alarms)
+      if (authority) open.unshift({ close: () => authority.stop() })
+      const around = { stateDir, log, logger, alarms, authority, tracing }
+      const ingress = config.ingress && createIngress(config, config.ingress, around)
       const core = new CoreProcess(
-        { config, log, engine, identity: id, ingress, readers, ledger, alarms, lock, logger, alerts },
+        { config, log, engine, identity: id, ingress, authority, readers, ledger, alarms, lock, logger, book, tracing },
         pipelines,
       )
       await core.#control.start()
       open.unshift({ close: () => core.#control.stop() })
+      core.#console = await core.#makeConsole()
       core.consoleUrl = await core.#console?.start()
       await ingress?.start()
+      authority?.start(tls => ingress?.renewTls(tls))
       readers.start()
+      tracing?.start()
       return core
     } catch (error) {
       for (const part of open) await part.close()
@@ -157,11 +185,14 @@ export class CoreProcess {
   }
 
   async stop(): Promise<void> {
-    const { ingress, readers, ledger, log, lock } = this.#parts
+    const { ingress, authority, readers, ledger, book, log, lock } = this.#parts
     await Promise.allSettled([ingress?.stop(), readers.stop()])
+    await this.#parts.tracing?.stop()
     await this.#console?.stop()
     await this.#control.stop()
+    authority?.stop()
     ledger.close()
+    book.close()
     await log.close()
     lock.release()
   }
@@ -175,7 +206,8 @@ export class CoreProcess {
       role: 'core' as const,
       running: true,
       log: { engine, identity },
-      gateways: (taken?.gateways ?? []).map(({ gateway, session, since }) => ({ gateway, session: String(session), since })),
+      gateways: (taken?.gateways ?? []).map(gatewayView),
+      reports: (ingress?.reports() ?? []).map(standingJson),
       sources: await this.#sources(),
       jobs: await scheduler.status(),
       analysers: analysers.status(),
@@ -185,9 +217,10 @@ export class CoreProcess {
   }
 
   async #sources() {
-    const { log } = this.#parts
+    const { log, ingress } = this.#parts
     const claims = (await log.claims()).filter(claim => !isStateTopic(claim.topic))
     const ends = await log.ends(claims)
+    const standings = new Map((ingress?.reports() ?? []).map(standing => [standing.gateway, standing]))
     return claims.map(claim => {
       const end = ends.get(claim)
       return {
@@ -198,8 +231,19 @@ export class CoreProcess {
         next: end?.next ?? null,
         fields: claim.fields ?? {},
         retired: claim.retiredMs === undefined ? null : new Date(claim.retiredMs).toISOString(),
+        at_gateway: atGateway(standings.get(claim.source.gateway), claim.source.source),
       }
     })
+  }
+
+  /** What a watchdog looks at: the loops that append, and the one that finds jobs due. A log that is away is not one of them. */
+  get vitals(): readonly Vital[] {
+    const { ingress, readers } = this.#parts
+    const { scheduler } = readers
+    return [
+      { part: 'ingress', check: () => stillFor(ingress?.atOneStepMs ?? 0, STEP_WITHIN_MS) },
+      { part: 'scheduler', check: () => stillFor(scheduler.sinceLookMs, LOOK_WITHIN_MS) },
+    ]
   }
 
   /** What the control socket answers. */
@@ -208,7 +252,7 @@ export class CoreProcess {
   }
 
   #makeCalls() {
-    const { readers, ledger, log, ingress, alerts } = this.#parts
+    const { readers, ledger, log, ingress, book } = this.#parts
     const { scheduler } = readers
     return {
       status: async () => this.status(),
@@ -216,12 +260,15 @@ export class CoreProcess {
       where: async (args: Readonly<Record<string, unknown>>) => whereInLog({ log, scheduler, ledger }, args),
       tail: (args: Readonly<Record<string, unknown>>, signal: AbortSignal) =>
         this.#tail(String(args['source']), Number(args['last'] ?? 0), signal),
+      'ca.changed': async () => this.#parts.authority?.desk.changed(),
       'gateway.forget': async (args: Readonly<Record<string, unknown>>) => ingress?.forget(String(args['gateway'])),
-      alerts: async () => alerts.list(),
+      ...alertCalls(book),
       pipelines: async () => this.#pipelines.map(pipelineView),
       'source.list': async () => this.#sources(),
       'source.retire': async (args: Readonly<Record<string, unknown>>) => this.#retire(String(args['source'])),
       ...batchCalls(scheduler, ledger, log),
+      ...deadCalls(log),
+      ...partitionCalls({ log, ledger, now: () => ({ jobs: scheduler.jobs, pipelines: this.#pipelines }) }),
     }
   }
 

@@ -4,15 +4,22 @@ import type { BatchJob } from '../reader/batch/job.ts'
 import type { Retention } from '../reader/batch/retention.ts'
 import type { RunResult } from '../reader/batch/runner.ts'
 import { BatchScheduler } from '../reader/batch/scheduler.ts'
+import type { AlertBook } from '../reader/realtime/alert-book.ts'
 import type { AnalyserRunner } from '../reader/realtime/runner.ts'
 import { analyserFacts, createAnalysers, createJob, createRetention, type JobPlan, jobPlans, type ReaderDeps } from './readers.ts'
+import type { Tracing } from './tracing.ts'
 
 export interface CoreReadersDeps extends ReaderDeps {
   /** Whether this core runs batch jobs, and analysers. */
   readonly runs: { readonly batch: boolean; readonly analysers: boolean }
   readonly onRun?: (job: string, result: RunResult) => void
   readonly onAlert?: (alert: Alert) => void
+  readonly book: AlertBook
+  readonly tracing?: Tracing | undefined
 }
+
+/** What is fed from one pass over the log: analysers, and what their alerts are held back by. */
+type Realtime = Awaited<ReturnType<typeof createAnalysers>>
 
 /** What a change of the pipelines did to the readers, by names. */
 export interface ReaderChanges {
@@ -27,11 +34,11 @@ export class CoreReaders {
   /** With what each job was made. */
   readonly #jobs = new Map<string, { readonly plan: JobPlan; readonly job: BatchJob }>()
   #retention: Retention
-  #analysers: AnalyserRunner
+  #realtime: Realtime
   #analyserFacts: string
   #turn: Promise<unknown> = Promise.resolve()
 
-  private constructor(deps: CoreReadersDeps, pipelines: readonly LoadedPipeline[], analysers: AnalyserRunner) {
+  private constructor(deps: CoreReadersDeps, pipelines: readonly LoadedPipeline[], realtime: Realtime) {
     const { log, ledger, clock, logger, onRun } = deps
     this.#deps = deps
     for (const plan of this.#plans(pipelines)) this.#jobs.set(plan.name, { plan, job: createJob(plan, deps) })
@@ -41,7 +48,7 @@ export class CoreReaders {
       ...(onRun && { onRun: (job, result) => onRun(job.definition.name, result) }),
     })
     this.#retention = createRetention(deps.runs.batch ? pipelines : [], this.#list(), deps)
-    this.#analysers = analysers
+    this.#realtime = realtime
     this.#analyserFacts = analyserFacts(pipelines)
   }
 
@@ -51,18 +58,19 @@ export class CoreReaders {
   }
 
   get analysers(): AnalyserRunner {
-    return this.#analysers
+    return this.#realtime.runner
   }
 
   start(): void {
     this.scheduler.start()
     this.#retention.start()
-    this.#analysers.start()
+    this.#realtime.runner.start()
+    this.#realtime.silences.start()
   }
 
   async stop(): Promise<void> {
     await this.#turn
-    await Promise.allSettled([this.scheduler.stop(), this.#retention.stop(), this.#analysers.stop()])
+    await Promise.allSettled([this.scheduler.stop(), this.#retention.stop(), this.#stopRealtime()])
   }
 
   /**
@@ -78,19 +86,24 @@ export class CoreReaders {
   async #apply(pipelines: readonly LoadedPipeline[]): Promise<ReaderChanges> {
     const { runs } = this.#deps
     const facts = analyserFacts(pipelines)
-    const analysers =
+    const realtime =
       facts === this.#analyserFacts ? undefined : await createAnalysers(runs.analysers ? pipelines : [], this.#deps)
     await this.#retention.stop()
     const jobs = this.#changeJobs(this.#plans(pipelines))
     this.#retention = createRetention(runs.batch ? pipelines : [], this.#list(), this.#deps)
     this.#retention.start()
-    if (analysers) {
-      await this.#analysers.stop()
-      this.#analysers = analysers
+    if (realtime) {
+      await this.#stopRealtime()
+      this.#realtime = realtime
       this.#analyserFacts = facts
-      analysers.start()
+      realtime.runner.start()
+      realtime.silences.start()
     }
-    return { jobs, analysers: analysers ? 'started anew' : 'went on' }
+    return { jobs, analysers: realtime ? 'started anew' : 'went on' }
+  }
+
+  async #stopRealtime(): Promise<void> {
+    await Promise.all([this.#realtime.silences.stop(), this.#realtime.runner.stop()])
   }
 
   #changeJobs(plans: readonly JobPlan[]): ReaderChanges['jobs'] {

@@ -1,5 +1,6 @@
 import { dial } from '../amqp/dial.ts'
 import { listen } from '../amqp/listen.ts'
+import { watchedConnection, watchedHandlers } from '../amqp/watched.ts'
 import type { CoreConfig } from '../config/core.ts'
 import { identityRule } from '../ingress/identity.ts'
 import { Ingress } from '../ingress/ingress.ts'
@@ -9,7 +10,9 @@ import type { Log } from '../log/log.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
+import type { CoreAuthority } from './authority.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
+import type { Tracing } from './tracing.ts'
 
 /** AMQP sessions of one connection to a router or broker: a few for each gateway behind it. */
 const SESSIONS_MAX = 32_768
@@ -20,28 +23,45 @@ export interface IngressParts {
   readonly log: Log
   readonly logger: Logger
   readonly alarms: Alarms
+  readonly authority?: CoreAuthority | undefined
+  readonly tracing?: Tracing | undefined
 }
 
 /** The ingress that core.yaml asks for: one that listens, or one that connects to routers or brokers. */
 export function createIngress(config: CoreConfig, options: IngressOptions, parts: IngressParts): Ingress {
-  const { log, logger, alarms } = parts
-  const common = { name: config.name, log, clock: systemClock, random: Math.random, logger, alarms }
+  const { log, logger, alarms, authority, tracing } = parts
+  const watch = tracing?.received()
+  const identities = authority?.desk
+  const common = {
+    name: config.name,
+    log,
+    identities,
+    quotas: config.quotas,
+    clock: systemClock,
+    random: Math.random,
+    logger,
+    alarms,
+  }
   const { listen: url, tls, sasl } = options
   // What is wrong with files is said at the start.
   const material = tls && readTlsMaterial(tls)
   if (sasl) readLogin(sasl)
   if (url !== undefined) {
+    const server = authority ? { tls: authority.tls, strangers: 'admitted' as const } : material && { tls: material }
     return new Ingress({
       ...common,
       listen: handlers =>
-        listen({ url, containerId: config.name, ...(material && { tls: material }), clock: systemClock, log: logger }, handlers),
-      mayWrite: identityRule(tls?.ca === undefined ? 'optional' : 'required'),
+        listen(
+          { url, containerId: config.name, ...server, clock: systemClock, log: logger },
+          watch ? watchedHandlers(handlers, watch) : handlers,
+        ),
+      mayWrite: identityRule(server?.tls.ca === undefined ? 'optional' : 'required'),
     })
   }
   const upstreams = connectUrls(options).map(address => ({
     url: address,
-    connect: () =>
-      dial({
+    connect: async () => {
+      const connection = await dial({
         url: address,
         containerId: config.name,
         sessionsMax: SESSIONS_MAX,
@@ -50,7 +70,9 @@ export function createIngress(config: CoreConfig, options: IngressOptions, parts
         ...(sasl && { user: readLogin(sasl) }),
         clock: systemClock,
         log: logger,
-      }),
+      })
+      return watch ? watchedConnection(connection, watch) : connection
+    },
   }))
   // Who may write as whom is for the router's or broker's policy to say: it knows the gateway, and is the only peer here.
   const mayWrite = identityRule('optional')

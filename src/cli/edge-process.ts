@@ -1,34 +1,37 @@
-import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { dial } from '../amqp/dial.ts'
+import { watchedConnection } from '../amqp/watched.ts'
 import type { EdgeBuffer } from '../buffer/buffer.ts'
 import { openEdgeBuffer } from '../buffer/open.ts'
 import type { EdgeConfig } from '../config/edge.ts'
 import type { LoadedPipeline } from '../config/load.ts'
-import { Console } from '../console/console.ts'
+import type { Console } from '../console/console.ts'
 import { type ControlCalls, ControlServer } from '../console/control-server.ts'
 import { FlowWatch } from '../console/flow-watch.ts'
 import { edgeMetrics } from '../console/metrics.ts'
 import { Budget } from '../link/budget.ts'
-import { Link } from '../link/link.ts'
-import { uplinkUrls } from '../link/options.ts'
+import { Link, TURN_WITHIN_MS } from '../link/link.ts'
+import type { LinkStatus } from '../link/link-state.ts'
+import { Reports } from '../link/reports.ts'
 import type { Resumed } from '../link/resume-requests.ts'
 import type { SourceFacts } from '../link/telling.ts'
 import type { GatewayAnalyserStatus, GatewayRunner } from '../reader/realtime/gateway-runner.ts'
 import type { Fields } from '../record/fields.ts'
-import { Alarms } from '../runtime/alarms.ts'
+import { type Alarm, Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { stillFor, type Vital } from '../runtime/watchdog.ts'
 import { type CaptureHead, type CaptureItem, capture } from '../source/capture.ts'
 import type { StepCounts } from '../source/steps/chain.ts'
 import { loadAnalyserModules } from './analyser-modules.ts'
 import { EdgeSources, type SourceChanges, settingsOf } from './edge-sources.ts'
-import { gatewayRunner } from './gateway-analysers.ts'
+import { reportOf } from './gateway-report.ts'
 import { CONFIG_REFUSED, configRefused } from './pipeline-reload.ts'
 import { RetiredSources, withoutRetired } from './retired-sources.ts'
 import { controlPath } from './state-paths.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
+import { Tracing } from './tracing.ts'
+import { createUplink } from './uplink.ts'
 import { VERSION } from './version.ts'
 
 export interface EdgeStatus {
@@ -36,11 +39,26 @@ export interface EdgeStatus {
   readonly role: 'edge'
   readonly gateway: string
   readonly running: true
-  readonly link: { readonly state: string; readonly peer: string | null; readonly session: string | null; readonly since: string }
-  readonly disk: { readonly quota_bytes: number; readonly used_bytes: number; readonly written_bytes: number }
+  readonly link: {
+    readonly state: string
+    readonly peer: string | null
+    readonly session: string | null
+    readonly since: string
+    /** What the core lets this gateway send. */
+    readonly quota: { readonly bytes_per_second: number | null; readonly records_per_second: number | null } | null
+  }
+  readonly disk: {
+    readonly quota_bytes: number
+    readonly used_bytes: number
+    readonly written_bytes: number
+    /** At the rate of the last hour; null in the first minutes. */
+    readonly written_per_day_bytes: number | null
+    /** What may be written in a day; null where nothing is declared. */
+    readonly flash_budget_bytes: number | null
+  }
   readonly sources: readonly EdgeSourceStatus[]
   readonly analysers: readonly GatewayAnalyserStatus[]
-  readonly alarms: readonly unknown[]
+  readonly alarms: readonly Alarm[]
 }
 
 export interface EdgeSourceStatus {
@@ -76,7 +94,7 @@ export class EdgeProcess {
   readonly #log: Logger
   readonly #link: Link
   readonly #control: ControlServer
-  readonly #console: Console | undefined
+  #console: Console | undefined
   readonly #calls: ControlCalls
   /** Where the console is served; undefined where it is not. */
   consoleUrl: string | undefined
@@ -85,6 +103,7 @@ export class EdgeProcess {
   readonly #analysers: GatewayRunner | undefined
   readonly #retired: RetiredSources
   #pipelines: readonly LoadedPipeline[]
+  readonly #tracing: Tracing | undefined
 
   private constructor(parts: {
     config: EdgeConfig
@@ -95,6 +114,7 @@ export class EdgeProcess {
     analysers: GatewayRunner | undefined
     retired: RetiredSources
     pipelines: readonly LoadedPipeline[]
+    tracing: Tracing | undefined
     log: Logger
   }) {
     this.#config = parts.config
@@ -106,6 +126,7 @@ export class EdgeProcess {
     this.#analysers = parts.analysers
     this.#retired = parts.retired
     this.#pipelines = parts.pipelines
+    this.#tracing = parts.tracing
     this.#flow = new FlowWatch(systemClock, parts.alarms, () =>
       parts.buffer.outlets().map(outlet => ({
         source: outlet.source,
@@ -115,17 +136,21 @@ export class EdgeProcess {
     )
     this.#calls = this.#makeCalls()
     this.#control = new ControlServer(controlPath(parts.config.state, 'edge'), this.#calls, parts.log)
-    const { console: options, state } = parts.config
-    this.#console =
-      options &&
-      new Console({
-        options,
-        stateDir: join(state, 'edge'),
-        sides: { edge: this.#calls },
-        version: VERSION,
-        clock: systemClock,
-        logger: parts.log.child({ part: 'console' }),
-      })
+  }
+
+  /** Only where there is one it is loaded: it takes its time and memory. */
+  async #makeConsole(): Promise<Console | undefined> {
+    const { console: options, state } = this.#config
+    if (!options) return undefined
+    const { Console } = await import('../console/console.ts')
+    return new Console({
+      options,
+      stateDir: join(state, 'edge'),
+      sides: { edge: this.#calls },
+      version: VERSION,
+      clock: systemClock,
+      logger: this.#log.child({ part: 'console' }),
+    })
   }
 
   /** Opens everything and starts it, the buffer first and the sources last. */
@@ -147,6 +172,7 @@ export class EdgeProcess {
       gateway: config.gateway,
       quotaBytes: config.buffer.quota,
       rewindBytes: config.buffer.rewind,
+      ...(config.buffer.flash_budget !== undefined && { flashBytesPerDay: config.buffer.flash_budget }),
       sources: settingsOf(withoutRetired(pipelines, retired)),
       clock,
       random: Math.random,
@@ -158,25 +184,47 @@ export class EdgeProcess {
       standingOf: source => retired.standingOf(source),
       left: source => retired.left(source),
     }
+    const { connect, proofOf } = createUplink(config, log, alarms)
+    const { gateway } = config
+    const tracing = config.traces && new Tracing(config.traces, { service: 'headrace-edge', instance: gateway, logger: log })
+    const watch = tracing?.sent()
+    const budget =
+      config.uplink.budget &&
+      new Budget({ options: config.uplink.budget, file: join(config.state, 'edge', 'budget.json'), clock, alarms })
+    const report = () => reportOf(edge.status(), clock.wallMs())
     const link = new Link({
-      gateway: config.gateway,
+      gateway,
       buffer,
       mode: config.uplink.mode,
       facts,
-      ...(config.uplink.budget && {
-        budget: new Budget({ options: config.uplink.budget, file: join(config.state, 'edge', 'budget.json'), clock, alarms }),
-      }),
-      connect: connector(config, log),
+      ...(budget && { budget }),
+      reports: new Reports({ gateway, instance: buffer.instance, clock, budget, report }),
+      connect: watch ? async attempt => watchedConnection(await connect(attempt), watch) : connect,
+      proofOf,
       clock,
       random: Math.random,
       log,
       alarms,
     })
-    const analysers = gatewayRunner(pipelines, modules, { config, clock, logger: log, alarms })
+    const analysers = hasAnalysers(pipelines)
+      ? (await import('./gateway-analysers.ts')).gatewayRunner(pipelines, modules, { config, clock, logger: log, alarms })
+      : undefined
     const sources = new EdgeSources({ gateway: config.gateway, buffer, log, analysers, retired, pipelines })
-    const edge = new EdgeProcess({ config, buffer, sources, link, alarms, analysers, retired, pipelines, log })
+    const edge: EdgeProcess = new EdgeProcess({
+      config,
+      buffer,
+      sources,
+      link,
+      alarms,
+      analysers,
+      tracing,
+      retired,
+      pipelines,
+      log,
+    })
     try {
       await edge.#control.start()
+      edge.#console = await edge.#makeConsole()
       edge.consoleUrl = await edge.#console?.start()
       analysers?.start()
     } catch (error) {
@@ -187,6 +235,7 @@ export class EdgeProcess {
     }
     link.start()
     edge.#flow.start()
+    tracing?.start()
     await edge.#apply()
     return edge
   }
@@ -259,8 +308,17 @@ export class EdgeProcess {
     await this.#analysers?.stop()
     await this.#link.stop()
     await this.#buffer.close()
+    await this.#tracing?.stop()
     await this.#console?.stop()
     await this.#control.stop()
+  }
+
+  /** What a watchdog looks at: the loop that commits, and the one that sends. */
+  get vitals(): readonly Vital[] {
+    return [
+      { part: 'buffer', check: () => this.#buffer.answered().then(() => undefined) },
+      { part: 'link', check: () => stillFor(this.#link.sinceTurnMs, TURN_WITHIN_MS) },
+    ]
   }
 
   /** What the control socket answers. */
@@ -269,7 +327,7 @@ export class EdgeProcess {
   }
 
   status(): EdgeStatus {
-    const { state, peer, session, since, sources: lanes } = this.#link.status()
+    const { state, peer, session, since, quota, sources: lanes } = this.#link.status()
     const disk = this.#buffer.disk()
     const frozen = new Map(lanes.map(lane => [lane.source, lane]))
     return {
@@ -277,8 +335,20 @@ export class EdgeProcess {
       role: 'edge',
       gateway: this.#config.gateway,
       running: true,
-      link: { state, peer: peer ?? null, session: session === undefined ? null : String(session), since },
-      disk: { quota_bytes: disk.quotaBytes, used_bytes: disk.usedBytes, written_bytes: disk.writtenBytes },
+      link: {
+        state,
+        peer: peer ?? null,
+        session: session === undefined ? null : String(session),
+        since,
+        quota: quotaView(quota),
+      },
+      disk: {
+        quota_bytes: disk.quotaBytes,
+        used_bytes: disk.usedBytes,
+        written_bytes: disk.writtenBytes,
+        written_per_day_bytes: disk.writtenPerDayBytes,
+        flash_budget_bytes: disk.flashBytesPerDay,
+      },
       sources: this.#buffer.outlets().map(outlet => {
         const entry = this.#sources.get(outlet.source)
         const running = entry?.runner.status()
@@ -339,22 +409,10 @@ export class EdgeProcess {
   }
 }
 
-/** Connects to the addresses of the uplink in turn. */
-function connector(config: EdgeConfig, log: Logger) {
-  const urls = uplinkUrls(config.uplink)
-  const { tls, sasl } = config.uplink
-  return (attempt: number) => {
-    const url = urls[attempt % urls.length]
-    if (url === undefined) throw new HeadraceError('internal', 'the uplink has no address')
-    // Read anew each time: certificates are renewed while the process runs.
-    const material = tls && readTlsMaterial(tls)
-    return dial({
-      url,
-      containerId: `${config.gateway}@${hostname()}`,
-      ...(material && { tls: material }),
-      ...(sasl && { user: readLogin(sasl) }),
-      clock: systemClock,
-      log,
-    })
-  }
+function hasAnalysers(pipelines: readonly LoadedPipeline[]): boolean {
+  return pipelines.some(({ config }) => Object.keys(config.analysers).length > 0)
+}
+
+function quotaView(quota: LinkStatus['quota']): EdgeStatus['link']['quota'] {
+  return quota ? { bytes_per_second: quota.bytesPerSecond ?? null, records_per_second: quota.recordsPerSecond ?? null } : null
 }

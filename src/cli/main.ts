@@ -1,15 +1,24 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
 import { aclsCommand } from './commands/acls.ts'
+import { alertsCommand } from './commands/alerts.ts'
 import { batchCommand } from './commands/batch.ts'
+import { caCommand } from './commands/ca.ts'
 import { captureCommand, replayCaptureCommand } from './commands/capture.ts'
+import { completionCommand } from './commands/completion.ts'
 import { consoleCommand } from './commands/console.ts'
 import { coreCommand } from './commands/core.ts'
+import { deadCommand } from './commands/dead.ts'
 import { devicesCommand } from './commands/devices.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { edgeCommand } from './commands/edge.ts'
+import { enrollCommand } from './commands/enroll.ts'
+import { healthCommand } from './commands/health.ts'
+import { initCommand } from './commands/init.ts'
+import { partitionsCommand } from './commands/partitions.ts'
 import { planCommand } from './commands/plan.ts'
 import { replayCommand } from './commands/replay.ts'
+import { rollbackCommand } from './commands/rollback.ts'
 import { simulateCommand } from './commands/simulate.ts'
 import { sourceCommand } from './commands/source.ts'
 import { statusCommand } from './commands/status.ts'
@@ -20,7 +29,7 @@ import { upCommand } from './commands/up.ts'
 import { validateCommand } from './commands/validate.ts'
 import { whereCommand } from './commands/where.ts'
 import { EXIT, report } from './output.ts'
-import { VERSION } from './version.ts'
+import { BUILD, VERSION } from './version.ts'
 
 // kafkajs 2.2.4 sets a timer with a negative time (its issue 1751); a user can do nothing about that.
 process.removeAllListeners('warning')
@@ -30,11 +39,12 @@ process.on('warning', warning => {
 
 const program = new Command('headrace')
   .description('An edge-to-core data pipeline: from the device to the Kafka partition, in order, exactly once.')
-  .version(VERSION)
+  .version(`${VERSION} (build ${BUILD}, Node ${process.versions.node}, ${process.platform}-${process.arch})`)
   .showSuggestionAfterError()
   .exitOverride()
 
 for (const command of [
+  initCommand,
   upCommand,
   edgeCommand,
   coreCommand,
@@ -42,6 +52,9 @@ for (const command of [
   statusCommand,
   sourceCommand,
   batchCommand,
+  deadCommand,
+  alertsCommand,
+  partitionsCommand,
   tailCommand,
   consoleCommand,
   doctorCommand,
@@ -54,7 +67,12 @@ for (const command of [
   testCommand,
   replayCommand,
   aclsCommand,
+  caCommand,
+  enrollCommand,
   planCommand,
+  healthCommand,
+  rollbackCommand,
+  completionCommand,
 ]) {
   program.addCommand(command().exitOverride())
 }

@@ -6,7 +6,10 @@ import type { Log } from '../log/log.ts'
 import { BatchJob, type JobDefinition } from '../reader/batch/job.ts'
 import { Retention } from '../reader/batch/retention.ts'
 import type { Ledger } from '../reader/ledger.ts'
+import type { AlertBook } from '../reader/realtime/alert-book.ts'
+import type { AlertSink } from '../reader/realtime/alert-sink.ts'
 import { AnalyserRunner } from '../reader/realtime/runner.ts'
+import { SilenceWatch, silencedSink } from '../reader/realtime/silencing.ts'
 import type { ValueShape } from '../reader/render/renderer.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import type { Clock } from '../runtime/clock.ts'
@@ -15,6 +18,8 @@ import type { SourceId } from '../runtime/names.ts'
 import { columnsOf } from '../source/decode/options.ts'
 import { loadAnalyserModules } from './analyser-modules.ts'
 import { alertSinks, analyserDefinitions } from './analysers.ts'
+import { RETRIED_SUFFIX } from './dead-retry.ts'
+import type { Tracing } from './tracing.ts'
 
 export interface ReaderDeps {
   readonly log: Log
@@ -69,23 +74,35 @@ export function analyserFacts(pipelines: readonly LoadedPipeline[]): string {
 /** The analysers of pipelines that run on the core. */
 export async function createAnalysers(
   pipelines: readonly LoadedPipeline[],
-  deps: Omit<ReaderDeps, 'ledger'> & { onAlert?: (alert: Alert) => void },
-): Promise<AnalyserRunner> {
-  const { log, clock, random, logger, alarms, name, onAlert } = deps
+  deps: Omit<ReaderDeps, 'ledger'> & { book: AlertBook; onAlert?: (alert: Alert) => void; tracing?: Tracing | undefined },
+): Promise<{ runner: AnalyserRunner; silences: SilenceWatch }> {
+  const { log, clock, random, logger, alarms, name, book, onAlert, tracing } = deps
   const modules = await loadAnalyserModules(pipelines)
-  return new AnalyserRunner({
+  const sinks = alertSinks(pipelines, { clock, logger, name, log })
+  // A topic is the record of what happened, and wakes nobody: it is told whatever is silenced.
+  const outward = [...sinks].filter(([sink]) => !sink.endsWith(' topic'))
+  const silenced = outward.map(([sink, each]): [string, AlertSink] => [sink, silencedSink(sink, each, book)])
+  const runner = new AnalyserRunner({
     ...{ log, clock, random, logger, alarms },
     definitions: analyserDefinitions(pipelines, modules, 'core'),
-    sinks: alertSinks(pipelines, { clock, logger, name, log }),
+    sinks: new Map([...sinks, ...silenced]),
     owner: { core: name, instance: randomUUID() },
-    ...(onAlert && { onAlert }),
+    onAlert: (alert, id) => {
+      book.add(alert, id)
+      onAlert?.(alert)
+    },
+    ...(tracing && { onRead: tracing.analysed.bind(tracing) }),
   })
+  return { runner, silences: new SilenceWatch({ book, sinks, clock, logger }) }
 }
 
 /** What is known of a source's values from its pipeline: JSON where it decodes, or where its kind gives JSON. */
 function shapesOf(pipeline: LoadedPipeline): (source: SourceId) => ValueShape {
   return ({ source }) => {
-    const config = pipeline.config.sources[source]
+    const { sources } = pipeline.config
+    // What of a source was dead and was retried is as the rest of it.
+    const config =
+      sources[source] ?? (source.endsWith(RETRIED_SUFFIX) ? sources[source.slice(0, -RETRIED_SUFFIX.length)] : undefined)
     if (!config) return { json: true, columns: [] }
     const decode = config.decode ?? 'raw'
     const json = decode !== 'raw' || kindOf(config).kind.gives === 'messages'

@@ -2,8 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { CoreConfig } from '../config/core.ts'
-import { loadCore } from '../config/load.ts'
 import { control } from '../console/control-client.ts'
 import type { Point } from '../doctor/flatness.ts'
 import { sampleProcess } from '../doctor/process-sample.ts'
@@ -16,8 +14,8 @@ import { HeadraceError } from '../runtime/errors.ts'
 import { silentLogger } from '../runtime/logger.ts'
 import { mix, PAYLOAD_BYTES_MAX, seedOf, writePayload } from '../source/generator-payload.ts'
 import type { EdgeStatus } from './edge-process.ts'
-import { roleOf } from './examine.ts'
 import { controlPath } from './state-paths.ts'
+import { type TortureSubject, tortureSubject } from './torture-subject.ts'
 
 const SOURCES = 4
 const RECORDS_PER_SECOND = 200
@@ -31,6 +29,8 @@ const DRAIN_LIMIT_MS = 120_000
 
 export interface TortureOptions {
   readonly config: string
+  /** Where state lies, for a pipeline file, which does not say. */
+  readonly state: string
   readonly forMs: number
   readonly out: string
   readonly consent: boolean
@@ -40,14 +40,9 @@ export interface TortureOptions {
 
 /** Runs a scratch gateway and a scratch core before the user's log, under faults; undefined where the user has not agreed. */
 export async function torture(options: TortureOptions): Promise<RunReport | undefined> {
-  if (roleOf(options.config) !== 'core') {
-    throw new HeadraceError('config_invalid', `${options.config} is no core.yaml`, {
-      advice: '--torture needs the core, which knows the log.',
-    })
-  }
-  const { config } = loadCore(options.config)
+  const subject = tortureSubject(options.config, options.state)
   const id = randomBytes(3).toString('hex')
-  const scratch = new Scratch(config, id, options)
+  const scratch = new Scratch(subject, id, options)
   for (const line of scratch.plan()) options.say(line)
   if (!options.consent) throw new HeadraceError('config_invalid', 'nothing was done', { advice: 'With --yes it is done.' })
   try {
@@ -65,7 +60,7 @@ export async function torture(options: TortureOptions): Promise<RunReport | unde
 }
 
 class Scratch {
-  readonly #config: CoreConfig
+  readonly #subject: TortureSubject
   readonly #options: TortureOptions
   readonly #folder: string
   readonly #gateway: string
@@ -76,17 +71,17 @@ class Scratch {
   readonly #points = new Map<string, Point[]>()
   #link: ScratchLink | undefined
 
-  constructor(config: CoreConfig, id: string, options: TortureOptions) {
-    this.#config = config
+  constructor(subject: TortureSubject, id: string, options: TortureOptions) {
+    this.#subject = subject
     this.#options = options
-    this.#folder = join(config.state, `torture-${id}`)
+    this.#folder = join(resolve(subject.state), `torture-${id}`)
     this.#gateway = `torture-${id}`
     this.#topic = `headrace-torture-${id}`
     this.#records = Math.floor(options.forMs / 1_000) * RECORDS_PER_SECOND
   }
 
   plan(): string[] {
-    const { kafka } = this.#config.log
+    const { kafka } = this.#subject
     const where = kafka
       ? `the Kafka of this configuration, as topic ${this.#topic}`
       : `a SQLite log of its own in ${this.#folder}`
@@ -126,7 +121,7 @@ class Scratch {
       started,
       lastedMs,
       facts: {
-        log: this.#config.log.kafka ? 'Kafka' : 'SQLite',
+        log: this.#subject.kafka ? 'Kafka' : 'SQLite',
         sources: SOURCES,
         'records of each': this.#records,
         faults: this.#faults.length,
@@ -144,7 +139,7 @@ class Scratch {
   async end(): Promise<void> {
     for (const process of this.#processes) await process.end()
     await this.#link?.close()
-    const { kafka } = this.#config.log
+    const { kafka } = this.#subject
     if (kafka) {
       const { deleteTopic } = await import('../log/kafka/topics.ts')
       await deleteTopic(kafka, this.#topic, systemClock)
@@ -158,13 +153,14 @@ class Scratch {
     for (const role of ['edge', 'core']) mkdirSync(join(this.#folder, role), { recursive: true, mode: 0o750 })
     const generator = { records_per_second: RECORDS_PER_SECOND, count: this.#records, seed: this.#payloadSeed() }
     const sources = Object.fromEntries(Array.from({ length: SOURCES }, (_, index) => [`source-${index}`, { generator }]))
-    const { kafka } = this.#config.log
+    const { kafka, buffer, durability } = this.#subject
     const files = {
-      'pipeline.yaml': { pipeline: this.#topic, durability: '20ms', sources },
+      'pipeline.yaml': { pipeline: this.#topic, durability, sources },
       'edge.yaml': {
         gateway: this.#gateway,
         state: this.#folder,
         uplink: { url: `amqp://127.0.0.1:${this.#link.port}` },
+        ...(buffer && { buffer }),
         pipelines: ['pipeline.yaml'],
       },
       'core.yaml': {
@@ -241,7 +237,7 @@ class Scratch {
   }
 
   async #readBack(): Promise<Judgement[]> {
-    const { kafka } = this.#config.log
+    const { kafka } = this.#subject
     const log = await openLog(kafka ? { kafka } : { sqlite: {} }, {
       stateDir: join(this.#folder, 'core'),
       clock: systemClock,

@@ -87,6 +87,11 @@ export class ConfigDocument {
     return issues
   }
 
+  /** Whether the file itself says this, and not a default. */
+  has(path: Path): boolean {
+    return this.#document.hasIn(path)
+  }
+
   /** An issue at the place of a path: its value, or its key where `atKey`; where it is missing, the nearest above it. */
   issue(path: Path, message: string, atKey = false): ConfigIssue {
     const offset = this.#offsetOf(path, atKey)

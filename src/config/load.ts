@@ -2,6 +2,7 @@ import { globSync } from 'node:fs'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { z } from 'zod'
 import type { ConsoleOptions } from '../console/options.ts'
+import { HeadraceError } from '../runtime/errors.ts'
 import { matchesSource } from '../runtime/names.ts'
 import { durationText, isDurationPattern, isSizePattern, sizeText } from '../runtime/units.ts'
 import { SOURCE_KINDS } from '../source/kinds.ts'
@@ -12,6 +13,7 @@ import { type CoreConfig, coreSchema } from './core.ts'
 import { ConfigDocument } from './document.ts'
 import { type EdgeConfig, edgeSchema } from './edge.ts'
 import { ConfigError, type ConfigIssue } from './errors.ts'
+import { type GatewayProfile, loadGateway } from './gateway-profile.ts'
 import { type PipelineConfig, pipelineSchema, type SourceConfig } from './pipeline.ts'
 
 /** A pipeline file that was read. */
@@ -78,7 +80,28 @@ export function loadEdge(file: string): LoadedEdge {
   const uplink = { ...config.uplink, ...filesWithin(folder, config.uplink) }
   const state = resolve(folder, config.state)
   const own = config.console && { console: consoleWithin(folder, config.console) }
-  return { config: { ...config, state, uplink, ...own }, pipelines: loadPipelines(expand(document, config.pipelines)) }
+  const pipelines = loadPipelines(expand(document, config.pipelines))
+  return { config: { ...config, state, uplink, ...own }, pipelines: suitedTo(document, config.hardware, pipelines) }
+}
+
+/** Pipelines that say nothing of it get the durability that suits the gateway's storage. */
+function suitedTo(
+  document: ConfigDocument,
+  hardware: string | undefined,
+  pipelines: readonly LoadedPipeline[],
+): LoadedPipeline[] {
+  if (hardware === undefined) return [...pipelines]
+  const { durability } = profileOf(document, hardware).storage
+  return pipelines.map(each => (each.document.has(['durability']) ? each : { ...each, config: { ...each.config, durability } }))
+}
+
+function profileOf(document: ConfigDocument, hardware: string): GatewayProfile {
+  try {
+    return loadGateway(hardware)
+  } catch (error) {
+    if (!(error instanceof HeadraceError) || error.code !== 'not_found') throw error
+    throw new ConfigError([document.issue(['hardware'], `${error.message} ${error.advice ?? ''}`.trim())])
+  }
 }
 
 export function loadCore(file: string): LoadedCore {

@@ -46,7 +46,10 @@ export class ApiCalls {
       const [issue] = parsed.error.issues
       throw new HttpError(400, `${issue?.path.join('.') || 'parameters'}: ${issue?.message}`)
     }
-    return { isStream: route.stream === true, call: signal => handler(parsed.data, signal) }
+    return {
+      isStream: route.stream === true,
+      call: signal => handler(route.signed ? { ...parsed.data, by: user.name } : parsed.data, signal),
+    }
   }
 }
 

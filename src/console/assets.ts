@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { constants, gzipSync } from 'node:zlib'
 
 const PAGE_DIR = fileURLToPath(new URL('./page', import.meta.url))
+const INDEX = 'index.html'
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
@@ -21,31 +22,61 @@ export interface Asset {
   readonly etag: string
 }
 
-export interface Assets {
-  readonly index: Asset
-  /** By path, such as `/assets/main.ts`. */
-  readonly files: ReadonlyMap<string, Asset>
+/**
+ * All that the page is made of. A file is read, and compressed, when it is first asked for: a core that nobody looks at does not pay for its page.
+ * The page's TypeScript is served with its types taken out.
+ */
+export class Assets {
+  readonly #ready = new Map<string, Asset>()
+  /** Files by path, such as `/assets/main.ts`. */
+  readonly #files: ReadonlyMap<string, string>
   /** SHA-256 of scripts that stand in the page itself, base64: what its policy lets run. */
   readonly scriptHashes: readonly string[]
+
+  constructor() {
+    const own = readdirSync(PAGE_DIR).filter(name => name !== INDEX && typeOf(name) !== undefined)
+    const uplot = dirname(createRequire(import.meta.url).resolve('uplot'))
+    this.#files = new Map([
+      ['/', join(PAGE_DIR, INDEX)],
+      ...own.map((name): [string, string] => [`/assets/${name}`, join(PAGE_DIR, name)]),
+      ['/assets/uplot.js', join(uplot, 'uPlot.esm.js')],
+      ['/assets/uplot.css', join(uplot, 'uPlot.min.css')],
+    ])
+    const html = readFileSync(join(PAGE_DIR, INDEX), 'utf8')
+    const scripts = [...html.matchAll(/<script type="importmap">([\s\S]*?)<\/script>/g)].map(match => match[1] ?? '')
+    this.scriptHashes = scripts.map(script => createHash('sha256').update(script).digest('base64'))
+  }
+
+  get paths(): string[] {
+    return [...this.#files.keys()]
+  }
+
+  /** Undefined where there is none of that path. */
+  get(path: string): Asset | undefined {
+    const ready = this.#ready.get(path)
+    if (ready) return ready
+    const file = this.#files.get(path)
+    if (file === undefined) return undefined
+    const text = readFileSync(file, 'utf8')
+    const made = asset(typeOf(file) ?? '', file.endsWith('.ts') ? withoutTypes(text) : text)
+    this.#ready.set(path, made)
+    return made
+  }
 }
 
-/** All that the page is made of, in memory: a few files, compressed once. The page's TypeScript is served with its types taken out. */
-export function loadAssets(): Assets {
-  const files = new Map<string, Asset>()
-  for (const name of readdirSync(PAGE_DIR)) {
-    const at = name.lastIndexOf('.')
-    const type = TYPES[name.slice(at)]
-    if (type === undefined || name === 'index.html') continue
-    const text = readFileSync(join(PAGE_DIR, name), 'utf8')
-    files.set(`/assets/${name}`, asset(type, name.endsWith('.ts') ? stripTypeScriptTypes(text) : text))
+function typeOf(file: string): string | undefined {
+  return TYPES[file.slice(file.lastIndexOf('.'))]
+}
+
+/** Node says at the first call that this is experimental: to an operator's terminal that is nothing to be told. */
+function withoutTypes(text: string): string {
+  const { emitWarning } = process
+  process.emitWarning = () => {}
+  try {
+    return stripTypeScriptTypes(text)
+  } finally {
+    process.emitWarning = emitWarning
   }
-  const uplot = dirname(createRequire(import.meta.url).resolve('uplot'))
-  files.set('/assets/uplot.js', asset(TYPES['.js'] ?? '', readFileSync(join(uplot, 'uPlot.esm.js'), 'utf8')))
-  files.set('/assets/uplot.css', asset(TYPES['.css'] ?? '', readFileSync(join(uplot, 'uPlot.min.css'), 'utf8')))
-  const html = readFileSync(join(PAGE_DIR, 'index.html'), 'utf8')
-  const scripts = [...html.matchAll(/<script type="importmap">([\s\S]*?)<\/script>/g)].map(match => match[1] ?? '')
-  const scriptHashes = scripts.map(script => createHash('sha256').update(script).digest('base64'))
-  return { index: asset(TYPES['.html'] ?? '', html), files, scriptHashes }
 }
 
 function asset(type: string, text: string): Asset {

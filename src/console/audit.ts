@@ -18,6 +18,8 @@ export class AuditLog {
     readonly user: string
     readonly address: string
     readonly what: string
+    /** What was asked with it; a log-in is none of these changes. */
+    readonly given?: Readonly<Record<string, unknown>>
     readonly status: number
   }): void {
     if ((statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0) > FILE_BYTES_MAX) renameSync(this.#path, `${this.#path}.1`)

@@ -12,15 +12,15 @@ import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { ApiCalls } from './api-calls.ts'
-import { type Asset, type Assets, loadAssets } from './assets.ts'
+import { type Asset, Assets } from './assets.ts'
 import { AuditLog } from './audit.ts'
 import type { ControlCalls } from './control-server.ts'
 import { EVENT_STREAMS_MAX, EventStream } from './event-stream.ts'
 import { RequestGuard, securityHeaders } from './guard.ts'
-import { History } from './history.ts'
+import { History, type HistoryLook, type HistoryOf } from './history.ts'
 import { errorAnswer, HttpError } from './http-error.ts'
 import { LiveFeed, type Sides } from './live-feed.ts'
-import { METRICS_TYPE } from './metrics.ts'
+import { joinMetrics, METRICS_TYPE } from './metrics.ts'
 import { type ConsoleOptions, hostOf } from './options.ts'
 import { openApi, type Side } from './routes.ts'
 import { type Caller, Sessions } from './sessions.ts'
@@ -62,14 +62,14 @@ export class Console {
     users?.check()
     mkdirSync(stateDir, { recursive: true })
     this.#deps = deps
-    this.#assets = loadAssets()
+    this.#assets = new Assets()
     this.#guard = new RequestGuard(options.listen, options.hosts)
     this.#headers = securityHeaders(this.#assets.scriptHashes, options.tls !== undefined)
     this.#sessions = new Sessions({ users, clock, isTls: options.tls !== undefined })
     this.#audit = new AuditLog(join(stateDir, 'console-audit.ndjson'))
     this.#calls = new ApiCalls(sides)
     this.#live = new LiveFeed(() => this.#statuses(), clock)
-    this.#history = new History({ path: join(stateDir, 'console-history.db'), clock, logger, ends: () => this.#ends() })
+    this.#history = new History({ path: join(stateDir, 'console-history.db'), clock, logger, look: () => this.#look() })
     const limits = { headersTimeout: REQUEST_LIMIT_MS, requestTimeout: REQUEST_LIMIT_MS }
     const listener: RequestListener = (request, response) => void this.#take(request, response)
     this.#server = options.tls
@@ -124,8 +124,8 @@ export class Console {
     if (isRead && path === '/health') return this.#health(response)
     if (isRead && path === '/metrics') return this.#metrics(request, response)
     if (this.#deps.options.shows === 'health') throw new HttpError(404, 'here are /health and /metrics alone')
-    const file = path === '/' ? this.#assets.index : this.#assets.files.get(path)
-    if (isRead && file) return sendAsset(request, response, file)
+    const file = isRead ? this.#assets.get(path) : undefined
+    if (file) return sendAsset(request, response, file)
     if (path === '/api/session') return this.#session(request, response)
     const caller = this.#sessions.caller(request)
     if (!caller) throw new HttpError(401, 'log in first')
@@ -136,7 +136,7 @@ export class Console {
   async #read(path: string, url: URL, request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void> {
     if (path === '/status') return sendJson(response, 200, oneOrBoth(await this.#statuses()))
     if (path === '/api/openapi.json') return sendJson(response, 200, openApi(this.#deps.version, this.#calls.sides))
-    if (path === '/api/history') return sendJson(response, 200, this.#history.points(url.searchParams.get('source') ?? undefined))
+    if (path === '/api/history') return sendJson(response, 200, this.#history.points(historyOf(url)))
     if (path === '/api/live')
       return this.#stream(request, response, stream => this.#live.watch(message => stream.send(message.kind, message)))
     const found = this.#calls.find('GET', path, Object.fromEntries(url.searchParams), caller.user)
@@ -149,12 +149,14 @@ export class Console {
   }
 
   async #change(path: string, request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void> {
+    let given: Record<string, unknown> = {}
     const entry = { user: caller.user.name, address: request.socket.remoteAddress ?? '', what: `${request.method} ${path}` }
     const write = (status: number) =>
-      this.#audit.write({ time: new Date(this.#deps.clock.wallMs()).toISOString(), ...entry, status })
+      this.#audit.write({ time: new Date(this.#deps.clock.wallMs()).toISOString(), ...entry, given, status })
     try {
       this.#sessions.checkToken(request, caller)
-      const found = this.#calls.find(request.method ?? '', path, await bodyOf(request), caller.user)
+      given = await bodyOf(request)
+      const found = this.#calls.find(request.method ?? '', path, given, caller.user)
       const result = await found.call(new AbortController().signal)
       write(200)
       sendJson(response, 200, result ?? null)
@@ -192,7 +194,8 @@ export class Console {
     await this.#sessions.basic(request)
     const signal = AbortSignal.timeout(REQUEST_LIMIT_MS)
     const asked = Object.values(this.#deps.sides).map(calls => calls['metrics']?.({}, signal))
-    response.writeHead(200, { 'content-type': METRICS_TYPE }).end((await Promise.all(asked)).join(''))
+    const texts = (await Promise.all(asked)).map(String)
+    response.writeHead(200, { 'content-type': METRICS_TYPE }).end(joinMetrics(texts))
   }
 
   #stream(request: IncomingMessage, response: ServerResponse, begin: (stream: EventStream) => () => void): void {
@@ -215,15 +218,24 @@ export class Console {
     ) as Sides
   }
 
-  /** Next numbers by source, for the history: the log's where there is a core, otherwise what the gateway gave away. */
-  async #ends(): Promise<ReadonlyMap<string, number>> {
-    const { core, edge } = (await this.#statuses()) as Record<
-      string,
-      { gateway?: string; sources: { source: string; next: number | null }[] }
-    >
-    if (core) return new Map(core.sources.map(({ source, next }) => [source, next ?? 0]))
-    return new Map((edge?.sources ?? []).map(({ source, next }) => [`${edge?.gateway}/${source}`, next ?? 0]))
+  /** For the history: next numbers, the log's where there is a core, otherwise what the gateway gave away; and how far jobs are behind. */
+  async #look(): Promise<HistoryLook> {
+    const { core, edge } = (await this.#statuses()) as Record<string, Figures>
+    const jobs = (core?.jobs ?? []).flatMap(({ job, lag }) => (lag === null ? [] : [[job, lag] as const]))
+    const keyOf = (source: string) => (core ? source : `${edge?.gateway}/${source}`)
+    const rows = (core ?? edge)?.sources ?? []
+    return { ends: new Map(rows.map(({ source, next }) => [keyOf(source), next ?? 0])), lags: Object.fromEntries(jobs) }
   }
+}
+
+interface Figures {
+  readonly gateway?: string
+  readonly sources: readonly { readonly source: string; readonly next: number | null }[]
+  readonly jobs?: readonly { readonly job: string; readonly lag: number | null }[]
+}
+
+function historyOf({ searchParams }: URL): HistoryOf {
+  return { source: searchParams.get('source') ?? undefined, job: searchParams.get('job') ?? undefined }
 }
 
 function oneOrBoth(sides: Sides): unknown {

@@ -10,10 +10,29 @@ const ROWS_MAX = 24 * 60
 /** Output limit of a row: 10,000 sources of the longest names fit. */
 const ROW_BYTES_MAX = 4 * 2 ** 20
 
-/** How many records each source brought in a minute. */
 export interface HistoryPoint {
   readonly timeMs: number
+  /** Records that came within the minute; of a job, those that it had not read then. */
   readonly records: number
+}
+
+/** What is looked at each minute. */
+export interface HistoryLook {
+  /** Next number, by source. */
+  readonly ends: ReadonlyMap<string, number>
+  /** Records that a job has not read, by job. */
+  readonly lags: Readonly<Record<string, number>>
+}
+
+interface Row {
+  readonly records: Readonly<Record<string, number>>
+  readonly lags: Readonly<Record<string, number>>
+}
+
+/** Whose points are asked for: of one source, of a job's lag, or of all sources together. */
+export interface HistoryOf {
+  readonly source?: string | undefined
+  readonly job?: string | undefined
 }
 
 /** The last day, a row a minute, in a SQLite file that does not grow beyond it. What is lost of it is of no consequence: no fsync. */
@@ -21,18 +40,20 @@ export class History {
   readonly #db: Database.Database
   readonly #clock: Clock
   readonly #logger: Logger
-  readonly #ends: () => Promise<ReadonlyMap<string, number>>
+  readonly #look: () => Promise<HistoryLook>
   #before: ReadonlyMap<string, number> | undefined
   #timer: Timer | undefined
 
-  constructor(options: { path: string; clock: Clock; logger: Logger; ends: () => Promise<ReadonlyMap<string, number>> }) {
+  constructor(options: { path: string; clock: Clock; logger: Logger; look: () => Promise<HistoryLook> }) {
     this.#clock = options.clock
     this.#logger = options.logger
-    this.#ends = options.ends
+    this.#look = options.look
     this.#db = new Database(options.path)
     this.#db.pragma('journal_mode = WAL')
     this.#db.pragma('synchronous = OFF')
-    this.#db.exec('CREATE TABLE IF NOT EXISTS minutes (time INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT')
+    this.#db.exec(
+      'DROP TABLE IF EXISTS minutes; CREATE TABLE IF NOT EXISTS rows (time INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT',
+    )
   }
 
   start(): void {
@@ -44,42 +65,45 @@ export class History {
     this.#db.close()
   }
 
-  /** Records by minute of one source, or of all; oldest first. */
-  points(source: string | undefined): HistoryPoint[] {
-    const rows = this.#db.prepare<[], { time: number; body: Buffer }>('SELECT time, body FROM minutes ORDER BY time').all()
-    return rows.map(({ time, body }) => {
-      const counts = JSON.parse(zstdDecompressSync(body, { maxOutputLength: ROW_BYTES_MAX }).toString()) as Record<string, number>
-      const records = source === undefined ? Object.values(counts).reduce((sum, each) => sum + each, 0) : (counts[source] ?? 0)
-      return { timeMs: time, records }
+  /** Oldest first; a minute of which nothing is known has no point. */
+  points({ source, job }: HistoryOf): HistoryPoint[] {
+    const rows = this.#db.prepare<[], { time: number; body: Buffer }>('SELECT time, body FROM rows ORDER BY time').all()
+    return rows.flatMap(({ time, body }) => {
+      const { records, lags } = JSON.parse(zstdDecompressSync(body, { maxOutputLength: ROW_BYTES_MAX }).toString()) as Row
+      const found =
+        job === undefined
+          ? source === undefined
+            ? Object.values(records).reduce((sum, each) => sum + each, 0)
+            : (records[source] ?? 0)
+          : lags[job]
+      return found === undefined ? [] : [{ timeMs: time, records: found }]
     })
   }
 
   async #step(): Promise<void> {
     try {
-      const ends = await this.#ends()
-      if (this.#before) this.#write(this.#before, ends)
-      this.#before = ends
+      const look = await this.#look()
+      if (this.#before) this.#write(this.#before, look)
+      this.#before = look.ends
     } catch (error) {
       this.#logger.debug({}, `the history has a hole: ${messageOf(error)}`)
     }
     if (this.#db.open) this.#timer = this.#clock.after(STEP_MS, () => void this.#step(), 'background')
   }
 
-  #write(before: ReadonlyMap<string, number>, now: ReadonlyMap<string, number>): void {
+  #write(before: ReadonlyMap<string, number>, { ends, lags }: HistoryLook): void {
     if (!this.#db.open) return
     const counts: Record<string, number> = {}
-    for (const [source, end] of now) {
+    for (const [source, end] of ends) {
       const more = end - (before.get(source) ?? end)
       if (more > 0) counts[source] = more
     }
     this.#db.transaction(() => {
-      const body = zstdCompressSync(JSON.stringify(counts))
+      const body = zstdCompressSync(JSON.stringify({ records: counts, lags } satisfies Row))
       this.#db
-        .prepare('INSERT OR REPLACE INTO minutes VALUES (?, ?)')
+        .prepare('INSERT OR REPLACE INTO rows VALUES (?, ?)')
         .run(Math.floor(this.#clock.wallMs() / STEP_MS) * STEP_MS, body)
-      this.#db
-        .prepare('DELETE FROM minutes WHERE time NOT IN (SELECT time FROM minutes ORDER BY time DESC LIMIT ?)')
-        .run(ROWS_MAX)
+      this.#db.prepare('DELETE FROM rows WHERE time NOT IN (SELECT time FROM rows ORDER BY time DESC LIMIT ?)').run(ROWS_MAX)
     })()
   }
 }

@@ -15,7 +15,9 @@ export class HttpError extends Error {
 const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   not_found: 404,
   config_invalid: 400,
+  limit_exceeded: 409,
   offset_out_of_range: 409,
+  group_in_use: 409,
   command_failed: 409,
   log_unavailable: 503,
   timeout: 504,

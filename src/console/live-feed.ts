@@ -77,7 +77,7 @@ export class LiveFeed {
   }
 }
 
-/** The statuses with only those rows that are new or another; undefined where a row, or a side, is gone. */
+/** The statuses with only those rows and keys that are new or another; undefined where a row, or a side, is gone. */
 export function changesOf(before: Sides, now: Sides): Sides | undefined {
   const changes: { edge?: LiveStatus; core?: LiveStatus } = {}
   for (const side of ['edge', 'core'] as const) {
@@ -87,7 +87,18 @@ export function changesOf(before: Sides, now: Sides): Sides | undefined {
     const known = new Map(old.sources.map(row => [row.source, JSON.stringify(row)]))
     const here = new Set(status.sources.map(row => row.source))
     if ([...known.keys()].some(source => !here.has(source))) return undefined
-    changes[side] = { ...status, sources: status.sources.filter(row => known.get(row.source) !== JSON.stringify(row)) }
+    changes[side] = {
+      ...differing(old, status),
+      sources: status.sources.filter(row => known.get(row.source) !== JSON.stringify(row)),
+    }
   }
   return changes
+}
+
+/** What is another beside the rows: reports of a thousand gateways need not go out each second. */
+function differing(old: object, status: object): object {
+  const before = new Map(Object.entries(old))
+  return Object.fromEntries(
+    Object.entries(status).filter(([name, value]) => JSON.stringify(before.get(name)) !== JSON.stringify(value)),
+  )
 }

@@ -13,8 +13,16 @@ type Sample = readonly [labels: Labels, value: number | null | undefined]
 export interface EdgeFigures {
   readonly version: string
   readonly gateway: string
-  readonly link: { readonly state: string }
-  readonly disk: { readonly quota_bytes: number; readonly used_bytes: number; readonly written_bytes: number }
+  readonly link: {
+    readonly state: string
+    readonly quota: { readonly bytes_per_second: number | null; readonly records_per_second: number | null } | null
+  }
+  readonly disk: {
+    readonly quota_bytes: number
+    readonly used_bytes: number
+    readonly written_bytes: number
+    readonly flash_budget_bytes?: number | null
+  }
   readonly sources: readonly {
     readonly source: string
     readonly state: string
@@ -30,7 +38,15 @@ export interface EdgeFigures {
 
 export interface CoreFigures {
   readonly version: string
-  readonly gateways: readonly unknown[]
+  readonly gateways: readonly {
+    readonly gateway: string
+    readonly quota: {
+      readonly bytes_per_second: number | null
+      readonly records_per_second: number | null
+      readonly throttled: boolean
+      readonly throttled_ms: number
+    } | null
+  }[]
   readonly sources: readonly {
     readonly source: string
     readonly topic: string
@@ -38,7 +54,16 @@ export interface CoreFigures {
     readonly first: number | null
     readonly next: number | null
   }[]
-  readonly jobs: readonly { readonly job: string; readonly lag: number | null }[]
+  readonly reports: readonly {
+    readonly gateway: string
+    readonly heard: string
+    readonly buffered: { readonly records: number; readonly bytes: number; readonly oldest: string | null }
+  }[]
+  readonly jobs: readonly {
+    readonly job: string
+    readonly lag: number | null
+    readonly last_run: { readonly state: string; readonly ended: string | null } | null
+  }[]
   readonly analysers: readonly { readonly analyser: string; readonly lag: number | null }[]
   readonly alarms: readonly unknown[]
 }
@@ -51,6 +76,12 @@ export function edgeMetrics(status: EdgeFigures): string {
     ...common('edge', status),
     family('headrace_link_up', 'gauge', 'Whether the gateway has a session with a core.', [
       [{ gateway: status.gateway }, status.link.state === 'sending' ? 1 : 0],
+    ]),
+    family('headrace_link_quota_bytes_per_second', 'gauge', 'What the core lets this gateway send.', [
+      [{ gateway: status.gateway }, status.link.quota?.bytes_per_second],
+    ]),
+    family('headrace_link_quota_records_per_second', 'gauge', 'Records that the core lets this gateway send.', [
+      [{ gateway: status.gateway }, status.link.quota?.records_per_second],
     ]),
     family(
       'headrace_source_records_read_total',
@@ -111,6 +142,9 @@ export function edgeMetrics(status: EdgeFigures): string {
     family('headrace_buffer_written_bytes_total', 'counter', 'Bytes written to disk since the start.', [
       [{}, status.disk.written_bytes],
     ]),
+    family('headrace_buffer_flash_budget_bytes', 'gauge', 'Bytes that may be written in a day, where that is declared.', [
+      [{}, status.disk.flash_budget_bytes],
+    ]),
   ].join('')
 }
 
@@ -118,9 +152,53 @@ export function edgeMetrics(status: EdgeFigures): string {
 export function coreMetrics(status: CoreFigures): string {
   const of = (value: (source: CoreFigures['sources'][number]) => number | null): Sample[] =>
     status.sources.map(source => [{ source: source.source, topic: source.topic, partition: source.partition }, value(source)])
+  const ofGateway = (value: (report: CoreFigures['reports'][number]) => number | null): Sample[] =>
+    status.reports.map(report => [{ gateway: report.gateway }, value(report)])
   return [
     ...common('core', status),
     family('headrace_gateways_connected', 'gauge', 'Gateways with a session at this core.', [[{}, status.gateways.length]]),
+    family(
+      'headrace_gateway_heard_timestamp_seconds',
+      'gauge',
+      'When a gateway last said how it stands.',
+      ofGateway(each => secondsOf(each.heard)),
+    ),
+    family(
+      'headrace_gateway_buffered_records',
+      'gauge',
+      'Records that waited on a gateway then.',
+      ofGateway(each => each.buffered.records),
+    ),
+    family(
+      'headrace_gateway_oldest_buffered_timestamp_seconds',
+      'gauge',
+      'When the oldest of them was read.',
+      ofGateway(each => secondsOf(each.buffered.oldest)),
+    ),
+    family(
+      'headrace_gateway_quota_bytes_per_second',
+      'gauge',
+      'What a gateway may send.',
+      status.gateways.map(({ gateway, quota }) => [{ gateway }, quota?.bytes_per_second]),
+    ),
+    family(
+      'headrace_gateway_quota_records_per_second',
+      'gauge',
+      'Records that a gateway may send.',
+      status.gateways.map(({ gateway, quota }) => [{ gateway }, quota?.records_per_second]),
+    ),
+    family(
+      'headrace_gateway_throttled',
+      'gauge',
+      'Whether a gateway is held back by its quota now.',
+      status.gateways.map(({ gateway, quota }) => [{ gateway }, quota && (quota.throttled ? 1 : 0)]),
+    ),
+    family(
+      'headrace_gateway_throttled_seconds_total',
+      'counter',
+      'How long a gateway was held back by its quota.',
+      status.gateways.map(({ gateway, quota }) => [{ gateway }, quota && quota.throttled_ms / 1_000]),
+    ),
     family(
       'headrace_partition_first_offset',
       'gauge',
@@ -140,12 +218,37 @@ export function coreMetrics(status: CoreFigures): string {
       status.jobs.map(({ job, lag }) => [{ job }, lag]),
     ),
     family(
+      'headrace_job_last_run_failed',
+      'gauge',
+      'Whether the last run of a batch job failed.',
+      status.jobs.map(({ job, last_run }) => [{ job }, last_run === null ? null : last_run.state === 'failed' ? 1 : 0]),
+    ),
+    family(
+      'headrace_job_last_run_timestamp_seconds',
+      'gauge',
+      'When the last run of a batch job ended.',
+      status.jobs.map(({ job, last_run }) => [{ job }, secondsOf(last_run?.ended ?? null)]),
+    ),
+    family(
       'headrace_analyser_lag_records',
       'gauge',
       'Records that an analyser has not seen.',
       status.analysers.map(({ analyser, lag }) => [{ analyser }, lag]),
     ),
   ].join('')
+}
+
+/** What several processes, or two roles of one, say, as one answer: a family is said once, with the samples of all. */
+export function joinMetrics(texts: readonly string[]): string {
+  const families = new Map<string, { readonly head: string; readonly samples: Set<string> }>()
+  for (const text of texts) {
+    for (const [, head = '', name = '', lines = ''] of text.matchAll(/(# HELP (\S+) .*\n# TYPE .*\n)((?:[^#].*\n)*)/g)) {
+      const family = families.get(name) ?? { head, samples: new Set() }
+      families.set(name, family)
+      for (const line of lines.split('\n')) if (line !== '') family.samples.add(line)
+    }
+  }
+  return [...families.values()].map(({ head, samples }) => head + [...samples].map(line => `${line}\n`).join('')).join('')
 }
 
 function common(role: string, { version, alarms }: { version: string; alarms: readonly unknown[] }): string[] {
@@ -157,10 +260,10 @@ function common(role: string, { version, alarms }: { version: string; alarms: re
       'headrace_alarms',
       'gauge',
       'Alarms that stand, by code.',
-      [...codes].map(([code, all]) => [{ code }, all.length]),
+      [...codes].map(([code, all]) => [{ role, code }, all.length]),
     ),
-    family('process_resident_memory_bytes', 'gauge', 'Resident memory.', [[{}, process.memoryUsage.rss()]]),
-    family('process_cpu_seconds_total', 'counter', 'CPU time, user and system.', [[{}, (user + system) / 1e6]]),
+    family('process_resident_memory_bytes', 'gauge', 'Resident memory.', [[{ role }, process.memoryUsage.rss()]]),
+    family('process_cpu_seconds_total', 'counter', 'CPU time, user and system.', [[{ role }, (user + system) / 1e6]]),
   ]
 }
 
@@ -168,7 +271,8 @@ function family(name: string, kind: 'counter' | 'gauge', help: string, samples: 
   const lines = samples
     .filter(([, value]) => value !== null && value !== undefined)
     .map(([labels, value]) => `${name}${labelled(labels)} ${value}\n`)
-  return lines.length === 0 ? '' : `# HELP ${name} ${help}\n# TYPE ${name} ${kind}\n${lines.join('')}`
+  // What has no figure now is named all the same: dashboards and rules can be checked against it.
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${kind}\n${lines.join('')}`
 }
 
 function labelled(labels: Labels): string {

@@ -7,8 +7,10 @@ import type { Logger } from '../runtime/logger.ts'
 import type { StoredDelivery } from './at-hand.ts'
 import { Dialler, type Upstream } from './dialler.ts'
 import type { Entrance, EntranceHost } from './entrance.ts'
+import type { QuestionDesk } from './identities.ts'
 import type { OpeningRequest } from './openings.ts'
 import { QueueReader } from './queue-reader.ts'
+import type { Quotas } from './quotas.ts'
 import { Replies } from './replies.ts'
 
 /** How long a link may take to attach, ms. */
@@ -33,6 +35,9 @@ export interface BrokerEntranceDeps {
   readonly clock: Clock
   readonly random: () => number
   readonly logger: Logger
+  /** Where the core has an authority: questions about certificates are answered here too. */
+  readonly questions?: QuestionDesk | undefined
+  readonly quotas: Quotas
 }
 
 /**
@@ -94,6 +99,7 @@ export class BrokerEntrance implements Entrance {
     })
     openings.receiver.grant(OPENINGS_GRANTED)
     void openings.receiver.closed.then(() => connection.close())
+    await this.#takeQuestions(connection, replies)
     void connection.closed.then(() => {
       this.#readers.clear()
       this.#attaching.clear()
@@ -102,16 +108,27 @@ export class BrokerEntrance implements Entrance {
     void this.#look(connection)
   }
 
+  async #takeQuestions(connection: Connection, replies: Replies): Promise<void> {
+    if (!this.#deps.questions) return
+    const link = this.#deps.questions.link(connection, replies.answer.bind(replies))
+    const options = { address: QUEUE.identity, capabilities: QUEUE_CAPABILITIES, timeoutMs: ATTACH_TIMEOUT_MS }
+    const receiver = await connection.openReceiver({ ...options, onDelivery: link.onDelivery })
+    link.onReceiver(receiver)
+    void receiver.closed.then(() => connection.close())
+  }
+
   /** Nobody else has to answer what is answered late here, and what is released comes back at once: so each is taken, and asked again by its gateway. */
   #openingOf(connection: Connection, delivery: Delivery, replies: Replies, settled: () => void): OpeningRequest {
-    const { body, replyTo, correlationId } = delivery.message
+    const { body, properties, replyTo, correlationId } = delivery.message
     const done = () => {
       delivery.accept()
       settled()
     }
     return {
       body,
+      properties,
       connection,
+      relayed: true,
       get alive() {
         return delivery.alive
       },
@@ -157,11 +174,11 @@ export class BrokerEntrance implements Entrance {
   }
 
   async #attach(connection: Connection, gateway: string): Promise<void> {
-    const { take, logger } = this.#deps
+    const { take, quotas, clock, logger } = this.#deps
     try {
-      const reader = await QueueReader.attach(connection, gateway, this.#bounds(this.#readers.size + 1), delivery =>
-        take(gateway, delivery),
-      )
+      const bounds = this.#bounds(this.#readers.size + 1)
+      const throttle = { quota: quotas.of(gateway), clock }
+      const reader = await QueueReader.attach(connection, gateway, { bounds, throttle }, delivery => take(gateway, delivery))
       this.#readers.set(gateway, reader)
       for (const other of this.#readers.values()) other.rebound(this.#bounds(this.#readers.size))
       void reader.closed.then(() => {

@@ -23,6 +23,11 @@ export class Credit {
     this.#bounds = bounds
   }
 
+  /** What the next message is taken to weigh. */
+  get weightBytes(): number {
+    return this.#weightBytes
+  }
+
   get heldBytes(): number {
     return this.#heldBytes
   }
@@ -43,12 +48,12 @@ export class Credit {
     this.#heldBytes -= bytes
   }
 
-  /** Messages to grant now, counted as granted; 0 while it is not yet worth a frame. */
-  grant(): number {
+  /** Messages to grant now, counted as granted; 0 while it is not yet worth a frame. No more than `allowed` are on their way then. */
+  grant(allowed = Number.POSITIVE_INFINITY): number {
     const { messagesMax, bytesMax } = this.#bounds
     const byBytes = Math.floor((bytesMax - this.#heldBytes) / this.#weightBytes)
     // One is always on its way, so that a batch heavier than the bound passes too.
-    const wanted = Math.max(this.#held === 0 ? 1 : 0, Math.min(messagesMax - this.#held, byBytes))
+    const wanted = Math.min(allowed, Math.max(this.#held === 0 ? 1 : 0, Math.min(messagesMax - this.#held, byBytes)))
     const more = wanted - this.#outstanding
     if (more <= 0 || more * 4 < wanted) return 0
     this.#outstanding += more

@@ -23,6 +23,8 @@ export const DEAD_HEADER = {
 
 /** Under every broker's default for a message, so that what was refused for its size passes in pieces. */
 const PIECE_BYTES_MAX = 512 * 1024
+/** What a letter's batch has beside its piece: names, numbers, and the reason as the log gave it. */
+const ROOM_FOR_HEADERS_BYTES = 4 * 1024
 /** How often one piece is tried before the batch goes on waiting in its own partition. */
 const TRIES_MAX = 5
 const TRY_AGAIN_AFTER_MS = 200
@@ -100,7 +102,13 @@ export class DeadLetters {
   async #write({ place, source, batch, reason }: DeadLetter): Promise<void> {
     const { log, writer } = this.#deps
     this.#claim ??= await log.claim(writer, DEAD_LETTER_TOPIC)
-    const pieces = Math.ceil(batch.bytes.length / PIECE_BYTES_MAX)
+    const pieceBytes = Math.min(
+      PIECE_BYTES_MAX,
+      ((await log.batchBytesMax(DEAD_LETTER_TOPIC)) ?? PIECE_BYTES_MAX) - ROOM_FOR_HEADERS_BYTES,
+    )
+    if (pieceBytes <= 0)
+      throw new Error(`${DEAD_LETTER_TOPIC} takes no batch that could hold anything: raise its max.message.bytes`)
+    const pieces = Math.ceil(batch.bytes.length / pieceBytes)
     for (let piece = 0; piece < pieces; piece++) {
       const headers = {
         [DEAD_HEADER.source]: source,
@@ -111,7 +119,7 @@ export class DeadLetters {
         [DEAD_HEADER.piece]: `${piece + 1}/${pieces}`,
         [DEAD_HEADER.reason]: reason,
       }
-      const value = batch.bytes.subarray(piece * PIECE_BYTES_MAX, (piece + 1) * PIECE_BYTES_MAX)
+      const value = batch.bytes.subarray(piece * pieceBytes, (piece + 1) * pieceBytes)
       await this.#writePiece(this.#claim, value, headers)
     }
   }

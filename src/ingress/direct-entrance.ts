@@ -3,15 +3,22 @@ import { ADDRESS, parseDataAddress, REFUSAL } from '../amqp/messages.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Entrance, EntranceHost } from './entrance.ts'
 import type { GatewaySession } from './gateway-session.ts'
+import type { Identities, QuestionDesk } from './identities.ts'
 import type { IdentityRule } from './identity.ts'
+import type { Quotas } from './quotas.ts'
 import { ReplyBox } from './replies.ts'
 
 /** Openings that one connection may have under way. */
 const OPENINGS_PER_CONNECTION = 4
+/** AMQP 1.0 part 2, 2.8.15. */
+const UNAUTHORIZED = 'amqp:unauthorized-access'
 
 export interface DirectEntranceDeps {
   readonly listen: (handlers: ListenHandlers) => Promise<Listener>
   readonly mayWrite: IdentityRule
+  /** Where the core has an authority: who asks for certificates is answered, and who is revoked goes. */
+  readonly quotas: Quotas
+  readonly identities?: { readonly known: Identities; readonly desk: QuestionDesk } | undefined
   readonly logger: Logger
 }
 
@@ -35,6 +42,7 @@ export class DirectEntrance implements Entrance {
   }
 
   async start(host: EntranceHost): Promise<void> {
+    this.#deps.identities?.known.onChange(() => this.#sendAwayBarred())
     this.#listener = await this.#deps.listen({
       onConnection: connection => this.#connected(connection),
       onSenderAttach: request => (this.#taking ? this.#senderAttached(host, request) : stopping()),
@@ -51,12 +59,56 @@ export class DirectEntrance implements Entrance {
     await this.#listener?.close()
   }
 
+  /** Shows another certificate to whoever connects from now on. */
+  renewTls(material: { cert: string; key: string; ca: string }): void {
+    this.#listener?.renewTls(material)
+  }
+
   #connected(connection: Connection): void {
     this.#connections.add(connection)
     void connection.closed.then(() => this.#connections.delete(connection))
+    this.#sendAway(connection)
+    this.#keepWithinQuota(connection)
+  }
+
+  /** Its oldest connection is the one that it is least likely to use: a gateway whose network broke has connected anew. */
+  #keepWithinQuota({ identity }: Connection): void {
+    const { method, name } = identity
+    if (method !== 'certificate' || name === undefined || !this.#deps.mayWrite(identity, name)) return
+    const max = this.#deps.quotas.of(name).limits.connections
+    if (max === undefined) return
+    const own = [...this.#connections].filter(each => each.identity.method === 'certificate' && each.identity.name === name)
+    for (const connection of own.slice(0, -max)) {
+      this.#deps.logger.warn(
+        { gateway: name, remote: connection.remote },
+        'the oldest connection of a gateway goes: it has more than it may',
+      )
+      this.#connections.delete(connection)
+      connection.close({ condition: 'amqp:resource-limit-exceeded', description: `${name} may have ${max} connections` })
+    }
+  }
+
+  #sendAwayBarred(): void {
+    for (const connection of this.#connections) this.#sendAway(connection)
+  }
+
+  #sendAway(connection: Connection): void {
+    const barred = this.#deps.identities?.known.barred(connection.identity)
+    if (barred === undefined) return
+    const { name } = connection.identity
+    this.#deps.logger.warn({ gateway: name, remote: connection.remote, reason: barred }, 'a gateway is sent away')
+    connection.close({ condition: UNAUTHORIZED, description: barred })
   }
 
   #senderAttached(host: EntranceHost, { connection, address }: AttachRequest): SenderAttached {
+    const { identities } = this.#deps
+    if (address === ADDRESS.identity && identities) {
+      return identities.desk.link(connection, (delivery, answer) => this.#reply(connection, delivery, answer))
+    }
+    if (connection.identity.method === 'stranger')
+      return refuse(UNAUTHORIZED, `without a certificate that is good, one may only ask for one at ${ADDRESS.identity}`)
+    const barred = identities?.known.barred(connection.identity)
+    if (barred !== undefined) return refuse(UNAUTHORIZED, barred)
     if (address === ADDRESS.open) return this.#openingLink(host, connection)
     const data = parseDataAddress(address ?? '')
     if (!data) return refuse('amqp:not-found', `there is nothing to be sent to at ${address}`)
@@ -83,9 +135,10 @@ export class DirectEntrance implements Entrance {
   }
 
   #openingOf(connection: Connection, delivery: Delivery, settled: () => void) {
-    const { body, replyTo, correlationId } = delivery.message
+    const { body, properties } = delivery.message
     return {
       body,
+      properties,
       connection,
       get alive() {
         return delivery.alive
@@ -93,15 +146,7 @@ export class DirectEntrance implements Entrance {
       // The gateway attaches its link once it has the reply.
       prepare: async () => {},
       reply: (reply: Buffer) => {
-        const box = this.#replies.get(connection)?.get(replyTo ?? '')
-        if (box) {
-          box.put({ body: reply, correlationId })
-          delivery.accept()
-        } else
-          delivery.reject({
-            condition: 'amqp:precondition-failed',
-            description: `nothing is attached at the reply-to ${replyTo}`,
-          })
+        this.#reply(connection, delivery, reply)
         settled()
       },
       release: () => {
@@ -109,6 +154,16 @@ export class DirectEntrance implements Entrance {
         settled()
       },
     }
+  }
+
+  #reply(connection: Connection, delivery: Delivery, body: Buffer): void {
+    const { replyTo, correlationId } = delivery.message
+    const box = this.#replies.get(connection)?.get(replyTo ?? '')
+    if (box) {
+      box.put({ body, correlationId })
+      delivery.accept()
+    } else
+      delivery.reject({ condition: 'amqp:precondition-failed', description: `nothing is attached at the reply-to ${replyTo}` })
   }
 
   #receiverAttached({ connection, address }: AttachRequest): ReceiverAttached {

@@ -15,6 +15,8 @@ export interface Entrance {
   start(host: EntranceHost): Promise<void>
   /** No opening and no data link is taken from here on. */
   stop(): void
+  /** Where it listens itself: shows another certificate from now on. */
+  renewTls?(material: { cert: string; key: string; ca: string }): void
   /** Ends every connection. */
   close(): Promise<void>
   /** Where it listens or is connected to. */

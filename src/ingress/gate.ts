@@ -51,6 +51,8 @@ export interface GateDeps {
   readonly place: Place
   /** `<gateway>/<source>`. */
   readonly source: string
+  /** Who shares the log with others: its gateway. */
+  readonly gateway: string
   readonly log: Log
   readonly clock: Clock
   readonly random: () => number
@@ -63,6 +65,8 @@ export interface GateDeps {
   readonly standing?: (batch: EncodedBatch, next: number) => Standing
   /** {@link whatLiesAt}; another one only where a test breaks the rule on purpose. */
   readonly look?: typeof whatLiesAt
+  /** What is made of a batch that the log refuses; another one only where a test breaks the rule on purpose. */
+  readonly newSuspicion?: (of: Arrival) => Suspicion
 }
 
 interface Waiting {
@@ -99,6 +103,8 @@ export class Gate {
   #suspicion: Suspicion | undefined
   #frozen: { readonly epoch: number; readonly error: PeerError } | undefined
   #walking = false
+  /** When the walk took its latest step, on the monotonic clock, ms. */
+  #steppedAtMs = 0
   #idleCalls: (() => void)[] = []
 
   constructor(deps: GateDeps) {
@@ -115,6 +121,11 @@ export class Gate {
   /** Why nothing of this epoch passes any more. */
   frozen(epoch: number): PeerError | undefined {
     return this.#frozen && epoch <= this.#frozen.epoch ? this.#frozen.error : undefined
+  }
+
+  /** For how long it has been at one step, ms; 0 where it rests. */
+  get atOneStepMs(): number {
+    return this.#walking ? this.#deps.clock.monotonicMs() - this.#steppedAtMs : 0
   }
 
   /** Resolves when nothing waits here. */
@@ -146,6 +157,7 @@ export class Gate {
   async #walk(): Promise<void> {
     this.#walking = true
     for (let head = this.#waiting[0]; head; head = this.#waiting[0]) {
+      this.#steppedAtMs = this.#deps.clock.monotonicMs()
       try {
         if (!head.arrival.alive) this.#dropDead()
         else if (!this.#end) await this.#readEnd()
@@ -207,7 +219,8 @@ export class Gate {
 
   async #answerOf(batch: EncodedBatch, proof: EndProof): Promise<Appended> {
     try {
-      return await this.#deps.log.append(this.#deps.place, batch, proof)
+      const { log, place, gateway } = this.#deps
+      return await log.append(place, batch, proof, gateway)
     } catch (cause) {
       return { outcome: 'unavailable', detail: messageOf(cause) }
     }
@@ -273,7 +286,9 @@ export class Gate {
       head.arrival.release()
       return
     }
-    if (!this.#suspicion?.concerns(head.arrival)) this.#suspicion = new Suspicion(head.arrival)
+    if (!this.#suspicion?.concerns(head.arrival)) {
+      this.#suspicion = this.#deps.newSuspicion?.(head.arrival) ?? new Suspicion(head.arrival)
+    }
     this.#suspicion.refused(clock.monotonicMs(), detail)
     logger.warn({ sequence: head.batch.sequence, tries: this.#suspicion.tries, detail }, 'the log refuses a batch')
   }

@@ -15,6 +15,7 @@ export interface GatesDeps {
   readonly deadLetters: DeadLetters
   readonly signal: AbortSignal
   readonly standing?: GateDeps['standing']
+  readonly newSuspicion?: GateDeps['newSuspicion']
 }
 
 /** The gates of this ingress, one for each partition that a gateway asked for. A gate outlives sessions: what it learnt of its partition holds for all. */
@@ -32,15 +33,22 @@ export class Gates {
 
   of(claim: Claim): Gate {
     const key = `${claim.topic}/${claim.partition}/${claim.topicId}`
-    const standing = this.#byPlace.get(key)
-    if (standing) return standing
+    const known = this.#byPlace.get(key)
+    if (known) return known
     const place: Place = { topic: claim.topic, partition: claim.partition }
-    const { standing: rule, ...deps } = this.#deps
+    const { standing, newSuspicion, ...deps } = this.#deps
+    const rules = { ...(standing && { standing }), ...(newSuspicion && { newSuspicion }) }
     const source = sourceKey(claim.source)
     const logger = deps.logger.child({ source, ...place })
-    const gate = new Gate({ ...deps, place, source, logger, ...(rule ? { standing: rule } : {}) })
+    const { gateway } = claim.source
+    const gate = new Gate({ ...deps, place, source, gateway, logger, ...rules })
     this.#byPlace.set(key, gate)
     return gate
+  }
+
+  /** For how long the slowest of them has been at one step, ms. */
+  get atOneStepMs(): number {
+    return Math.max(0, ...[...this.#byPlace.values()].map(gate => gate.atOneStepMs))
   }
 
   /** Resolves when nothing waits at any gate. */

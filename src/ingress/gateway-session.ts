@@ -3,10 +3,12 @@ import { PROPERTY, REFUSAL } from '../amqp/messages.ts'
 import type { Claim } from '../log/log.ts'
 import { checkIncomingBatch } from '../record/check-batch.ts'
 import type { EncodedBatch } from '../record/record.ts'
+import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { Credit, type CreditBounds } from './credit.ts'
 import type { Arrival, Gate } from './gate.ts'
 import { isIntact } from './intact.ts'
+import { type GatewayQuota, type QuotaStatus, QuotaWake } from './quotas.ts'
 
 /** So often a batch may come with a wrong CRC before it counts as made wrong rather than hurt on its way. */
 const HURT_BATCHES_MAX = 3
@@ -26,8 +28,14 @@ export interface GatewaySessionDeps {
   /** The connection on which it was opened. */
   readonly connection: Connection
   readonly since: string
+  /** SHA-256 of the certificate with which its opening was signed, where others stand between. */
+  readonly proof?: string | undefined
   readonly credit: CreditBounds
+  readonly quota: GatewayQuota
+  readonly clock: Clock
   readonly logger: Logger
+  /** {@link checkIncomingBatch}; less only where a test breaks the rule on purpose. */
+  readonly check?: typeof checkIncomingBatch
 }
 
 /**
@@ -40,9 +48,13 @@ export class GatewaySession {
   readonly session: number
   readonly connection: Connection
   readonly since: string
+  readonly proof: string | undefined
   readonly sources = new Map<string, OpenedGate>()
   readonly #logger: Logger
   readonly #credit: Credit
+  readonly #check: typeof checkIncomingBatch
+  readonly #quota: GatewayQuota
+  readonly #wake: QuotaWake
   #receiver: Receiver | undefined
   #open = true
   #granting = true
@@ -55,9 +67,29 @@ export class GatewaySession {
     this.session = deps.session
     this.connection = deps.connection
     this.since = deps.since
+    this.proof = deps.proof
+    this.#check = deps.check ?? checkIncomingBatch
     this.#credit = new Credit(deps.credit)
+    this.#quota = deps.quota
+    this.#wake = new QuotaWake(deps.clock, () => this.#grant())
     this.#logger = deps.logger.child({ gateway: deps.gateway, session: deps.session })
     void deps.connection.closed.then(() => this.close('its connection was closed'))
+  }
+
+  /** What the gateway is told of its quota; undefined where nothing limits what it sends. */
+  get told() {
+    if (!this.#quota.isRate) return undefined
+    const { bytes_per_second: bytesPerSecond, records_per_second: recordsPerSecond } = this.#quota.limits
+    return { bytesPerSecond, recordsPerSecond, silenceMs: this.#quota.silenceMs }
+  }
+
+  /** Sources that the gateway may have. */
+  get partitionsMax(): number {
+    return this.#quota.limits.partitions ?? Number.POSITIVE_INFINITY
+  }
+
+  get quota(): QuotaStatus {
+    return this.#quota.status()
   }
 
   get open(): boolean {
@@ -94,6 +126,7 @@ export class GatewaySession {
   close(why: string): void {
     if (!this.#open) return
     this.#open = false
+    this.#wake.cancel()
     // Its connection keeps it in mind to its end; it needs not be large.
     this.sources.clear()
     this.#hurt.clear()
@@ -105,6 +138,7 @@ export class GatewaySession {
     if (!this.#open) return
     const { body, properties } = delivery.message
     this.#credit.received(body.length)
+    this.#quota.took(body.length, Math.max(1, Number(properties[PROPERTY.count]) || 0))
     const refusal = this.#mismatch(properties)
     const opened = this.sources.get(String(properties[PROPERTY.source]))
     if (refusal !== undefined || !opened) {
@@ -118,7 +152,7 @@ export class GatewaySession {
     const { producerId, epoch, epochStart } = opened.claim
     const sequence = Number(properties[PROPERTY.sequence])
     const count = Number(properties[PROPERTY.count])
-    const checked = checkIncomingBatch(body, { sequence, count, producerId, epoch, epochStart })
+    const checked = this.#check(body, { sequence, count, producerId, epoch, epochStart })
     if (!checked.ok) {
       this.#bad(delivery, opened.claim.source.source, checked.reason, checked.detail)
       return
@@ -187,7 +221,9 @@ export class GatewaySession {
 
   #grant(): void {
     if (!this.#receiver || !this.#open || !this.#granting) return
-    const messages = this.#credit.grant()
+    const allowed = this.#quota.messages(this.#credit.weightBytes)
+    if (allowed === 0) this.#wake.in(this.#quota.inMs(this.#credit.weightBytes))
+    const messages = this.#credit.grant(allowed)
     if (messages > 0) this.#receiver.grant(messages)
   }
 }

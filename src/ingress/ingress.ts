@@ -12,10 +12,14 @@ import { DirectEntrance } from './direct-entrance.ts'
 import type { Entrance } from './entrance.ts'
 import type { GateDeps } from './gate.ts'
 import { Gates } from './gates.ts'
-import { GatewaySession } from './gateway-session.ts'
+import { GatewaySession, type GatewaySessionDeps } from './gateway-session.ts'
+import { type Identities, QuestionDesk } from './identities.ts'
 import type { IdentityRule } from './identity.ts'
 import { Openings } from './openings.ts'
 import type { Parking } from './parking.ts'
+import type { QuotaOptions } from './quota-options.ts'
+import { type QuotaStatus, Quotas } from './quotas.ts'
+import { GatewayReports, type GatewayStanding } from './reports.ts'
 import { RouterEntrance } from './router-entrance.ts'
 import { SessionTable } from './session-table.ts'
 import { StoredLanes } from './stored-lanes.ts'
@@ -39,6 +43,10 @@ export interface IngressDeps {
   /** Gateways come through brokers that store and forward; what waits for missing numbers is parked. */
   readonly brokers?: { readonly upstreams: readonly Upstream[]; readonly parking: Parking; readonly fillAfterMs?: FillAfterMs }
   readonly mayWrite: IdentityRule
+  /** What gateways may send and have; without it nothing limits them. */
+  readonly quotas?: QuotaOptions | undefined
+  /** Where the core has an authority. */
+  readonly identities?: Identities | undefined
   readonly clock: Clock
   /** In [0, 1). */
   readonly random: () => number
@@ -46,6 +54,9 @@ export interface IngressDeps {
   readonly alarms: Alarms
   /** The rule of the gates; another one only where a test breaks it on purpose. */
   readonly standing?: GateDeps['standing']
+  readonly newSuspicion?: GateDeps['newSuspicion']
+  /** What is looked at before a batch is passed on; less only where a test breaks the rule on purpose. */
+  readonly check?: GatewaySessionDeps['check']
 }
 
 /**
@@ -56,12 +67,18 @@ export interface FillAfterMs {
   readonly connected: number
   readonly most: number
 }
+const NO_QUOTAS: QuotaOptions = { default: {}, gateways: {} }
 const FILL_AFTER_MS: FillAfterMs = { connected: 10_000, most: 600_000 }
 
 export interface IngressStatus {
   /** Where it listens; absent before it is started. */
   readonly url: string | undefined
-  readonly gateways: readonly { readonly gateway: string; readonly session: number; readonly since: string }[]
+  readonly gateways: readonly {
+    readonly gateway: string
+    readonly session: number
+    readonly since: string
+    readonly quota: QuotaStatus
+  }[]
   /** `next`: the end of the partition as it was last seen. */
   readonly sources: readonly {
     readonly source: string
@@ -83,7 +100,9 @@ export class Ingress {
   readonly #stopping = new AbortController()
   readonly #sessions = new SessionTable()
   readonly #gates: Gates
+  readonly #reports: GatewayReports
   readonly #openings: Openings
+  readonly #quotas: Quotas
   readonly #entrances: readonly Entrance[]
 
   constructor(deps: IngressDeps) {
@@ -100,10 +119,25 @@ export class Ingress {
       alarms,
       signal,
     })
-    const rule = deps.standing ? { standing: deps.standing } : {}
-    this.#gates = new Gates({ log, clock, random, logger, alarms, deadLetters, signal, ...rule })
-    const newSession = (request: OpenRequest, connection: Connection) => this.#newSession(request, connection)
-    this.#openings = new Openings({ log, gates: this.#gates, sessions: this.#sessions, mayWrite, newSession, clock, logger })
+    const { standing, newSuspicion, identities } = deps
+    const rules = { ...(standing && { standing }), ...(newSuspicion && { newSuspicion }) }
+    this.#gates = new Gates({ log, clock, random, logger, alarms, deadLetters, signal, ...rules })
+    this.#quotas = new Quotas(deps.quotas ?? NO_QUOTAS, clock)
+    const reports = new GatewayReports(clock)
+    this.#reports = reports
+    const newSession = this.#newSession.bind(this)
+    this.#openings = new Openings({
+      log,
+      gates: this.#gates,
+      sessions: this.#sessions,
+      mayWrite,
+      identities,
+      newSession,
+      reports,
+      clock,
+      logger,
+    })
+    identities?.onChange(() => this.#closeBarred(identities))
     this.#entrances = this.#newEntrances(logger)
   }
 
@@ -138,7 +172,7 @@ export class Ingress {
     const open = this.#sessions.open()
     return {
       url: this.#entrances[0]?.url,
-      gateways: open.map(({ gateway, session, since }) => ({ gateway, session, since })),
+      gateways: open.map(({ gateway, session, since, quota }) => ({ gateway, session, since, quota })),
       sources: open.flatMap(session =>
         [...session.sources.values()].map(({ claim, gate, end }) => ({
           source: sourceKey(claim.source),
@@ -150,15 +184,34 @@ export class Ingress {
     }
   }
 
+  /** For how long the log has kept one step waiting, ms; 0 where nothing waits. */
+  get atOneStepMs(): number {
+    return this.#gates.atOneStepMs
+  }
+
+  /** What gateways last said of themselves. */
+  reports(): GatewayStanding[] {
+    return this.#reports.list()
+  }
+
   /** An operator says that another installation of this gateway is the real one: whichever opens next. */
   forget(gateway: string): void {
     this.#sessions.forget(gateway)
+    this.#reports.forget(gateway)
+  }
+
+  /** The core shows another certificate to whoever connects from now on. */
+  renewTls(material: { cert: string; key: string; ca: string }): void {
+    for (const entrance of this.#entrances) entrance.renewTls?.(material)
   }
 
   #newEntrances(logger: Logger): Entrance[] {
     const { name, listen, routers = [], brokers, mayWrite, log, clock, random } = this.#deps
-    const direct = listen ? [new DirectEntrance({ listen, mayWrite, logger })] : []
-    const routed = routers.map(upstream => new RouterEntrance({ name, upstream, clock, random, logger }))
+    const { identities } = this.#deps
+    const questions = identities && new QuestionDesk(identities, clock)
+    const known = identities && questions && { known: identities, desk: questions }
+    const direct = listen ? [new DirectEntrance({ listen, mayWrite, logger, identities: known, quotas: this.#quotas })] : []
+    const routed = routers.map(upstream => new RouterEntrance({ name, upstream, clock, random, logger, questions }))
     if (!brokers) return [...direct, ...routed]
     const { connected, most } = brokers.fillAfterMs ?? FILL_AFTER_MS
     const stored: BrokerEntrance[] = []
@@ -180,18 +233,42 @@ export class Ingress {
       signal: this.#stopping.signal,
     })
     const take = lanes.take.bind(lanes)
-    for (const upstream of brokers.upstreams) stored.push(new BrokerEntrance({ upstream, log, take, clock, random, logger }))
+    for (const upstream of brokers.upstreams)
+      stored.push(new BrokerEntrance({ upstream, log, take, clock, random, logger, questions, quotas: this.#quotas }))
     lanes.restore()
     return [...direct, ...routed, ...stored]
   }
 
-  #newSession({ gateway, instance, session }: OpenRequest, connection: Connection): GatewaySession {
-    const since = new Date(this.#deps.clock.wallMs()).toISOString()
+  /** Sessions that others relay end here; the connections of revoked gateways themselves are closed where they came in. */
+  #closeBarred(identities: Identities): void {
+    for (const session of this.#sessions.open()) {
+      const barred = session.proof === undefined ? undefined : identities.barredFingerprint(session.proof)
+      if (barred !== undefined) session.close(barred)
+    }
+  }
+
+  #newSession({ gateway, instance, session }: OpenRequest, connection: Connection, proof: string | undefined): GatewaySession {
+    const { clock } = this.#deps
+    const quota = this.#quotas.of(gateway)
+    const since = new Date(clock.wallMs()).toISOString()
     const open = this.#sessions.open()
     const share = BYTES_HELD_MAX / (open.length + 1)
     const bytesMax = Math.max(BYTES_PER_SESSION.min, Math.min(BYTES_PER_SESSION.max, share))
     const credit = { messagesMax: MESSAGES_PER_SESSION_MAX, bytesMax }
     for (const other of open) other.rebound(credit)
-    return new GatewaySession({ gateway, instance, session, connection, since, credit, logger: this.#logger })
+    const { check } = this.#deps
+    return new GatewaySession({
+      gateway,
+      instance,
+      session,
+      connection,
+      since,
+      proof,
+      credit,
+      quota,
+      clock,
+      logger: this.#logger,
+      ...(check ? { check } : {}),
+    })
   }
 }

@@ -25,13 +25,43 @@ export async function openSources(
   request: OpenRequest,
 ): Promise<OpenedSource[]> {
   const resume = new Set(request.resume)
-  const claims = await eachOf(request.sources, each => claimOne(log, request.gateway, each, resume.has(each.source)))
+  const past = await pastQuota(log, session, request)
+  const claims = await eachOf(request.sources, each =>
+    past.has(each.source)
+      ? Promise.resolve(tooMany(each.source, session.partitionsMax))
+      : claimOne(log, request.gateway, each, resume.has(each.source)),
+  )
   const claimed = claims.filter(claim => 'claim' in claim)
   const places = claimed.map(({ claim }) => claim)
   const ends = await log.ends(places)
   const deadLetters = (await log.claims()).some(claim => claim.topic === DEAD_LETTER_TOPIC)
-  const opened = await eachOf(claimed, entry => openOne(log, gates, session, entry, ends.get(entry.claim), deadLetters))
+  const topics = [...new Set(places.map(({ topic }) => topic))]
+  const limits = new Map(await eachOf(topics, async topic => [topic, await log.batchBytesMax(topic)] as const))
+  const opened = await eachOf(claimed, entry =>
+    openOne(log, gates, session, entry, {
+      read: ends.get(entry.claim),
+      deadLetters,
+      batchBytesMax: limits.get(entry.claim.topic),
+    }),
+  )
   return [...claims.filter(claim => 'error' in claim), ...opened]
+}
+
+/** Sources that would be new, and more than the gateway may have; those that it has stay, whatever its quota is now. */
+async function pastQuota(log: Log, { partitionsMax }: GatewaySession, { gateway, sources }: OpenRequest): Promise<Set<string>> {
+  if (partitionsMax === Number.POSITIVE_INFINITY) return new Set()
+  const claims = (await log.claims()).filter(claim => claim.source.gateway === gateway)
+  const known = new Set(claims.map(claim => claim.source.source))
+  // What is retired makes room for others.
+  const used = claims.filter(claim => claim.retiredMs === undefined).length
+  const fresh = sources.map(({ source }) => source).filter(source => !known.has(source))
+  return new Set(fresh.slice(Math.max(0, partitionsMax - used)))
+}
+
+function tooMany(source: string, max: number): Extract<OpenedSource, { error: unknown }> {
+  const message = `This gateway has the ${max} partitions that it may have.`
+  const advice = 'Raise `partitions` in `quotas` of core.yaml, or retire a source. What the source reads is buffered.'
+  return { source, error: { code: OPEN_ERROR.quota, message, advice } }
 }
 
 async function claimOne(
@@ -67,9 +97,9 @@ async function openOne(
   gates: Gates,
   session: GatewaySession,
   { source, claim }: Claimed,
-  read: PartitionEnd | undefined,
-  deadLetters: boolean,
+  found: { readonly read: PartitionEnd | undefined; readonly deadLetters: boolean; readonly batchBytesMax: number | undefined },
 ): Promise<OpenedSource> {
+  const { read, deadLetters, batchBytesMax } = found
   if (!read) {
     const message = `${claim.topic}[${claim.partition}] has no leader that answers.`
     return { source, error: { code: OPEN_ERROR.unavailable, message, advice: 'It is asked again by itself.' } }
@@ -80,14 +110,17 @@ async function openOne(
     const advice = 'Find out who else writes to this partition; then run `headrace source resume` on its gateway.'
     return { source, error: { code: OPEN_ERROR.frozen, message: frozen.description, advice } }
   }
-  const found = read.next > read.first ? await log.lastBatch(claim) : undefined
+  const newest = read.next > read.first ? await log.lastBatch(claim) : undefined
   // What an older session still had on its way may have come between the two questions.
-  const end = Math.max(read.next, found ? found.sequence + found.count : 0)
-  const comparable = found && found.sequence + found.count === end && !(deadLetters && (await endsInDeadLetter(log, claim, end)))
+  const end = Math.max(read.next, newest ? newest.sequence + newest.count : 0)
+  const comparable =
+    newest && newest.sequence + newest.count === end && !(deadLetters && (await endsInDeadLetter(log, claim, end)))
   session.sources.set(source, { claim, gate, end })
   const { topic, partition, producerId, epoch, epochStart, topicId, retiredMs } = claim
+  const last = comparable ? newest : null
+  const limit = batchBytesMax === undefined ? {} : { batchBytesMax }
   const retired = retiredMs === undefined ? {} : { retired: true as const }
-  return { source, topic, partition, producerId, epoch, epochStart, end, last: comparable ? found : null, topicId, ...retired }
+  return { source, topic, partition, producerId, epoch, epochStart, end, last, topicId, ...limit, ...retired }
 }
 
 /** The gateway cannot know a placeholder that the core wrote in the place of a batch of its own. */

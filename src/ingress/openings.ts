@@ -1,4 +1,5 @@
-import type { Connection } from '../amqp/amqp.ts'
+import type { Connection, Message } from '../amqp/amqp.ts'
+import type { GatewayReport } from '../amqp/gateway-report.ts'
 import {
   encodeOpenReply,
   OPEN_ERROR,
@@ -9,26 +10,34 @@ import {
 } from '../amqp/messages.ts'
 import { readJson } from '../amqp/read-json.ts'
 import type { Log } from '../log/log.ts'
-import type { Clock } from '../runtime/clock.ts'
+import type { Clock, Timer } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { Admission, type AdmissionRate } from './admission.ts'
 import { FieldNotes } from './field-notes.ts'
 import type { Gates } from './gates.ts'
 import type { GatewaySession } from './gateway-session.ts'
+import type { Identities, Provenance } from './identities.ts'
 import type { IdentityRule } from './identity.ts'
 import { openSources } from './opened-sources.ts'
+import type { GatewayReports } from './reports.ts'
 import type { SessionTable } from './session-table.ts'
 
 /** Openings worked on at once, and waiting: a fleet that comes back in one moment is let in a few at a time. */
 const AT_ONCE_MAX = 8
 const WAITING_MAX = 1_000
+/** Openings begun in a second: each asks the log about every source of its gateway, while others go on sending. */
+export const OPENINGS_ADMITTED: AdmissionRate = { perSecond: 50, burst: 16 }
 /** An opening that waited for longer is given back, ms: its gateway stops listening after three seconds, and an answer would be work for nobody. */
 const WAITED_MAX_MS = 2_000
 
 /** An opening as an entrance hands it over. */
 export interface OpeningRequest {
   readonly body: Buffer
+  readonly properties: Message['properties']
   readonly connection: Connection
+  /** Whether others stand between gateway and core: then `connection` says nothing of who the gateway is. */
+  readonly relayed?: true
   /** False when the peer is gone. */
   readonly alive: boolean
   /** The data receiver of the session is to be ready before this resolves. */
@@ -44,7 +53,11 @@ export interface OpeningsDeps {
   readonly gates: Gates
   readonly sessions: SessionTable
   readonly mayWrite: IdentityRule
-  readonly newSession: (request: OpenRequest, connection: Connection) => GatewaySession
+  /** Where the core has an authority: an enrolled gateway proves by a signature that an opening is its own. */
+  readonly identities?: Identities | undefined
+  readonly reports: GatewayReports
+  /** `proof`: the certificate with which the opening was signed. */
+  readonly newSession: (request: OpenRequest, connection: Connection, proof: string | undefined) => GatewaySession
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -52,13 +65,16 @@ export interface OpeningsDeps {
 /** Answers openings (docs/protocol.md, "Opening"), and questions about ends within a session. */
 export class Openings {
   readonly #deps: OpeningsDeps
+  readonly #admission: Admission
   readonly #waiting: { readonly request: OpeningRequest; readonly sinceMs: number }[] = []
   readonly #notes: FieldNotes
   #working = 0
+  #later: Timer | undefined
 
   constructor(deps: OpeningsDeps) {
     this.#deps = deps
     this.#notes = new FieldNotes(deps.log, deps.logger)
+    this.#admission = new Admission(OPENINGS_ADMITTED, deps.clock)
   }
 
   take(request: OpeningRequest): void {
@@ -72,6 +88,7 @@ export class Openings {
 
   /** Takes no more, and lets go of those that wait. */
   end(): void {
+    this.#later?.cancel()
     for (const { request } of this.#waiting.splice(0)) request.release()
   }
 
@@ -85,12 +102,26 @@ export class Openings {
         request.release()
         continue
       }
+      const { inMs } = this.#admission
+      if (inMs > 0) {
+        this.#waiting.unshift(next)
+        this.#nextLater(inMs)
+        return
+      }
+      this.#admission.take()
       this.#working += 1
       void this.#work(request).finally(() => {
         this.#working -= 1
         this.#next()
       })
     }
+  }
+
+  #nextLater(inMs: number): void {
+    this.#later ??= this.#deps.clock.after(inMs, () => {
+      this.#later = undefined
+      this.#next()
+    })
   }
 
   async #work(request: OpeningRequest): Promise<void> {
@@ -120,14 +151,33 @@ export class Openings {
         `Give this gateway a certificate whose name is ${gateway}.`,
       )
     }
-    return request.ask === 'ends' ? this.#answerEnds(request) : this.#open(request, opening)
+    const refused = request.ask === 'ends' ? undefined : this.#judge(request)
+    if (refused) return refused
+    const provenance = this.#provenance(request, opening)
+    if (provenance?.kind === 'old') return notAbove(session, provenance.newest)
+    if (provenance?.kind === 'refused') {
+      this.#deps.logger.warn({ gateway, reason: provenance.why }, 'an opening is refused')
+      return refusal(
+        session,
+        OPEN_ERROR.notYours,
+        `${provenance.why}.`,
+        'Look at `headrace ca list` on the core; enrol the gateway again if need be.',
+      )
+    }
+    const proof = provenance?.kind === 'proven' ? provenance.fingerprint : undefined
+    if (request.ask !== 'ends') return this.#open(request, opening, proof)
+    return request.report ? this.#hear(request, request.report) : this.#answerEnds(request)
   }
 
-  async #open(request: OpenRequest, opening: OpeningRequest): Promise<OpenReply | undefined> {
+  /** Who an opening comes from that others relayed: they know, or it says so itself, signed. */
+  #provenance({ gateway, session, ask }: OpenRequest, { relayed, body, properties }: OpeningRequest): Provenance | undefined {
+    if (!relayed) return undefined
+    return this.#deps.identities?.provenance({ gateway, session, begins: ask !== 'ends', body, properties })
+  }
+
+  async #open(request: OpenRequest, opening: OpeningRequest, proof: string | undefined): Promise<OpenReply | undefined> {
     const { sessions, log, gates, logger } = this.#deps
-    const refused = this.#judge(request)
-    if (refused) return refused
-    const session = this.#deps.newSession(request, opening.connection)
+    const session = this.#deps.newSession(request, opening.connection, proof)
     // The older one is closed first: what it still lets through would come after the ends were read.
     sessions.enter(session)
     const identity = await log.identity()
@@ -139,7 +189,13 @@ export class Openings {
       { gateway: session.gateway, session: session.session, sources: sources.length, peer: opening.connection.remote },
       'session opened',
     )
-    return { version: PROTOCOL_VERSION, session: session.session, log: `${identity.engine}:${identity.id}`, sources }
+    return {
+      version: PROTOCOL_VERSION,
+      session: session.session,
+      log: `${identity.engine}:${identity.id}`,
+      sources,
+      quota: session.told,
+    }
   }
 
   #judge({ gateway, instance, session }: OpenRequest): OpenReply | undefined {
@@ -148,12 +204,7 @@ export class Openings {
       case 'newest':
         return undefined
       case 'not_new':
-        return refusal(
-          standing.newest,
-          OPEN_ERROR.sessionNotNew,
-          `Session ${session} is not above ${standing.newest}.`,
-          'Go one above it.',
-        )
+        return notAbove(session, standing.newest)
       case 'other_instance':
         this.#deps.logger.error({ gateway, instance }, 'another instance writes as a gateway that is known')
         return refusal(
@@ -165,6 +216,15 @@ export class Openings {
       case 'too_many':
         return refusal(session, OPEN_ERROR.unavailable, 'This core knows too many gateways.', 'Add another core.')
     }
+  }
+
+  /** Whoever hears a report keeps it, and answers: it is for people, and given back it would only go round. */
+  #hear({ gateway, instance, session }: OpenRequest, report: GatewayReport): OpenReply {
+    const held = this.#deps.sessions.newest(gateway)
+    if (held && held.instance !== instance)
+      return refusal(held.session, OPEN_ERROR.otherInstance, `Another installation writes as ${gateway}.`, 'Rename one of them.')
+    this.#deps.reports.hear(gateway, report)
+    return { version: PROTOCOL_VERSION, session, log: '', sources: [] }
   }
 
   /** Only the holder of the session answers: others do not know whether it is the newest. */
@@ -180,6 +240,10 @@ export class Openings {
     this.#notes.take(request)
     return { version: PROTOCOL_VERSION, session: held.session, log: `${identity.engine}:${identity.id}`, sources }
   }
+}
+
+function notAbove(session: number, newest: number): OpenReply {
+  return refusal(newest, OPEN_ERROR.sessionNotNew, `Session ${session} is not above ${newest}.`, 'Go one above it.')
 }
 
 function refusal(session: number, code: string, message: string, advice: string): OpenReply {

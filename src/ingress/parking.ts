@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { writeDurably } from '../buffer/durable-file.ts'
 import type { Alarms } from '../runtime/alarms.ts'
+import { makeFolderDurably } from '../runtime/durable-folder.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { SourceId } from '../runtime/names.ts'
@@ -115,7 +116,7 @@ export class SqliteParking implements Parking {
     }
     const name = `${gateway}.${source}.${sequence}.${this.#aside}.batch`
     try {
-      mkdirSync(this.#asideFolder, { recursive: true, mode: 0o750 })
+      makeFolderDurably(this.#asideFolder, 0o750)
       writeDurably(join(this.#asideFolder, name), bytes)
     } catch (cause) {
       this.#full(messageOf(cause))

@@ -1,7 +1,9 @@
 import type { Connection, Delivery, Receiver, Sender } from '../amqp/amqp.ts'
-import { type ControlMessage, encodeControl, QUEUE, QUEUE_CAPABILITIES } from '../amqp/messages.ts'
+import { type ControlMessage, encodeControl, PROPERTY, QUEUE, QUEUE_CAPABILITIES } from '../amqp/messages.ts'
+import type { Clock } from '../runtime/clock.ts'
 import type { StoredDelivery } from './at-hand.ts'
 import { Credit, type CreditBounds } from './credit.ts'
+import { type GatewayQuota, QuotaWake } from './quotas.ts'
 
 /** How long a link may take to attach, ms. */
 const ATTACH_TIMEOUT_MS = 5_000
@@ -10,19 +12,28 @@ const CONTROL_TTL_MS = 60_000
 /** What comes again has a credit of its own: it has to pass whatever waits in the data queue. */
 const AGAIN_BOUNDS: CreditBounds = { messagesMax: 64, bytesMax: 4 * 2 ** 20 }
 
+export interface ReaderLimits {
+  readonly bounds: CreditBounds
+  readonly throttle: { readonly quota: GatewayQuota; readonly clock: Clock }
+}
+
 /** The links of one gateway to one broker: its queues, read within bounds, and the way back. */
 export class QueueReader {
   readonly gateway: string
   readonly #links: { close(): void; readonly closed: Promise<unknown> }[] = []
   readonly #credit: Credit
+  readonly #quota: GatewayQuota
+  readonly #wake: QuotaWake
   readonly #take: (delivery: StoredDelivery) => void
   #data: Receiver | undefined
   #control: Sender | undefined
   #granting = true
 
-  private constructor(gateway: string, bounds: CreditBounds, take: (delivery: StoredDelivery) => void) {
+  private constructor(gateway: string, { bounds, throttle }: ReaderLimits, take: (delivery: StoredDelivery) => void) {
     this.gateway = gateway
     this.#credit = new Credit(bounds)
+    this.#quota = throttle.quota
+    this.#wake = new QuotaWake(throttle.clock, () => this.#grant())
     this.#take = take
   }
 
@@ -30,10 +41,10 @@ export class QueueReader {
   static async attach(
     connection: Connection,
     gateway: string,
-    bounds: CreditBounds,
+    limits: ReaderLimits,
     take: (delivery: StoredDelivery) => void,
   ): Promise<QueueReader> {
-    const reader = new QueueReader(gateway, bounds, take)
+    const reader = new QueueReader(gateway, limits, take)
     try {
       await reader.#attach(connection)
       return reader
@@ -65,6 +76,7 @@ export class QueueReader {
 
   close(): void {
     this.#granting = false
+    this.#wake.cancel()
     for (const link of this.#links) link.close()
   }
 
@@ -83,7 +95,11 @@ export class QueueReader {
     this.#data = await connection.openReceiver({
       address: QUEUE.data(this.gateway),
       ...common,
-      onDelivery: delivery => this.#take(storedDelivery(delivery, this.#credit, () => this.#grant())),
+      onDelivery: delivery => {
+        const { body, properties } = delivery.message
+        this.#quota.took(body.length, Math.max(1, Number(properties[PROPERTY.count]) || 0))
+        this.#take(storedDelivery(delivery, this.#credit, () => this.#grant()))
+      },
     })
     this.#links.push(this.#data)
     grantAgain()
@@ -91,7 +107,11 @@ export class QueueReader {
   }
 
   #grant(): void {
-    if (this.#granting) this.#data?.grant(this.#credit.grant())
+    if (!this.#granting) return
+    const { weightBytes } = this.#credit
+    const allowed = this.#quota.messages(weightBytes)
+    if (allowed === 0) this.#wake.in(this.#quota.inMs(weightBytes))
+    this.#data?.grant(this.#credit.grant(allowed))
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Connection, Sender } from '../amqp/amqp.ts'
+import type { Connection, Delivery, Sender } from '../amqp/amqp.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 
@@ -70,6 +70,16 @@ export class Replies {
     } catch (cause) {
       logger.info({ reason: messageOf(cause) }, 'no anonymous terminus: each reply has a link of its own')
       return new Replies(connection, undefined, logger)
+    }
+  }
+
+  /** Answers a delivery, and takes it; one that names no reply-to is refused. */
+  answer(delivery: Delivery, body: Buffer): void {
+    const { replyTo, correlationId } = delivery.message
+    if (replyTo === undefined) delivery.reject({ condition: 'amqp:precondition-failed', description: 'there is no reply-to' })
+    else {
+      this.put(replyTo, body, correlationId)
+      delivery.accept()
     }
   }
 

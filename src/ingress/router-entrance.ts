@@ -6,6 +6,7 @@ import type { Logger } from '../runtime/logger.ts'
 import { Dialler, type Upstream } from './dialler.ts'
 import type { Entrance, EntranceHost } from './entrance.ts'
 import type { GatewaySession } from './gateway-session.ts'
+import type { QuestionDesk } from './identities.ts'
 import type { OpeningRequest } from './openings.ts'
 import { Replies } from './replies.ts'
 
@@ -23,6 +24,8 @@ export interface RouterEntranceDeps {
   readonly clock: Clock
   readonly random: () => number
   readonly logger: Logger
+  /** Where the core has an authority: questions about certificates are answered here too. */
+  readonly questions?: QuestionDesk | undefined
 }
 
 /**
@@ -81,9 +84,22 @@ export class RouterEntrance implements Entrance {
       },
     })
     openings.receiver.grant(OPENINGS_GRANTED)
-    const links = [heard.receiver, openings.receiver, announcer]
+    const questions = await this.#takeQuestions(connection, replies)
+    const links = [heard.receiver, openings.receiver, announcer, ...questions]
     // A router that closes one of these has forgotten what it was asked for: everything is asked for anew, on a connection of its own.
     for (const link of links) void link.closed.then(() => connection.close())
+  }
+
+  async #takeQuestions(connection: Connection, replies: Replies): Promise<Receiver[]> {
+    if (!this.#deps.questions) return []
+    const link = this.#deps.questions.link(connection, replies.answer.bind(replies))
+    const receiver = await connection.openReceiver({
+      address: ADDRESS.identity,
+      timeoutMs: ATTACH_TIMEOUT_MS,
+      onDelivery: link.onDelivery,
+    })
+    link.onReceiver(receiver)
+    return [receiver]
   }
 
   #openingOf(taken: {
@@ -94,20 +110,18 @@ export class RouterEntrance implements Entrance {
     settled: () => void
   }): OpeningRequest {
     const { connection, delivery, replies, announcer, settled } = taken
-    const { body, replyTo, correlationId } = delivery.message
+    const { body, properties } = delivery.message
     return {
       body,
+      properties,
       connection,
+      relayed: true,
       get alive() {
         return delivery.alive
       },
       prepare: session => this.#attach(connection, session, announcer),
       reply: reply => {
-        if (replyTo === undefined) delivery.reject({ condition: 'amqp:precondition-failed', description: 'there is no reply-to' })
-        else {
-          replies.put(replyTo, reply, correlationId)
-          delivery.accept()
-        }
+        replies.answer(delivery, reply)
         settled()
       },
       release: () => {

@@ -4,11 +4,11 @@ import type { CutBatch, Freeze } from '../buffer/buffer.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Budget } from './budget.ts'
 import type { Lane } from './lane.ts'
+import { type Departure, SendingWindow } from './sending-window.ts'
+import { Turns } from './turns.ts'
 
 /** Batches on their way over all sources. rhea's session breaks at 2,048 unsettled deliveries. */
 export const BATCHES_IN_FLIGHT_MAX = 1_000
-/** Bytes on their way over all sources: there is no back-pressure below this, so that what is sent lies in memory until it is settled. */
-export const BYTES_IN_FLIGHT_MAX = 32 * 2 ** 20
 
 export interface DataSessionDeps {
   readonly gateway: string
@@ -26,14 +26,14 @@ export interface DataSessionDeps {
 }
 
 /**
- * The sending half of one session: shares the connection out over the sources, one batch of each in turn, and hands outcomes to the lane they
- * belong to. After {@link end} it is deaf: what the old session still says is about deliveries that were taken back.
+ * The sending half of one session: shares the connection out over the sources, one batch of each in turn, keeps no more on its way than keeps the way
+ * busy, and hands outcomes to the lane they belong to. After {@link end} it is deaf: what the old session still says is about deliveries that were taken back.
  */
 export class DataSession {
   readonly #deps: DataSessionDeps
-  /** Lanes that may have something to send, in turn. */
-  readonly #turn: Lane[] = []
-  readonly #queued = new Set<Lane>()
+  /** Lanes that may have something to send. */
+  readonly #turns = new Turns<Lane>()
+  readonly #window: SendingWindow
   /** Lanes that wait for their time to be sent again. */
   readonly #resting = new Set<Lane>()
   #batches = 0
@@ -44,6 +44,7 @@ export class DataSession {
 
   constructor(deps: DataSessionDeps) {
     this.#deps = deps
+    this.#window = new SendingWindow(deps.clock)
     deps.sender.onRoom(() => this.#pump())
   }
 
@@ -68,10 +69,7 @@ export class DataSession {
   /** The lane may have something to send. */
   wake(lane: Lane): void {
     if (this.#state !== 'sending') return
-    if (!this.#queued.has(lane)) {
-      this.#queued.add(lane)
-      this.#turn.push(lane)
-    }
+    if (!this.#turns.has(lane)) this.#turns.add(lane, lane.upToDate ? 'fresh' : 'backlog')
     this.#pump()
   }
 
@@ -86,8 +84,7 @@ export class DataSession {
 
   end(): void {
     this.#state = 'ended'
-    this.#turn.length = 0
-    this.#queued.clear()
+    this.#turns.clear()
     this.#deps.sender.close()
   }
 
@@ -100,29 +97,21 @@ export class DataSession {
       if (!lane) break
       const batch = lane.nextToSend()
       if (batch) {
-        this.#turn.push(lane)
+        this.#turns.add(lane, 'backlog')
         this.#send(lane, batch)
-      } else {
-        this.#queued.delete(lane)
-        this.#wakeLater(lane)
-      }
+      } else this.#wakeLater(lane)
     }
     this.#pumping = false
   }
 
-  /** In turn; under a budget the most important first, and of those that may be sent now. */
+  /** Under a budget the most important, and of those that may be sent now. */
   #nextLane(): Lane | undefined {
     const { budget } = this.#deps
-    if (!budget) return this.#turn.shift()
-    let best = -1
-    for (const [at, lane] of this.#turn.entries()) {
-      if (lane.priority >= budget.floor && lane.priority > (this.#turn[best]?.priority ?? Number.NEGATIVE_INFINITY)) best = at
-    }
-    return best < 0 ? undefined : this.#turn.splice(best, 1)[0]
+    return budget ? this.#turns.mostImportant(budget.floor) : this.#turns.next()
   }
 
   #hasRoom(): boolean {
-    return this.#deps.sender.room > 0 && this.#batches < BATCHES_IN_FLIGHT_MAX && this.#bytes < BYTES_IN_FLIGHT_MAX
+    return this.#deps.sender.room > 0 && this.#batches < BATCHES_IN_FLIGHT_MAX && this.#bytes < this.#window.bytes
   }
 
   #wakeLater(lane: Lane): void {
@@ -149,12 +138,20 @@ export class DataSession {
       [PROPERTY.sequence]: batch.sequence,
       [PROPERTY.count]: batch.count,
     }
-    sender.send({ body: batch.bytes, properties, durable: true }, (outcome, error) => this.#settled(lane, batch, outcome, error))
+    const departure = this.#window.sent()
+    sender.send({ body: batch.bytes, properties, durable: true }, (outcome, error) => {
+      this.#arrived(batch, departure)
+      this.#settled(lane, batch, outcome, error)
+    })
+  }
+
+  #arrived(batch: CutBatch, departure: Departure): void {
+    this.#batches -= 1
+    this.#bytes -= batch.bytes.length
+    this.#window.settled(departure, batch.bytes.length)
   }
 
   #settled(lane: Lane, batch: CutBatch, outcome: Outcome, error: PeerError | undefined): void {
-    this.#batches -= 1
-    this.#bytes -= batch.bytes.length
     if (this.#state === 'ended') return
     if (outcome === 'accepted') {
       lane.accepted(batch)

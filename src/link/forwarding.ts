@@ -17,7 +17,8 @@ import { AskedAgain } from './asked-again.ts'
 import type { Budget } from './budget.ts'
 import { DataSession } from './data-session.ts'
 import type { Lanes } from './lanes.ts'
-import { type Answer, OpeningChannel } from './opening-channel.ts'
+import { type Answer, OpeningChannel, type ProofOf } from './opening-channel.ts'
+import type { Reports } from './reports.ts'
 import type { ResumeRequests } from './resume-requests.ts'
 import type { Telling } from './telling.ts'
 
@@ -43,6 +44,10 @@ export interface ForwardingDeps {
   readonly random: () => number
   readonly log: Logger
   readonly budget?: Budget | undefined
+  readonly proofOf?: ProofOf | undefined
+  readonly reports?: Reports | undefined
+  /** It looked after what goes on: every few seconds at the latest, whatever it found. */
+  readonly onTurn: () => void
   /** The broker took something over. */
   readonly onProgress: () => void
   readonly takeIn: (reply: Exclude<OpenReply, { error: unknown }>, resume: readonly string[]) => Promise<void>
@@ -121,6 +126,7 @@ export class Forwarding {
   /** Is deaf from here on; what was in flight is taken back. */
   end(): void {
     this.#ended.abort()
+    this.#deps.reports?.end()
     this.#wake.resolve()
     this.#data?.end()
     this.#deps.buffer.detachLink()
@@ -130,7 +136,7 @@ export class Forwarding {
   async #attach(): Promise<Links> {
     const { gateway, lanes, clock, log } = this.#deps
     const common = { capabilities: QUEUE_CAPABILITIES, timeoutMs: ATTACH_TIMEOUT_MS }
-    const target = { address: QUEUE.open, capabilities: QUEUE_CAPABILITIES }
+    const target = { address: QUEUE.open, capabilities: QUEUE_CAPABILITIES, proofOf: this.#deps.proofOf }
     const openings = await OpeningChannel.attach(this.#connection, clock, log, ATTACH_TIMEOUT_MS, target)
     const again = await this.#connection.openSender({ address: QUEUE.again(gateway), ...common })
     const answers = new AskedAgain({ gateway, session: this.#session, lanes, sender: again, log })
@@ -180,6 +186,7 @@ export class Forwarding {
 
   #watch(): void {
     if (this.#ended.signal.aborted) return
+    this.#deps.onTurn()
     const { lanes, telling, clock, budget } = this.#deps
     lanes.refresh()
     if (budget) this.#lookAtBudget(budget)
@@ -230,6 +237,7 @@ export class Forwarding {
     const { reply } = answer
     if (!('error' in reply)) {
       await this.#deps.takeIn(reply, resume)
+      this.#deps.reports?.begin(channel, session)
       return 'answered'
     }
     if (reply.error.code !== OPEN_ERROR.sessionNotNew) {

@@ -19,6 +19,9 @@ export const ASK_IDLE_END_AFTER_MS = 600_000
 /** Without a settlement for so long a person is told, ms. */
 export const STUCK_ALARM_AFTER_MS = 60_000
 
+/** A source of which no more records wait than this is up to date: at ten thousand a second so many come in 100 ms. */
+const UP_TO_DATE_RECORDS_MAX = 1_000
+
 export type LaneState = 'closed' | 'open' | 'frozen'
 
 export interface LaneDeps {
@@ -115,6 +118,12 @@ export class Lane {
     return this.#flight.size === 0 && this.outlet.settled === this.outlet.next && this.outlet.buffered().records === 0
   }
 
+  /** Whether what waits of it is what has just come, and no backlog. */
+  get upToDate(): boolean {
+    const { outlet } = this
+    return outlet.buffered().records - (outlet.position - outlet.settled) <= UP_TO_DATE_RECORDS_MAX
+  }
+
   /** How long until its next batch may be sent again, ms; 0 where nothing keeps it back. */
   get resendInMs(): number {
     return Math.max(0, this.#resendAtMs - this.#clock.monotonicMs())
@@ -187,6 +196,7 @@ export class Lane {
     } else {
       await this.#apply(await this.#decide(told), told.assignment)
       if (this.#state === 'frozen') return
+      await this.#keepLimit(told.assignment)
     }
     this.#become('open', undefined)
     this.#alarms.clear('source_refused', this.source)
@@ -213,6 +223,7 @@ export class Lane {
     if (!stillStands() || told.end < this.outlet.settled) return true
     if (decision.kind !== 'settle' || this.#state !== 'open') return false
     this.#settleTo(decision.end)
+    await this.#keepLimit(told.assignment)
     return true
   }
 
@@ -270,6 +281,13 @@ export class Lane {
       case 'freeze':
         return this.#freeze(decision.why)
     }
+  }
+
+  /** How large a batch may be can change at any time; what is cut already stays as it is. */
+  async #keepLimit({ batchBytesMax }: Assignment): Promise<void> {
+    const held = this.outlet.assignment
+    if (!held || batchBytesMax === undefined || held.batchBytesMax === batchBytesMax) return
+    await this.outlet.assign({ ...held, batchBytesMax })
   }
 
   async #rewind(end: number): Promise<void> {
@@ -334,6 +352,11 @@ export class Lane {
 }
 
 function toldOf(entry: Exclude<OpenedSource, { error: unknown }>, log: string): Told {
-  const { topic, partition, producerId, epoch, epochStart, end, last } = entry
-  return { assignment: { log: logName(log, entry.topicId), topic, partition, producerId, epoch, epochStart }, end, last }
+  const { topic, partition, producerId, epoch, epochStart, end, last, batchBytesMax } = entry
+  const limit = batchBytesMax === undefined ? {} : { batchBytesMax }
+  return {
+    assignment: { log: logName(log, entry.topicId), topic, partition, producerId, epoch, epochStart, ...limit },
+    end,
+    last,
+  }
 }

@@ -18,6 +18,8 @@ export interface LinkStatus {
   /** Address of the other end, while there is one. */
   readonly peer: string | undefined
   readonly session: number | undefined
+  /** What the core lets this gateway send; undefined where it has set no limit. */
+  readonly quota: { readonly bytesPerSecond?: number | undefined; readonly recordsPerSecond?: number | undefined } | undefined
   /** ISO 8601, since when it is in this state. */
   readonly since: string
   readonly sources: readonly {

@@ -12,8 +12,9 @@ import { Flight, type InFlight } from './flight.ts'
 import { Forwarding } from './forwarding.ts'
 import { Lanes } from './lanes.ts'
 import { ARROWS, type LinkState, type LinkStatus, type Next } from './link-state.ts'
-import { OpeningChannel } from './opening-channel.ts'
+import { OpeningChannel, type ProofOf } from './opening-channel.ts'
 import { Patience } from './patience.ts'
+import type { Reports } from './reports.ts'
 import { type Resumed, ResumeRequests } from './resume-requests.ts'
 import { StandingSession } from './standing-session.ts'
 import { NO_FACTS, type SourceFacts, Telling } from './telling.ts'
@@ -32,8 +33,13 @@ const UNANSWERED_OPENINGS_MAX = 2
 const REFUSED_AGAIN_AFTER_MS = 30_000
 /** How long a stop waits for outcomes, ms. */
 const STOP_SETTLE_MS = 3_000
+/** Dialling, an opening or a wait may each take up to a minute: a link that has not taken a turn for so long, ms, stands still. */
+export const TURN_WITHIN_MS = 180_000
 /** How often it is looked whether the budget allows more, ms. */
 const BUDGET_LOOK_EVERY_MS = 1_000
+
+/** What the core said at the opening that this gateway may send. */
+type Quota = NonNullable<Exclude<OpenReply, { error: unknown }>['quota']>
 
 export interface LinkDeps {
   readonly gateway: string
@@ -42,6 +48,8 @@ export interface LinkDeps {
   readonly mode?: 'direct' | 'router' | 'broker'
   /** One open connection to the core; `attempt` counts from 0, so that several addresses can be tried in turn. Has a limit of its own. */
   readonly connect: (attempt: number) => Promise<Connection>
+  /** Proves, past routers and brokers, that an opening is this gateway's. */
+  readonly proofOf?: ProofOf | undefined
   readonly clock: Clock
   /** In [0, 1). */
   readonly random: () => number
@@ -51,6 +59,8 @@ export interface LinkDeps {
   readonly facts?: SourceFacts
   /** For a link that costs money. */
   readonly budget?: Budget
+  /** What tells the core how the gateway stands. */
+  readonly reports?: Reports
   /** What is in flight of one source; another one than {@link Flight} only where a test breaks a rule on purpose. */
   readonly newFlight?: () => InFlight
 }
@@ -88,8 +98,10 @@ export class Link {
   #forwarding: Forwarding | undefined
   /** The newest session that the core knows of this gateway, once it was not below ours. */
   #above: number | undefined
+  #quota: Quota | undefined
   #unanswered = 0
   #dials = 0
+  #turnedAtMs: number
   readonly #down: DownAlarm
 
   constructor(deps: LinkDeps) {
@@ -110,6 +122,7 @@ export class Link {
     this.#openBackoff = new Backoff(OPEN_AGAIN_AFTER, random)
     this.#resumes = new ResumeRequests(clock)
     this.#since = this.#nowText()
+    this.#turnedAtMs = clock.monotonicMs()
     this.#down = new DownAlarm(clock, alarms, () => this.#state)
   }
 
@@ -135,9 +148,15 @@ export class Link {
       state: this.#state,
       peer: this.#connection?.remote,
       session: this.#session,
+      quota: this.#quota,
       since: this.#since,
       sources: [...this.#lanes].map(({ source, state, reason, inFlight }) => ({ source, state, reason, inFlight })),
     }
+  }
+
+  /** How long ago its loop took a turn, whatever came of it, ms: past {@link TURN_WITHIN_MS} it stands still. */
+  get sinceTurnMs(): number {
+    return this.#deps.clock.monotonicMs() - this.#turnedAtMs
   }
 
   /**
@@ -213,7 +232,9 @@ export class Link {
     this.#connection = connection
     try {
       if (this.#deps.mode === 'broker') return await this.#forward(connection)
-      const channel = await OpeningChannel.attach(connection, this.#deps.clock, this.#log, ATTACH_TIMEOUT_MS)
+      const { clock, proofOf } = this.#deps
+      const target = { address: ADDRESS.open, proofOf }
+      const channel = await OpeningChannel.attach(connection, clock, this.#log, ATTACH_TIMEOUT_MS, target)
       while (!over.aborted && this.#isAffordable()) {
         this.#become('opening')
         const next = await this.#open(connection, channel, over)
@@ -248,6 +269,9 @@ export class Link {
         random,
         log: this.#log,
         budget: this.#deps.budget,
+        onTurn: () => this.#turn(),
+        proofOf: this.#deps.proofOf,
+        reports: this.#deps.reports,
         onProgress: () => this.#dialBackoff.reset(),
         takeIn: async (reply, resume) => {
           for (const code of ['link_refused', 'other_instance']) alarms.clear(code)
@@ -293,6 +317,7 @@ export class Link {
     if ('error' in reply)
       return reply.error.code === OPEN_ERROR.sessionNotNew ? this.#behind(reply.session) : this.#refused(reply.error)
     await this.#takeIn(reply, resume)
+    this.#quota = reply.quota
     const sender = await this.#openData(connection, session)
     if (sender) await this.#send(sender, channel, session, over)
     return 'again'
@@ -356,6 +381,9 @@ export class Link {
       patience: this.#patience,
       clock,
       budget: this.#deps.budget,
+      onTurn: () => this.#turn(),
+      reports: this.#deps.reports,
+      silenceMs: this.#quota?.silenceMs ?? 0,
       onProgress: () => {
         this.#openBackoff.reset()
         this.#dialBackoff.reset()
@@ -379,7 +407,12 @@ export class Link {
     limit.abort()
   }
 
+  #turn(): void {
+    this.#turnedAtMs = this.#deps.clock.monotonicMs()
+  }
+
   async #wait(waitMs: number, signal: AbortSignal): Promise<void> {
+    this.#turn()
     // An aborted wait is over, and whoever waited looks at the signal.
     if (!signal.aborted) await pause(this.#deps.clock, waitMs, signal).catch(() => {})
   }

@@ -26,9 +26,19 @@ interface Question {
   readonly timer: Timer
 }
 
+/** Where openings go, and how they prove whose they are where others stand between. */
+export interface OpeningTarget {
+  readonly address: string
+  readonly capabilities?: readonly string[]
+  /** Properties for a request with this body. */
+  readonly proofOf?: ProofOf | undefined
+}
+export type ProofOf = (body: Buffer) => Readonly<Record<string, string>>
+
 /** Asks on `headrace/open` and hears the replies on an address of its own. One for each connection; it ends with it. */
 export class OpeningChannel {
   readonly #sender: Sender
+  readonly #proofOf: ProofOf
   readonly #replyTo: string
   readonly #clock: Clock
   readonly #log: Logger
@@ -39,8 +49,9 @@ export class OpeningChannel {
   #asked = 0
   #ended = false
 
-  private constructor(sender: Sender, replyTo: string, clock: Clock, log: Logger) {
+  private constructor(sender: Sender, replyTo: string, proofOf: ProofOf, clock: Clock, log: Logger) {
     this.#sender = sender
+    this.#proofOf = proofOf
     this.#replyTo = replyTo
     this.#clock = clock
     this.#log = log
@@ -54,7 +65,7 @@ export class OpeningChannel {
     clock: Clock,
     log: Logger,
     timeoutMs: number,
-    target: { address: string; capabilities?: readonly string[] } = { address: ADDRESS.open },
+    { address, capabilities, proofOf = () => ({}) }: OpeningTarget = { address: ADDRESS.open },
   ): Promise<OpeningChannel> {
     let channel: OpeningChannel | undefined
     let receiver: Receiver | undefined
@@ -64,8 +75,8 @@ export class OpeningChannel {
       if (channel) channel.#heard(delivery)
     }
     receiver = await connection.openReceiver({ address: null, timeoutMs, onDelivery })
-    const sender = await connection.openSender({ ...target, timeoutMs })
-    channel = new OpeningChannel(sender, receiver.address, clock, log)
+    const sender = await connection.openSender({ address, ...(capabilities && { capabilities }), timeoutMs })
+    channel = new OpeningChannel(sender, receiver.address, proofOf, clock, log)
     void receiver.closed.then(() => channel.#end())
     receiver.grant(REPLIES_GRANTED)
     return channel
@@ -92,7 +103,13 @@ export class OpeningChannel {
       if (!question) continue
       const body = encodeOpenRequest(question.request)
       // Nobody need answer it when nobody listens any more: brokers keep what is asked.
-      const message = { body, properties: {}, replyTo: this.#replyTo, correlationId: id, ttlMs: question.timeoutMs }
+      const message = {
+        body,
+        properties: this.#proofOf(body),
+        replyTo: this.#replyTo,
+        correlationId: id,
+        ttlMs: question.timeoutMs,
+      }
       this.#sender.send(message, (outcome, error) => this.#settled(id, outcome, error))
     }
   }

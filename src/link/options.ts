@@ -56,7 +56,7 @@ export const uplinkOptions = z
   .strictObject({
     url: amqpUrl.optional().describe('Where the core, the router or the broker listens.'),
     urls: z.array(amqpUrl).min(1).max(16).optional().describe('Several of them, tried in turn.'),
-    tls: tlsFiles.optional().describe('Certificates, for amqps.'),
+    tls: tlsFiles.optional().describe('Certificates, for amqps. Without them those are used that `headrace enroll` got.'),
     sasl: sasl.optional().describe('Logs in with SASL PLAIN, at a router or broker.'),
     budget: budgetOptions.optional().describe('For a link that costs money. Sources of higher `priority` go first.'),
     mode: z

@@ -8,9 +8,11 @@ export class Patience {
   #fruitless = 0
   #progressAtMs = 0
   #starvedSinceMs: number | undefined
+  #silenceMs = 0
 
-  /** A session begins. */
-  begin(nowMs: number): void {
+  /** A session begins. `silenceMs`: for so long the core may hold it back because of a quota, as it said at the opening. */
+  begin(nowMs: number, silenceMs = 0): void {
+    this.#silenceMs = silenceMs
     this.#progressAtMs = nowMs
     this.#starvedSinceMs = undefined
   }
@@ -24,9 +26,10 @@ export class Patience {
   lost(nowMs: number, facts: { pending: boolean; starved: boolean }): string | undefined {
     if (!facts.pending) this.#progressAtMs = nowMs
     this.#starvedSinceMs = facts.pending && facts.starved ? (this.#starvedSinceMs ?? nowMs) : undefined
-    if (this.#starvedSinceMs !== undefined && nowMs - this.#starvedSinceMs >= STARVED_AFTER_MS)
+    if (this.#starvedSinceMs !== undefined && nowMs - this.#starvedSinceMs >= Math.max(STARVED_AFTER_MS, this.#silenceMs))
       return this.#fruitlessly('no credit')
-    const limitMs = Math.min(STALLED_AFTER_MS.max, STALLED_AFTER_MS.first * 2 ** Math.min(this.#fruitless, 10))
+    const patienceMs = Math.min(STALLED_AFTER_MS.max, STALLED_AFTER_MS.first * 2 ** Math.min(this.#fruitless, 10))
+    const limitMs = Math.max(patienceMs, this.#silenceMs)
     const silentMs = nowMs - this.#progressAtMs
     return silentMs >= limitMs ? this.#fruitlessly(`nothing was accepted for ${Math.round(silentMs)} ms`) : undefined
   }

@@ -9,6 +9,7 @@ import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import type { OpeningChannel } from './opening-channel.ts'
 import type { Patience } from './patience.ts'
+import type { Reports } from './reports.ts'
 import type { Telling } from './telling.ts'
 
 /** How often the session is looked at, ms. */
@@ -27,6 +28,11 @@ export interface StandingSessionDeps {
   readonly patience: Patience
   readonly clock: Clock
   readonly budget?: Budget | undefined
+  readonly reports?: Reports | undefined
+  /** For so long the core may hold the session back because of a quota, ms. */
+  readonly silenceMs: number
+  /** It looked after what goes on: every few seconds at the latest, whatever it found. */
+  readonly onTurn: () => void
   /** Something was accepted. */
   readonly onProgress: () => void
 }
@@ -65,13 +71,14 @@ export class StandingSession {
   /** Lets batches be cut and sent. Resolves with the reason why the session is over; {@link end} has to follow. */
   async run(): Promise<string> {
     const { buffer, lanes, patience, clock } = this.#deps
-    patience.begin(clock.monotonicMs())
+    patience.begin(clock.monotonicMs(), this.#deps.silenceMs)
     buffer.attachLink(source => {
       const lane = lanes.get(source)
       if (lane) this.#data.wake(lane)
     })
     for (const lane of lanes) this.#data.wake(lane)
     this.#watchLater()
+    this.#deps.reports?.begin(this.#deps.channel, this.#deps.session)
     return this.#over.promise
   }
 
@@ -83,6 +90,7 @@ export class StandingSession {
   /** Is deaf from here on; what was in flight is taken back. */
   end(): void {
     this.#data.end()
+    this.#deps.reports?.end()
     this.#deps.buffer.detachLink()
     this.#deps.lanes.close()
   }
@@ -93,6 +101,7 @@ export class StandingSession {
 
   #watch(): void {
     if (this.#data.ended) return
+    this.#deps.onTurn()
     const { lanes, telling, patience, clock, budget } = this.#deps
     lanes.refresh()
     const all = [...lanes]

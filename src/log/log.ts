@@ -87,6 +87,14 @@ export interface Fetched extends Place {
   readonly outOfRange?: true
 }
 
+/** Somebody who reads in a consumer group now. */
+export interface GroupMember {
+  readonly id: string
+  /** The name that it gives itself (`client.id`). */
+  readonly client: string
+  readonly host: string
+}
+
 /** What a topic is asked to be when it is made. */
 export interface TopicNeeds {
   readonly topic: string
@@ -121,14 +129,17 @@ export interface Log {
   end(place: Place): Promise<PartitionEnd>
   /** The ends of many partitions in as few requests as the engine can. A partition that could not be asked is missing in the answer. */
   ends(places: readonly Place[]): Promise<Map<Place, PartitionEnd>>
+  /** The largest batch that a topic takes, bytes; undefined where the log does not say. A setting that is changed is seen after a while. */
+  batchBytesMax(topic: string): Promise<number | undefined>
   /** Header facts of the last batch before `next`; undefined in an empty partition. */
   lastBatch(place: Place): Promise<{ sequence: number; count: number; crc: number } | undefined>
 
   /**
    * Appends a batch untouched. Resolves once it is as durable as this log can make it; never retries by itself. The proof is looked at in
    * the tick that writes the request, and a void one refuses. One append at a time for each place: the caller sees to it.
+   * `sharer` is who the batch is of: all who append at once get an equal share.
    */
-  append(place: Place, batch: EncodedBatch, proof: EndProof): Promise<Appended>
+  append(place: Place, batch: EncodedBatch, proof: EndProof, sharer?: string): Promise<Appended>
 
   /** Long-poll over many partitions. */
   fetch(cursors: readonly Cursor[], limits: FetchLimits): Promise<Fetched[]>
@@ -140,6 +151,8 @@ export interface Log {
   /** Offsets of a reader's group: next to read, by place. */
   commitOffsets(group: string, offsets: readonly Cursor[]): Promise<void>
   committedOffsets(group: string, places: readonly Place[]): Promise<Cursor[]>
+  /** Who is in the group: its offsets move while somebody is. */
+  groupMembers(group: string): Promise<readonly GroupMember[]>
 
   /** Calls when connections or leaders changed, so that what was proven before is void. Returns a function that ends it. */
   onProofsVoid(call: () => void): () => void

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Alarms } from '../runtime/alarms.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Log } from './log.ts'
@@ -10,6 +11,8 @@ export interface LogDeps {
   readonly clock: Clock
   readonly random: () => number
   readonly log: Logger
+  /** Where a person is told of a log that is damaged. */
+  readonly alarms?: Alarms
 }
 
 /** Opens the engine that the configuration names; only that one is loaded. */
@@ -19,5 +22,6 @@ export async function openLog(options: LogOptions, deps: LogDeps): Promise<Log> 
     return openKafkaLog(options.kafka, deps)
   }
   const { openSqliteLog } = await import('./sqlite/sqlite-log.ts')
-  return openSqliteLog({ path: options.sqlite?.path ?? join(deps.stateDir, 'log.db'), clock: deps.clock })
+  const path = options.sqlite?.path ?? join(deps.stateDir, 'log.db')
+  return openSqliteLog({ path, clock: deps.clock, ...(deps.alarms && { alarms: deps.alarms }) })
 }

@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
+import { makeFolderDurably } from '../runtime/durable-folder.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { LEDGER_VERSIONS } from './ledger-schema.ts'
 
@@ -129,7 +129,7 @@ export class Ledger {
   readonly #db: Database.Database
 
   constructor(path: string) {
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolderDurably(dirname(path))
     this.#db = new Database(path)
     this.#db.pragma('journal_mode = WAL')
     // better-sqlite3 opens WAL files with NORMAL: a power cut could take back what a job was told is done.

@@ -17,6 +17,7 @@ export const ERROR_CODES = [
   'topic_refused', // a topic of that name holds other data, or is set so that nothing can be promised
   'claim_refused',
   'offset_out_of_range',
+  'group_in_use', // a consumer group has members whose offsets still move
   'protocol_violation', // a peer does not speak the protocol of docs/protocol.md
   'link_refused',
   'link_lost',

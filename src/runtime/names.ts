@@ -30,7 +30,7 @@ export function matchesSource(glob: string, id: SourceId): boolean {
  * Whether a glob fits all of a text; neither `*` nor `?` fits a `/`. In at most glob × text steps: as a regular expression, thirty stars took longer
  * than anybody waits, and whoever may ask a process may not stop it.
  */
-function matchesGlob(glob: string, text: string): boolean {
+export function matchesGlob(glob: string, text: string): boolean {
   let at = 0
   let star = -1
   let starText = 0

@@ -119,5 +119,6 @@ export const generator = defineSource({
   gives: 'messages',
   whenFull: 'block',
   within: (options, folder) => pathsWithin(options, folder, 'payload_file'),
+  rate: ({ records_per_second }) => records_per_second,
   open: (options, context) => new GeneratorSource(options, context),
 })

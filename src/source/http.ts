@@ -111,5 +111,6 @@ export const http = defineSource({
   gives: 'messages',
   whenFull: 'block',
   within: (options, folder) => pathsWithin(options, folder, 'bearer_file'),
+  rate: ({ every }) => 1_000 / every,
   open: (options, context) => new HttpSource(options, context),
 })

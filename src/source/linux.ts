@@ -96,5 +96,6 @@ export const linux = defineSource({
   options: linuxOptions,
   gives: 'messages',
   whenFull: 'drop_oldest',
+  rate: ({ every }) => 1_000 / every,
   open: (options, context) => new LinuxSource(options, context),
 })

@@ -1,4 +1,4 @@
-import modbusSerial from 'modbus-serial'
+import type modbusSerial from 'modbus-serial'
 import { Backoff } from '../runtime/backoff.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
@@ -10,8 +10,7 @@ const CONNECT_LIMIT_MS = 5_000
 /** So many requests in a row without an answer, and the connection is made anew: a stream that has lost its step gives none any more. */
 const UNANSWERED_MAX = 3
 
-const ModbusClient = modbusSerial.default
-export type ModbusClient = InstanceType<typeof ModbusClient>
+export type ModbusClient = InstanceType<typeof modbusSerial.default>
 
 export interface BusLine {
   /** Its name among the process's buses: host and port, or the path of the port. */
@@ -96,12 +95,14 @@ export class ModbusBus {
   }
 
   async #connected(): Promise<ModbusClient> {
+    // Loaded where a bus is read: it takes its time and memory.
+    const { default: library } = await import('modbus-serial')
     if (this.#closed) throw new HeadraceError('interrupted', 'the bus is closed')
     if (this.#client?.isOpen) return this.#client
     if (this.#clock.monotonicMs() < this.#connectAfterMs)
       throw new HeadraceError('source_failed', `${this.#line.name}: ${this.#why}`)
     this.#drop()
-    const client = new ModbusClient()
+    const client = new library.default()
     client.on('error', () => {})
     try {
       await withLimit(this.#line.connect(client), this.#clock)

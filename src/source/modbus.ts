@@ -177,5 +177,6 @@ export const modbus = defineSource({
     const message = whatIsWrongWith(device)
     return message === undefined ? [] : [{ at: ['device'], message }]
   },
+  rate: ({ every }) => 1_000 / every,
   open: (options, context) => new ModbusSource(options, context),
 })

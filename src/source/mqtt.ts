@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import mqttLibrary, { type IClientOptions, type MqttClient } from 'mqtt'
+import type { IClientOptions, MqttClient } from 'mqtt'
 import { z } from 'zod'
 import { settledWithin } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
@@ -68,6 +68,7 @@ class MqttSource implements Source {
   readonly #context: SourceContext
   readonly #gate = new PauseGate()
   #client: MqttClient | undefined
+  #isStopped = false
 
   constructor(options: MqttOptions, context: SourceContext) {
     this.#options = options
@@ -75,6 +76,9 @@ class MqttSource implements Source {
   }
 
   async start(): Promise<void> {
+    // Loaded where a broker is read: it takes its time and memory.
+    const { default: mqttLibrary } = await import('mqtt')
+    if (this.#isStopped) return
     const client = mqttLibrary.connect(this.#options.url, { ...this.#connection(), ...this.#credentials() })
     this.#client = client
     acknowledgeWhenStored(client, () => this.#context.stored())
@@ -102,6 +106,7 @@ class MqttSource implements Source {
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true
     const client = this.#client
     this.#client = undefined
     this.#gate.open()

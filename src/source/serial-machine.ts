@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { SerialPort } from 'serialport'
 
 /** An open port, as the serial library gives it. */
 export interface SerialHandle {
@@ -36,7 +35,8 @@ export interface SerialMachine {
 }
 
 export const thisMachine: SerialMachine = {
-  open: settings => SerialPort.binding.open(settings),
+  // Loaded where a port is read: it takes its time and memory.
+  open: async settings => (await import('serialport')).SerialPort.binding.open(settings),
   isThere: existsSync,
   sysRoot: '/sys',
   procRoot: '/proc',

@@ -54,6 +54,56 @@ describe('a condition over a window', () => {
   })
 })
 
+describe('a field within a field', () => {
+  const NESTED = { names: ['motor.bearing.temp_c', 'motor.rpm'], quantiles: [true, false] }
+
+  function nestedRows(): Rows {
+    const rows = new Rows(NESTED)
+    rows.addFields({ motor: { bearing: { temp_c: 80 }, rpm: 1_500 } }, 1_000)
+    rows.addFields({ motor: { bearing: { temp_c: 90 } } }, 2_000)
+    rows.addFields({ motor: 5 }, 3_000)
+    rows.addFields({ motor: null }, 4_000)
+    return rows
+  }
+
+  test('has aggregates in a window, by its whole name', () => {
+    const text = 'max(motor.bearing.temp_c) == 90 && percentile(motor.bearing.temp_c, 50) == 85 && count(motor.rpm) == 1'
+    const condition = compileExpression(text, 'window', 'truth')
+    expect(condition.fields).toEqual(['motor.bearing.temp_c', 'motor.rpm'])
+    expect(condition.ofRows(NESTED, nestedRows())).toBe(true)
+    expect(condition.valuesOfRows(NESTED, nestedRows())).toMatchObject({ 'max(motor.bearing.temp_c)': 90, 'count(motor.rpm)': 1 })
+    expect(compileExpression('max(motor.bearing.temp_c) > 90', 'window', 'truth').ofRows(NESTED, nestedRows())).toBe(false)
+  })
+
+  test.each([
+    ['motor.bearing.temp_c > 80', true, { 'motor.bearing.temp_c': 81 }],
+    ['motor.bearing.temp_c > 81', false, { 'motor.bearing.temp_c': 81 }],
+    ['motor.bearing.temp_c + 1 > 81 && motor.state == "run"', true, { 'motor.bearing.temp_c': 81 }],
+    ['has(motor.rpm)', false, {}],
+    ['motor.rpm > 1', undefined, {}],
+    ['motor.constructor.name == "Object"', undefined, {}],
+  ])('of a record: %s is %s', (text, holds, values) => {
+    const condition = compileExpression(text, 'record', 'truth')
+    const fields = { motor: { bearing: { temp_c: 81 }, state: 'run' } }
+    expect(condition.ofRecord(fields)).toBe(holds)
+    expect(condition.valuesOfRecord(fields)).toEqual(values)
+  })
+
+  test('whose name has points of its own is that one', () => {
+    const rows = new Rows(NESTED)
+    rows.addFields({ 'motor.rpm': 7, motor: { rpm: 8 } }, 1_000)
+    expect(compileExpression('max(motor.rpm) == 7', 'window', 'truth').ofRows(NESTED, rows)).toBe(true)
+  })
+
+  test.each([
+    ['motor.rpm > 3', 0, 'motor.rpm has many values in a window'],
+    ['avgg(motor.rpm) > 3', 0, 'avgg() is no aggregate'],
+    ['avg(motor) > 1 && avg(motor.rpm) > 3', 0, 'motor cannot be a number and hold motor.rpm too'],
+  ])('%s: the error points at it', (text, offset, said) => {
+    expect(errorOf(text)).toMatchObject({ offset, message: expect.stringContaining(said) })
+  })
+})
+
 describe('a condition over records', () => {
   const condition = compileExpression('oil_c > 90 && state == "running"', 'record', 'truth')
 

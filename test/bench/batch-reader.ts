@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { table } from '../../src/cli/output.ts'
 import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts'
 import type { Log } from '../../src/log/log.ts'
 import { BatchWriter } from '../../src/record/batch-writer.ts'
@@ -8,7 +7,6 @@ import { systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { PAYLOAD_BYTES_MAX, seedOf, writePayload } from '../../src/source/generator-payload.ts'
 import type { KafkaCluster } from '../support/kafka/cluster.ts'
-import { spreadOf } from './spread.ts'
 
 const CHILD = fileURLToPath(new URL('./batch-reader-child.ts', import.meta.url))
 const TOPIC = 'bench-batch'
@@ -17,13 +15,16 @@ const BATCH_RECORDS = 4_000
 const START_MS = 1_767_225_600_000
 const LIMIT_MS = 600_000
 
-interface Round {
+export interface ReaderRound {
   readonly java: number
   readonly reader: { readonly recordsPerSecond: number; readonly cpuSecondsPerMillion: number; readonly peakMib: number }
 }
 
 /** The batch reader into `cat > file` beside Kafka's own ConsumerPerformance, which writes nothing, on the same topic, in turn. */
-export async function benchBatchReader(kafka: KafkaCluster, options: { records: number; rounds: number }): Promise<Round[]> {
+export async function benchBatchReader(
+  kafka: KafkaCluster,
+  options: { records: number; rounds: number },
+): Promise<ReaderRound[]> {
   const { records, rounds } = options
   const log = await openKafkaLog({ brokers: kafka.addresses, client_id: 'bench' }, { clock: systemClock, log: silentLogger })
   try {
@@ -31,25 +32,13 @@ export async function benchBatchReader(kafka: KafkaCluster, options: { records: 
   } finally {
     await log.close()
   }
-  const measured: Round[] = []
+  const measured: ReaderRound[] = []
   // The first round warms the broker and is not counted.
   for (let round = 0; round <= rounds; round++) {
     const java = await runJavaConsumer(kafka, records, round)
     const reader = runReader(kafka, records, round)
     if (round > 0) measured.push({ java, reader })
   }
-  const rows = Object.entries({
-    'Java ConsumerPerformance, writes nothing, records/s': measured.map(({ java }) => java),
-    'batch reader into cat > file, records/s': measured.map(({ reader }) => reader.recordsPerSecond),
-    'batch reader, × Java': measured.map(({ java, reader }) => reader.recordsPerSecond / java),
-    'batch reader, CPU-s per million records': measured.map(({ reader }) => reader.cpuSecondsPerMillion),
-    'batch reader, peak MiB': measured.map(({ reader }) => reader.peakMib),
-  }).map(([name, values]) => {
-    const short = (value: number) => (value >= 1_000 ? Math.round(value).toLocaleString('en') : value.toFixed(2))
-    const { median, min, max } = spreadOf(values)
-    return [name, short(median), `${short(min)} … ${short(max)}`]
-  })
-  process.stdout.write(`\n${records} records in ${SOURCES} partitions\n${table(['figure', 'median', 'min … max'], rows)}\n`)
   return measured
 }
 
@@ -88,7 +77,7 @@ async function runJavaConsumer(kafka: KafkaCluster, records: number, round: numb
   return perSecond
 }
 
-function runReader(kafka: KafkaCluster, records: number, round: number): Round['reader'] {
+function runReader(kafka: KafkaCluster, records: number, round: number): ReaderRound['reader'] {
   const run = spawnSync(process.execPath, [CHILD, kafka.bootstrap, TOPIC, String(round)], { encoding: 'utf8', timeout: LIMIT_MS })
   if (run.status !== 0) throw new Error(`the batch reader failed:\n${run.stderr}`)
   const found = JSON.parse(run.stdout) as { records: number; seconds: number; cpuSeconds: number; peakMib: number }

@@ -8,10 +8,11 @@ import { control } from '../../src/console/control-client.ts'
 import { pause, systemClock } from '../../src/runtime/clock.ts'
 import { HeadraceProcess } from '../support/headrace-process.ts'
 import { until } from '../support/until.ts'
-import { cpuSeconds, peakRssMib } from './process-figures.ts'
+import { bytesSentTo, cpuSeconds, peakRssMib, profileArgs } from './process-figures.ts'
 
 const LIMIT_MS = 180_000
-const LOOK_EVERY_MS = 20
+/** Each look costs the edge a report of all its sources. */
+const LOOK_EVERY_MS = 100
 /** Records of a source that its generator is ahead of the log: enough to keep all busy, few enough that the store is not an outage's backlog. */
 const AHEAD = 5_000
 
@@ -23,6 +24,10 @@ export interface RunOptions {
   readonly payloadFile: string
   /** `through`: generators, store and link at once. `drain`: all is stored before the core is there. */
   readonly shape: 'through' | 'drain'
+  /** Where both processes leave their CPU profiles, in a folder each. */
+  readonly profileFolder?: string | undefined
+  /** Another checkout whose program is run: to compare what was with what is. */
+  readonly checkout?: string | undefined
 }
 
 export interface HeadraceRun {
@@ -32,14 +37,17 @@ export interface HeadraceRun {
   readonly edgePeakMib: number
   readonly corePeakMib: number
   readonly diskBytesPerRecord: number
+  /** What the gateway sent over its connection, headers of AMQP included. */
+  readonly networkBytesPerRecord: number
 }
 
 /** Edge and core as two processes, their files on a real disk, from the generators to the last settled record. */
 export async function runHeadrace(options: RunOptions): Promise<HeadraceRun> {
   const folder = mkdtempSync(join(tmpdir(), 'headrace-bench-'))
-  const { edge, core } = await processes(folder, options)
+  const pair = await processes(folder, options)
+  const { edge, core } = pair
   try {
-    return await (options.shape === 'through' ? through(edge, core, folder, options) : drain(edge, core, folder, options))
+    return await (options.shape === 'through' ? through(pair, folder, options) : drain(pair, folder, options))
   } finally {
     await edge.stop()
     await core.stop()
@@ -52,15 +60,15 @@ export async function runHeadrace(options: RunOptions): Promise<HeadraceRun> {
 }
 
 /** Counted from the first settled batch on, as the Java tool counts from its first record: claims are made once in a source's life. */
-async function through(edge: HeadraceProcess, core: HeadraceProcess, folder: string, options: RunOptions): Promise<HeadraceRun> {
+async function through({ edge, core, port }: Pair, folder: string, options: RunOptions): Promise<HeadraceRun> {
   core.start()
   await running(folder, 'core')
   const coreCpu = cpuSeconds(core.pid ?? 0)
   edge.start()
-  return measure({ edge, core, folder, records: options.records, edgeCpu: 0, coreCpu })
+  return measure({ edge, core, port, folder, records: options.records, edgeCpu: 0, coreCpu })
 }
 
-async function drain(edge: HeadraceProcess, core: HeadraceProcess, folder: string, options: RunOptions): Promise<HeadraceRun> {
+async function drain({ edge, core, port }: Pair, folder: string, options: RunOptions): Promise<HeadraceRun> {
   edge.start()
   await until(
     'all is stored',
@@ -74,12 +82,20 @@ async function drain(edge: HeadraceProcess, core: HeadraceProcess, folder: strin
   core.start()
   await running(folder, 'core')
   const coreCpu = cpuSeconds(core.pid ?? 0)
-  return measure({ edge, core, folder, records: options.records, edgeCpu, coreCpu })
+  return measure({ edge, core, port, folder, records: options.records, edgeCpu, coreCpu })
+}
+
+interface Pair {
+  readonly edge: HeadraceProcess
+  readonly core: HeadraceProcess
+  /** Where the core listens. */
+  readonly port: number
 }
 
 async function measure(run: {
   edge: HeadraceProcess
   core: HeadraceProcess
+  port: number
   folder: string
   records: number
   edgeCpu: number
@@ -107,6 +123,7 @@ async function measure(run: {
     coreCpuSecondsPerMillion: perMillion(core.pid, run.coreCpu),
     edgePeakMib: peakRssMib(edge.pid ?? 0),
     corePeakMib: peakRssMib(core.pid ?? 0),
+    networkBytesPerRecord: bytesSentTo(run.port) / records,
     diskBytesPerRecord: (status?.disk.written_bytes ?? Number.NaN) / records,
   }
 }
@@ -125,7 +142,7 @@ function running(folder: string, role: 'edge' | 'core'): Promise<EdgeStatus> {
   return until(`${role} is there`, () => control<EdgeStatus>(path, 'status').catch(() => undefined), LIMIT_MS)
 }
 
-async function processes(folder: string, options: RunOptions): Promise<{ edge: HeadraceProcess; core: HeadraceProcess }> {
+async function processes(folder: string, options: RunOptions): Promise<Pair> {
   const port = await freePort()
   const { sources, records, payloadFile, topic } = options
   const generators = Array.from(
@@ -147,9 +164,13 @@ async function processes(folder: string, options: RunOptions): Promise<{ edge: H
     `gateway: bench-${topic}\nstate: ${join(folder, 'edge-state')}\nuplink: { url: "amqp://127.0.0.1:${port}" }\npipelines: [${JSON.stringify(pipeline)}]\n`,
   )
   for (const role of ['edge', 'core']) mkdirSync(join(folder, `${role}-state`))
-  const logPath = (role: string) => join(folder, `${role}.log`)
-  return {
-    edge: new HeadraceProcess({ name: 'edge', args: ['edge', '--config', edge], logPath: logPath('edge') }),
-    core: new HeadraceProcess({ name: 'core', args: ['core', '--config', core], logPath: logPath('core') }),
-  }
+  const start = (role: 'edge' | 'core', config: string) =>
+    new HeadraceProcess({
+      name: role,
+      args: [role, '--config', config],
+      logPath: join(folder, `${role}.log`),
+      nodeArgs: options.profileFolder === undefined ? [] : profileArgs(join(options.profileFolder, role)),
+      ...(options.checkout !== undefined && { entry: join(options.checkout, 'src/cli/main.ts') }),
+    })
+  return { edge: start('edge', edge), core: start('core', core), port }
 }

@@ -2,6 +2,7 @@ import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { CutBatch } from '../../src/buffer/buffer.ts'
 import { SqliteEdgeBuffer } from '../../src/buffer/edge-buffer.ts'
+import { RenewableStore } from '../../src/buffer/renewable-store.ts'
 import { openInlineStore } from '../../src/buffer/store-thread.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
 import { HeadraceError } from '../../src/runtime/errors.ts'
@@ -139,6 +140,30 @@ describe('when a commit happens', () => {
     await until('the second record is on disk', () => isStored, 1_000)
   })
 
+  test.each([
+    [undefined, false],
+    [20e9, true],
+  ])(
+    'within durability, a record is on disk as soon as a budget of %s bytes a day affords it',
+    async (flashBytesPerDay, isSoon) => {
+      const clock = new SimulatedClock()
+      const sources = { 'pump-1': { durabilityMs: 1_000 } }
+      const buffer = await bench.open({ clock, sources, ...(flashBytesPerDay !== undefined && { flashBytesPerDay }) })
+      const isStoredWithin = async (ms: number) => {
+        let isStored = false
+        const stored = buffer.inlet('pump-1').stored()
+        void stored.then(() => (isStored = true))
+        await clock.pass(ms)
+        return isStored
+      }
+      put(buffer, 'pump-1', 'first')
+      expect(await isStoredWithin(10)).toBe(true)
+      put(buffer, 'pump-1', 'second')
+      expect(await isStoredWithin(10)).toBe(isSoon)
+      await clock.pass(1_000)
+    },
+  )
+
   test('a commit that fails leaves nobody with a promise that was not kept', async () => {
     const clock = new SimulatedClock()
     const { folder } = bench
@@ -152,7 +177,9 @@ describe('when a commit happens', () => {
     const marks = { version: 1 as const, session: 0, sources: {} }
     const alarms = new Alarms(clock)
     const deps = { gateway: 'g', stateDir: folder, quotaBytes: 2 ** 24, rewindBytes: 2 ** 20, clock, log: silentLogger, alarms }
-    const buffer = new SqliteEdgeBuffer({ ...store, commit }, [settings], marks, 'instance', deps)
+    const renewal = { replace: async () => store, closed: () => {} }
+    const renewable = new RenewableStore({ ...store, commit }, renewal)
+    const buffer = new SqliteEdgeBuffer(renewable, [settings], marks, 'instance', deps)
     put(buffer, 'pump-1', 'kept in memory')
     const promises = { early: false, late: false }
     void buffer

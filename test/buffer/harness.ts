@@ -21,6 +21,7 @@ export interface OpenOptions {
   readonly sources?: Readonly<Record<string, Settings>>
   readonly quotaBytes?: number
   readonly rewindBytes?: number
+  readonly flashBytesPerDay?: number
   readonly worker?: 'thread' | 'inline'
   readonly clock?: Clock
   readonly boot?: Boot
@@ -51,6 +52,7 @@ export class Bench {
       })),
       clock,
       ...(options.boot && { boot: options.boot }),
+      ...(options.flashBytesPerDay !== undefined && { flashBytesPerDay: options.flashBytesPerDay }),
       random: Math.random,
       log: silentLogger,
       alarms: this.alarms,

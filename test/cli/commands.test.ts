@@ -66,7 +66,7 @@ describe('exit codes and what is said', () => {
   })
 
   test('--version and --help, with an example', async () => {
-    expect((await run('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+    expect((await run('--version')).stdout).toMatch(/^\d+\.\d+\.\d+ \(build \S+, Node \S+, linux-\w+\)\n$/)
     expect((await run('up', '--help')).stdout).toContain('headrace up pipelines/')
   })
 })

@@ -45,4 +45,27 @@ describe('headrace doctor --torture', () => {
     const list = ['--bootstrap-server', kafka.bootstrap, '--list']
     expect((await kafka.tool('org.apache.kafka.tools.TopicCommand', list)).stdout).not.toContain('headrace-torture')
   }, 180_000)
+
+  const PIPELINE = 'pipeline: cold-store\ndurability: 1s\nsources: { meter: { generator: {} } }\n'
+  const EDGE =
+    'gateway: gw-1\nstate: STATE\nuplink: { url: "amqp://127.0.0.1:1" }\nbuffer: { quota: 8MiB, rewind: 1MiB }\npipelines: [pipeline.yaml]\n'
+
+  test.each(['edge.yaml', 'pipeline.yaml'])(
+    'tries the disk of %s with a log of its own, and leaves nothing there',
+    async file => {
+      const state = path(`state-of-${file}`)
+      mkdirSync(state)
+      writeFileSync(path('pipeline.yaml'), PIPELINE)
+      writeFileSync(path('edge.yaml'), EDGE.replace('STATE', state))
+      const out = path(`report-of-${file}`)
+      const args = ['--config', path(file), '--state', state, '--for', '20s', '--seed', '2', '--yes', '--out', out]
+      const run = await headrace(['doctor', '--torture', ...args], { limitMs: 170_000 })
+      expect([run.code, run.stderr]).toEqual([0, ''])
+      const report = JSON.parse(readFileSync(join(out, 'report.json'), 'utf8')) as RunReport
+      expect(report.judgements.map(({ verdict }) => verdict)).toEqual(['holds'])
+      expect(report.facts).toMatchObject({ log: 'SQLite' })
+      expect(readdirSync(state)).toEqual([])
+    },
+    180_000,
+  )
 })

@@ -99,7 +99,7 @@ describe('what the user typed is wrong: 2, and what is meant is said', () => {
     expect(readdirSync(folder)).toEqual(['p.yaml'])
   })
 
-  test.each([[[]], [['batch']], [['source']]])('%j: the usage', async args => {
+  test.each([[[]], [['batch']], [['dead']], [['source']]])('%j: the usage', async args => {
     const result = await run(...args)
     expect(result).toMatchObject({ code: 2, stdout: '' })
     expect(result.stderr).toMatch(/^Usage: headrace/)
@@ -114,6 +114,8 @@ describe('nothing is running', () => {
     [['batch', 'offsets', 'load'], 'core'],
     [['batch', 'reset', 'load', '--to', 'end'], 'core'],
     [['tail', 'a'], 'core'],
+    [['dead', 'list'], 'core'],
+    [['dead', 'retry', 'g/a@0'], 'core'],
     [['source', 'list'], 'edge'],
     [['source', 'resume', 'a'], 'edge'],
   ])('%j: 1, and where it was looked for', async (args, role) => {

@@ -6,7 +6,7 @@ import { jsonSchemas, loadPipelines } from '../../src/config/load.ts'
 import { SOURCE_KINDS } from '../../src/source/kinds.ts'
 
 const FOLDER = fileURLToPath(new URL('../../pipelines/', import.meta.url))
-const EXAMPLES = readdirSync(FOLDER).filter(file => file.endsWith('.yaml'))
+const EXAMPLES = readdirSync(FOLDER).filter(file => file.endsWith('.yaml') && !file.endsWith('.test.yaml'))
 
 interface Schema {
   readonly type?: string

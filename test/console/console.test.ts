@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { loadAssets } from '../../src/console/assets.ts'
+import { Assets } from '../../src/console/assets.ts'
 import { Console } from '../../src/console/console.ts'
 import type { ControlCalls } from '../../src/console/control-server.ts'
 import { consoleOptions } from '../../src/console/options.ts'
@@ -37,6 +37,10 @@ const core: ControlCalls = {
     if (args['job'] === 'none') throw new HeadraceError('not_found', 'there is no batch job "none"', { advice: 'Known: load.' })
     return { outcome: 'done' }
   },
+  'alerts.silence': async args => {
+    ran.push(args)
+    return {}
+  },
   async *tail(args) {
     for (let seq = 0; seq < Number(args['last']); seq++) yield { seq }
   },
@@ -52,6 +56,10 @@ async function start(options: object = {}): Promise<string> {
     logger: silentLogger,
   })
   return console.start()
+}
+
+interface Operations {
+  readonly post?: { readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: object }>> } }
 }
 
 interface Answer {
@@ -98,10 +106,12 @@ describe('looking', () => {
 
   test('OpenAPI names each route that this process answers, and none of the other', async () => {
     const url = await start()
-    const api = JSON.parse((await ask(`${url}/api/openapi.json`)).body) as { openapi: string; paths: Record<string, object> }
+    const api = JSON.parse((await ask(`${url}/api/openapi.json`)).body) as { openapi: string; paths: Record<string, Operations> }
     expect(api.openapi).toBe('3.1.0')
     expect(Object.keys(api.paths)).toContain('/api/core/batch/{job}/run')
     expect(Object.keys(api.paths).filter(path => path.includes('/edge/'))).toEqual([])
+    const { schema } = api.paths['/api/core/silences']?.post?.requestBody?.content['application/json'] ?? {}
+    expect(schema).toMatchObject({ required: ['for_ms'], properties: { for_ms: { type: 'integer' } } })
   })
 
   test.each([
@@ -120,11 +130,12 @@ describe('looking', () => {
   })
 
   test('all that the page loads is small', () => {
-    const { files, index } = loadAssets()
-    const bytes = [...files.values(), index].reduce((sum, { gzip }) => sum + gzip.length, 0)
+    const assets = new Assets()
+    const bytes = assets.paths.reduce((sum, path) => sum + (assets.get(path)?.gzip.length ?? Number.POSITIVE_INFINITY), 0)
     expect(bytes).toBeLessThan(ASSETS_BYTES_MAX)
-    expect([...files.keys()]).toContain('/assets/main.ts')
-    expect(gzipSync(files.get('/assets/main.ts')?.bytes ?? '').length).toBeGreaterThan(0)
+    expect(assets.paths).toContain('/assets/main.ts')
+    expect(gzipSync(assets.get('/assets/main.ts')?.bytes ?? '').length).toBeGreaterThan(0)
+    expect(assets.get('/assets/../options.ts')).toBeUndefined()
   })
 
   test('the page may load from here alone', async () => {
@@ -232,6 +243,28 @@ describe('with users', () => {
     expect(await run(cookie)).toBe(200)
     await ask(`${url}/api/session`, { method: 'DELETE', headers: { cookie, 'x-headrace-csrf': await tokenOf(url, { cookie }) } })
     expect((await ask(`${url}/api/core/status`, { headers: { cookie } })).status).toBe(401)
+  })
+
+  test('who silences is said by the log-in, whatever the request says, and stands in the audit log with what was asked', async () => {
+    const url = await startWithUsers()
+    const silence = async (name: string, more: object = {}) => {
+      const cookie = cookieOf(await logIn(url, name))
+      const headers = { cookie, 'x-headrace-csrf': await tokenOf(url, { cookie }), 'content-type': 'application/json' }
+      return ask(`${url}/api/core/silences`, { method: 'POST', headers, body: JSON.stringify({ for_ms: 60_000, ...more }) })
+    }
+    expect((await silence('bert')).status).toBe(403)
+    expect((await silence('anna', { by: 'bert' })).status).toBe(400)
+    expect((await silence('anna', { for_ms: -1 })).status).toBe(400)
+    expect(ran).toEqual([])
+    expect((await silence('anna')).status).toBe(200)
+    expect(ran).toEqual([{ analyser: '*', source: '*', for_ms: 60_000, reason: '', by: 'anna' }])
+    const audit = readFileSync(join(folder, 'console-audit.ndjson'), 'utf8').trim().split('\n')
+    expect(audit.map(line => JSON.parse(line) as object)).toMatchObject([
+      { user: 'bert', status: 403 },
+      { user: 'anna', status: 400, given: { by: 'bert' } },
+      { user: 'anna', status: 400 },
+      { user: 'anna', status: 200, given: { for_ms: 60_000 } },
+    ])
   })
 
   test('guesses are refused, and after a few of them so is everything from that address', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type Flow, FlowWatch, NOT_FLOWING_MS } from '../../src/console/flow-watch.ts'
-import { coreMetrics, edgeMetrics } from '../../src/console/metrics.ts'
+import { coreMetrics, edgeMetrics, joinMetrics } from '../../src/console/metrics.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 
@@ -33,7 +33,7 @@ describe('metrics', () => {
   const edge = edgeMetrics({
     version: '1.2.3',
     gateway: 'g',
-    link: { state: 'sending' },
+    link: { state: 'sending', quota: { bytes_per_second: 1_024, records_per_second: null } },
     disk: { quota_bytes: 100, used_bytes: 50, written_bytes: 75 },
     sources: [
       {
@@ -53,16 +53,20 @@ describe('metrics', () => {
   test('each family says what it is, once, before its samples, and each line is one that Prometheus reads', () => {
     const core = coreMetrics({
       version: '1',
-      gateways: [{}],
+      gateways: [
+        { gateway: 'g', quota: { bytes_per_second: 1_024, records_per_second: 5, throttled: true, throttled_ms: 1_500 } },
+      ],
+      reports: [],
       sources: [
         { source: 'g/s', topic: 't', partition: 3, first: 0, next: 9 },
         { source: 'g/u', topic: 't', partition: 4, first: null, next: null },
       ],
-      jobs: [{ job: 'p.j', lag: 4 }],
+      jobs: [{ job: 'p.j', lag: 4, last_run: null }],
       analysers: [],
       alarms: [],
     })
-    for (const text of [edge, core]) {
+    const both = joinMetrics([edge, core])
+    for (const text of [edge, core, both]) {
       const line = /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{([a-z_]+="([^"\\\n]|\\["\\n])*",?)+\})? -?[0-9.e+-]+)$/
       for (const each of text.trimEnd().split('\n')) expect(each).toMatch(line)
       const names = [...text.matchAll(/^# TYPE ([a-z_]+)/gm)].map(([, name]) => name)
@@ -70,13 +74,15 @@ describe('metrics', () => {
     }
     expect(core).toContain('headrace_partition_next_offset{source="g/s",topic="t",partition="3"} 9\n')
     expect(core).not.toContain('g/u')
+    for (const role of ['edge', 'core']) expect(both).toMatch(new RegExp(`^process_cpu_seconds_total\\{role="${role}"\\}`, 'm'))
+    expect(both.trimEnd().split('\n').length).toBe(new Set(`${edge}${core}`.trimEnd().split('\n')).size)
   })
 
   test('counters end in _total, and values are those of the status', () => {
     for (const [, name] of edge.matchAll(/^# TYPE ([a-z_]+) counter/gm)) expect(name).toMatch(/_total$/)
     expect(edge).toContain('headrace_source_records_read_total{source="s"} 12\n')
     expect(edge).toContain('headrace_source_oldest_buffered_timestamp_seconds{source="s"} 1767225600\n')
-    expect(edge).toContain('headrace_alarms{code="odd\\"\\\\"} 1\n')
+    expect(edge).toContain('headrace_alarms{role="edge",code="odd\\"\\\\"} 1\n')
     expect(edge).toContain('headrace_link_up{gateway="g"} 1\n')
   })
 })

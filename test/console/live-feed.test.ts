@@ -12,6 +12,13 @@ describe('what changed between two looks', () => {
     expect(changesOf(before, now)).toEqual({ core: { sources: [row('b', 3), row('c', 0)], alarms: ['x'] } })
   })
 
+  test('what is as it was is not sent again, however much of it there is', () => {
+    const reports = [{ gateway: 'g', heard: '2026-01-01' }]
+    const before = { core: { sources: [row('a', 1)], reports, alarms: [] } }
+    const now = { core: { sources: [row('a', 1)], reports: structuredClone(reports), alarms: ['x'] } }
+    expect(changesOf(before, now)).toEqual({ core: { sources: [], alarms: ['x'] } })
+  })
+
   test('is everything where a row or a side is gone', () => {
     const before = { core: { sources: [row('a', 1)] }, edge: { sources: [] } }
     expect(changesOf(before, { core: { sources: [] }, edge: { sources: [] } })).toBeUndefined()

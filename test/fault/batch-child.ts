@@ -1,15 +1,15 @@
 /** Runs a batch job in a folder once, and kills this very process (SIGKILL) at the step that is named. */
 import { join } from 'node:path'
-import { openSqliteLog } from '../../src/log/sqlite/sqlite-log.ts'
 import { BatchJob } from '../../src/reader/batch/job.ts'
 import { batchJobOptions } from '../../src/reader/batch/options.ts'
 import { Ledger } from '../../src/reader/ledger.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
+import { type JobLog, openJobLog } from '../reader/job-log.ts'
 
-const [folder = '', options = '{}', dieAt] = process.argv.slice(2)
-const log = await openSqliteLog({ path: join(folder, 'log.db'), clock: systemClock })
+const [folder = '', logIs = '', options = '{}', dieAt] = process.argv.slice(2)
+const log = await openJobLog(JSON.parse(logIs) as JobLog)
 const ledger = new Ledger(join(folder, 'readers.db'))
 const job = new BatchJob(
   {

@@ -74,9 +74,10 @@ export async function runScenario(scenario: Scenario, sharedBootstrap: string, s
   }
 }
 
-function openKafka({ cluster }: Scenario, sharedBootstrap: string, proxyPort: number | undefined): Promise<KafkaCluster> {
+async function openKafka({ cluster }: Scenario, sharedBootstrap: string, proxyPort: number | undefined): Promise<KafkaCluster> {
   if (!cluster && !proxyPort) return KafkaCluster.at(sharedBootstrap)
-  return KafkaCluster.start({ ...cluster, ...(proxyPort ? { advertisedPorts: [proxyPort] } : {}) })
+  const options = typeof cluster === 'function' ? await cluster() : cluster
+  return KafkaCluster.start({ ...options, ...(proxyPort ? { advertisedPorts: [proxyPort] } : {}) })
 }
 
 function stageOf(scenario: Scenario, parts: Pick<Stage, 'plant' | 'kafka' | 'proxies' | 'random'>): Stage {

@@ -42,7 +42,7 @@ export interface Scenario {
   readonly fullOnly?: true
   readonly plant?: Partial<PlantOptions> | ((context: Setting) => Promise<Partial<PlantOptions>>)
   /** A cluster of its own, for one that hurts brokers; the shared broker unless given. */
-  readonly cluster?: ClusterOptions
+  readonly cluster?: ClusterOptions | (() => Promise<ClusterOptions>)
   /** Cores reach the one broker of the scenario's own cluster through a proxy. */
   readonly proxied?: true
   strike(stage: Stage): Promise<void>

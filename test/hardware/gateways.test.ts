@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { gatewayNames, loadGateway } from '../../src/cli/gateway-profile.ts'
+import { gatewayNames, loadGateway } from '../../src/config/gateway-profile.ts'
 import { durationText } from '../../src/runtime/units.ts'
 
 const RULES = fileURLToPath(new URL('../../hardware/udev/60-headrace-serial.rules', import.meta.url))

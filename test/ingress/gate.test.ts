@@ -30,7 +30,18 @@ async function bench(changes: Partial<GateDeps> = {}) {
   })
   const place = { topic: claim.topic, partition: claim.partition }
   const random = () => 0.5
-  const deps = { place, source: 'gw-1/source-1', log, clock, random, logger: silentLogger, alarms, deadLetters, signal }
+  const deps = {
+    place,
+    source: 'gw-1/source-1',
+    gateway: 'gw-1',
+    log,
+    clock,
+    random,
+    logger: silentLogger,
+    alarms,
+    deadLetters,
+    signal,
+  }
   const gate = new Gate({ ...deps, ...changes })
   const outcomes: string[] = []
   const offer = (batch: ReturnType<typeof cutBatch>, options: { session?: { alive: boolean }; intact?: boolean } = {}) =>

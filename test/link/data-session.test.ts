@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { Message, Outcome, PeerError, Sender } from '../../src/amqp/amqp.ts'
-import { BYTES_IN_FLIGHT_MAX, DataSession } from '../../src/link/data-session.ts'
+import { DataSession } from '../../src/link/data-session.ts'
 import { Flight } from '../../src/link/flight.ts'
 import { Lane } from '../../src/link/lane.ts'
+import { WINDOW_BYTES_MAX } from '../../src/link/sending-window.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { MemoryBuffer, MemoryDisk } from '../support/memory-buffer.ts'
@@ -124,7 +125,7 @@ describe('a session shares the connection out', () => {
       if (outlet && take) {
         outlet.take = () => {
           const batch = take()
-          return batch && { ...batch, bytes: Buffer.alloc(BYTES_IN_FLIGHT_MAX / 2) }
+          return batch && { ...batch, bytes: Buffer.alloc(WINDOW_BYTES_MAX / 2) }
         }
       }
     }

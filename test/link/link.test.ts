@@ -7,7 +7,7 @@ import { MemoryDisk } from '../support/memory-buffer.ts'
 import type { Fault } from '../support/memory-log.ts'
 import { seedOfRun } from '../support/random.ts'
 import { CutsAnew, SendsBackwards } from './broken-flights.ts'
-import { findings, World } from './world.ts'
+import { findings, type Gateway, World } from './world.ts'
 
 const SOURCES = ['source-1', 'source-2', 'source-3']
 
@@ -339,6 +339,38 @@ describe('what the core did to a source', () => {
     await world.clock.pass(31_000)
     expect(await resumed).toMatchObject({ outcome: 'refused' })
     expect(gateway.link.status().sources[0]?.state).toBe('frozen')
+  })
+})
+
+describe('how large a batch the log takes', () => {
+  const limitOf = (gateway: Gateway) => gateway.buffer.outlet('source-1')?.assignment?.batchBytesMax
+
+  test('is told at the opening, and kept', async () => {
+    const world = new World(5)
+    world.log.batchBytes = 50_000
+    await world.startIngress()
+    const gateway = world.startGateway('gw-1', new MemoryDisk('instance-1'), ['source-1'])
+    await world.clock.pass(5_000)
+    expect(limitOf(gateway)).toBe(50_000)
+  })
+
+  test('is learned within a session when it is lowered: a source whose batch is refused asks, and cuts smaller ones from then on', async () => {
+    const world = new World(5)
+    await world.startIngress()
+    const gateway = world.startGateway('gw-1', new MemoryDisk('instance-1'), SOURCES)
+    await world.clock.pass(5_000)
+    expect(limitOf(gateway)).toBeUndefined()
+    world.log.batchBytes = 20_000
+    const claim = await world.log.claimOf({ gateway: 'gw-1', source: 'source-1' })
+    world.log.fault = ({ partition }) => (partition === claim?.partition ? 'too_large' : undefined)
+    gateway.buffer.give('source-1', 10)
+    const session = gateway.link.status().session
+    for (let second = 0; second < 15; second++) {
+      gateway.buffer.give('source-2', 1)
+      await world.clock.pass(1_000)
+    }
+    expect(limitOf(gateway)).toBe(20_000)
+    expect(gateway.link.status().session).toBe(session)
   })
 })
 

@@ -37,4 +37,16 @@ describe('a session is given up', () => {
     expect(patience.lost(500, starved)).toBeUndefined()
     expect(patience.lost(1_000, starved)).toBe('no credit')
   })
+
+  test('no sooner than the core said that a quota may hold it back', () => {
+    const patience = new Patience()
+    const starved = { pending: true, starved: true }
+    patience.begin(0, 8_000)
+    expect(patience.lost(0, starved)).toBeUndefined()
+    expect(patience.lost(7_999, starved)).toBeUndefined()
+    expect(patience.lost(8_000, starved)).toBe('no credit')
+    patience.begin(10_000)
+    expect(patience.lost(10_000, starved)).toBeUndefined()
+    expect(patience.lost(10_500, starved), 'where it says nothing, as ever').toBe('no credit')
+  })
 })

@@ -94,9 +94,13 @@ test('PostgreSQL has each record once when the core is killed between its commit
   for (const source of ['meter-1', 'meter-2']) await world.lay({ gateway: 'g', source }, ['1', '2', '3'])
   const run = (dieAt: string) =>
     new Promise<string>(resolve => {
-      const child = spawn(process.execPath, [CHILD, world.folder, JSON.stringify({ input: 'csv', run: options.run }), dieAt], {
-        stdio: 'inherit',
-      })
+      const child = spawn(
+        process.execPath,
+        [CHILD, world.folder, JSON.stringify(world.logIs), JSON.stringify({ input: 'csv', run: options.run }), dieAt],
+        {
+          stdio: 'inherit',
+        },
+      )
       child.once('exit', (code, signal) => resolve(signal ?? String(code)))
     })
   expect(await run('exited')).toBe('SIGKILL')

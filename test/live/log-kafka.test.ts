@@ -1,10 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts'
 import type { Log } from '../../src/log/log.ts'
+import { BatchWriter } from '../../src/record/batch-writer.ts'
+import type { EncodedBatch } from '../../src/record/record.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { describeLog } from '../log/conformance.ts'
 import { KafkaCluster } from '../support/kafka/cluster.ts'
+
+const LONG_MAX = '9223372036854775807'
 
 function openOn(kafka: KafkaCluster): Promise<Log> {
   return openKafkaLog({ brokers: kafka.addresses, client_id: 'test' }, { clock: systemClock, log: silentLogger })
@@ -66,6 +70,28 @@ describe('a topic that cannot be used', () => {
     await expect(refused).rejects.toMatchObject({ code: 'topic_refused', message: expect.stringContaining(said) })
     await expect(refused).rejects.toMatchObject({ advice: expect.stringContaining('kafka-configs --alter') })
     expect(await log.claimOf(source(topic))).toBeUndefined()
+  })
+
+  test('a topic that takes small batches only says how large they may be: that large one is taken, a byte more is refused', async () => {
+    const topic = 'small-batches'
+    const config = ['retention.ms=-1', `message.timestamp.after.max.ms=${LONG_MAX}`, 'max.message.bytes=30000']
+    const settings = config.flatMap(each => ['--config', each])
+    await topics('--create', '--topic', topic, '--partitions', '1', '--replication-factor', '1', ...settings)
+    const claim = await log.claim(source('small-1'), topic)
+    expect(await log.batchBytesMax(topic)).toBe(30_000)
+    const writer = new BatchWriter()
+    const sized = (bytes: number): EncodedBatch => {
+      const made = (value: Buffer) => {
+        writer.begin({ key: 'gw-1/small-1', ...claim, sequence: 0 })
+        writer.append(0, value, 0, value.length)
+        return writer.finish('none')
+      }
+      return made(Buffer.alloc(bytes - (made(Buffer.alloc(bytes - 200)).bytes.length - (bytes - 200))))
+    }
+    const { proof } = await log.end(claim)
+    expect(sized(30_001).bytes.length).toBe(30_001)
+    expect(await log.append(claim, sized(30_001), proof)).toMatchObject({ outcome: 'refused', reason: 'too_large' })
+    expect(await log.append(claim, sized(30_000), proof)).toEqual({ outcome: 'appended', offset: 0 })
   })
 
   test('a topic of that name that holds data of somebody else is refused, and its data stays', async () => {

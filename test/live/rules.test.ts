@@ -39,7 +39,7 @@ async function partition(name: string, changes: Partial<GateDeps> = {}) {
   const claim = await log.claim(source, topic)
   const shared = { log, clock: systemClock, logger: silentLogger, alarms: new Alarms(systemClock), signal: stopping.signal }
   const deadLetters = new DeadLetters({ ...shared, writer: { gateway: 'core-1', source: 'dead' } })
-  const gate = new Gate({ ...shared, place: claim, source: key, random: Math.random, deadLetters, ...changes })
+  const gate = new Gate({ ...shared, place: claim, source: key, gateway: 'gw-1', random: Math.random, deadLetters, ...changes })
   const outcomes: string[] = []
   const batch = (sequence: number, count: number) => cutBatch(sequence, count, { key, producerId: claim.producerId })
   const offer = (cut: CutBatch) => {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Claim, Log, Place } from '../../src/log/log.ts'
 import { follow, readRange } from '../../src/log/read-range.ts'
 import { decodeBatch } from '../../src/record/batch-reader.ts'
+import { BATCH_BYTES_MAX } from '../../src/record/check-batch.ts'
 import type { SourceId } from '../../src/runtime/names.ts'
 import { cutBatch } from '../support/batches.ts'
 import { until } from '../support/until.ts'
@@ -179,6 +180,10 @@ export function describeLog<E extends Engine>(name: string, can: Abilities, star
     })
 
     describe('append', () => {
+      test('a topic of its own takes batches as large as a gateway may make them', async () => {
+        expect(await log.batchBytesMax((await claimed()).topic)).toBe(BATCH_BYTES_MAX)
+      })
+
       test('an empty partition has bounds 0 and 0 and no last batch', async () => {
         const claim = await claimed()
         expect(await log.end(claim)).toMatchObject({ first: 0, next: 0 })

@@ -1,9 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openSqliteLog } from '../../src/log/sqlite/sqlite-log.ts'
+import { Alarms } from '../../src/runtime/alarms.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
+import { cutBatch } from '../support/batches.ts'
 import { describeLog } from './conformance.ts'
 
 describeLog('SQLite', { proofsExpire: false, tellsRepeats: true }, async () => {
@@ -23,5 +26,29 @@ test('a file that is no database is refused with its name and what to do', async
     message: expect.stringContaining(path),
     advice: expect.stringContaining('backup'),
   })
+  rmSync(folder, { recursive: true, force: true })
+})
+
+test('a file that is damaged while it is open looked like a log that cannot be reached now: a person is told what it is, and what to do', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headrace-log-'))
+  const path = join(folder, 'log.db')
+  const alarms = new Alarms(systemClock)
+  const log = await openSqliteLog({ path, clock: systemClock, alarms })
+  const claim = await log.claim({ gateway: 'gw-1', source: 'pump-1' }, 'plant')
+  const { producerId, epoch, epochStart } = claim
+  const append = async (sequence: number) => {
+    const { proof } = await log.end(claim)
+    const salt = randomBytes(20_000).toString('hex')
+    return log.append(claim, cutBatch(sequence, 10, { key: 'gw-1/pump-1', producerId, epoch, epochStart, salt }), proof)
+  }
+  // More than its write-ahead log and SQLite's memory hold.
+  for (let batch = 0; batch < 60; batch++) expect(await append(batch * 10)).toMatchObject({ outcome: 'appended' })
+  const file = openSync(path, 'r+')
+  writeSync(file, randomBytes(statSync(path).size - 4_096), 0, undefined, 4_096)
+  closeSync(file)
+  const cursor = { topic: claim.topic, partition: claim.partition, from: 0 }
+  await expect(log.fetch([cursor], { maxBytes: 2 ** 30, waitMs: 0 })).rejects.toThrow()
+  expect(alarms.list()).toMatchObject([{ code: 'log_damaged', advice: expect.stringContaining('backup') }])
+  await log.close().catch(() => {})
   rmSync(folder, { recursive: true, force: true })
 })

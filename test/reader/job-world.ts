@@ -1,9 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { Log } from '../../src/log/log.ts'
-import { openSqliteLog } from '../../src/log/sqlite/sqlite-log.ts'
 import { BatchJob, type JobDeps } from '../../src/reader/batch/job.ts'
 import { batchJobOptions } from '../../src/reader/batch/options.ts'
 import type { RunResult } from '../../src/reader/batch/runner.ts'
@@ -14,20 +14,31 @@ import { Alarms } from '../../src/runtime/alarms.ts'
 import { type Clock, systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import type { SourceId } from '../../src/runtime/names.ts'
+import { CountedLog, type JobLog, openJobLog } from './job-log.ts'
 
 export const TIME_MS = Date.UTC(2026, 0, 2, 3, 4, 5)
 const TEXT: ValueShape = { json: false, columns: [] }
 
-/** A folder with a SQLite log, a ledger, and whatever jobs a test makes on them. */
+/** Brokers on which a suite is to run; without them it has the embedded log. */
+export type Brokers = () => readonly string[]
+
+/** A folder with a log, a ledger, and whatever jobs a test makes on them. */
 export class JobWorld {
   readonly folder = mkdtempSync(join(tmpdir(), 'headrace-job-'))
   readonly alarms = new Alarms(systemClock)
+  readonly logIs: JobLog
   readonly #writer = new BatchWriter()
+  #counted!: CountedLog
   log!: Log
   ledger!: Ledger
 
+  constructor(brokers?: Brokers) {
+    this.logIs = brokers ? { brokers: brokers(), space: randomBytes(6).toString('hex') } : { sqlite: join(this.folder, 'log.db') }
+  }
+
   async open(): Promise<this> {
-    this.log = await openSqliteLog({ path: join(this.folder, 'log.db'), clock: systemClock })
+    this.#counted = new CountedLog(await openJobLog(this.logIs))
+    this.log = this.#counted.log
     this.ledger = new Ledger(join(this.folder, 'readers.db'))
     return this
   }
@@ -36,6 +47,11 @@ export class JobWorld {
     this.ledger.close()
     await this.log.close()
     rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** Whether somebody waits for the log. */
+  get asksLog(): boolean {
+    return this.#counted.underWay > 0
   }
 
   job(

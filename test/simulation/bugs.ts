@@ -2,7 +2,10 @@ import type { CutBatch, EdgeBuffer, Outlet } from '../../src/buffer/buffer.ts'
 import type { Commit, Step } from '../../src/buffer/store.ts'
 import type { AsyncStore } from '../../src/buffer/store-thread.ts'
 import { standingOf } from '../../src/ingress/gate.ts'
+import { Suspicion } from '../../src/ingress/suspicion.ts'
 import { Flight, type InFlight } from '../../src/link/flight.ts'
+import type { Appended, Log } from '../../src/log/log.ts'
+import { readBatchHeader } from '../../src/record/batch-header.ts'
 import { CutsAnew, SendsBackwards } from '../link/broken-flights.ts'
 import type { Parts } from './plant.ts'
 
@@ -54,6 +57,37 @@ class SettlesWithoutAccept extends Flight {
   }
 }
 
+/** Gives a batch up the first time that it is refused: a log that was wrong for a moment costs records. */
+class GivesUpAtOnce extends Suspicion {
+  override get hopeless(): boolean {
+    return this.tries > 0
+  }
+}
+
+/** Puts a placeholder in the place of a batch that lies nowhere. */
+class KeepsNoLetter extends Suspicion {
+  override get hopeless(): boolean {
+    this.buried = super.hopeless
+    return this.buried
+  }
+}
+
+/** Takes the answer for the first partition of a request for that of all others that were under way with it. */
+function withOneAnswer(log: Log): Log {
+  let first: Promise<Appended> | undefined
+  return withParts(log, {
+    append: async (place, batch, proof) => {
+      const own = log.append(place, batch, proof)
+      const leading = first ?? own
+      first = leading
+      if (leading === own) void own.finally(() => (first = undefined))
+      await own
+      const answer = await leading
+      return answer.outcome === 'appended' ? { outcome: 'appended', offset: batch.sequence } : answer
+    },
+  })
+}
+
 /** Each has one bug, and nothing else is wrong with it. The simulation has to find every one. */
 export const BUGS: Readonly<Record<string, Parts>> = {
   'sends again last first': { newFlight: () => new SendsBackwards() },
@@ -69,6 +103,24 @@ export const BUGS: Readonly<Record<string, Parts>> = {
           return answer.outcome === 'unavailable' ? { outcome: 'appended', offset: batch.sequence } : answer
         },
       }),
+  },
+  'takes a batch that the log refuses for stored': {
+    log: log =>
+      withParts(log, {
+        append: async (place, batch, proof) => {
+          const answer = await log.append(place, batch, proof)
+          const isRefused = answer.outcome === 'refused' && answer.reason !== 'proof_void' && answer.reason !== 'gap'
+          return isRefused ? { outcome: 'appended', offset: batch.sequence } : answer
+        },
+      }),
+  },
+  'gives up a batch that the log refused once': { newSuspicion: of => new GivesUpAtOnce(of) },
+  'gives up a batch without keeping it': { newSuspicion: of => new KeepsNoLetter(of) },
+  'reads one answer for all partitions of a request': { log: withOneAnswer },
+  'passes on what it has not checked': { check: bytes => ({ ok: true, header: readBatchHeader(bytes) }) },
+  'takes a topic as it is set': {
+    log: log =>
+      withParts(log, { claim: async (source, topic) => (await log.claimOf(source)) ?? (await log.claim(source, topic)) }),
   },
   'reserves no numbers ahead': { store: withCommits(({ steps, marks }) => ({ steps, ...marksWithoutNumbers(marks) })) },
   'says nothing of what gave way': {

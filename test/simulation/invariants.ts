@@ -1,7 +1,10 @@
 import { join } from 'node:path'
 import { readMarks } from '../../src/buffer/marks.ts'
+import { DEAD_HEADER, DEAD_LETTER_TOPIC } from '../../src/ingress/dead-letters.ts'
 import type { Claim, Place } from '../../src/log/log.ts'
 import { decodeBatch } from '../../src/record/batch-reader.ts'
+import { parseGap } from '../../src/record/gap.ts'
+import { HEADER } from '../../src/record/record.ts'
 import type { Plant } from './plant.ts'
 
 /** Faults after which a source may be frozen: somebody else wrote, or this gateway knows less than it did. */
@@ -102,6 +105,32 @@ export class Invariants {
       if (this.#excuses.some(excuse => excuse.source === undefined || excuse.source === source)) continue
       const claim = await this.#plant.claimOf(source)
       for (const finding of ledger.findings(claim ? log.records(claim) : [])) this.found(finding)
+    }
+    await this.#lookAtDeadLetters()
+  }
+
+  /** What was given up for good was refused for good, and lies whole in the dead letters. */
+  async #lookAtDeadLetters(): Promise<void> {
+    const { log } = this.#plant
+    const claims = await log.claims()
+    const letters = claims.filter(({ topic }) => topic === DEAD_LETTER_TOPIC).flatMap(claim => log.records(claim))
+    const kept = letters.map(({ value, headers }) => {
+      const text = (name: string) => headers.find(({ key }) => key === name)?.value.toString()
+      const { topic, partition, sequence } = DEAD_HEADER
+      return { at: `${text(topic)}[${text(partition)}] ${text(sequence)}`, bytes: value ?? Buffer.alloc(0) }
+    })
+    for (const claim of claims.filter(({ topic }) => topic !== DEAD_LETTER_TOPIC)) {
+      for (const { sequence, headers } of log.records(claim)) {
+        const gap = headers.find(({ key }) => key === HEADER.gap)
+        if (!gap || parseGap(gap.value)?.reason !== 'dead_letter') continue
+        const at = `${claim.topic}[${claim.partition}] ${sequence}`
+        const refused = log.refusedForGood.find(
+          one => one.place.topic === claim.topic && one.place.partition === claim.partition && one.sequence === sequence,
+        )
+        if (!refused) this.found(`${at} was given up, though it was not refused for good`)
+        else if (!kept.some(letter => letter.at === at && letter.bytes.equals(refused.bytes)))
+          this.found(`${at} was given up, and kept nowhere`)
+      }
     }
   }
 

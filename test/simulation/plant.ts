@@ -3,7 +3,7 @@ import { openEdgeBuffer } from '../../src/buffer/open.ts'
 import type { AsyncStore } from '../../src/buffer/store-thread.ts'
 import type { GateDeps } from '../../src/ingress/gate.ts'
 import { identityRule } from '../../src/ingress/identity.ts'
-import { Ingress } from '../../src/ingress/ingress.ts'
+import { Ingress, type IngressDeps } from '../../src/ingress/ingress.ts'
 import type { InFlight } from '../../src/link/flight.ts'
 import { Link } from '../../src/link/link.ts'
 import type { Claim, Log } from '../../src/log/log.ts'
@@ -28,6 +28,8 @@ export interface Parts {
   readonly standing?: NonNullable<GateDeps['standing']>
   readonly store?: (store: AsyncStore) => AsyncStore
   readonly buffer?: (buffer: EdgeBuffer) => EdgeBuffer
+  readonly newSuspicion?: NonNullable<GateDeps['newSuspicion']>
+  readonly check?: NonNullable<IngressDeps['check']>
   /** The log as a core sees it. */
   readonly log?: (log: Log) => Log
 }
@@ -127,7 +129,7 @@ export class Plant {
     if (this.#cores.has(name)) return
     const process = new SimulatedProcess(this.clock)
     const log = this.#parts.log?.(this.log) ?? this.log
-    const { standing } = this.#parts
+    const { standing, newSuspicion, check } = this.#parts
     const ingress = new Ingress({
       name,
       log: seenBy(process, log),
@@ -137,7 +139,9 @@ export class Plant {
       random: () => this.random.next(),
       logger: silentLogger,
       alarms: this.coreAlarms,
-      ...(standing ? { standing } : {}),
+      ...(standing && { standing }),
+      ...(newSuspicion && { newSuspicion }),
+      ...(check && { check }),
     })
     this.#cores.set(name, { process, ingress })
     await ingress.start()
@@ -177,7 +181,9 @@ export class Plant {
     this.disk.latencyMs = 1
     this.network.cuts = () => false
     this.log.fault = () => undefined
+    this.network.hurts = () => false
     this.log.away = false
+    this.log.setRight()
     this.log.latencyMs = 1
     this.wakeCores()
     for (const name of CORES) await this.startCore(name)

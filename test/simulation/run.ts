@@ -1,10 +1,11 @@
+import { PROPERTY } from '../../src/amqp/messages.ts'
 import { ASK_IDLE_END_AFTER_MS } from '../../src/link/lane.ts'
 import { HeadraceError, messageOf } from '../../src/runtime/errors.ts'
 import { cutBatch } from '../support/batches.ts'
 import type { CommitTrap } from './gateway-disk.ts'
 import { Invariants } from './invariants.ts'
 import { GATEWAY, type Parts, Plant } from './plant.ts'
-import { type Event, type Schedule, SOURCES } from './schedule.ts'
+import { CORES, type Event, type Schedule, SOURCES } from './schedule.ts'
 
 /** Simulated time in which everything has to be in the log once faults are over, ms. */
 const DRAIN_LIMIT_MS = 900_000
@@ -127,6 +128,21 @@ async function happen(plant: Plant, invariants: Invariants, event: Event): Promi
       log.fault = () => (--left === 0 ? event.how : undefined)
       return
     }
+    case 'a batch is refused for good': {
+      const claim = await plant.claimOf(event.source)
+      if (claim) log.refuseForGood(claim)
+      return
+    }
+    case 'a batch is hurt on its way': {
+      let left = event.after
+      network.hurts = ({ properties }) => properties[PROPERTY.sequence] !== undefined && --left === 0
+      return
+    }
+    case 'topic set wrong':
+      log.setWrong = true
+      for (const core of CORES) plant.coreDown(core, 1)
+      clock.after(event.forMs, () => log.setRight())
+      return
     case 'producers forgotten':
       for (const claim of await log.claims()) log.forgetProducers(claim)
       return

@@ -22,6 +22,12 @@ export type Event =
   | { readonly what: 'core frozen'; readonly core: string }
   | { readonly what: 'cores woken' }
   | { readonly what: 'append goes wrong'; readonly after: number; readonly how: AppendFault }
+  /** The next batch of the source is refused as often as it comes. */
+  | { readonly what: 'a batch is refused for good'; readonly source: string }
+  /** A bit of the `after`-th batch from now is turned over on its way. */
+  | { readonly what: 'a batch is hurt on its way'; readonly after: number }
+  /** Somebody sets the topic so that it keeps nothing, and the cores are started anew; somebody else sets it right. */
+  | { readonly what: 'topic set wrong'; readonly forMs: number }
   | { readonly what: 'producers forgotten' }
   | { readonly what: 'connections of the log lost' }
   | { readonly what: 'log away'; readonly forMs: number }
@@ -85,6 +91,9 @@ const DRAW: Record<Exclude<Kind, 'records' | 'time passes'>, Drawn> = {
     after: random.between(1, 6),
     how: random.pick(['lost before', 'lost after', 'lost after', 'corrupt', 'rejected'] as const),
   }),
+  'a batch is refused for good': random => ({ what: 'a batch is refused for good', source: random.pick(SOURCES) }),
+  'a batch is hurt on its way': random => ({ what: 'a batch is hurt on its way', after: random.between(1, 6) }),
+  'topic set wrong': random => ({ what: 'topic set wrong', forMs: random.pick([2_000, 20_000, 60_000]) }),
   'producers forgotten': () => ({ what: 'producers forgotten' }),
   'connections of the log lost': () => ({ what: 'connections of the log lost' }),
   'log away': random => ({ what: 'log away', forMs: random.pick([100, 3_000, 30_000]) }),

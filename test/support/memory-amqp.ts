@@ -32,6 +32,8 @@ export class MemoryNetwork {
   latencyMs = 2
   /** Asked for each thing that is about to travel; true cuts its connection instead, and it is lost. */
   cuts: (way: Way) => boolean = () => false
+  /** Asked for each message that is about to travel; true turns a bit of its body over. */
+  hurts: (message: Message) => boolean = () => false
 
   constructor(clock: Clock, random: () => number) {
     this.#clock = clock
@@ -44,7 +46,7 @@ export class MemoryNetwork {
     const close = async () => {
       if (this.#listeners.get(name) === handlers) this.#listeners.delete(name)
     }
-    return { url: `memory://${name}`, close }
+    return { url: `memory://${name}`, renewTls: () => {}, close }
   }
 
   /** As `dial`; rejects where nobody listens. */
@@ -61,6 +63,7 @@ export class MemoryNetwork {
       identity,
       handlers,
       cuts: way => this.cuts(way),
+      hurts: message => this.hurts(message),
     })
     this.#wires.add(wire)
     void wire.core.closed.then(() => this.#wires.delete(wire))
@@ -104,6 +107,7 @@ interface WireOptions {
   readonly identity: PeerIdentity
   readonly handlers: ListenHandlers
   readonly cuts: (way: Way) => boolean
+  readonly hurts: (message: Message) => boolean
 }
 
 /** One connection: two ends, and what is on its way between them. */
@@ -149,6 +153,15 @@ class Wire {
     const atMs = Math.max(this.#lastAtMs[way], now + latencyMs * random())
     this.#lastAtMs[way] = atMs
     clock.after(atMs - now, () => this.#arrived(way, arrive))
+  }
+
+  /** A message as it arrives. */
+  arriving(message: Message): Message {
+    if (!this.#options.hurts(message)) return message
+    const body = Buffer.from(message.body)
+    const at = body.length - 1
+    body[at] = (body[at] ?? 0) ^ 1
+    return { ...message, body }
   }
 
   freeze(): void {
@@ -325,7 +338,8 @@ class Link {
     this.#credit -= 1
     const id = this.#ids++
     this.#unsettled.set(id, settled)
-    this.#wire.carry(this.#way, () => !this.#receiverEnded && this.#onDelivery(this.#deliveryOf(id, message)))
+    const arriving = this.#wire.arriving(message)
+    this.#wire.carry(this.#way, () => !this.#receiverEnded && this.#onDelivery(this.#deliveryOf(id, arriving)))
   }
 
   #deliveryOf(id: number, message: Message): Delivery {

@@ -131,8 +131,10 @@ export class MemoryBuffer implements EdgeBuffer {
     throw new Error('the model gets its sources by addSource()')
   }
 
+  async answered(): Promise<void> {}
+
   disk(): DiskCounts {
-    return { quotaBytes: 0, usedBytes: 0, writtenBytes: 0 }
+    return { quotaBytes: 0, usedBytes: 0, writtenBytes: 0, writtenPerDayBytes: null, flashBytesPerDay: null }
   }
 
   async close(): Promise<void> {

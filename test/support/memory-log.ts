@@ -5,6 +5,7 @@ import type {
   EndProof,
   Fetched,
   FetchLimits,
+  GroupMember,
   Log,
   LogIdentity,
   PartitionEnd,
@@ -68,6 +69,16 @@ export class MemoryLog implements Log {
   /** Asked for each append that reaches the log. */
   fault: (place: Place, batch: EncodedBatch) => Fault = () => undefined
   appends = 0
+  /** The largest batch that it says it takes, bytes. */
+  batchBytes: number | undefined
+  /** Somebody set the topic so that what comes is not kept: it is gone once that is noticed. */
+  setWrong = false
+  /** Batches that are refused however often they come, with all that is known of them. */
+  readonly refusedForGood: { readonly place: Place; readonly sequence: number; readonly bytes: Buffer }[] = []
+  /** Came while the topic was set wrong. */
+  readonly #eaten = new WeakSet<Buffer>()
+  /** Partitions whose next batch is refused for good. */
+  readonly #refusing = new Set<string>()
   /** Told of each batch as it is stored. */
   onStored: (place: Place, bytes: Buffer, offset: number) => void = () => {}
 
@@ -89,6 +100,7 @@ export class MemoryLog implements Log {
 
   async claim(source: SourceId, topic: string): Promise<Claim> {
     await this.#reach()
+    if (this.setWrong) throw new HeadraceError('topic_refused', `the topic ${topic} keeps nothing`, { advice: 'Set it right.' })
     const standing = await this.claimOf(source)
     if (standing) return standing
     if (topic === 'taken')
@@ -144,6 +156,11 @@ export class MemoryLog implements Log {
     return new Map(await Promise.all(led.map(async place => [place, await this.end(place)] as const)))
   }
 
+  async batchBytesMax(): Promise<number | undefined> {
+    await this.#reach()
+    return this.batchBytes
+  }
+
   async lastBatch(place: Place): Promise<{ sequence: number; count: number; crc: number } | undefined> {
     await this.#reach()
     const last = this.#at(place).stored.at(-1)
@@ -157,13 +174,17 @@ export class MemoryLog implements Log {
       return refused('proof_void', 'it was read on another connection, or long ago')
     this.appends += 1
     const { leader } = this.#at(place)
+    // What was on its way when the setting was changed came before it.
+    const isEaten = this.setWrong
     await pause(this.#clock, this.latencyMs)
     // It was written to a leader that is none any more.
     const isLost = this.away || leader !== this.#at(place).leader
     const fault = isLost ? 'lost before' : this.fault(place, batch)
     if (fault === 'lost before') return { outcome: 'unavailable', detail: 'the request was lost' }
     if (fault !== undefined && fault !== 'lost after') return refused(fault, 'as the test wants it')
+    if (this.#isRefusedForGood(place, batch)) return refused('rejected', 'as it will be for ever')
     const answer = this.#judge(this.#at(place), batch)
+    if (isEaten && answer.outcome === 'appended') this.#eaten.add(this.#at(place).stored.at(-1)?.bytes ?? batch.bytes)
     if (answer.outcome !== 'refused') known.answeredAtMs = this.#clock.monotonicMs()
     return fault === 'lost after' ? { outcome: 'unavailable', detail: 'the answer was lost' } : answer
   }
@@ -193,6 +214,10 @@ export class MemoryLog implements Log {
     return []
   }
 
+  async groupMembers(): Promise<readonly GroupMember[]> {
+    return []
+  }
+
   onProofsVoid(call: () => void): () => void {
     this.#voidCalls.add(call)
     return () => this.#voidCalls.delete(call)
@@ -209,6 +234,23 @@ export class MemoryLog implements Log {
   /** As after `producer.id.expiration.ms`, or on a topic made anew: nothing is known of any producer. */
   forgetProducers(place: Place): void {
     this.#at(place).producers.clear()
+  }
+
+  /** The next batch that comes to this partition is refused, as often as it comes. */
+  refuseForGood(place: Place): void {
+    this.#refusing.add(keyOf(place))
+  }
+
+  /** What came while the topic was set wrong is gone; consumers find a hole. */
+  setRight(): void {
+    this.setWrong = false
+    for (const partition of this.#partitions.values())
+      partition.stored = partition.stored.filter(({ bytes }) => !this.#eaten.has(bytes))
+  }
+
+  #isRefusedForGood(place: Place, batch: EncodedBatch): boolean {
+    if (this.#refusing.delete(keyOf(place))) this.refusedForGood.push({ place, sequence: batch.sequence, bytes: batch.bytes })
+    return this.refusedForGood.some(({ place: at, bytes }) => keyOf(at) === keyOf(place) && bytes.equals(batch.bytes))
   }
 
   /** An unclean election: whole batches at and above `next` are gone; what is known of producers is what the rest says. */

@@ -13,6 +13,8 @@ export interface HeldRecord {
 /** What becomes of records once they are in order of time. */
 export interface OrderedStage {
   take(record: HeldRecord): void
+  /** See {@link Windows.cut}. */
+  readonly cut?: number
   snapshot(): unknown
   restore(snapshot: unknown): void
 }
@@ -43,6 +45,10 @@ export class OrderedWindows implements Windows {
     this.#held.splice(index, 0, { timeMs, row: rowOf(this.#plan, fields) })
     if (this.#held.length > HELD_MAX) this.#releaseUntil(this.#held[0]?.timeMs ?? timeMs)
     return true
+  }
+
+  get cut(): number {
+    return this.#stage.cut ?? 0
   }
 
   advance(ms: number): void {

@@ -1,3 +1,4 @@
+import { valueAt } from '../field-path.ts'
 import { type FieldSnapshot, FieldWindow } from '../field-window.ts'
 import { Quantiles } from '../quantiles.ts'
 
@@ -30,7 +31,7 @@ export class Rows {
     this.records += 1
     const { names } = this.#plan
     for (let index = 0; index < names.length; index++) {
-      const value = fields[names[index] as string]
+      const value = valueAt(fields, names[index] as string)
       if (typeof value === 'number' && Number.isFinite(value)) (this.fields[index] as FieldWindow).add(value, timeMs)
     }
   }
@@ -65,7 +66,7 @@ export class Rows {
 
 export function rowOf(plan: FieldPlan, fields: Readonly<Record<string, unknown>>): Row {
   return plan.names.map(name => {
-    const value = fields[name]
+    const value = valueAt(fields, name)
     return typeof value === 'number' && Number.isFinite(value) ? value : undefined
   })
 }

@@ -25,6 +25,7 @@ export class SlidingStage implements OrderedStage {
   #older: Inside[] = []
   #newer: HeldRecord[] = []
   #newerSum: Rows
+  cut = 0
 
   constructor(plan: FieldPlan, sizeMs: number, onClosed: OnClosed) {
     this.#plan = plan
@@ -37,7 +38,11 @@ export class SlidingStage implements OrderedStage {
   take(record: HeldRecord): void {
     const { timeMs } = record
     this.#push(record)
-    while (this.#oldestMs <= timeMs - this.#sizeMs || this.#older.length + this.#newer.length > SLIDING_RECORDS_MAX) this.#drop()
+    while (this.#oldestMs <= timeMs - this.#sizeMs) this.#drop()
+    while (this.#older.length + this.#newer.length > SLIDING_RECORDS_MAX) {
+      this.#drop()
+      this.cut += 1
+    }
     const rows = new Rows(this.#plan)
     const older = this.#older.at(-1)
     if (older) rows.merge(older.sum)

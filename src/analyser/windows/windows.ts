@@ -18,6 +18,8 @@ export interface Windows {
   advance(ms: number): void
   /** The clock: closes what holds records and ended before `ms`. What comes later than that, and belongs to a later window, still counts. */
   closeEndedBefore(ms: number): void
+  /** Records that left a window before their time, because it was full. */
+  readonly cut?: number
   snapshot(): unknown
   restore(snapshot: unknown): void
 }

@@ -8,6 +8,7 @@ import { boundArgument, momentArgument, resetTarget } from '../arguments.ts'
 import type { Moved } from '../batch-calls.ts'
 import { EXIT, print, printJson, table } from '../output.ts'
 import { withProgress } from '../progress-bar.ts'
+import type { RunLogTail } from '../run-log-tail.ts'
 import { controlOf, type WhereOptions } from '../where.ts'
 
 interface Options extends WhereOptions {
@@ -67,6 +68,13 @@ export function batchCommand(): Command {
       .description('Shows the latest runs of a job.')
       .argument(...job)
       .action(runs),
+  )
+  add(
+    new Command('log')
+      .description('Shows the end of what the command of a run said.')
+      .argument(...job)
+      .argument('[run]', 'id of the run; the latest unless set')
+      .action(log),
   )
   add(
     new Command('offsets')
@@ -171,6 +179,15 @@ async function runs(job: string, options: Options): Promise<void> {
         ]),
       ),
     )
+}
+
+async function log(job: string, run: string | undefined, options: Options): Promise<void> {
+  const found = await control<RunLogTail>(controlOf(options, 'core'), 'batch.log', { job, ...(run !== undefined && { run }) })
+  if (options.json) printJson(found)
+  else {
+    if (found.from > 0) print(`… ${found.from} bytes before, in ${found.path}`)
+    print(found.text.trimEnd())
+  }
 }
 
 async function offsets(job: string, options: Options): Promise<void> {

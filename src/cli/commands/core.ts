@@ -17,6 +17,7 @@ export function coreCommand(): Command {
       const { loadCore } = await import('../../config/load.ts')
       const { CoreProcess } = await import('../core-process.ts')
       const { filesOf, PipelineReload } = await import('../pipeline-reload.ts')
+      const { supervise } = await import('../under-service-manager.ts')
       const { config, pipelines } = loadCore(file)
       const log = createLogger(logLevel)
       const core = await CoreProcess.start(config, pipelines, log)
@@ -30,7 +31,9 @@ export function coreCommand(): Command {
         refused: (why: string) => core.refused(why),
       }
       const reload = new PipelineReload(reloadable, systemClock, log)
+      const supervision = supervise(core.vitals, log)
       const stop = async () => {
+        supervision.stopping()
         await reload.end()
         await core.stop()
       }

@@ -15,7 +15,7 @@ export function devicesCommand(): Command {
     )
     .action(async (options: { gateway?: string; json?: true }) => {
       const { listSerialPorts } = await import('../../source/serial-ports.ts')
-      const { loadGateway } = await import('../gateway-profile.ts')
+      const { loadGateway } = await import('../../config/gateway-profile.ts')
       const gateway = options.gateway === undefined ? undefined : loadGateway(options.gateway)
       const ports = listSerialPorts()
       if (options.json) {

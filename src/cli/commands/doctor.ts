@@ -24,11 +24,14 @@ export function doctorCommand(): Command {
       'Looks at this machine and what it is connected to, and says what to do. Changes nothing. Exit code 1 where there is an error.',
     )
     .option('--config <file>', 'edge.yaml or core.yaml: devices, certificates, the core or Kafka are looked at too')
-    .option('--state <directory>', 'without a configuration: the state directory; ./.headrace unless set')
+    .option(
+      '--state <directory>',
+      'without a configuration, or with a pipeline file: the state directory; ./.headrace unless set',
+    )
     .option('--json', 'for programs')
     .option(
       '--torture',
-      'kills, freezes and cuts off processes of a scratch pipeline of its own before your log, and writes a report',
+      'kills, freezes and cuts off processes of a scratch pipeline of its own on your disk, before your log, and writes a report',
     )
     .option('--yes', 'with --torture: do it; without, it is only said what would be done')
     .option('--for <duration>', 'with --torture: for how long', duration, TORTURE_MS.usual)
@@ -52,15 +55,17 @@ export function doctorCommand(): Command {
     })
 }
 
-async function runTorture({ config, yes, json, for: forMs, seed, out }: DoctorOptions): Promise<number> {
+async function runTorture({ config, state = './.headrace', yes, json, for: forMs, seed, out }: DoctorOptions): Promise<number> {
   if (config === undefined) {
-    throw new HeadraceError('config_invalid', '--torture needs --config core.yaml', {
-      advice: 'It lays scratch records down in the log of that core.',
+    throw new HeadraceError('config_invalid', '--torture needs --config', {
+      advice:
+        'Name a core.yaml (its log is tried), an edge.yaml (its disk and buffer) or a pipeline file (as `headrace up` runs it).',
     })
   }
   const { torture } = await import('../torture.ts')
   const report = await torture({
     config,
+    state,
     forMs,
     out,
     consent: yes === true,

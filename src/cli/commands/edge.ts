@@ -16,6 +16,7 @@ export function edgeCommand(): Command {
     .action(async ({ config: file, logLevel }: { config: string; logLevel: LogLevel }) => {
       const { loadEdge } = await import('../../config/load.ts')
       const { EdgeProcess } = await import('../edge-process.ts')
+      const { supervise } = await import('../under-service-manager.ts')
       const { filesOf, PipelineReload } = await import('../pipeline-reload.ts')
       const { config, pipelines } = loadEdge(file)
       const log = createLogger(logLevel)
@@ -30,7 +31,9 @@ export function edgeCommand(): Command {
         refused: (why: string) => edge.refused(why),
       }
       const reload = new PipelineReload(reloadable, systemClock, log)
+      const supervision = supervise(edge.vitals, log)
       const stop = async () => {
+        supervision.stopping()
         await reload.end()
         await edge.stop()
       }

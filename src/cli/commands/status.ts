@@ -21,7 +21,9 @@ export function statusCommand(): Command {
     .action(async (options: WhereOptions & { json?: true; metrics?: true }) => {
       const state = stateOf(options)
       if (options.metrics) {
-        for (const role of ['edge', 'core'] as const) process.stdout.write((await ask<string>(state, role, 'metrics')) ?? '')
+        const { joinMetrics } = await import('../../console/metrics.ts')
+        const texts = await Promise.all((['edge', 'core'] as const).map(role => ask<string>(state, role, 'metrics')))
+        process.stdout.write(joinMetrics(texts.filter(text => text !== undefined)))
         return
       }
       const edge = await ask<EdgeStatus>(state, 'edge')
@@ -61,8 +63,9 @@ function printEdge(edge: EdgeStatus): void {
   const { link, disk } = edge
   print(`gateway ${edge.gateway}: link ${link.state}${link.peer ? ` with ${link.peer}` : ''} since ${link.since}`)
   print(
-    `buffer: ${mib(disk.used_bytes)} of ${mib(disk.quota_bytes)} MiB used, ${mib(disk.written_bytes)} MiB written since the start\n`,
+    `buffer: ${mib(disk.used_bytes)} of ${mib(disk.quota_bytes)} MiB used, ${mib(disk.written_bytes)} MiB written since the start`,
   )
+  print(`flash: ${perDay(disk)}\n`)
   const rows = edge.sources.map(source => [
     source.source,
     source.state,
@@ -80,6 +83,7 @@ function printEdge(edge: EdgeStatus): void {
 
 function printCore(core: CoreStatus): void {
   print(`core on ${core.log.engine} log ${core.log.identity}, ${core.gateways.length} gateway(s) connected\n`)
+  if (core.reports.length > 0) printGateways(core)
   print(
     table(
       ['source', 'partition', 'first', 'next', ''],
@@ -112,9 +116,33 @@ function printCore(core: CoreStatus): void {
   printAlarms(core.alarms)
 }
 
+/** What gateways last said of themselves, also those that are away now. */
+function printGateways({ reports, gateways }: CoreStatus): void {
+  const rows = reports.map(({ gateway, heard, buffered, disk, alarms }) => [
+    gateway,
+    gateways.some(each => each.gateway === gateway) ? 'connected' : 'away',
+    buffered.records,
+    buffered.oldest ?? '-',
+    mib(disk.written_bytes),
+    alarms.length,
+    heard,
+  ])
+  print(`${table(['gateway', 'link', 'waiting', 'oldest', 'MiB written', 'alarms', 'heard'], rows)}\n`)
+}
+
 function printAlarms(alarms: readonly unknown[]): void {
   for (const alarm of alarms as readonly { since: string; message: string; advice: string }[])
     print(`\n! ${alarm.message} (since ${alarm.since})\n  ${alarm.advice}`)
+}
+
+/** What is written in a day, against what may be. */
+function perDay({ written_per_day_bytes: now, flash_budget_bytes: budget }: EdgeStatus['disk']): string {
+  const rate = now === null ? 'it runs for too short a time to tell what it writes in a day' : `${gb(now)} GB a day now`
+  return budget === null ? rate : `${rate}, ${gb(budget)} GB declared`
+}
+
+function gb(bytes: number): string {
+  return (bytes / 1e9).toFixed(2)
 }
 
 function mib(bytes: number): string {

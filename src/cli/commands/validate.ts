@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { durationText } from '../../runtime/units.ts'
 import { print, printJson } from '../output.ts'
 
 export function validateCommand(): Command {
@@ -22,9 +23,12 @@ export function validateCommand(): Command {
       const { ConfigError } = await import('../../config/errors.ts')
       const issues: InstanceType<typeof ConfigError>['issues'][number][] = []
       const pipelines: string[] = []
+      const edges: string[] = []
       for (const file of files) {
         try {
-          if (loadAny(file) === 'pipeline') pipelines.push(file)
+          const kind = loadAny(file)
+          if (kind === 'pipeline') pipelines.push(file)
+          if (kind === 'edge') edges.push(file)
         } catch (error) {
           if (!(error instanceof ConfigError)) throw error
           issues.push(...error.issues)
@@ -33,6 +37,27 @@ export function validateCommand(): Command {
       if (issues.length > 0) throw new ConfigError(issues)
       const { loadAnalyserModules } = await import('../analyser-modules.ts')
       await loadAnalyserModules(loadPipelines(pipelines))
+      for (const file of edges) await printFlash(file)
       print(`${files.length} file${files.length === 1 ? '' : 's'} checked, nothing wrong`)
     })
+}
+
+/** What a gateway of this configuration would write to its disk in a day, and what that is told from. */
+async function printFlash(file: string): Promise<void> {
+  const { loadEdge } = await import('../../config/load.ts')
+  const { forecastFlash } = await import('../../config/flash-forecast.ts')
+  const { config, pipelines } = loadEdge(file)
+  const { bytesPerDay, recordsPerSecond, durabilityMs, assumed, assumption } = forecastFlash(pipelines)
+  const { flash_budget: budget } = config.buffer
+  const load = `${Number(recordsPerSecond.toPrecision(3))} records a second, durability ${durationText(durabilityMs)}`
+  print(
+    `${file}: about ${gb(bytesPerDay)} GB a day written to the disk (${load})${budget === undefined ? '' : `, of ${gb(budget)} declared`}`,
+  )
+  if (assumed.length > 0) print(`  assumed is ${assumption} of ${assumed.join(', ')}: how much they give is not in the file`)
+  if (budget !== undefined && bytesPerDay > budget)
+    print('  That is more than buffer.flash_budget: give the pipelines a longer durability, or read less often.')
+}
+
+function gb(bytes: number): string {
+  return (bytes / 1e9).toFixed(2)
 }

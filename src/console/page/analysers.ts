@@ -1,78 +1,67 @@
-import { get } from './api.ts'
-import { empty, h } from './dom.ts'
-import { number } from './format.ts'
+import { AlertList } from './alert-list.ts'
+import { h } from './dom.ts'
+import { moment, number } from './format.ts'
 import type { PageMaker } from './page.ts'
+import { RowTable } from './row-table.ts'
+import { Silences } from './silences.ts'
+import type { AnalyserRow } from './status.ts'
 
-interface Alert {
-  readonly key: string
-  readonly analyser: string
-  /** Null where it is about all sources together. */
-  readonly source: string | null
-  readonly state: 'raised' | 'cleared' | 'noted'
-  readonly time: string
-  readonly message: string
-}
+/** How often alerts and silences are asked for, ms. */
+const ASK_EVERY_MS = 2_000
 
-/** Analysers and the alerts that they raised. */
-export const analysersPage: PageMaker = ({ model }) => {
-  const list = h('section', { class: 'card scroll', tabindex: 0, 'aria-label': 'Analysers' })
-  const alerts = h('section', { class: 'card scroll', tabindex: 0, 'aria-label': 'Alerts' })
-  const node = h('div', { class: 'page' }, h('h1', {}, 'Analysers and alerts'), list, alerts)
-  let shown = ''
-  let asking = false
-  const drawAlerts = (found: readonly Alert[]) => {
-    const text = JSON.stringify(found)
-    if (text === shown) return
-    shown = text
-    const heads = ['When (UTC)', 'State', 'Analyser', 'Source', 'What']
-    const rows = found.map(({ time, state, analyser, source, message }) =>
-      h(
-        'tr',
-        {},
-        h('td', {}, time.replace('T', ' ').slice(0, 19)),
-        h('td', {}, h('span', { class: `state ${{ raised: 'bad', noted: 'warn', cleared: 'good' }[state]}` }, state)),
-        h('td', {}, analyser),
-        h('td', {}, source ?? 'all together'),
-        h('td', { class: 'wrap' }, message),
-      ),
-    )
-    alerts.replaceChildren(
-      h('h2', {}, 'Alerts since the core started'),
-      found.length === 0 ? empty('No alert', 'Nothing that an analyser watches for has happened.') : tableOf(heads, rows),
-    )
+/** Analysers, the alerts that they raised, who takes care of them, and what is silenced. */
+export const analysersPage: PageMaker = context => {
+  const { model } = context
+  const table = new RowTable<AnalyserRow>({
+    label: 'Analysers',
+    columns: [
+      { head: 'Analyser' },
+      { head: 'State' },
+      { head: 'Sources', number: true },
+      { head: 'Lag', number: true },
+      { head: 'Came too late', number: true },
+      { head: 'Alerts on their way', number: true },
+      { head: 'Last alert' },
+    ],
+    empty: ['No analyser', 'Declare one under `analysers` in a pipeline file that this core lists.'],
+  })
+  let askedMs = Number.NEGATIVE_INFINITY
+  const ask = () => {
+    alerts.ask()
+    silences.ask()
   }
+  const silences = new Silences(context, () => ask())
+  const alerts = new AlertList(context, {
+    silence: (analyser, source) => silences.offer(analyser, source),
+    changed: () => ask(),
+  })
   return {
     title: 'Analysers',
-    node,
+    node: h(
+      'div',
+      { class: 'page' },
+      h('h1', {}, 'Analysers and alerts'),
+      alerts.node,
+      silences.node,
+      h('section', { class: 'card' }, h('h2', {}, 'Analysers'), table.node),
+    ),
     update() {
-      const analysers = model.core?.analysers ?? []
-      list.replaceChildren(
-        h('h2', {}, 'Analysers'),
-        analysers.length === 0
-          ? empty('No analyser', 'Declare one under `analysers` in a pipeline file that this core lists.')
-          : tableOf(
-              ['Analyser', 'Sources', 'Lag'],
-              analysers.map(({ analyser, sources, lag }) =>
-                h('tr', {}, h('td', {}, analyser), h('td', {}, number(sources)), h('td', {}, number(lag))),
-              ),
-            ),
+      table.show(
+        model.core?.analysers ?? [],
+        ({ analyser, pipeline }) => `${pipeline}.${analyser}`,
+        ({ analyser, pipeline, state, sources, lag, late, undelivered, last_alert }) => [
+          `${pipeline}.${analyser}`,
+          { text: state, tone: state === 'failed' ? 'bad' : state === 'running' ? 'good' : 'idle' },
+          number(sources),
+          number(lag),
+          number(late),
+          number(undelivered),
+          last_alert === null ? 'none' : moment(last_alert),
+        ],
       )
-      if (asking) return
-      asking = true
-      get<Alert[]>('/api/core/alerts')
-        .then(drawAlerts, () => {})
-        .finally(() => {
-          asking = false
-        })
+      if (model.timeMs - askedMs < ASK_EVERY_MS) return
+      askedMs = model.timeMs
+      ask()
     },
   }
-}
-
-function tableOf(heads: readonly string[], rows: readonly HTMLElement[]): HTMLElement {
-  return h(
-    'table',
-    {},
-    h('thead', {}, h('tr', {}, ...heads.map(text => h('th', { scope: 'col' }, text)))),
-    h('tbody', {}, ...rows),
-  )
 }

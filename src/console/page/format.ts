@@ -27,6 +27,20 @@ export function ago(fromMs: number, nowMs = Date.now()): string {
   return seconds < 130_000 ? `${Math.round(seconds / 3_600)} h ago` : `${Math.round(seconds / 86_400)} d ago`
 }
 
+/** How long something takes or took. */
+export function span(ms: number): string {
+  const seconds = ms / 1_000
+  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  if (seconds < 120) return `${Math.round(seconds)} s`
+  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`
+  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} days`
+}
+
+/** ISO 8601 as a person reads it. */
+export function moment(iso: string): string {
+  return `${iso.replace('T', ' ').slice(0, 19)} UTC`
+}
+
 export function time(ms: number): string {
   return new Date(ms).toISOString().replace('T', ' ').replace('Z', '')
 }

@@ -2,12 +2,13 @@ import { analysersPage } from './analysers.ts'
 import { ApiError, change, get, type Session } from './api.ts'
 import { h } from './dom.ts'
 import { jobsPage } from './jobs.ts'
-import { type Message, Model } from './model.ts'
+import { Model } from './model.ts'
 import { overviewPage } from './overview.ts'
 import type { Page, PageMaker } from './page.ts'
 import { partitionsPage } from './partitions.ts'
 import { pipelinesPage } from './pipelines.ts'
 import { sourcePage } from './source.ts'
+import type { Message } from './status.ts'
 
 const PAGES: readonly { readonly name: string; readonly label: string; readonly make: PageMaker; readonly core?: true }[] = [
   { name: '', label: 'Overview', make: overviewPage },
@@ -47,7 +48,8 @@ function run(session: Session): void {
     page = found.make({ model, session, args })
     document.title = `${page.title} · Headrace`
     content.replaceChildren(page.node)
-    page.update()
+    // Before the first message nothing is known: nought would be wrong.
+    if (model.timeMs > 0) page.update()
   }
   const events = new EventSource('/api/live')
   const take = (apply: (message: Message) => void) => (event: MessageEvent<string>) => {

@@ -1,92 +1,68 @@
-export interface Alarm {
+import { RateMeter } from './rate-meter.ts'
+import type { AtGateway, CoreRow, CoreStatus, EdgeRow, EdgeStatus, Message } from './status.ts'
+
+/** One source, from both ends as far as they are seen. */
+export interface SourceView {
+  readonly key: string
+  readonly gateway: string
+  readonly source: string
+  core?: CoreRow
+  edge?: EdgeRow
+  /** What its gateway says of it: its own status where it is at hand, otherwise its last report to the core. */
+  at?: AtGateway
+  /** Records a second: into the log, and from the device. */
+  perSecond: number
+  readPerSecond: number | undefined
+  changedAtMs: number | undefined
+  /** Its gateway is not connected and has not been heard for a while. */
+  isAway: boolean
+}
+
+/** A gateway, as the core sees it. */
+export interface GatewayView {
+  readonly gateway: string
+  readonly session: string | undefined
+  readonly since: string | undefined
+  /** When it last said how it stands, ms; undefined where it never did. */
+  readonly heardMs: number | undefined
+  readonly report: CoreStatus['reports'][number] | undefined
+  readonly sources: number
+}
+
+/** An alarm, with the gateway that raised it where it was not this process. */
+export interface Trouble {
   readonly code: string
-  readonly source?: string
+  readonly source?: string | undefined
+  readonly gateway?: string | undefined
   readonly since: string
   readonly message: string
   readonly advice: string
 }
 
-export interface EdgeRow {
-  readonly source: string
-  readonly pipeline: string | null
-  readonly state: string
-  readonly reason: string | null
-  readonly read: number
-  readonly decode_errors: number
-  readonly dropped: number
-  readonly next: number
-  readonly settled: number
-  readonly buffered: { readonly records: number; readonly bytes: number; readonly oldest: string | null }
-  readonly topic: string
-  readonly partition: number | null
-}
-
-export interface CoreRow {
-  readonly source: string
-  readonly topic: string
-  readonly partition: number
-  readonly first: number | null
-  readonly next: number | null
-}
-
-export interface Job {
-  readonly job: string
-  readonly next_run: string | null
-  readonly lag: number | null
-  readonly last_run: {
-    readonly id: string
-    readonly state: string
-    readonly ended: string | null
-    readonly records: number
-    readonly error: string | null
-  } | null
-}
-
-export interface EdgeStatus {
-  readonly gateway: string
-  readonly link: { readonly state: string; readonly peer: string | null; readonly session: string | null; readonly since: string }
-  readonly disk: { readonly quota_bytes: number; readonly used_bytes: number; readonly written_bytes: number }
-  readonly sources: readonly EdgeRow[]
-  readonly alarms: readonly Alarm[]
-}
-
-export interface CoreStatus {
-  readonly log: { readonly engine: string; readonly identity: string }
-  readonly gateways: readonly { readonly gateway: string; readonly session: string; readonly since: string }[]
-  readonly sources: readonly CoreRow[]
-  readonly jobs: readonly Job[]
-  readonly analysers: readonly { readonly analyser: string; readonly sources: number; readonly lag: number }[]
-  readonly alarms: readonly Alarm[]
-}
-
-export interface Message {
+export interface Point {
   readonly timeMs: number
-  readonly sides: { readonly edge?: EdgeStatus; readonly core?: CoreStatus }
+  readonly value: number
 }
 
-/** One source, from both ends as far as they are seen. */
-export interface SourceView {
-  readonly key: string
-  core?: CoreRow
-  edge?: EdgeRow
-  /** Records a second over the last few looks. */
-  perSecond: number
-  changedAtMs: number | undefined
-}
-
-/** Looks over which a rate is taken: devices that speak once in some seconds would flicker otherwise. */
-const RATE_LOOKS = 5
 /** Points of the small chart of the whole flow: the last two minutes. */
 const FLOW_POINTS_MAX = 120
+/** Points of a job's lag: the last ten minutes that the page was open. */
+const LAG_POINTS_MAX = 600
+
+/** A gateway that has no session at this core may have one at another; silent for so long as well, it is away. */
+const AWAY_AFTER_MS = 90_000
 
 /** What the page knows: taken from messages, read by pages. */
 export class Model {
   readonly sources = new Map<string, SourceView>()
-  readonly flow: { timeMs: number; perSecond: number }[] = []
+  readonly flow: Point[] = []
+  readonly lags = new Map<string, Point[]>()
   edge: EdgeStatus | undefined
   core: CoreStatus | undefined
   timeMs = 0
-  readonly #counts = new Map<string, { timeMs: number; count: number }[]>()
+  readonly #stored = new RateMeter()
+  readonly #read = new RateMeter()
+  #looks = 0
 
   /** Everything anew. */
   all({ timeMs, sides }: Message): void {
@@ -103,54 +79,111 @@ export class Model {
     return [...this.sources.values()].reduce((sum, { perSecond }) => sum + perSecond, 0)
   }
 
-  get alarms(): Alarm[] {
-    return [...(this.edge?.alarms ?? []), ...(this.core?.alarms ?? [])]
+  /** What needs a person. */
+  get troubles(): Trouble[] {
+    const own = [...(this.edge?.alarms ?? []), ...(this.core?.alarms ?? [])]
+    const reported = (this.core?.reports ?? [])
+      .filter(({ gateway }) => gateway !== this.edge?.gateway)
+      .flatMap(({ gateway, alarms }) => alarms.map(alarm => ({ ...alarm, gateway })))
+    return [...own, ...reported]
+  }
+
+  get gateways(): GatewayView[] {
+    const { gateways = [], reports = [] } = this.core ?? {}
+    const counts = new Map<string, number>()
+    for (const { gateway } of this.sources.values()) counts.set(gateway, (counts.get(gateway) ?? 0) + 1)
+    const names = new Set([...gateways.map(each => each.gateway), ...reports.map(each => each.gateway)])
+    const sessions = new Map(gateways.map(each => [each.gateway, each]))
+    const standings = new Map(reports.map(each => [each.gateway, each]))
+    return [...names].sort().map(gateway => {
+      const report = standings.get(gateway)
+      return {
+        gateway,
+        session: sessions.get(gateway)?.session,
+        since: sessions.get(gateway)?.since,
+        heardMs: report && Date.parse(report.heard),
+        report,
+        sources: counts.get(gateway) ?? 0,
+      }
+    })
   }
 
   #take(timeMs: number, { edge, core }: Message['sides'], here: Set<string>): void {
     this.timeMs = timeMs
-    if (edge) this.edge = edge
-    if (core) this.core = core
+    if (edge) this.edge = { ...this.edge, ...edge }
+    if (core) this.core = { ...this.core, ...core }
     for (const row of edge?.sources ?? []) {
-      const view = this.#view(`${edge?.gateway}/${row.source}`, here)
+      const view = this.#view(`${this.edge?.gateway}/${row.source}`, here)
       view.edge = row
+      view.at = row
     }
     for (const row of core?.sources ?? []) {
       const view = this.#view(row.source, here)
       view.core = row
+      const at = view.edge ?? row.at_gateway ?? view.at
+      if (at) view.at = at
     }
-    for (const view of this.sources.values()) this.#rate(view, timeMs)
-    this.flow.push({ timeMs, perSecond: this.perSecond })
+    const present = this.#present()
+    for (const view of this.sources.values()) {
+      this.#rate(view, timeMs)
+      view.isAway = present !== undefined && !present.has(view.gateway) && view.perSecond === 0
+    }
+    // The first look knows no rate yet.
+    if (this.#looks++ > 0) this.flow.push({ timeMs, value: this.perSecond })
     if (this.flow.length > FLOW_POINTS_MAX) this.flow.shift()
+    for (const { job, lag } of this.core?.jobs ?? []) this.#lag(job, timeMs, lag)
+  }
+
+  /** Gateways that are connected here, or were heard a moment ago; undefined where no core is seen. */
+  #present(): Set<string> | undefined {
+    if (!this.core) return undefined
+    const heard = this.core.reports.filter(each => this.timeMs - Date.parse(each.heard) < AWAY_AFTER_MS)
+    const here = [...this.core.gateways, ...heard].map(({ gateway }) => gateway)
+    return new Set(this.edge ? [...here, this.edge.gateway] : here)
   }
 
   #view(key: string, here: Set<string>): SourceView {
     here.add(key)
     const known = this.sources.get(key)
     if (known) return known
-    const view: SourceView = { key, perSecond: 0, changedAtMs: undefined }
+    const [gateway = '', source = ''] = key.split('/')
+    const view: SourceView = {
+      key,
+      gateway,
+      source,
+      perSecond: 0,
+      readPerSecond: undefined,
+      changedAtMs: undefined,
+      isAway: false,
+    }
     this.sources.set(key, view)
     return view
   }
 
   #rate(view: SourceView, timeMs: number): void {
-    const count = view.core?.next ?? view.edge?.read ?? 0
-    const counts = this.#counts.get(view.key) ?? []
-    this.#counts.set(view.key, counts)
-    if (counts.at(-1) && counts.at(-1)?.count !== count) view.changedAtMs = timeMs
-    counts.push({ timeMs, count })
-    if (counts.length > RATE_LOOKS + 1) counts.shift()
-    const [oldest] = counts
-    const spanMs = oldest ? timeMs - oldest.timeMs : 0
-    view.perSecond = oldest && spanMs > 0 ? Math.max(0, ((count - oldest.count) * 1_000) / spanMs) : 0
+    const stored = this.#stored.take(view.key, timeMs, view.core?.next ?? view.edge?.read ?? 0)
+    if (stored.moved) view.changedAtMs = timeMs
+    view.perSecond = stored.perSecond
+    if (view.at) view.readPerSecond = this.#read.take(view.key, timeMs, view.at.read).perSecond
+  }
+
+  #lag(job: string, timeMs: number, lag: number | null): void {
+    if (lag === null) return
+    const points = this.lags.get(job) ?? []
+    this.lags.set(job, points)
+    points.push({ timeMs, value: lag })
+    if (points.length > LAG_POINTS_MAX) points.shift()
   }
 }
 
+export type Tone = 'good' | 'warn' | 'bad' | 'idle'
+
 /** Whether a source is well, for a person; its reason where it is not. */
-export function stateOf(view: SourceView): { text: string; tone: 'good' | 'warn' | 'bad' | 'idle' } {
-  const state = view.edge?.state
-  if (state === 'frozen') return { text: 'frozen', tone: 'bad' }
+export function stateOf(view: SourceView): { text: string; tone: Tone } {
+  const state = view.at?.state
+  if (state === 'frozen' || state === 'failed') return { text: state, tone: 'bad' }
   if (state === 'waiting' || state === 'blocked' || state === 'removed') return { text: state, tone: 'warn' }
+  if (view.isAway) return { text: 'gateway away', tone: 'warn' }
   if (view.perSecond > 0) return { text: 'flowing', tone: 'good' }
-  return state === undefined ? { text: 'still', tone: 'idle' } : { text: state, tone: 'idle' }
+  return state === undefined || state === 'running' ? { text: 'still', tone: 'idle' } : { text: state, tone: 'idle' }
 }

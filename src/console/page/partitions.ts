@@ -1,78 +1,101 @@
 import { get } from './api.ts'
-import { TimeChart } from './chart.ts'
-import { empty, h, setText } from './dom.ts'
-import { number } from './format.ts'
+import { h, setText } from './dom.ts'
+import { bytes, number, span } from './format.ts'
+import { HistoryChart } from './history-chart.ts'
 import type { PageMaker } from './page.ts'
+import { RowTable } from './row-table.ts'
 
-interface Point {
-  readonly timeMs: number
-  readonly records: number
+interface Partition {
+  readonly topic: string
+  readonly partition: number
+  readonly source: string
+  readonly first: number | null
+  readonly next: number | null
+  readonly retention: {
+    readonly age_ms: number | null
+    readonly size_bytes: number | null
+    readonly unread: 'keep' | 'delete'
+  } | null
+  readonly slowest: { readonly job: string; readonly offset: number } | null
 }
 
-/** The log: what lies in each partition, and how much came in each minute of the last day. */
+/** Retention and the slowest job change slowly: they are asked for this often, ms. */
+const ASK_EVERY_MS = 5_000
+
+/** The log: what lies in each partition, for how long, who has not read it yet; and how much came in each minute of the last day. */
 export const partitionsPage: PageMaker = ({ model }) => {
   const identity = h('p', { class: 'soft' })
-  const chartNode = h('div', { class: 'chart', role: 'img', 'aria-label': 'Records by minute over the last day' })
-  const young = empty('The history begins now', 'It gets a point a minute, and keeps the last day.')
-  const body = h('tbody')
-  const heads = ['Topic', 'Partition', 'Source', 'First', 'Next', 'Records kept']
-  const table = h(
-    'table',
-    {},
-    h(
-      'thead',
-      {},
-      h('tr', {}, ...heads.map((text, at) => h('th', { scope: 'col', class: at > 2 || at === 1 ? 'number' : '' }, text))),
-    ),
-    body,
-  )
-  const node = h(
-    'div',
-    { class: 'page' },
-    h('h1', {}, 'Partitions'),
-    identity,
-    h('section', { class: 'card' }, h('h2', {}, 'Records by minute, last day'), young, chartNode),
-    h('section', { class: 'card scroll', tabindex: 0, 'aria-label': 'Partitions' }, table),
-  )
-  const rows = new Map<string, HTMLElement[]>()
-  let chart: TimeChart | undefined
-  void get<Point[]>('/api/history').then(points => {
-    young.hidden = points.length > 1
-    chartNode.hidden = points.length <= 1
-    if (points.length <= 1) return
-    chart = new TimeChart(chartNode, ['records'], { height: 200 })
-    chart.set(
-      points.map(({ timeMs }) => timeMs),
-      [points.map(({ records }) => records)],
-    )
+  const history = new HistoryChart('Records by minute, last day')
+  const filter = h('input', { type: 'search', placeholder: 'Find a partition', 'aria-label': 'Find a partition' })
+  const table = new RowTable<Partition>({
+    label: 'Partitions',
+    columns: [
+      { head: 'Partition' },
+      { head: 'Source' },
+      { head: 'First', number: true },
+      { head: 'Next', number: true },
+      { head: 'Records kept', number: true },
+      { head: 'Retention' },
+      { head: 'Slowest batch job' },
+    ],
+    empty: ['No partition yet', 'Each source gets one of its own when it first brings a record.'],
   })
+  let rows: readonly Partition[] = []
+  let askedMs = Number.NEGATIVE_INFINITY
+  const draw = () => {
+    const wanted = filter.value.trim().toLowerCase()
+    table.show(
+      rows,
+      ({ topic, partition, source }) => `${topic}[${partition}] ${source}`,
+      row => {
+        const next = model.sources.get(row.source)?.core?.next ?? row.next
+        return [
+          `${row.topic}[${row.partition}]`,
+          row.source,
+          number(row.first),
+          number(next),
+          number(next === null || row.first === null ? null : next - row.first),
+          retentionText(row),
+          slowestText(row, next),
+        ]
+      },
+      key => wanted === '' || key.includes(wanted),
+    )
+  }
+  filter.addEventListener('input', draw)
   return {
     title: 'Partitions',
-    node,
+    node: h(
+      'div',
+      { class: 'page' },
+      h('div', { class: 'bar' }, h('h1', {}, 'Partitions'), identity),
+      history.node,
+      h('section', { class: 'card' }, h('div', { class: 'bar' }, h('h2', {}, 'Partitions and retention'), filter), table.node),
+    ),
     update() {
-      const { core } = model
-      if (!core) return
-      setText(identity, `${core.log.engine} log ${core.log.identity}`)
-      for (const { topic, partition, source, first, next } of [...model.sources.values()].flatMap(view =>
-        view.core ? [view.core] : [],
-      )) {
-        let cells = rows.get(source)
-        if (!cells) {
-          cells = heads.map((_, at) => h('td', { class: at > 2 || at === 1 ? 'number' : '' }))
-          rows.set(source, cells)
-          body.append(h('tr', { class: 'row' }, ...cells))
-        }
-        const texts = [
-          topic,
-          String(partition),
-          source,
-          number(first),
-          number(next),
-          number(next === null || first === null ? null : next - first),
-        ]
-        for (const [at, cell] of cells.entries()) setText(cell, texts[at] ?? '')
-      }
+      const { core, timeMs } = model
+      if (core) setText(identity, `${core.log.engine} log ${core.log.identity}`)
+      draw()
+      if (timeMs - askedMs < ASK_EVERY_MS) return
+      askedMs = timeMs
+      get<Partition[]>('/api/core/partitions').then(found => {
+        rows = found
+        draw()
+      }, Object)
     },
-    leave: () => chart?.end(),
+    leave: () => history.end(),
   }
+}
+
+function retentionText({ retention }: Partition): string {
+  if (!retention) return 'kept for ever'
+  const { age_ms, size_bytes, unread } = retention
+  const limits = [...(age_ms === null ? [] : [span(age_ms)]), ...(size_bytes === null ? [] : [bytes(size_bytes)])]
+  return `${limits.join(' or ')}; unread is ${unread === 'keep' ? 'kept' : 'deleted'}`
+}
+
+function slowestText({ slowest }: Partition, next: number | null): string {
+  if (!slowest) return 'none reads it'
+  const behind = next === null ? null : Math.max(0, next - slowest.offset)
+  return behind === 0 ? `${slowest.job}, at its end` : `${slowest.job}, ${number(behind)} behind`
 }

@@ -28,17 +28,13 @@ function byTopic<Item extends Place>(items: readonly Item[]): [string, Item[]][]
 */
 /** Kafka: RecordBatch.NO_TIMESTAMP */
 const NO_TIMESTAMP = -1
-const FRAME_BYTES = 64
-/** Of a Produce request beside a topic's name and the records: their lengths and the partition, at the most. */
-const PART_BYTES = 32
 
 export const produce: Api<{ parts: readonly PartitionBytes[]; timeoutMs: number }, ProducedPartition[]> = {
   key: 0,
   version: 8,
   name: 'Produce',
   write({ parts, timeoutMs }) {
-    const sizeBytes = parts.reduce((sum, { topic, records }) => sum + records.length + topic.length + PART_BYTES, FRAME_BYTES)
-    const out = new WireWriter(sizeBytes).string(null).int16(-1).int32(timeoutMs)
+    const out = new WireWriter().string(null).int16(-1).int32(timeoutMs)
     out.array(byTopic(parts), ([topic, partitions]) =>
       out.string(topic).array(partitions, ({ partition, records }) => out.int32(partition).bytes(records)),
     )

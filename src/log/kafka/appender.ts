@@ -5,11 +5,12 @@ import type { Appended, EndProof, Place } from '../log.ts'
 import { type ProducedPartition, produce } from './apis.ts'
 import { type KafkaCluster, type Leader, placeKey } from './cluster.ts'
 import { KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
+import { FairQueue } from './fair-queue.ts'
 
 /** Produce requests under way to one broker: it works on one at a time, the next should lie there already. */
 const REQUESTS_IN_FLIGHT_PER_BROKER = 3
-/** Bytes of batches in one request; far below `socket.request.max.bytes`. */
-const REQUEST_BYTES_MAX = 16 * 2 ** 20
+/** Bytes of batches in one request: enough to keep a broker busy, and so few that what comes new does not wait long behind what is under way. */
+const REQUEST_BYTES_MAX = 2 ** 20
 /** How long the leader waits for its followers, ms. */
 const ACKS_LIMIT_MS = 8_000
 /** A proof without an answer for so long is void: another ingress may have gone on meanwhile. */
@@ -33,11 +34,12 @@ interface Waiting {
   readonly place: Place
   readonly batch: EncodedBatch
   readonly proof: EndProof
+  readonly sharer: string
   readonly settle: (appended: Appended) => void
 }
 
 interface BrokerQueue {
-  readonly waiting: Waiting[]
+  readonly waiting: FairQueue<Waiting>
   inFlight: number
   scheduled: boolean
 }
@@ -53,7 +55,7 @@ export class Appender {
     this.#clock = clock
   }
 
-  append(place: Place, batch: EncodedBatch, proof: EndProof): Promise<Appended> {
+  append(place: Place, batch: EncodedBatch, proof: EndProof, sharer: string): Promise<Appended> {
     const leader = this.#cluster.leader(place)
     if (!leader) {
       void this.#cluster.refresh([place.topic]).catch(() => {})
@@ -61,7 +63,7 @@ export class Appender {
     }
     return new Promise(settle => {
       const queue = this.#queueOf(leader.node)
-      queue.waiting.push({ place, batch, proof, settle })
+      queue.waiting.push({ place, batch, proof, sharer, settle })
       this.#schedule(leader.node, queue)
     })
   }
@@ -69,14 +71,14 @@ export class Appender {
   #queueOf(node: number): BrokerQueue {
     let queue = this.#queues.get(node)
     if (!queue) {
-      queue = { waiting: [], inFlight: 0, scheduled: false }
+      queue = { waiting: new FairQueue(), inFlight: 0, scheduled: false }
       this.#queues.set(node, queue)
     }
     return queue
   }
 
   #schedule(node: number, queue: BrokerQueue): void {
-    if (queue.scheduled || queue.inFlight >= REQUESTS_IN_FLIGHT_PER_BROKER || queue.waiting.length === 0) return
+    if (queue.scheduled || queue.inFlight >= REQUESTS_IN_FLIGHT_PER_BROKER || queue.waiting.size === 0) return
     queue.scheduled = true
     setImmediate(() => {
       queue.scheduled = false
@@ -86,7 +88,7 @@ export class Appender {
   }
 
   async #send(node: number, queue: BrokerQueue): Promise<void> {
-    const taken = takeOneOfEach(queue.waiting)
+    const taken = queue.waiting.take(REQUEST_BYTES_MAX)
     if (taken.length === 0) return
     queue.inFlight += 1
     let sent: Waiting[] = []
@@ -149,26 +151,6 @@ export class Appender {
     }
     settle(outcomeOf(answer))
   }
-}
-
-/** One batch of each partition, in the order in which they came, within the bytes of a request. */
-function takeOneOfEach(waiting: Waiting[]): Waiting[] {
-  const taken: Waiting[] = []
-  const left: Waiting[] = []
-  const places = new Set<string>()
-  let bytes = 0
-  for (const each of waiting) {
-    const key = placeKey(each.place)
-    const fits = taken.length === 0 || bytes + each.batch.bytes.length <= REQUEST_BYTES_MAX
-    if (places.has(key) || !fits) left.push(each)
-    else {
-      taken.push(each)
-      bytes += each.batch.bytes.length
-    }
-    places.add(key)
-  }
-  waiting.splice(0, waiting.length, ...left)
-  return taken
 }
 
 function outcomeOf({ error, message }: ProducedPartition): Appended {

@@ -124,7 +124,7 @@ export class KafkaCluster {
   }
 
   /** The same, with bytes that are made in the tick in which they are written. */
-  async send<Response>(node: number, api: Api<never, Response>, encode: () => Buffer, waitMs = 0): Promise<Response> {
+  async send<Response>(node: number, api: Api<never, Response>, encode: () => readonly Buffer[], waitMs = 0): Promise<Response> {
     const broker = this.#brokers.get(node)
     if (!broker) throw new HeadraceError('log_unavailable', `broker ${node} is not known`)
     return this.#sendTo(`${broker.host}:${broker.port}`, api, encode, waitMs)
@@ -209,7 +209,7 @@ export class KafkaCluster {
   async #sendTo<Response>(
     address: string,
     api: Api<never, Response>,
-    encode: () => Buffer,
+    encode: () => readonly Buffer[],
     waitMs: number,
     limitMs = REQUEST_LIMIT_MS,
   ): Promise<Response> {

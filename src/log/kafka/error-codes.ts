@@ -15,6 +15,7 @@ export const KAFKA_ERROR = {
   notEnoughReplicas: 19,
   notEnoughReplicasAfterAppend: 20,
   invalidTimestamp: 32,
+  invalidPartitions: 37,
   outOfOrderSequence: 45,
   duplicateSequence: 46,
   invalidProducerEpoch: 47,

@@ -11,6 +11,7 @@ import type {
   EndProof,
   Fetched,
   FetchLimits,
+  GroupMember,
   Log,
   LogIdentity,
   PartitionEnd,
@@ -23,9 +24,11 @@ import { Appender, KafkaProof } from './appender.ts'
 import { KafkaCluster, placeKey, REQUEST_LIMIT_MS } from './cluster.ts'
 import { COORDINATOR_BUSY, KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 import { Fetcher } from './fetcher.ts'
+import { membersOf } from './group-members.ts'
 import { RecordAppender } from './record-appender.ts'
 import { Registry } from './registry.ts'
 import { SourcesView } from './sources-view.ts'
+import { TopicLimits } from './topic-limits.ts'
 
 export interface KafkaLogDeps {
   readonly clock: Clock
@@ -49,6 +52,9 @@ export async function openKafkaLog(options: KafkaOptions, deps: KafkaLogDeps): P
   }
 }
 
+/** Who appends what is of no gateway. */
+const OURSELVES = ''
+
 /** Kafka: raw Produce and Fetch of whole batches over kafkajs's connections. Leaders, claims and ends are all that is kept in memory. */
 class KafkaLog implements Log {
   readonly #cluster: KafkaCluster
@@ -56,12 +62,14 @@ class KafkaLog implements Log {
   readonly #appender: Appender
   readonly #fetcher: Fetcher
   readonly #registry: Registry
+  readonly #limits: TopicLimits
 
   constructor(cluster: KafkaCluster, options: KafkaOptions, deps: KafkaLogDeps) {
     this.#cluster = cluster
     this.#clock = deps.clock
     this.#appender = new Appender(cluster, deps.clock)
     this.#fetcher = new Fetcher(cluster)
+    this.#limits = new TopicLimits(cluster, deps.clock, deps.log)
     const appender = new RecordAppender(cluster, deps.clock)
     const view = new SourcesView(cluster, appender, deps.log, options.replication)
     this.#registry = new Registry({
@@ -161,8 +169,14 @@ class KafkaLog implements Log {
     return { sequence: baseOffset, count: lastOffsetDelta + 1, crc }
   }
 
-  append(place: Place, batch: EncodedBatch, proof: EndProof): Promise<Appended> {
-    return this.#appender.append(place, batch, proof)
+  batchBytesMax(topic: string): Promise<number | undefined> {
+    return this.#limits.of(topic)
+  }
+
+  async append(place: Place, batch: EncodedBatch, proof: EndProof, sharer = OURSELVES): Promise<Appended> {
+    const answer = await this.#appender.append(place, batch, proof, sharer)
+    if (answer.outcome === 'refused' && answer.reason === 'too_large') this.#limits.forget(place.topic)
+    return answer
   }
 
   fetch(cursors: readonly Cursor[], limits: FetchLimits): Promise<Fetched[]> {
@@ -200,6 +214,10 @@ class KafkaLog implements Log {
   async committedOffsets(group: string, places: readonly Place[]): Promise<Cursor[]> {
     const { offsets } = await this.#atCoordinator(group, node => this.#cluster.request(node, offsetFetch, { group, places }))
     return offsets.filter(({ offset }) => offset >= 0).map(({ topic, partition, offset }) => ({ topic, partition, from: offset }))
+  }
+
+  groupMembers(group: string): Promise<readonly GroupMember[]> {
+    return membersOf(group, (api, request) => this.#atCoordinator(group, node => this.#cluster.request(node, api, request)))
   }
 
   onProofsVoid(call: () => void): () => void {

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import kafkajs, { type Admin, type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs'
@@ -9,30 +8,35 @@ import type { KafkaOptions } from '../options.ts'
   The one file that knows what kafkajs 2.2.4 has inside: its connections, with their TLS and SASL, carry requests that it cannot write and
   responses that it cannot read.
     - Kafka[createCluster](…).connectionPoolBuilder builds a pool of two connections to a broker, one of them for Fetch alone
-    - pool.send({request, response}) writes what `request.encode` gives, in the tick in which it gives it
+    - pool.getConnectionByRequest gives the one for an API, connected; its send() copies a request twice, into powers of two of zeroes, so the
+      queue behind it is used: requestQueue.push({entry, sendRequest}) calls `sendRequest` when the request is to be written, and settles
+      `entry` when its answer has come or the connection went
     - its timer of requests is set with a negative time on Node 24 (its issue 1751): enforceRequestTimeout is off, callers have limits of their own
 */
 
-const require = createRequire(import.meta.url)
-const Encoder = require('kafkajs/src/protocol/encoder') as new (bytes: number) => { buf: Buffer; offset: number }
+interface RawEntry {
+  readonly apiKey: number
+  readonly apiVersion: number
+  readonly apiName: string
+  readonly correlationId: number
+  readonly resolve: (answer: { readonly payload: Buffer }) => void
+  readonly reject: (error: Error) => void
+}
 
-interface RawRequest {
-  readonly request: {
-    readonly apiKey: number
-    readonly apiVersion: number
-    readonly apiName: string
-    readonly expectResponse: () => boolean
-    readonly encode: () => Promise<object>
+interface OneConnection {
+  readonly clientId: string
+  readonly socket: Socket
+  readonly requestQueue: {
+    push(request: { entry: RawEntry; expectResponse: true; requestTimeout: null; sendRequest: () => void }): void
   }
-  readonly response: {
-    readonly decode: (bytes: Buffer) => Promise<{ bytes: Buffer }>
-    readonly parse: (decoded: { bytes: Buffer }) => Promise<Buffer>
-  }
-  readonly logResponseError: boolean
+  isAuthenticated(): boolean
+  authenticate(): Promise<void>
+  failIfNotConnected(): void
+  nextCorrelationId(): number
 }
 
 interface RawBroker {
-  readonly connectionPool: { send(request: RawRequest): Promise<Buffer> }
+  readonly connectionPool: { getConnectionByRequest(request: { request: { apiKey: number } }): Promise<OneConnection> }
   connect(): Promise<void>
   disconnect(): Promise<void>
   isConnected(): boolean
@@ -50,11 +54,17 @@ const SASL_MECHANISM = { plain: 'plain', 'scram-sha-256': 'scram-sha-256', 'scra
 /** Told of every socket that is made to an address, or goes: what was known through an older one is void. */
 export type SocketWatcher = (address: string) => void
 
+export interface RawApi {
+  readonly key: number
+  readonly version: number
+  readonly name: string
+}
+
 /** A broker to which raw requests can be sent. */
 export interface RawConnection {
   connect(): Promise<void>
   /** `encode` is called in the tick in which its bytes are written. Resolves with the response's bytes, without size and correlation id. */
-  send(api: { key: number; version: number; name: string }, encode: () => Buffer): Promise<Buffer>
+  send(api: RawApi, encode: () => readonly Buffer[]): Promise<Buffer>
   close(): Promise<void>
 }
 
@@ -119,24 +129,48 @@ export class KafkaJs {
     return {
       connect: () => broker.connect(),
       close: () => broker.disconnect(),
-      send: (api, encode) =>
-        broker.connectionPool.send({
-          request: {
-            apiKey: api.key,
-            apiVersion: api.version,
-            apiName: api.name,
-            expectResponse: () => true,
-            encode: async () => {
-              const bytes = encode()
-              // Its own way of taking bytes over copies them into a power of two of zeroes.
-              return Object.assign(new Encoder(1), { buf: bytes, offset: bytes.length })
-            },
-          },
-          response: { decode: async bytes => ({ bytes }), parse: async ({ bytes }) => bytes },
-          logResponseError: false,
-        }),
+      send: async (api, encode) => {
+        const connection = await broker.connectionPool.getConnectionByRequest({ request: { apiKey: api.key } })
+        if (!connection.isAuthenticated()) await connection.authenticate()
+        return request(connection, api, encode)
+      },
     }
   }
+}
+
+/*
+  Request header v1, Kafka protocol guide, "Protocol Requests": size INT32, apiKey INT16, apiVersion INT16, correlationId INT32, clientId STRING
+*/
+const SIZE_BYTES = 4
+const HEADER_BYTES = SIZE_BYTES + 2 + 2 + 4 + 2
+
+function request(connection: OneConnection, api: RawApi, encode: () => readonly Buffer[]): Promise<Buffer> {
+  connection.failIfNotConnected()
+  const correlationId = connection.nextCorrelationId()
+  return new Promise((resolve, reject) => {
+    const sendRequest = () => {
+      const body = encode()
+      const client = Buffer.from(connection.clientId)
+      const header = Buffer.allocUnsafe(HEADER_BYTES + client.length)
+      header.writeInt32BE(
+        body.reduce((sum, piece) => sum + piece.length, header.length - SIZE_BYTES),
+        0,
+      )
+      header.writeInt16BE(api.key, SIZE_BYTES)
+      header.writeInt16BE(api.version, SIZE_BYTES + 2)
+      header.writeInt32BE(correlationId, SIZE_BYTES + 4)
+      header.writeInt16BE(client.length, SIZE_BYTES + 8)
+      client.copy(header, HEADER_BYTES)
+      const { socket } = connection
+      // All pieces go to the system with one call.
+      socket.cork()
+      for (const piece of [header, ...body]) socket.write(piece)
+      socket.uncork()
+    }
+    const names = { apiKey: api.key, apiVersion: api.version, apiName: api.name }
+    const entry = { ...names, correlationId, resolve: ({ payload }: { payload: Buffer }) => resolve(payload), reject }
+    connection.requestQueue.push({ entry, expectResponse: true, requestTimeout: null, sendRequest })
+  })
 }
 
 function tlsOf(tls: NonNullable<KafkaOptions['tls']>) {

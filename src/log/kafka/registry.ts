@@ -198,8 +198,7 @@ export class Registry {
   /** The lowest partition that nobody has. What holds data without a claim is somebody else's. */
   async #freePartition(topic: string): Promise<number> {
     for (;;) {
-      const { topics } = await this.#cluster.describe([topic])
-      const count = topics[0]?.partitions.length ?? 0
+      const count = await this.#partitionsOf(topic)
       for (let partition = 0; partition < count; partition++) {
         if (this.#fold.isTaken(topic, partition)) continue
         const end = await this.#endOf({ topic, partition })
@@ -213,7 +212,19 @@ export class Registry {
         )
       }
       await addPartitions(this.#cluster, topic, count + PARTITIONS_STEP)
+      await this.#partitionsOf(topic, count + 1)
     }
+  }
+
+  /** How many partitions a topic has, once it has so many: what was just made is not known to the broker that is asked in the same moment. */
+  async #partitionsOf(topic: string, atLeast = 1): Promise<number> {
+    for (let attempt = 0; attempt < BUSY_ATTEMPTS_MAX; attempt++) {
+      const { topics } = await this.#cluster.describe([topic])
+      const count = topics[0]?.partitions.length ?? 0
+      if (count >= atLeast) return count
+      await new Promise<void>(resolve => this.#clock.after(BUSY_PAUSE_MS, resolve))
+    }
+    throw new HeadraceError('log_unavailable', `topic ${topic} does not come to ${atLeast} partitions, though they were made`)
   }
 
   /** The partition's end. One that has just been made has no leader for a moment. */

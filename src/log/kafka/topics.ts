@@ -4,6 +4,7 @@ import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import { silentLogger } from '../../runtime/logger.ts'
 import type { KafkaOptions } from '../options.ts'
 import { KafkaCluster } from './cluster.ts'
+import { KAFKA_ERROR } from './error-codes.ts'
 
 const LONG_MAX = '9223372036854775807'
 
@@ -88,8 +89,8 @@ export async function addPartitions(cluster: KafkaCluster, topic: string, count:
   try {
     await admin.createPartitions({ topicPartitions: [{ topic, count }] })
   } catch (cause) {
-    const found = await cluster.describe([topic])
-    if ((found.topics[0]?.partitions.length ?? 0) >= count) return
+    // It has as many already, or more, whether every broker knows that yet or not.
+    if ((cause as { code?: number }).code === KAFKA_ERROR.invalidPartitions) return
     throw new HeadraceError('log_unavailable', `partitions could not be added to ${topic}: ${messageOf(cause)}`, { cause })
   } finally {
     await cluster.refresh([topic])

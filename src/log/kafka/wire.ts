@@ -5,16 +5,16 @@ import { HeadraceError } from '../../runtime/errors.ts'
 */
 
 const FIRST_BYTES = 512
+/** Bytes from which on a piece goes out as it lies in memory: below, one more piece costs the system more than the copy. */
+const UNCOPIED_BYTES_MIN = 2 * 1024
 
-/** Writes a request's body. */
+/** Writes a request's body, in pieces: batches are not copied. */
 export class WireWriter {
-  #bytes: Buffer
+  readonly #pieces: Buffer[] = []
+  #bytes = Buffer.allocUnsafe(FIRST_BYTES)
+  /** Where the piece begins that is written now. */
+  #from = 0
   #at = 0
-
-  /** `sizeBytes`: what it will have, about; a large request is not copied while it grows then. */
-  constructor(sizeBytes = FIRST_BYTES) {
-    this.#bytes = Buffer.allocUnsafe(sizeBytes)
-  }
 
   int8(value: number): this {
     this.#reserve(1)
@@ -81,21 +81,35 @@ export class WireWriter {
   }
 
   raw(bytes: Buffer): this {
+    if (bytes.length >= UNCOPIED_BYTES_MIN) {
+      this.#endPiece()
+      this.#pieces.push(bytes)
+      return this
+    }
     this.#reserve(bytes.length)
     this.#at += bytes.copy(this.#bytes, this.#at)
     return this
   }
 
-  done(): Buffer {
-    return this.#bytes.subarray(0, this.#at)
+  /** What was written, one piece after the other. */
+  done(): readonly Buffer[] {
+    this.#endPiece()
+    return this.#pieces
+  }
+
+  #endPiece(): void {
+    if (this.#at > this.#from) this.#pieces.push(this.#bytes.subarray(this.#from, this.#at))
+    this.#from = this.#at
   }
 
   #reserve(bytes: number): void {
-    const wanted = this.#at + bytes
-    if (wanted <= this.#bytes.length) return
-    const larger = Buffer.allocUnsafe(Math.max(wanted, this.#bytes.length * 2))
-    this.#bytes.copy(larger, 0, 0, this.#at)
+    if (this.#at + bytes <= this.#bytes.length) return
+    const begun = this.#at - this.#from
+    const larger = Buffer.allocUnsafe(Math.max(begun + bytes, FIRST_BYTES, begun * 2))
+    this.#bytes.copy(larger, 0, this.#from, this.#at)
     this.#bytes = larger
+    this.#from = 0
+    this.#at = begun
   }
 }
 
@@ -200,6 +214,7 @@ export interface Api<Request, Response> {
   readonly key: number
   readonly version: number
   readonly name: string
-  write(request: Request): Buffer
+  /** The request's body, in pieces that are written one after the other. */
+  write(request: Request): readonly Buffer[]
   read(response: WireReader): Response
 }

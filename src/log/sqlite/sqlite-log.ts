@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { checkBatchCrc, readBatchHeader } from '../../record/batch-header.ts'
 import { visitRecords } from '../../record/batch-reader.ts'
+import { BATCH_BYTES_MAX } from '../../record/check-batch.ts'
 import { BASE_SEQUENCE_MODULUS, type EncodedBatch } from '../../record/record.ts'
+import type { Alarms } from '../../runtime/alarms.ts'
 import { type Clock, pause } from '../../runtime/clock.ts'
+import { makeFolderDurably } from '../../runtime/durable-folder.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import type { SourceId } from '../../runtime/names.ts'
 import type {
@@ -15,6 +17,7 @@ import type {
   EndProof,
   Fetched,
   FetchLimits,
+  GroupMember,
   Log,
   LogIdentity,
   PartitionEnd,
@@ -29,10 +32,16 @@ const GROUP_MAX = 2_000
 /** How often it is looked whether another process has appended, ms. */
 const LOOK_EVERY_MS = 100
 const BUSY_LIMIT_MS = 5_000
+/** What SQLite says of a file that does not hold what was written. */
+const DAMAGED = ['SQLITE_CORRUPT', 'SQLITE_NOTADB']
+const DAMAGED_ADVICE =
+  'Stop the core, look at the disk, and put a backup of the file in its place: gateways send again what it lacks, as far as their buffers reach. Without a backup move the file (with -wal and -shm) away: a new log begins, and each source has to be resumed (`headrace source resume`).'
 
 export interface SqliteLogOptions {
   readonly path: string
   readonly clock: Clock
+  /** Where a person is told of a file that is damaged. */
+  readonly alarms?: Alarms
 }
 
 interface PartitionRow {
@@ -65,8 +74,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<Log> {
   } catch (cause) {
     if (cause instanceof HeadraceError) throw cause
     throw new HeadraceError('log_unavailable', `${options.path} cannot be opened as a log: ${messageOf(cause)}`, {
-      advice:
-        'Look at the disk and at who may write there; a damaged file is restored from a backup, and the gateways send again what it lacks.',
+      advice: isDamage(cause) ? DAMAGED_ADVICE : 'Look at the disk and at who may write there. Nothing in the file was changed.',
       cause,
     })
   }
@@ -79,6 +87,8 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<Log> {
 class SqliteLog implements Log {
   readonly #db: Database.Database
   readonly #clock: Clock
+  readonly #alarms: Alarms | undefined
+  readonly #path: string
   readonly #uuid: string
   readonly #claims: SqliteClaims
   readonly #proof: EndProof = new AlwaysValid() as EndProof
@@ -90,7 +100,9 @@ class SqliteLog implements Log {
 
   constructor(options: SqliteLogOptions) {
     this.#clock = options.clock
-    mkdirSync(dirname(options.path), { recursive: true })
+    this.#alarms = options.alarms
+    this.#path = options.path
+    makeFolderDurably(dirname(options.path))
     this.#db = new Database(options.path, { timeout: BUSY_LIMIT_MS })
     this.#db.pragma('journal_mode = WAL')
     // better-sqlite3 opens WAL files with NORMAL: what a gateway was told is in the log could be gone after a power cut.
@@ -163,6 +175,10 @@ class SqliteLog implements Log {
     return row && { sequence: row.first, count: row.last - row.first + 1, crc: readBatchHeader(row.data).crc }
   }
 
+  async batchBytesMax(): Promise<number> {
+    return BATCH_BYTES_MAX
+  }
+
   append(place: Place, batch: EncodedBatch, _proof: EndProof): Promise<Appended> {
     return new Promise(settle => {
       this.#pending.push({ place, batch, settle })
@@ -175,7 +191,7 @@ class SqliteLog implements Log {
   async fetch(cursors: readonly Cursor[], limits: FetchLimits): Promise<Fetched[]> {
     const deadline = this.#clock.monotonicMs() + limits.waitMs
     for (;;) {
-      const fetched = this.#read(cursors, limits.maxBytes)
+      const fetched = this.#readOrTell(cursors, limits.maxBytes)
       if (fetched.some(part => part.batches.length > 0 || part.outOfRange)) return fetched
       const leftMs = deadline - this.#clock.monotonicMs()
       if (leftMs <= 0 || this.#closed) return fetched
@@ -217,6 +233,11 @@ class SqliteLog implements Log {
     })
   }
 
+  /** Groups of the embedded log are kept by Headrace alone: nobody joins them. */
+  async groupMembers(): Promise<readonly GroupMember[]> {
+    return []
+  }
+
   onProofsVoid(): () => void {
     return () => {}
   }
@@ -239,10 +260,25 @@ class SqliteLog implements Log {
     return statement as Database.Statement<Bound, Row>
   }
 
+  /** Tells a person of damage: nothing that is tried again mends it. What else goes wrong says nothing of the file. */
+  #judge(error: unknown): void {
+    if (!isDamage(error)) return
+    this.#alarms?.raise('log_damaged', {
+      message: `The log's file ${this.#path} is damaged: ${messageOf(error)}`,
+      advice: DAMAGED_ADVICE,
+    })
+  }
+
   #partition(place: Place): PartitionRow {
-    const row = this.#prepare<[string, number], PartitionRow>(
-      'SELECT number, first, next FROM partitions WHERE topic = ? AND partition = ?',
-    ).get(place.topic, place.partition)
+    let row: PartitionRow | undefined
+    try {
+      row = this.#prepare<[string, number], PartitionRow>(
+        'SELECT number, first, next FROM partitions WHERE topic = ? AND partition = ?',
+      ).get(place.topic, place.partition)
+    } catch (error) {
+      this.#judge(error)
+      throw error
+    }
     if (!row) throw new HeadraceError('not_found', `the log has no partition ${place.topic}[${place.partition}]`)
     return row
   }
@@ -257,6 +293,7 @@ class SqliteLog implements Log {
         for (const pending of group) answers.push([pending, this.#appendOne(pending)])
       })()
     } catch (error) {
+      this.#judge(error)
       for (const { settle } of group) settle({ outcome: 'unavailable', detail: messageOf(error) })
       return
     }
@@ -318,6 +355,15 @@ class SqliteLog implements Log {
     return { outcome: 'appended', offset: batch.sequence }
   }
 
+  #readOrTell(cursors: readonly Cursor[], maxBytes: number): Fetched[] {
+    try {
+      return this.#read(cursors, maxBytes)
+    } catch (error) {
+      this.#judge(error)
+      throw error
+    }
+  }
+
   #read(cursors: readonly Cursor[], maxBytes: number): Fetched[] {
     let budget = maxBytes
     const select = this.#prepare<[number, number], BatchRow>(
@@ -353,6 +399,10 @@ class SqliteLog implements Log {
   #wake(): void {
     for (const wake of this.#waiting) wake()
   }
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof Database.SqliteError && DAMAGED.some(code => error.code.startsWith(code))
 }
 
 /** The first record of a batch that is not older; its newest is not, so that there is one. */

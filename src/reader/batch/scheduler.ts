@@ -72,10 +72,12 @@ export class BatchScheduler {
   readonly #stopping = new AbortController()
   readonly #runs = new Set<Promise<unknown>>()
   #timer: Timer | undefined
+  #lookedAtMs: number
   #mirrorAtMs = 0
 
   constructor(options: SchedulerOptions) {
     this.#options = options
+    this.#lookedAtMs = options.clock.monotonicMs()
     this.#jobs = options.jobs
     for (const job of options.jobs) this.#watch(job)
   }
@@ -104,6 +106,11 @@ export class BatchScheduler {
     this.#timer?.cancel()
     this.#stopping.abort(new Error('stopping'))
     await Promise.allSettled(this.#runs)
+  }
+
+  /** How long ago it looked whether a job is due, ms: twice a second while all is well. */
+  get sinceLookMs(): number {
+    return this.#options.clock.monotonicMs() - this.#lookedAtMs
   }
 
   job(name: string): BatchJob | undefined {
@@ -176,6 +183,7 @@ export class BatchScheduler {
     const { clock } = this.#options
     for (const [job, watch] of this.#watches) this.#lookAt(job, watch)
     if (clock.monotonicMs() >= this.#mirrorAtMs) this.#mirror()
+    this.#lookedAtMs = clock.monotonicMs()
     this.#timer = clock.after(LOOK_EVERY_MS, () => this.#look())
   }
 

@@ -40,7 +40,11 @@ export class StreamSink implements Sink {
 
   async end(): Promise<void> {
     this.#check()
-    await new Promise<void>(resolve => this.#to.end(() => resolve()))
+    await new Promise<void>(resolve => {
+      this.#to.once('close', resolve)
+      this.#to.end(() => resolve())
+    })
+    if (!this.#to.writableFinished) throw this.#gone()
   }
 
   async #drained(): Promise<void> {
@@ -56,10 +60,14 @@ export class StreamSink implements Sink {
     })
   }
 
+  /** A stream that went with its process says so by no error: what is written to it then is taken and forgotten. */
   #check(): void {
-    if (this.#failed) {
-      throw new HeadraceError('command_failed', 'the command stopped reading before it had all records', { cause: this.#failed })
-    }
+    if (this.#failed || this.#to.destroyed) throw this.#gone()
+  }
+
+  #gone(): HeadraceError {
+    const cause = this.#failed ?? new Error('its standard input is closed')
+    return new HeadraceError('command_failed', 'the command stopped reading before it had all records', { cause })
   }
 }
 

@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
+import { makeFolderDurably } from '../../runtime/durable-folder.ts'
 import { decodeEntry, encodeEntry, type StateEntry } from './state-entry.ts'
 import type { StateKeeper } from './state-keeper.ts'
 
@@ -14,7 +14,7 @@ export class FileKeeper implements StateKeeper {
   #written = 0
 
   constructor(path: string) {
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolderDurably(dirname(path))
     this.#db = new Database(path)
     this.#db.pragma('journal_mode = WAL')
     // better-sqlite3 opens WAL files with NORMAL: an alert could be told of which nothing is known after a power cut.

@@ -13,6 +13,40 @@ const sourceGlob = z
 
 const topicName = z.string().regex(/^[a-zA-Z0-9._-]{1,249}$/, 'is no topic: letters, digits, . _ and -')
 
+const amqpAddress = z
+  .string()
+  .regex(/^amqps?:\/\/[^\s/?#@]+\/[^\s?#]+$/, 'is no AMQP address: write amqp://host:port/address, and no password in it')
+
+const file = z.string().min(1)
+
+const amqpTarget = z
+  .strictObject({
+    address: amqpAddress.describe('amqp://host:port/address, or amqps://…'),
+    username: z.string().min(1).optional().describe('Logs in with SASL PLAIN.'),
+    password_file: file.optional().describe("File whose first line is the password; from the pipeline file's folder."),
+    tls: z
+      .strictObject({
+        ca: file.optional().describe('File of the authorities that sign the peer, PEM; those of the system, unless set.'),
+        cert: file.optional().describe('File of the certificate to show, PEM.'),
+        key: file.optional().describe('File of the key that belongs to `cert`, PEM.'),
+      })
+      .optional()
+      .describe('Certificates, for amqps.'),
+  })
+  .refine(({ username, password_file }) => (username === undefined) === (password_file === undefined), {
+    error: 'a log-in needs both: username and password_file',
+    path: ['username'],
+  })
+  .refine(({ tls }) => (tls?.cert === undefined) === (tls?.key === undefined), {
+    error: 'a certificate needs both: cert and key',
+    path: ['tls'],
+  })
+  .refine(({ address, tls }) => tls === undefined || address.startsWith('amqps:'), {
+    error: 'is for amqps://, and the address is amqp://',
+    path: ['tls'],
+  })
+export type AmqpTarget = z.output<typeof amqpTarget>
+
 export const alertOptions = z
   .strictObject({
     command: z
@@ -30,11 +64,10 @@ export const alertOptions = z
         'A topic to which the alert is written as JSON; the analyser has a partition of its own there. Not on a gateway.',
       ),
     amqp: z
-      .string()
-      .regex(/^amqps?:\/\/[^\s/?#]+\/[^\s?#]+$/, 'is no AMQP address: write amqp://host:port/address')
+      .union([amqpAddress, amqpTarget])
       .optional()
       .describe(
-        'An AMQP 1.0 address to which the alert is sent as JSON, durable; the application property `key` tells a repeat.',
+        'An AMQP 1.0 address to which the alert is sent as JSON, durable; the application property `key` tells a repeat. With a log-in or certificates: `{ address, username, password_file, tls }`.',
       ),
   })
   .refine(

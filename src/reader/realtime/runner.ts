@@ -37,7 +37,10 @@ export interface AnalyserRunnerOptions {
   readonly random: () => number
   readonly logger: Logger
   readonly alarms: Alarms
-  readonly onAlert?: (alert: Alert) => void
+  /** With the analyser's id. */
+  readonly onAlert?: (alert: Alert, id: string) => void
+  /** They have seen records [from, to) of a source; wall clock, ms. */
+  readonly onRead?: (source: string, from: number, to: number, fromMs: number, toMs: number) => void
 }
 
 /** A source that is read, and who sees its records. */
@@ -63,6 +66,8 @@ export interface AnalyserStatus {
   readonly sources: number
   readonly lag: number
   readonly late: number
+  /** Records that left a full sliding window before their time. */
+  readonly cut: number
   readonly last_alert: string | null
   readonly undelivered: number
 }
@@ -139,6 +144,7 @@ export class AnalyserRunner {
         sources: watched.length,
         lag: watched.reduce((sum, { next, end }) => sum + Math.max(0, end - next), 0),
         late: own.reduce((sum, { late }) => sum + late, 0),
+        cut: own.reduce((sum, { cut }) => sum + cut, 0),
         last_alert:
           [...this.#shards.values()]
             .map(shard => shard.lastAlert.get(id) ?? '')
@@ -227,6 +233,7 @@ export class AnalyserRunner {
       const sample = sampleOfView(claim.source, key, view, nowMs)
       for (const watch of watches) watch.sample(sample, monotonicMs)
     })
+    this.#options.onRead?.(key, watched.next, batch.next, nowMs, this.#options.clock.wallMs())
     this.#moveTo(watched, Math.max(watched.next, batch.next))
   }
 
@@ -270,10 +277,10 @@ export class AnalyserRunner {
     if (failed) throw failed.reason
   }
 
-  readonly #onAlert = (_definition: AnalyserDefinition, alert: Alert): void => {
+  readonly #onAlert = (definition: AnalyserDefinition, alert: Alert): void => {
     const { analyser, source, state, key, message } = alert
     this.#options.logger.warn({ analyser, source: source && sourceKey(source), state, key }, message)
-    this.#options.onAlert?.(alert)
+    this.#options.onAlert?.(alert, definition.id)
   }
 
   /** Another core keeps the shard: what this one knows of it is not true any more. */

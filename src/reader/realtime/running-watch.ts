@@ -48,6 +48,10 @@ export class RunningWatch implements Output {
     return this.#watch.late ?? 0
   }
 
+  get cut(): number {
+    return this.#watch.cut ?? 0
+  }
+
   get hasSaid(): boolean {
     return this.said.alerts.length > 0 || this.said.derived.length > 0
   }

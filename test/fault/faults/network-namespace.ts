@@ -7,6 +7,8 @@ export class NetworkNamespace {
   readonly #far: string
   /** Address of the machine, as seen from within. */
   readonly gateway: string
+  /** Its own address, as seen from the machine. */
+  readonly address: string
 
   /** `number` tells it from others on the machine, 0 to 16383. */
   constructor(number: number) {
@@ -15,11 +17,12 @@ export class NetworkNamespace {
     this.#far = `hr${number}b`
     const subnet = `10.${192 + (number >> 8)}.${number & 255}`
     this.gateway = `${subnet}.1`
+    this.address = `${subnet}.2`
     ip('netns', 'add', this.#name)
     ip('link', 'add', this.#near, 'type', 'veth', 'peer', 'name', this.#far, 'netns', this.#name)
     ip('addr', 'add', `${this.gateway}/24`, 'dev', this.#near)
     ip('link', 'set', this.#near, 'up')
-    this.#within('addr', 'add', `${subnet}.2/24`, 'dev', this.#far)
+    this.#within('addr', 'add', `${this.address}/24`, 'dev', this.#far)
     this.#within('link', 'set', this.#far, 'up')
     this.#within('link', 'set', 'lo', 'up')
   }

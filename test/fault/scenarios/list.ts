@@ -2,14 +2,16 @@ import type { Scenario } from '../scenario.ts'
 import { answersLost } from './answers.ts'
 import { clocksWrong } from './clocks.ts'
 import { clonedBeforeOneCore, clonedBeforeTwoCores } from './clones.ts'
+import { coresTakeTurns } from './cores.ts'
+import { databaseDamaged, databaseDamagedRunning, filesReadOnly, walDamaged } from './damage.ts'
 import { coreDiskFull, edgeDiskFull, edgeDiskReadOnly } from './disks.ts'
 import { processesFrozen } from './freezes.ts'
 import { runnerKilled } from './jobs.ts'
 import { coresKilled, edgeKilled } from './kills.ts'
-import { badLines, cablePulled, cutInFrames, narrowLine } from './lines.ts'
+import { badLines, cablePulled, coreCablePulled, cutInFrames, narrowLine } from './lines.ts'
 import { brokerKilled, logRestored, numbersWrap, producersForgotten, rollingKills, uncleanElection } from './logs.ts'
-import { bufferRestored, databaseDamaged, databaseLost, powerCut } from './losses.ts'
-import { batchRefused, claimsContested, topicMadeAnew, topicSetWrong } from './topics.ts'
+import { bufferRestored, databaseLost, powerCut } from './losses.ts'
+import { batchRefused, claimsContested, smallBatches, topicMadeAnew, topicSetWrong } from './topics.ts'
 
 /** Everything that is done to an installation. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -20,9 +22,11 @@ export const SCENARIOS: readonly Scenario[] = [
   topicMadeAnew,
   runnerKilled,
   processesFrozen,
+  coresTakeTurns,
   brokerKilled,
   rollingKills,
   cablePulled,
+  coreCablePulled,
   narrowLine,
   badLines,
   cutInFrames,
@@ -33,11 +37,15 @@ export const SCENARIOS: readonly Scenario[] = [
   numbersWrap,
   claimsContested,
   batchRefused,
+  smallBatches,
   topicSetWrong,
   clonedBeforeOneCore,
   clonedBeforeTwoCores,
   bufferRestored,
   databaseDamaged,
+  databaseDamagedRunning,
+  walDamaged,
+  filesReadOnly,
   edgeDiskFull,
   edgeDiskReadOnly,
   coreDiskFull,

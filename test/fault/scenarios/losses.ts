@@ -1,8 +1,7 @@
-import { closeSync, cpSync, existsSync, openSync, readSync, rmSync, statSync, writeSync } from 'node:fs'
+import { cpSync, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { headrace } from '../../support/headrace-process.ts'
-import type { SeededRandom } from '../../support/random.ts'
 import { until } from '../../support/until.ts'
 import { DiskWithPowerCuts } from '../faults/power.ts'
 import { defineScenario } from '../scenario.ts'
@@ -65,44 +64,6 @@ export const databaseLost = defineScenario({
         },
       ),
     )
-    await moves()
-  },
-})
-
-const PAGE_BYTES = 4_096
-
-/** Turns bits over in some places of a file, behind its first pages. */
-function damage(path: string, random: SeededRandom, places: number): void {
-  const size = statSync(path).size
-  const file = openSync(path, 'r+')
-  const byte = Buffer.alloc(1)
-  for (let place = 0; place < places; place++) {
-    const at = random.between(Math.min(size - 1, 2 * PAGE_BYTES), size)
-    readSync(file, byte, 0, 1, at)
-    writeSync(file, Buffer.from([~(byte[0] ?? 0) & 255]), 0, 1, at)
-  }
-  closeSync(file)
-}
-
-export const databaseDamaged = defineScenario({
-  id: 'database-damaged',
-  title: "pages of the gateway's database are damaged, with a backlog in it: what cannot be read is declared, the rest arrives",
-  seconds: 40,
-  gaps: 'declared',
-  plant: { counted: 4_000 },
-  async strike({ plant, random, step, moves, lasts }) {
-    const [core] = plant.cores
-    const path = join(plant.edgeState, 'edge', 'buffer.db')
-    await moves(50)
-    await core?.kill9()
-    await lasts(2_500)
-    await step('the gateway ends, and some pages are damaged', () =>
-      plant.restartEdge(
-        () => plant.edge.stop(),
-        () => damage(path, random, 12),
-      ),
-    )
-    core?.start()
     await moves()
   },
 })

@@ -1,12 +1,12 @@
-import { writeFileSync } from 'node:fs'
 import type { Admin } from 'kafkajs'
 import kafkajs from 'kafkajs'
 import { expect } from 'vitest'
 import { headrace } from '../../support/headrace-process.ts'
 import { consumeTopic, plainKafka } from '../../support/kafka/consume.ts'
 import { until } from '../../support/until.ts'
+import { expectedOfOthers, isSettled, type OtherGateways, otherGateway } from '../other-gateways.ts'
 import type { Plant } from '../plant.ts'
-import { defineScenario, type Stage } from '../scenario.ts'
+import { defineScenario, type Setting, type Stage } from '../scenario.ts'
 import { TOPIC_SETTINGS } from './logs.ts'
 
 interface Alarm {
@@ -136,12 +136,7 @@ export const topicMadeAnew = defineScenario({
   },
 })
 
-/** Sources of each gateway that comes beside the plant's own. */
-const OTHERS = { gateways: 3, sources: 6, records: 200 }
-
-function otherGateway({ plant }: Stage, index: number): string {
-  return `${plant.gateway}-${index + 2}`
-}
+const OTHERS: OtherGateways = { gateways: 3, sources: 6, records: 200, recordsPerSecond: 0 }
 
 export const claimsContested = defineScenario({
   id: 'claims-contested',
@@ -151,7 +146,7 @@ export const claimsContested = defineScenario({
   async strike(stage) {
     const { plant, step, moves } = stage
     await moves()
-    const others = Array.from({ length: OTHERS.gateways }, (_, index) => startOther(stage, index))
+    const others = plant.corePorts.map((port, index) => otherGateway(stage, OTHERS, index, [port]))
     try {
       await step('three gateways start, each before a core of its own', () => {
         for (const { process } of others) process.start()
@@ -163,10 +158,7 @@ export const claimsContested = defineScenario({
       )
       await until(
         'all that they have is in the log',
-        async () => {
-          const all = await Promise.all(others.map(({ state }) => plant.edgeStatus(state)))
-          return all.every(status => status?.sources.every(({ settled }) => settled === OTHERS.records))
-        },
+        async () => (await Promise.all(others.map(other => isSettled(stage, other, OTHERS)))).every(Boolean),
         90_000,
       )
       await moves()
@@ -174,37 +166,41 @@ export const claimsContested = defineScenario({
       for (const { process } of others) await process.end()
     }
   },
-  also: (stage, partitions) => {
-    const { seed } = stage.plant.options
-    return new Map(
-      Array.from({ length: OTHERS.gateways * OTHERS.sources }, (_, at) => {
-        const key = `${otherGateway(stage, Math.floor(at / OTHERS.sources))}/other-${at % OTHERS.sources}`
-        return [key, stage.plant.expectedCounter(key.split('/')[1] ?? '', seed, OTHERS.records, partitions.get(key) ?? -1)]
-      }),
-    )
-  },
+  also: (stage, partitions) => expectedOfOthers(stage, OTHERS, partitions),
 })
 
-function startOther(stage: Stage, index: number) {
-  const { plant } = stage
-  const gateway = otherGateway(stage, index)
-  const state = plant.path(gateway)
-  const sources = Array.from(
-    { length: OTHERS.sources },
-    (_, at) => `  other-${at}: { generator: { records_per_second: 0, count: ${OTHERS.records}, seed: ${plant.options.seed} } }\n`,
-  )
-  writeFileSync(plant.path(`${gateway}-pipeline.yaml`), `pipeline: ${plant.topic}\nsources:\n${sources.join('')}`)
-  const config = plant.edgeConfig([`amqp://127.0.0.1:${plant.corePorts[index]}`], state)
-  writeFileSync(
-    plant.path(`${gateway}.yaml`),
-    config.replace(/^gateway: .*$/m, `gateway: ${gateway}`).replace('[pipeline.yaml]', `[${gateway}-pipeline.yaml]`),
-  )
-  return { process: plant.newProcess(gateway, 'edge', `${gateway}.yaml`), state }
+const TOO_LARGE_BYTES = 300_000
+const TOPIC_TAKES_BYTES = 40_000
+
+/** A topic made by somebody whose brokers take small messages only. */
+async function topicThatTakes(bytes: number, { brokers, name }: Setting): Promise<void> {
+  const admin = plainKafka(brokers).admin()
+  await admin.connect()
+  const configEntries = [...TOPIC_SETTINGS, { name: 'max.message.bytes', value: String(bytes) }]
+  await admin.createTopics({ topics: [{ topic: name, numPartitions: 8, configEntries }] })
+  await admin.disconnect()
 }
 
-const TOO_LARGE_BYTES = 300_000
-/** More than the batches into which a backlog is merged. */
-const TOPIC_TAKES_BYTES = 200_000
+export const smallBatches = defineScenario({
+  id: 'small-batches',
+  title: 'a topic takes small batches only: a backlog is cut to what it takes, and nothing goes to the dead letters',
+  seconds: 30,
+  plant: async setting => {
+    await topicThatTakes(10_000, setting)
+    return { recordsPerSecond: 1_000, counted: 12_000 }
+  },
+  async strike({ plant, step, moves, lasts }) {
+    await moves(200)
+    await step('the core is away, and a backlog gathers', () => plant.cores[0]?.kill9())
+    await lasts(6_000)
+    plant.cores[0]?.start()
+    await moves(500)
+  },
+  async judge({ plant }) {
+    const alarms = ((await plant.coreStatus())?.alarms ?? []) as readonly Alarm[]
+    expect(alarms.filter(({ code }) => code === 'dead_letter')).toEqual([])
+  },
+})
 
 export const batchRefused = defineScenario({
   id: 'batch-refused',
@@ -212,16 +208,12 @@ export const batchRefused = defineScenario({
   seconds: 100,
   fullOnly: true,
   gaps: 'declared exactly',
-  plant: async ({ brokers, name }) => {
-    const admin = plainKafka(brokers).admin()
-    await admin.connect()
-    const configEntries = [...TOPIC_SETTINGS, { name: 'max.message.bytes', value: String(TOPIC_TAKES_BYTES) }]
-    await admin.createTopics({ topics: [{ topic: name, numPartitions: 8, configEntries }] })
-    await admin.disconnect()
+  plant: async setting => {
+    await topicThatTakes(TOPIC_TAKES_BYTES, setting)
     return { devices: 1, counted: 1_500, heavy: { atRecord: 200, bytes: TOO_LARGE_BYTES } }
   },
   async strike({ plant, kafka, step, moves }) {
-    await step('waits until a batch of 300 kB is given up: the topic takes none above 200 kB', () =>
+    await step('waits until a batch of 300 kB is given up: the topic takes none above 40 kB', () =>
       until(
         'a person is told',
         async () => ((await plant.coreStatus())?.alarms as Alarm[] | undefined)?.some(({ code }) => code === 'dead_letter'),

@@ -11,7 +11,7 @@ const out = () => new WireWriter()
 const text = (value: string) => value
 
 /** A valid response of each request that is sent, written by hand from the grammar in apis.ts. */
-const RESPONSES: readonly (readonly [Api<never, unknown>, Buffer])[] = [
+const WRITTEN: readonly (readonly [Api<never, unknown>, readonly Buffer[]])[] = [
   [
     apis.produce,
     (() => {
@@ -76,6 +76,7 @@ const RESPONSES: readonly (readonly [Api<never, unknown>, Buffer])[] = [
     })(),
   ],
 ]
+const RESPONSES = WRITTEN.map(([api, pieces]) => [api, Buffer.concat(pieces)] as const)
 
 const response = fc.nat(RESPONSES.length - 1).chain(index => {
   const [, valid] = RESPONSES[index] as (typeof RESPONSES)[number]

@@ -15,7 +15,7 @@ const folder = mkdtempSync(join(tmpdir(), 'headrace-http-'))
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 
 const HONEST_EVERY = 25
-const NOTHING = { version: '1', gateways: [], sources: [], jobs: [], analysers: [], alarms: [] }
+const NOTHING = { version: '1', gateways: [], reports: [], sources: [], jobs: [], analysers: [], alarms: [] }
 
 const REQUESTS = [
   'GET /status HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n',

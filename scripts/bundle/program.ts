@@ -1,0 +1,91 @@
+import { execFileSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { compile, KEPT_PACKAGES, readJson } from './compile.ts'
+import { closure, type Lock, nameOf, productionPackages } from './lock.ts'
+import { unpackPackage } from './packed.ts'
+import { type Arch, NODE_VERSION, TARGETS } from './targets.ts'
+
+/** Of a package that is kept as it is, what a running program reads. */
+const CODE = /\.(c?js|mjs|json|css)$/
+const NOT_CODE =
+  /\/(test|tests|docs|doc|example|examples|bench|deps|src\/.*\.(c|h|cpp|hpp)|prebuilds|types|browser|\.github)(\/|$)|\.min\.js$|\.iife|\.umd|\/dist\/rhea|rhea\/bin/
+
+export interface ProgramOptions {
+  readonly root: string
+  readonly cache: string
+  readonly arch: Arch
+  readonly version: string
+  readonly build: string
+}
+
+/** The folder `app`: compiled code, what it opens by path, dependencies with native parts; and `bin/node`. */
+export async function layProgram(into: string, { root, cache, arch, version, build }: ProgramOptions): Promise<void> {
+  const lock = readJson<Lock>(join(root, 'package-lock.json'))
+  const target = TARGETS[arch]
+  const app = join(into, 'app')
+  for (const asset of await compile(root, app)) cpSync(join(root, asset), join(app, asset), { recursive: true })
+  writeFileSync(join(app, 'package.json'), `${JSON.stringify({ name: 'headrace', version, build, type: 'module' }, null, 2)}\n`)
+  for (const path of closure(lock, KEPT_PACKAGES)) copyCode(join(root, path), join(app, path))
+  for (const path of target.prebuilt)
+    cpSync(join(root, 'node_modules', path), join(app, 'node_modules', path), { recursive: true })
+  layCrc32(lock, arch, { cache, into: join(app, 'node_modules', target.crc32) })
+  layNode(into, arch, cache)
+  layLicences(root, lock, join(into, 'licenses'))
+  for (const file of nativeFiles(into))
+    execFileSync(stripper(arch), ['--strip-unneeded', '--enable-deterministic-archives', file])
+}
+
+function copyCode(from: string, into: string): void {
+  cpSync(from, into, {
+    recursive: true,
+    filter: path => {
+      const inside = path.slice(from.length)
+      if (inside.startsWith('/node_modules') || NOT_CODE.test(inside)) return false
+      return inside === '' || CODE.test(path) || !basename(path).includes('.') ? !/\/(LICENSE|Makefile)$/i.test(path) : false
+    },
+  })
+}
+
+function layCrc32(lock: Lock, arch: Arch, folders: { cache: string; into: string }): void {
+  const name = TARGETS[arch].crc32
+  const { version, integrity } = lock.packages[`node_modules/${name}`] ?? {}
+  if (version === undefined || integrity === undefined) throw new Error(`${name} is not in package-lock.json`)
+  unpackPackage({ name, version, integrity }, folders)
+}
+
+function layNode(into: string, arch: Arch, cache: string): void {
+  const { node } = TARGETS[arch]
+  unpackPackage({ ...node, version: NODE_VERSION }, { cache, into }, ['package/bin/node'])
+  execFileSync(stripper(arch), ['--strip-all', join(into, 'bin/node')])
+  const licence = join(into, 'licenses/node')
+  unpackPackage({ ...node, version: NODE_VERSION }, { cache, into: licence }, ['package/LICENSE'])
+}
+
+function stripper(arch: Arch): string {
+  const { strip } = TARGETS[arch]
+  const found = ['/usr/bin', '/usr/local/bin', '/bin'].map(folder => join(folder, strip)).find(existsSync)
+  if (found) return found
+  throw new Error(
+    `${strip} is missing, which a bundle for ${arch} needs: on Debian, apt-get install binutils-${arch === 'x64' ? 'x86-64' : 'aarch64'}-linux-gnu`,
+  )
+}
+
+function layLicences(root: string, lock: Lock, into: string): void {
+  for (const path of productionPackages(lock).keys()) {
+    const folder = join(root, path)
+    // Those of the machine that the bundle is made on are the same text as that of @node-rs/crc32.
+    if (nameOf(path) === 'node' || nameOf(path).startsWith('@node-rs/crc32-') || !existsSync(folder)) continue
+    for (const file of readdirSync(folder).filter(name => /^(licen[cs]e|copying|notice)/i.test(name))) {
+      const target = join(into, nameOf(path), file)
+      mkdirSync(dirname(target), { recursive: true })
+      cpSync(join(folder, file), target)
+    }
+  }
+}
+
+function nativeFiles(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter(path => path.endsWith('.node'))
+    .map(path => join(folder, path))
+}

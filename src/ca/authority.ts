@@ -1,0 +1,294 @@
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { writeDurably } from '../buffer/durable-file.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { HeadraceError } from '../runtime/errors.ts'
+import { type KeyPair, keyOfRequest, newAuthority, newRoot, newServer, signGateway } from './certificates.ts'
+import { certificatesIn, fingerprintOf } from './pem.ts'
+import { type CertificateRow, Register } from './register.ts'
+import { encodeToken, hashOf, newSecret } from './token.ts'
+
+const DAY_MS = 86_400_000
+const ROOT_LIFE_MS = 20 * 365 * DAY_MS
+const ISSUING_LIFE_MS = 5 * 365 * DAY_MS
+const SERVER_LIFE_MS = 365 * DAY_MS
+/** Of its life so much has passed when a certificate is renewed. */
+export const RENEWED_AFTER = 2 / 3
+
+/** The files of an authority's folder. */
+const FILE = {
+  root: 'root.crt',
+  rootKey: 'root.key',
+  issuing: 'issuing.crt',
+  issuingKey: 'issuing.key',
+  server: 'server.crt',
+  serverKey: 'server.key',
+  register: 'register.db',
+} as const
+
+export interface AuthorityOptions {
+  readonly folder: string
+  readonly clock: Clock
+  /** How long a gateway's certificate is good, ms. */
+  readonly lifeMs: number
+  /** How long after its end it is still good for being renewed, ms. */
+  readonly graceMs: number
+}
+
+/** An answer to a gateway that asks for a certificate. */
+export type Issued = { readonly chain: string; readonly root: string } | { readonly refused: string; readonly advice: string }
+
+/**
+ * An authority for plants without internet: a root that may be kept elsewhere once it has signed the issuing key, an issuing key that signs what
+ * gateways and cores show, and a register of all that was issued. What is not in the register, or revoked there, does not come in.
+ */
+export class Authority {
+  readonly #options: AuthorityOptions
+  readonly #register: Register
+  readonly #issuing: KeyPair
+  readonly root: X509Certificate
+
+  private constructor(options: AuthorityOptions) {
+    const { folder } = options
+    this.#options = options
+    this.#issuing = { chain: read(folder, FILE.issuing), key: readKey(folder, FILE.issuingKey) }
+    this.root = new X509Certificate(read(folder, FILE.root))
+    this.#register = new Register(join(folder, FILE.register))
+  }
+
+  /** Makes one in a folder. Throws `config_invalid` where there is one. */
+  static async init(
+    folder: string,
+    clock: Clock,
+    what: { name: string; hosts: readonly string[]; from?: KeyPair },
+  ): Promise<void> {
+    if (existsSync(join(folder, FILE.issuing)) || existsSync(join(folder, FILE.root))) {
+      throw new HeadraceError('config_invalid', `${folder} holds an authority`, {
+        advice: 'Gateways trust that one: keep it, or name another folder.',
+      })
+    }
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    chmodSync(folder, 0o700)
+    const nowMs = clock.wallMs()
+    if (what.from) {
+      // Its own root stays where it is: this one signs under it.
+      const chain = certificatesIn(what.from.chain)
+      const root = chain.at(-1)
+      if (!root?.verify(root.publicKey)) {
+        throw new HeadraceError('config_invalid', 'the chain does not end with a root that signs itself', {
+          advice: 'Write into one file: the certificate that belongs to the key, those above it, the root last.',
+        })
+      }
+      write(
+        folder,
+        FILE.issuing,
+        chain
+          .slice(0, -1)
+          .map(each => each.toString())
+          .join('') || root.toString(),
+      )
+      write(folder, FILE.issuingKey, what.from.key)
+      write(folder, FILE.root, root.toString())
+    } else {
+      const root = await newRoot(`${what.name} root`, { nowMs, lifeMs: ROOT_LIFE_MS })
+      write(folder, FILE.rootKey, root.key)
+      write(folder, FILE.root, root.chain)
+      await newIssuing(folder, what.name, root, nowMs)
+    }
+    new Register(join(folder, FILE.register)).close()
+    await Authority.newServer(folder, clock, what.hosts)
+  }
+
+  /** A new issuing key, signed by the root, for the one that ends. Gateways that came under the old one still come in. */
+  static async renewIssuing(folder: string, clock: Clock, rootKey: string): Promise<void> {
+    const root = { chain: read(folder, FILE.root), key: rootKey }
+    const name = new X509Certificate(root.chain).subject.replace(/^CN=/, '').replace(/ root$/, '')
+    await newIssuing(folder, name, root, clock.wallMs())
+  }
+
+  /** The certificate under which the core is called at these names and addresses; under `out`, one for a router or broker. */
+  static async newServer(
+    folder: string,
+    clock: Clock,
+    hosts: readonly string[],
+    out?: string,
+  ): Promise<{ cert: string; key: string }> {
+    const issuing = { chain: read(folder, FILE.issuing), key: readKey(folder, FILE.issuingKey) }
+    const server = await newServer(issuing, hosts, { nowMs: clock.wallMs(), lifeMs: SERVER_LIFE_MS })
+    const files =
+      out === undefined
+        ? { cert: join(folder, FILE.server), key: join(folder, FILE.serverKey) }
+        : { cert: `${out}.crt`, key: `${out}.key` }
+    writeDurably(files.key, server.key)
+    // With the root: a gateway that enrols knows it by its fingerprint alone.
+    writeDurably(files.cert, server.chain + read(folder, FILE.root))
+    return files
+  }
+
+  /** Throws `config_unreadable` where there is none, or a key may be read by others. */
+  static open(options: AuthorityOptions): Authority {
+    return new Authority(options)
+  }
+
+  close(): void {
+    this.#register.close()
+  }
+
+  /** What a listener needs. */
+  get server(): { cert: string; key: string; ca: string } {
+    const { folder } = this.#options
+    return { cert: read(folder, FILE.server), key: readKey(folder, FILE.serverKey), ca: this.root.toString() }
+  }
+
+  /** Makes the core's certificate anew, under the same names, when two thirds of its life are over. Resolves with whether it did. */
+  async renewServer(): Promise<boolean> {
+    const { folder, clock } = this.#options
+    const leaf = new X509Certificate(read(folder, FILE.server))
+    // Key and certificate are two files: a crash between them left two that do not fit.
+    const fits = leaf.checkPrivateKey(createPrivateKey(readKey(folder, FILE.serverKey)))
+    if (fits && !isDue(leaf, clock.wallMs())) return false
+    await Authority.newServer(folder, clock, hostsOf(leaf))
+    return true
+  }
+
+  /** When the issuing key's certificate ends, ms since 1970. */
+  get endsMs(): number {
+    return new X509Certificate(this.#issuing.chain).validToDate.getTime()
+  }
+
+  /** A token that lets one key be enrolled under a gateway's name. */
+  newToken(gateway: string, forMs: number, urls: readonly string[]): string {
+    const secret = newSecret()
+    const nowMs = this.#options.clock.wallMs()
+    this.#register.addToken({ hash: hashOf(secret), gateway, expiresMs: nowMs + forMs }, nowMs)
+    return encodeToken({ gateway, secret, root: fingerprintOf(this.root), urls })
+  }
+
+  /** Enrols. A repeat with the same key is answered like the first: its answer may have been lost. */
+  async enroll(gateway: string, secret: string, request: string): Promise<Issued> {
+    const key = await keyOfRequest(request)
+    const nowMs = this.#options.clock.wallMs()
+    if (!this.#register.useToken({ hash: hashOf(secret), gateway, key: hashOf(key) }, nowMs)) {
+      return {
+        refused: `the token is not one for ${gateway}, is used up, or too old`,
+        advice: `Make another: headrace ca token --gateway ${gateway}`,
+      }
+    }
+    return this.#issue(gateway, key)
+  }
+
+  /** Renews, for whoever proved that it holds the key of `certificate`. */
+  async renew(certificate: X509Certificate, request: string): Promise<Issued> {
+    const { clock, graceMs } = this.#options
+    const row = this.#register.find(fingerprintOf(certificate))
+    const advice = 'Enrol this gateway again, with a token from `headrace ca token`.'
+    if (!row) return { refused: 'this certificate was not issued here', advice }
+    if (row.state !== 'allowed') return { refused: `${row.gateway} was revoked`, advice }
+    if (certificate.validToDate.getTime() + graceMs < clock.wallMs())
+      return { refused: `its certificate ended on ${certificate.validTo}, and the grace for renewing it is over`, advice }
+    return this.#issue(row.gateway, await keyOfRequest(request))
+  }
+
+  /** Whether a certificate is to be renewed now. */
+  isDue(certificate: X509Certificate): boolean {
+    return isDue(certificate, this.#options.clock.wallMs())
+  }
+
+  /** What the register says of a certificate; undefined where it was not issued here. */
+  find(fingerprint: string): CertificateRow | undefined {
+    return this.#register.find(fingerprint)
+  }
+
+  list(): CertificateRow[] {
+    return this.#register.list()
+  }
+
+  /** All certificates of a gateway that are not over; its tokens are gone as well. The number of those that changed. */
+  revoke(gateway: string): number {
+    return this.#register.setState(gateway, 'revoked', this.#options.clock.wallMs())
+  }
+
+  allow(gateway: string): number {
+    return this.#register.setState(gateway, 'allowed', this.#options.clock.wallMs())
+  }
+
+  /** Counts what others did to the register. */
+  get version(): number {
+    return this.#register.version
+  }
+
+  /** Whether the gateway was ever enrolled here. */
+  knows(gateway: string): boolean {
+    return this.#register.knows(gateway)
+  }
+
+  /** Notes a session that the gateway proved; the newest one known where that is not below it. */
+  enterSession(gateway: string, session: number): number | undefined {
+    return this.#register.enterSession(gateway, session)
+  }
+
+  async #issue(gateway: string, key: string): Promise<Issued> {
+    const { clock, lifeMs } = this.#options
+    const nowMs = clock.wallMs()
+    const chain = await signGateway(this.#issuing, gateway, key, { nowMs, lifeMs })
+    const leaf = new X509Certificate(chain)
+    const row = {
+      fingerprint: fingerprintOf(leaf),
+      gateway,
+      issuedMs: nowMs,
+      endsMs: leaf.validToDate.getTime(),
+      state: 'allowed',
+    } as const
+    this.#register.addCertificate(row)
+    return { chain, root: this.root.toString() }
+  }
+}
+
+async function newIssuing(folder: string, name: string, root: KeyPair, nowMs: number): Promise<void> {
+  const issuing = await newAuthority(
+    root,
+    `${name} issuing ${createHash('sha256').update(String(nowMs)).digest('hex').slice(0, 8)}`,
+    {
+      nowMs,
+      lifeMs: ISSUING_LIFE_MS,
+    },
+  )
+  write(folder, FILE.issuingKey, issuing.key)
+  write(folder, FILE.issuing, issuing.chain)
+}
+
+function isDue(certificate: X509Certificate, nowMs: number): boolean {
+  const from = certificate.validFromDate.getTime()
+  return nowMs >= from + (certificate.validToDate.getTime() - from) * RENEWED_AFTER
+}
+
+/** `DNS:core.example, IP Address:10.0.0.1` → names and addresses. */
+function hostsOf(certificate: X509Certificate): string[] {
+  return (certificate.subjectAltName ?? '').split(', ').map(entry => entry.replace(/^(DNS|IP Address):/, ''))
+}
+
+function write(folder: string, file: string, content: string): void {
+  writeDurably(join(folder, file), content)
+}
+
+function read(folder: string, file: string): string {
+  const path = join(folder, file)
+  if (!existsSync(path)) {
+    throw new HeadraceError('config_unreadable', `there is no ${path}`, {
+      advice: 'Make the authority with `headrace ca init`, or name its folder.',
+    })
+  }
+  return readFileSync(path, 'utf8')
+}
+
+function readKey(folder: string, file: string): string {
+  const key = read(folder, file)
+  const mode = statSync(join(folder, file)).mode & 0o077
+  if (mode !== 0) {
+    throw new HeadraceError('config_unreadable', `${join(folder, file)} may be read by others than its owner`, {
+      advice: `chmod 600 ${join(folder, file)}, and think of who has read it.`,
+    })
+  }
+  return key
+}

@@ -1,0 +1,117 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Authority } from '../ca/authority.ts'
+import { fingerprintOf } from '../ca/pem.ts'
+import { coreSchema } from '../config/core.ts'
+import { ConfigDocument } from '../config/document.ts'
+import { control } from '../console/control-client.ts'
+import { systemClock } from '../runtime/clock.ts'
+import { HeadraceError } from '../runtime/errors.ts'
+import { authorityFolder } from './authority.ts'
+import type { CaWhere } from './commands/ca.ts'
+import { controlPath } from './state-paths.ts'
+
+/** What of the options does not matter where nothing is issued. */
+const NOTHING_ISSUED = { lifeMs: 0, graceMs: 0 }
+
+interface Place {
+  readonly folder: string
+  /** State directory of the core; undefined where only the folder was named. */
+  readonly state: string | undefined
+}
+
+function placeOf({ config: file, folder }: CaWhere): Place {
+  if (file === undefined && folder === undefined) {
+    throw new HeadraceError('config_invalid', 'it is not said where the authority is', {
+      advice: 'Name core.yaml with --config, or its folder with --folder.',
+    })
+  }
+  const config = file === undefined ? undefined : ConfigDocument.read(file).as(coreSchema)
+  return { folder: folder ?? authorityFolder(config ?? { state: '' }), state: config?.state }
+}
+
+function withAuthority<Result>(where: CaWhere, act: (authority: Authority) => Result): Result {
+  const authority = Authority.open({ folder: placeOf(where).folder, clock: systemClock, ...NOTHING_ISSUED })
+  try {
+    return act(authority)
+  } finally {
+    authority.close()
+  }
+}
+
+export async function initAuthority(
+  options: CaWhere & { host: string[]; name: string; issuerCert?: string; issuerKey?: string },
+): Promise<{ folder: string; root: string; root_key: string | null }> {
+  const { folder } = placeOf(options)
+  const { host: hosts, name, issuerCert, issuerKey } = options
+  if ((issuerCert === undefined) !== (issuerKey === undefined)) {
+    throw new HeadraceError('config_invalid', '--issuer-cert and --issuer-key go together')
+  }
+  const from =
+    issuerCert !== undefined && issuerKey !== undefined
+      ? { from: { chain: readFileSync(issuerCert, 'utf8'), key: readFileSync(issuerKey, 'utf8') } }
+      : {}
+  await Authority.init(folder, systemClock, { name, hosts, ...from })
+  const rootKey = join(folder, 'root.key')
+  const root = withAuthority({ folder }, authority => fingerprintOf(authority.root))
+  return { folder, root, root_key: existsSync(rootKey) ? rootKey : null }
+}
+
+export function newToken(where: CaWhere, gateway: string, forMs: number, urls: readonly string[]): string {
+  return withAuthority(where, authority => authority.newToken(gateway, forMs, urls))
+}
+
+export function listCertificates(where: CaWhere) {
+  return withAuthority(where, authority =>
+    authority.list().map(({ gateway, state, issuedMs, endsMs, fingerprint }) => ({
+      gateway,
+      state,
+      issued: new Date(issuedMs).toISOString(),
+      ends: new Date(endsMs).toISOString(),
+      fingerprint,
+    })),
+  )
+}
+
+/** Also tells the core that runs here, so that open links are closed at once; it looks by itself every second. */
+export async function setState(
+  where: CaWhere,
+  gateway: string,
+  state: 'allowed' | 'revoked',
+): Promise<{ gateway: string; state: string; changed: number; told: boolean }> {
+  const changed = withAuthority(where, authority => {
+    if (!authority.knows(gateway)) {
+      throw new HeadraceError('not_found', `no certificate was ever issued for ${gateway}`, {
+        advice: 'See `headrace ca list` for those that were.',
+      })
+    }
+    return state === 'revoked' ? authority.revoke(gateway) : authority.allow(gateway)
+  })
+  return { gateway, state, changed, told: await tellCore(placeOf(where).state) }
+}
+
+async function tellCore(state: string | undefined): Promise<boolean> {
+  const path = state === undefined ? undefined : controlPath(state, 'core')
+  if (path === undefined || !existsSync(path)) return false
+  try {
+    await control(path, 'ca.changed', {})
+    return true
+  } catch (error) {
+    if (error instanceof HeadraceError && error.code === 'not_running') return false
+    throw error
+  }
+}
+
+export async function newServer(
+  where: CaWhere,
+  hosts: readonly string[],
+  out: string | undefined,
+): Promise<{ cert: string; key: string }> {
+  return Authority.newServer(placeOf(where).folder, systemClock, hosts, out)
+}
+
+export async function renewIssuing(where: CaWhere, rootKey: string): Promise<{ folder: string }> {
+  const { folder } = placeOf(where)
+  await Authority.renewIssuing(folder, systemClock, readFileSync(rootKey, 'utf8'))
+  return { folder }
+}

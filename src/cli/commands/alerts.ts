@@ -1,0 +1,125 @@
+import { userInfo } from 'node:os'
+import { Command, InvalidArgumentError } from 'commander'
+import { control } from '../../console/control-client.ts'
+import { parseDurationMs } from '../../runtime/units.ts'
+import type { AlertJson, SilenceJson } from '../alert-calls.ts'
+import { wholeNumber } from '../arguments.ts'
+import { print, printJson, table } from '../output.ts'
+import { controlOf, type WhereOptions } from '../where.ts'
+
+interface Options extends WhereOptions {
+  json?: true
+}
+
+export function alertsCommand(): Command {
+  const command = new Command('alerts').description(
+    'Shows what analysers said, and who takes care of it; silences them for a while.',
+  )
+  const add = (sub: Command) =>
+    command.addCommand(
+      sub
+        .option('--config <file>', 'core.yaml')
+        .option('--state <directory>', 'the state directory; ./.headrace unless set')
+        .option('--json', 'for programs')
+        .exitOverride(),
+    )
+  add(
+    new Command('list')
+      .description('Lists the latest alerts, newest first.')
+      .option('--standing', 'only those that are not over')
+      .action(list),
+  )
+  add(
+    new Command('acknowledge')
+      .description('Says that somebody takes care of an alert.')
+      .argument('<key>', 'as `alerts list` shows it')
+      .option('--note <text>', 'what is being done')
+      .action(acknowledge),
+  )
+  add(
+    new Command('silence')
+      .description(
+        'Sends alerts to no webhook, command or AMQP address for a while. What still stands when it ends is told then; topics are written all the while.',
+      )
+      .requiredOption('--for <duration>', 'such as 2h, at most 90d', durationArgument)
+      .option('--analyser <glob>', 'of these analysers only; with a dot: <pipeline>.<analyser>', '*')
+      .option('--source <glob>', 'about these sources only; with a slash: <gateway>/<source>', '*')
+      .option('--reason <text>', 'why, for whoever wonders')
+      .addHelpText('after', '\nExample:\n  headrace alerts silence --for 2h --source "press-*" --reason "bearing is changed"')
+      .action(silence),
+  )
+  add(new Command('silences').description('Lists what is silenced, and until when.').action(silences))
+  add(
+    new Command('unsilence')
+      .description('Ends a silence.')
+      .argument('<id>', 'as `alerts silences` shows it', wholeNumber)
+      .action(unsilence),
+  )
+  return command
+}
+
+async function list(options: Options & { standing?: true }): Promise<void> {
+  const all = await control<AlertJson[]>(controlOf(options, 'core'), 'alerts')
+  const found = options.standing ? all.filter(({ stands }) => stands) : all
+  if (options.json) return printJson(found)
+  print(
+    table(
+      ['time', 'state', 'analyser', 'source', 'acknowledged', 'key', ''],
+      found.map(each => [
+        each.time,
+        each.silenced_by === null ? each.state : `${each.state}, silenced`,
+        each.analyser,
+        each.source ?? '*',
+        each.acknowledged?.by ?? '-',
+        each.key,
+        each.message,
+      ]),
+    ),
+  )
+}
+
+async function acknowledge(key: string, options: Options & { note?: string }): Promise<void> {
+  const args = { key, note: options.note ?? '', by: userName() }
+  const alert = await control<AlertJson>(controlOf(options, 'core'), 'alerts.acknowledge', args)
+  if (options.json) printJson(alert)
+  else print(`${alert.acknowledged?.by} takes care of it since ${alert.acknowledged?.at}.`)
+}
+
+async function silence(options: Options & { for: number; analyser: string; source: string; reason?: string }): Promise<void> {
+  const { for: forMs, analyser, source, reason = '' } = options
+  const args = { analyser, source, for_ms: forMs, reason, by: userName() }
+  const made = await control<SilenceJson>(controlOf(options, 'core'), 'alerts.silence', args)
+  if (options.json) printJson(made)
+  else print(`silence ${made.id}: ${made.analyser} about ${made.source} until ${made.until}`)
+}
+
+async function silences(options: Options): Promise<void> {
+  const found = await control<SilenceJson[]>(controlOf(options, 'core'), 'alerts.silences')
+  if (options.json) return printJson(found)
+  print(
+    table(
+      ['silence', 'analyser', 'source', 'until', 'by', ''],
+      found.map(each => [each.id, each.analyser, each.source, each.until, each.by, each.reason]),
+    ),
+  )
+}
+
+async function unsilence(id: number, options: Options): Promise<void> {
+  const ended = await control<SilenceJson>(controlOf(options, 'core'), 'alerts.unsilence', { id })
+  if (options.json) printJson(ended)
+  else print(`silence ${ended.id} is over; what still stands is told now.`)
+}
+
+function durationArgument(text: string): number {
+  const ms = parseDurationMs(text)
+  if (ms === undefined || ms === 0) throw new InvalidArgumentError('Write a duration such as 30m or 2h.')
+  return ms
+}
+
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return 'unknown'
+  }
+}

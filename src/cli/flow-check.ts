@@ -1,0 +1,97 @@
+import { systemClock } from '../runtime/clock.ts'
+import type { CoreProcess } from './core-process.ts'
+import type { EdgeStatus } from './edge-process.ts'
+import type { Role } from './state-paths.ts'
+
+/** How well a process does, from worst to best: nobody answers; it answers; records are read; records come into the log. */
+export const FLOWS = ['down', 'running', 'reading', 'settling'] as const
+export type Flow = (typeof FLOWS)[number]
+
+export interface Health {
+  readonly role: Role
+  readonly version: string | null
+  readonly flow: Flow
+  /** Sources that wait for a person. */
+  readonly frozen: readonly string[]
+}
+
+export type RoleStatus = EdgeStatus | Awaited<ReturnType<CoreProcess['status']>>
+
+/** How often a process is asked, ms. */
+const ASK_EVERY_MS = 500
+
+export interface FlowCheckOptions {
+  readonly role: Role
+  /** What the process says of itself; undefined where none runs. */
+  readonly ask: () => Promise<RoleStatus | undefined>
+  /** How long it may take, ms. */
+  readonly withinMs: number
+  /** Good enough: it is not looked any longer. */
+  readonly enough: (health: Health) => boolean
+}
+
+interface Counts {
+  readonly read: number
+  readonly settled: number
+}
+
+/** Watches what a process does, until it is good enough or the time is over: not whether it runs, but whether records move. */
+export async function checkFlow({ role, ask, withinMs, enough }: FlowCheckOptions): Promise<Health> {
+  const deadline = systemClock.monotonicMs() + withinMs
+  let first: Counts | undefined
+  let best: Flow = 'down'
+  let health: Health = { role, version: null, flow: 'down', frozen: [] }
+  for (;;) {
+    const status = await ask().catch(() => undefined)
+    if (status === undefined) {
+      // Another process may answer next time, whose counts begin anew.
+      first = undefined
+      best = 'down'
+      health = { ...health, flow: 'down' }
+    } else {
+      const counts = countsOf(status)
+      // Its counts went back: it was started anew in between.
+      if (first === undefined || counts.read < first.read) {
+        first = counts
+        best = 'down'
+      }
+      best = better(best, flowSince(first, counts))
+      health = { role, version: status.version, flow: best, frozen: frozenOf(status) }
+      if (enough(health)) return health
+    }
+    if (systemClock.monotonicMs() >= deadline) return health
+    await new Promise(resolve => systemClock.after(ASK_EVERY_MS, () => resolve(undefined)))
+  }
+}
+
+/** What is worse than it was before; undefined where nothing is. `version`: of which it has to be by now. */
+export function worseThan(before: Health, now: Health, version?: string): string | undefined {
+  if (now.flow === 'down') return `no ${now.role} answers`
+  if (version !== undefined && now.version !== version) return `the ${now.role} is version ${now.version}, not ${version}`
+  const frozen = now.frozen.filter(source => !before.frozen.includes(source))
+  if (frozen.length > 0) return `${frozen.join(', ')} waits for a person`
+  if (FLOWS.indexOf(now.flow) < FLOWS.indexOf(before.flow)) return `the ${now.role} was ${before.flow}, and is only ${now.flow}`
+  return undefined
+}
+
+export function better(one: Flow, other: Flow): Flow {
+  return FLOWS.indexOf(one) >= FLOWS.indexOf(other) ? one : other
+}
+
+function flowSince(first: Counts, now: Counts): Flow {
+  if (now.settled > first.settled) return 'settling'
+  return now.read > first.read ? 'reading' : 'running'
+}
+
+function countsOf(status: RoleStatus): Counts {
+  const sum = (numbers: readonly number[]) => numbers.reduce((all, each) => all + each, 0)
+  if (status.role === 'edge') {
+    return { read: sum(status.sources.map(({ read }) => read)), settled: sum(status.sources.map(({ settled }) => settled)) }
+  }
+  const settled = sum(status.sources.map(({ next }) => Number(next ?? 0)))
+  return { read: 0, settled }
+}
+
+function frozenOf(status: RoleStatus): string[] {
+  return status.role === 'edge' ? status.sources.filter(({ state }) => state === 'frozen').map(({ source }) => source) : []
+}

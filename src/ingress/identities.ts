@@ -1,0 +1,66 @@
+import type { Connection, Delivery, PeerIdentity, Receiver } from '../amqp/amqp.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { TokenBucket } from './token-bucket.ts'
+
+/** Questions about certificates that one link may have open. */
+const QUESTIONS_PER_LINK = 4
+/** Questions of all gateways together, and of all strangers: each costs a signature. */
+const RATE = { known: { perSecond: 100, burst: 400 }, strangers: { perSecond: 20, burst: 100 } }
+
+/** Whether an opening that came by way of others is the gateway's own. */
+export type Provenance =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'proven'; readonly fingerprint: string }
+  | { readonly kind: 'old'; readonly newest: number }
+  | { readonly kind: 'refused'; readonly why: string }
+
+/** What an ingress asks of an authority, where its core has one. */
+export interface Identities {
+  /** Answers a question that came to `headrace/identity`. Never rejects. */
+  answer(body: Buffer): Promise<Buffer>
+  /** Why a peer may not come in; undefined where it may. */
+  barred(identity: PeerIdentity): string | undefined
+  barredFingerprint(fingerprint: string): string | undefined
+  provenance(opening: {
+    readonly gateway: string
+    readonly session: number
+    readonly begins: boolean
+    readonly body: Buffer
+    readonly properties: Readonly<Record<string, string | number>>
+  }): Provenance
+  /** Calls when somebody may be barred who was not. */
+  onChange(call: () => void): void
+}
+
+/** Takes questions from links of any entrance, at a bounded rate. */
+export class QuestionDesk {
+  readonly #identities: Identities
+  readonly #buckets: { readonly known: TokenBucket; readonly strangers: TokenBucket }
+
+  constructor(identities: Identities, clock: Clock) {
+    this.#identities = identities
+    this.#buckets = { known: new TokenBucket(RATE.known, clock), strangers: new TokenBucket(RATE.strangers, clock) }
+  }
+
+  /** For a link on which questions come; `reply` sends an answer back. */
+  link(connection: Connection, reply: (delivery: Delivery, answer: Buffer) => void) {
+    let receiver: Receiver | undefined
+    const bucket = connection.identity.method === 'stranger' ? this.#buckets.strangers : this.#buckets.known
+    const take = async (delivery: Delivery) => {
+      if (bucket.level < 1) delivery.release()
+      else {
+        bucket.spend(1)
+        const answer = await this.#identities.answer(delivery.message.body)
+        if (delivery.alive) reply(delivery, answer)
+      }
+      receiver?.grant(1)
+    }
+    return {
+      onDelivery: (delivery: Delivery) => void take(delivery),
+      onReceiver: (attached: Receiver) => {
+        receiver = attached
+        attached.grant(QUESTIONS_PER_LINK)
+      },
+    }
+  }
+}

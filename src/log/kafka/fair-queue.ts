@@ -1,0 +1,63 @@
+import type { Place } from '../log.ts'
+
+/** What waits to be sent to a broker. */
+export interface Queued {
+  readonly place: Place
+  readonly batch: { readonly bytes: Buffer }
+  /** Who shares the broker: a gateway. */
+  readonly sharer: string
+}
+
+interface Taken<Item> {
+  readonly items: Item[]
+  bytes: number
+  readonly partitions: Map<string, Set<number>>
+}
+
+/** Shares a broker out over those who append through it: each gives one batch in turn, in the order in which its own came. */
+export class FairQueue<Item extends Queued> {
+  /** Whose turn is next comes first. */
+  readonly #bySharer = new Map<string, Item[]>()
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  push(item: Item): void {
+    const own = this.#bySharer.get(item.sharer)
+    if (own) own.push(item)
+    else this.#bySharer.set(item.sharer, [item])
+    this.#size += 1
+  }
+
+  /** Takes one batch of each partition at the most, within the bytes of a request; a batch that is larger by itself goes alone. */
+  take(bytesMax: number): Item[] {
+    const taken: Taken<Item> = { items: [], bytes: 0, partitions: new Map() }
+    for (let took = true; took; ) {
+      took = false
+      // Each that is served goes behind all others, so that a request that is full does not begin with the same one again.
+      for (const sharer of [...this.#bySharer.keys()]) took = this.#takeOne(sharer, taken, bytesMax) || took
+    }
+    return taken.items
+  }
+
+  #takeOne(sharer: string, taken: Taken<Item>, bytesMax: number): boolean {
+    const own = this.#bySharer.get(sharer) ?? []
+    const at = own.findIndex(({ place }) => !taken.partitions.get(place.topic)?.has(place.partition))
+    const item = own[at]
+    if (!item) return false
+    const { topic, partition } = item.place
+    const { length } = item.batch.bytes
+    if (taken.items.length > 0 && taken.bytes + length > bytesMax) return false
+    own.splice(at, 1)
+    this.#size -= 1
+    this.#bySharer.delete(sharer)
+    if (own.length > 0) this.#bySharer.set(sharer, own)
+    taken.items.push(item)
+    taken.bytes += length
+    const partitions = taken.partitions.get(topic) ?? new Set()
+    taken.partitions.set(topic, partitions.add(partition))
+    return true
+  }
+}

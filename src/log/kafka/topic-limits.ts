@@ -1,0 +1,55 @@
+import kafkajs from 'kafkajs'
+import { BATCH_BYTES_MAX } from '../../record/check-batch.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import { messageOf } from '../../runtime/errors.ts'
+import type { Logger } from '../../runtime/logger.ts'
+import type { KafkaCluster } from './cluster.ts'
+
+const SETTING = 'max.message.bytes'
+/** For so long an answer is good, ms: somebody may change the setting, and a thousand openings are not to ask for it each. */
+const GOOD_FOR_MS = 60_000
+
+/** How large a batch each topic takes. */
+export class TopicLimits {
+  readonly #cluster: KafkaCluster
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #known = new Map<string, { readonly sinceMs: number; readonly limit: Promise<number | undefined> }>()
+
+  constructor(cluster: KafkaCluster, clock: Clock, log: Logger) {
+    this.#cluster = cluster
+    this.#clock = clock
+    this.#log = log
+  }
+
+  /** Undefined where the brokers do not tell: nothing else depends on it. */
+  of(topic: string): Promise<number | undefined> {
+    const nowMs = this.#clock.monotonicMs()
+    const known = this.#known.get(topic)
+    if (known && nowMs - known.sinceMs < GOOD_FOR_MS) return known.limit
+    const limit = this.#ask(topic)
+    this.#known.set(topic, { sinceMs: nowMs, limit })
+    return limit
+  }
+
+  /** A batch was refused as too large: what is known is not so any more. */
+  forget(topic: string): void {
+    this.#known.delete(topic)
+  }
+
+  async #ask(topic: string): Promise<number | undefined> {
+    try {
+      const admin = await this.#cluster.admin()
+      const { resources } = await admin.describeConfigs({
+        includeSynonyms: false,
+        resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: [SETTING] }],
+      })
+      const value = Number(resources[0]?.configEntries.find(({ configName }) => configName === SETTING)?.configValue)
+      return Number.isSafeInteger(value) && value > 0 ? Math.min(value, BATCH_BYTES_MAX) : undefined
+    } catch (cause) {
+      this.#log.debug({ topic, reason: messageOf(cause) }, 'how large a batch the topic takes is not told')
+      this.forget(topic)
+      return undefined
+    }
+  }
+}

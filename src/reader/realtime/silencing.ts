@@ -1,0 +1,73 @@
+import type { Clock, Timer } from '../../runtime/clock.ts'
+import { messageOf } from '../../runtime/errors.ts'
+import type { Logger } from '../../runtime/logger.ts'
+import type { AlertBook } from './alert-book.ts'
+import type { AlertSink } from './alert-sink.ts'
+import type { OutgoingAlert } from './state-entry.ts'
+
+/** How often it is looked whether a silence has ended, ms. */
+const LOOK_EVERY_MS = 2_000
+
+/** A sink that is told nothing of what is silenced: that is held in the book instead. `name` begins with the analyser's id. */
+export function silencedSink(name: string, sink: AlertSink, book: AlertBook): AlertSink {
+  const [id = ''] = name.split(' ')
+  return {
+    async deliver(alert) {
+      const { source, state } = aboutOf(alert)
+      const about = { sink: name, id, source: source ?? '' }
+      if (!book.isSilenced(id, source) && !book.isHeld(about)) await sink.deliver(alert)
+      else book.hold({ ...about, state, key: alert.key, json: alert.json, timeMs: alert.timeMs })
+    },
+    close: () => sink.close?.(),
+  }
+}
+
+/** Tells sinks, when a silence has ended, what still holds of that which they were not told. */
+export class SilenceWatch {
+  readonly #book: AlertBook
+  readonly #sinks: ReadonlyMap<string, AlertSink>
+  readonly #clock: Clock
+  readonly #logger: Logger
+  #timer: Timer | undefined
+  #looking: Promise<void> = Promise.resolve()
+  #stopped = false
+
+  constructor(parts: { book: AlertBook; sinks: ReadonlyMap<string, AlertSink>; clock: Clock; logger: Logger }) {
+    this.#book = parts.book
+    this.#sinks = parts.sinks
+    this.#clock = parts.clock
+    this.#logger = parts.logger
+  }
+
+  start(): void {
+    this.#looking = this.look().finally(() => {
+      if (!this.#stopped) this.#timer = this.#clock.after(LOOK_EVERY_MS, () => this.start(), 'background')
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    await this.#looking
+  }
+
+  /** What a sink does not take now stays in the book until the next look; one that is not configured any more cannot be told. */
+  async look(): Promise<void> {
+    for (const held of this.#book.released()) {
+      if (this.#stopped) return
+      const analyser = held.id.slice(held.id.indexOf('.') + 1)
+      try {
+        this.#book.telling(held)
+        await this.#sinks.get(held.sink)?.deliver({ key: held.key, analyser, json: held.json, timeMs: held.timeMs })
+        this.#book.told(held)
+      } catch (error) {
+        this.#logger.warn({ sink: held.sink }, `an alert that was silenced could not be delivered: ${messageOf(error)}`)
+      }
+    }
+  }
+}
+
+function aboutOf({ json }: OutgoingAlert): { source: string | null; state: string } {
+  const { gateway, source, state } = JSON.parse(json) as { gateway?: string | null; source?: string | null; state: string }
+  return { source: source ? `${gateway}/${source}` : null, state }
+}

@@ -1,0 +1,23 @@
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+/**
+ * Makes a folder, and those above it that are missing, so that a power cut does not take it with all that is synced in it: a name is on the disk once
+ * the folder that it stands in was synced. Also where it is there: whoever made it may not have come so far.
+ */
+export function makeFolderDurably(path: string, mode?: number): void {
+  const above = dirname(path)
+  if (!existsSync(above)) makeFolderDurably(above, mode)
+  mkdirSync(path, { recursive: true, mode })
+  syncFolder(above)
+}
+
+/** The names in a folder are on the disk when this returns. */
+export function syncFolder(path: string): void {
+  const folder = openSync(path, 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}

@@ -1,0 +1,173 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Alert, AlertState } from '../../src/analyser/analyser.ts'
+import { AlertBook } from '../../src/reader/realtime/alert-book.ts'
+import type { AlertSink } from '../../src/reader/realtime/alert-sink.ts'
+import { outgoingAlert } from '../../src/reader/realtime/shard-state.ts'
+import { SilenceWatch, silencedSink } from '../../src/reader/realtime/silencing.ts'
+import { silentLogger } from '../../src/runtime/logger.ts'
+import { SimulatedClock } from '../support/simulated-clock.ts'
+
+const HOUR_MS = 3_600_000
+const ID = 'plant.too-hot'
+const SINK = `${ID} webhook`
+
+let folder: string
+let clock: SimulatedClock
+let book: AlertBook
+let told: string[]
+let fails = false
+const sink: AlertSink = {
+  async deliver(alert) {
+    if (fails) throw new Error('away')
+    told.push(`${alert.key}`)
+  },
+}
+const open = () => new AlertBook(join(folder, 'alerts.db'), clock)
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'headrace-alerts-'))
+  clock = new SimulatedClock()
+  book = open()
+  told = []
+  fails = false
+})
+afterEach(() => {
+  book.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+function alert(state: AlertState, number: number, source = 'press-1'): Alert {
+  const key = `${source}:${number}:${state}`
+  return {
+    key,
+    analyser: 'too-hot',
+    source: { gateway: 'gw-1', source },
+    state,
+    timeMs: clock.wallMs(),
+    message: `${state}`,
+    values: { t: 91 },
+  }
+}
+
+const silence = (changes: object = {}) =>
+  book.silence({ analyser: '*', source: '*', forMs: HOUR_MS, by: 'anna', reason: '', ...changes })
+
+describe('what people do about alerts', () => {
+  test('an alert stands until it is cleared, and each source has its own', () => {
+    for (const each of [alert('raised', 1), alert('raised', 2, 'press-2'), alert('cleared', 3)]) book.add(each, ID)
+    expect(book.alerts().map(({ key, stands }) => [key, stands])).toEqual([
+      ['press-1:3:cleared', false],
+      ['press-2:2:raised', true],
+      ['press-1:1:raised', false],
+    ])
+  })
+
+  test('who acknowledged first stays, also over a restart, and an alert told again is the same one', () => {
+    book.add(alert('raised', 1), ID)
+    book.acknowledge('press-1:1:raised', 'anna', 'on my way')
+    book.acknowledge('press-1:1:raised', 'bert', '')
+    book.close()
+    book = open()
+    book.add(alert('raised', 1), ID)
+    expect(book.alerts()).toMatchObject([{ acknowledged: { by: 'anna', note: 'on my way' } }])
+    expect(() => book.acknowledge('nothing', 'anna', '')).toThrow('there is no alert "nothing"')
+  })
+
+  test('a thousand are kept', () => {
+    for (let number = 0; number < 1_003; number++) book.add(alert('noted', number), ID)
+    expect(book.alerts()).toHaveLength(1_000)
+  })
+})
+
+describe('a silence', () => {
+  test('is about analysers and sources by glob, ends by itself, and outlives a restart', async () => {
+    silence({ analyser: 'plant.*', source: 'press-*' })
+    book.close()
+    book = open()
+    expect(book.isSilenced(ID, 'gw-1/press-1')).toBe(true)
+    expect(book.isSilenced(ID, 'gw-1/oven')).toBe(false)
+    expect(book.isSilenced('other.too-hot', 'gw-1/press-1')).toBe(false)
+    // What concerns all sources together is no matter of some of them.
+    expect(book.isSilenced(ID, null)).toBe(false)
+    await clock.pass(HOUR_MS + 1)
+    expect(book.isSilenced(ID, 'gw-1/press-1')).toBe(false)
+    expect(book.silences()).toEqual([])
+  })
+
+  test('has a bound in time and in number', () => {
+    expect(() => silence({ forMs: 91 * 24 * HOUR_MS })).toThrow('at most 90 days')
+    expect(() => silence({ forMs: Number.NaN })).toThrow('more than nothing')
+    for (let number = 0; number < 200; number++) silence()
+    expect(() => silence()).toThrow('200 silences')
+  })
+})
+
+describe('what a sink is told', () => {
+  const watch = () => new SilenceWatch({ book, sinks: new Map([[SINK, sink]]), clock, logger: silentLogger })
+  const deliver = (each: Alert) => silencedSink(SINK, sink, book).deliver(outgoingAlert(each))
+
+  test('everything where nothing is silenced', async () => {
+    await deliver(alert('raised', 1))
+    expect(told).toEqual(['press-1:1:raised'])
+  })
+
+  test('nothing during a silence, and at its end what still stands', async () => {
+    silence()
+    await deliver(alert('raised', 1))
+    await deliver(alert('raised', 2, 'press-2'))
+    await deliver(alert('cleared', 3, 'press-2'))
+    await deliver(alert('noted', 4, 'press-3'))
+    await watch().look()
+    expect(told).toEqual([])
+    await clock.pass(HOUR_MS + 1)
+    await watch().look()
+    await watch().look()
+    expect(told).toEqual(['press-1:1:raised'])
+  })
+
+  test('that is over which it was told before the silence', async () => {
+    await deliver(alert('raised', 1))
+    const { id } = silence()
+    await deliver(alert('cleared', 2))
+    book.endSilence(id)
+    await watch().look()
+    expect(told).toEqual(['press-1:1:raised', 'press-1:2:cleared'])
+  })
+
+  test('nothing overtakes what was held back', async () => {
+    const { id } = silence()
+    await deliver(alert('raised', 1))
+    book.endSilence(id)
+    await deliver(alert('cleared', 2))
+    await watch().look()
+    expect(told).toEqual([])
+  })
+
+  test('what comes while it is told the last is told after it', async () => {
+    const { id } = silence()
+    await deliver(alert('raised', 1))
+    book.endSilence(id)
+    const slow: AlertSink = {
+      async deliver(each) {
+        await deliver(alert('cleared', 2))
+        told.push(each.key)
+      },
+    }
+    await new SilenceWatch({ book, sinks: new Map([[SINK, slow]]), clock, logger: silentLogger }).look()
+    await watch().look()
+    expect(told).toEqual(['press-1:1:raised', 'press-1:2:cleared'])
+  })
+
+  test('a sink that fails is told again at the next look', async () => {
+    const { id } = silence()
+    await deliver(alert('raised', 1))
+    book.endSilence(id)
+    fails = true
+    await watch().look()
+    fails = false
+    await watch().look()
+    expect(told).toEqual(['press-1:1:raised'])
+  })
+})

@@ -1,0 +1,4 @@
+import { describe } from 'vitest'
+import { describeDeadLetters } from './dead-letters-suite.ts'
+
+describe('dead letters', () => describeDeadLetters())

@@ -1,0 +1,139 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { install, installFailingAt } from '../support/install-run.ts'
+import { bareRoot, hostArch, snapshot, tinyBundle } from '../support/tiny-bundle.ts'
+
+let folder: string
+let root: string
+let first: string
+let second: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'headrace-install-'))
+  for (const name of ['edge', 'core', 'flow']) writeFileSync(join(folder, `${name}.yaml`), FILES[name as keyof typeof FILES])
+  first = tinyBundle(folder, { version: '1.0.0' })
+  second = tinyBundle(folder, { version: '1.1.0' })
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+beforeEach(() => {
+  root = bareRoot(mkdtempSync(join(folder, 'root-')))
+})
+
+const FILES = {
+  edge: 'gateway: g1\nstate: /var/lib/headrace\n',
+  core: 'state: /var/lib/headrace\nlog: { sqlite: {} }\n',
+  flow: 'pipeline: flow\n',
+}
+const edge = () => [
+  '--role',
+  'edge',
+  '--root',
+  root,
+  '--config',
+  join(folder, 'edge.yaml'),
+  '--config',
+  join(folder, 'flow.yaml'),
+]
+
+test('a dry run looks at everything and changes nothing', async () => {
+  const before = snapshot(root)
+  const { code, said } = await install([...edge(), '--offline', first, '--dry-run'])
+  expect(said).toContain('would install headrace 1.0.0+aaaa as edge')
+  expect(code).toBe(0)
+  expect(snapshot(root)).toEqual(before)
+})
+
+test('installs, again without a change, the next version beside it, back, and away', async () => {
+  expect(await install([...edge(), '--offline', first])).toMatchObject({ code: 0 })
+  expect(readFileSync(join(root, 'etc/headrace/edge.yaml'), 'utf8')).toBe(FILES.edge)
+  expect(readFileSync(join(root, 'etc/headrace/pipelines/flow.yaml'), 'utf8')).toBe(FILES.flow)
+  expect(readFileSync(join(root, 'etc/passwd'), 'utf8')).toMatch(/^headrace:/m)
+  const installed = snapshot(root)
+  const again = await install([...edge(), '--offline', first])
+  expect(again.said).toContain('is installed as edge already')
+  expect(snapshot(root)).toEqual(installed)
+  expect(await install([...edge(), '--offline', second])).toMatchObject({ code: 0 })
+  expect(readlinkSync(join(root, 'opt/headrace/current'))).toBe('versions/1.1.0+aaaa')
+  expect(readlinkSync(join(root, 'opt/headrace/previous'))).toBe('versions/1.0.0+aaaa')
+  expect(readFileSync(join(root, 'usr/local/share/man/man1/headrace.1'), 'utf8')).toBe('of 1.1.0\n')
+  expect(await install(['--rollback', '--root', root])).toMatchObject({ code: 0 })
+  expect(readlinkSync(join(root, 'opt/headrace/current'))).toBe('versions/1.0.0+aaaa')
+  expect(readFileSync(join(root, 'usr/local/share/man/man1/headrace.1'), 'utf8')).toBe('of 1.0.0\n')
+  expect(await install(['--uninstall', '--root', root])).toMatchObject({ code: 0 })
+  const left = snapshot(root).join('\n')
+  expect(left).toContain('etc/headrace/edge.yaml')
+  expect(left).not.toMatch(/opt\/headrace|headrace-edge\.service|local\/bin\/headrace/)
+  expect(await install(['--uninstall', '--purge', '--root', root])).toMatchObject({ code: 0 })
+  expect(snapshot(root).join('\n')).not.toContain('headrace')
+  expect(readFileSync(join(root, 'etc/passwd'), 'utf8')).not.toContain('headrace')
+})
+
+test('a configuration that is there is kept', async () => {
+  await install([...edge(), '--offline', first])
+  writeFileSync(join(root, 'etc/headrace/edge.yaml'), 'gateway: mine\n')
+  await install([...edge(), '--offline', second])
+  expect(readFileSync(join(root, 'etc/headrace/edge.yaml'), 'utf8')).toBe('gateway: mine\n')
+})
+
+describe('is refused before anything is touched:', () => {
+  const refused = async (args: readonly string[], said: RegExp, env: Record<string, string> = {}) => {
+    const before = snapshot(root)
+    const ran = await install(args, env)
+    expect(ran.said).toMatch(said)
+    expect(ran.code).toBe(2)
+    expect(snapshot(root)).toEqual(before)
+  }
+  test('a role that is none', () => refused(['--role', 'hub', '--root', root], /edge, core or all/))
+  test('an option that is none', () => refused(['--rolle', 'edge'], /unknown option --rolle/))
+  test('nothing to install from', () => refused([...edge(), '--offline', '/nowhere.tar.xz'], /cannot read \/nowhere/))
+  test('a configuration of another role', () =>
+    refused(['--role', 'core', '--root', root, '--config', join(folder, 'edge.yaml'), '--offline', first], /of the role edge/))
+  test('another system', async () => {
+    writeFileSync(join(root, 'etc/os-release'), 'ID=alpine\nPRETTY_NAME="Alpine Linux"\n')
+    await refused([...edge(), '--offline', first], /Alpine Linux is none of the systems/)
+  })
+  test('another machine', async () => {
+    const other = tinyBundle(mkdtempSync(join(folder, 'b-')), { version: '1.0.0', arch: hostArch() === 'x64' ? 'arm64' : 'x64' })
+    await refused([...edge(), '--offline', other], /this bundle is for/)
+  })
+  test('another checksum', () =>
+    refused([...edge(), '--offline', first, '--sha256', '00'], /is damaged, or is not what was published/))
+  test('a file within that was changed', async () => {
+    const bad = join(mkdtempSync(join(folder, 'bad-')), 'headrace.tar.gz')
+    const script = `tar -xzf '${first}' && echo x >>headrace-1.0.0-linux-${hostArch()}/systemd/headrace-edge.service && tar -czf headrace.tar.gz headrace-1.0.0-linux-${hostArch()}`
+    execFileSync('sh', ['-c', script], { cwd: dirname(bad) })
+    await refused([...edge(), '--offline', bad], /the bundle is damaged/)
+  })
+  test('half of a bundle', async () => {
+    const half = join(mkdtempSync(join(folder, 'half-')), 'headrace.tar.gz')
+    writeFileSync(half, readFileSync(first).subarray(0, 2_000))
+    const before = snapshot(root)
+    expect((await install([...edge(), '--offline', half])).code).not.toBe(0)
+    expect(snapshot(root)).toEqual(before)
+  })
+  test('a configuration that is wrong', async () => {
+    const strict = tinyBundle(mkdtempSync(join(folder, 'strict-')), { version: '1.0.0', validates: false })
+    await refused([...edge(), '--offline', strict], /etc\/headrace\/edge\.yaml:1:1[\s\S]*the configuration is wrong/)
+  })
+  test('state that the version before could not read any more', async () => {
+    await install([...edge(), '--offline', first])
+    const newer = tinyBundle(mkdtempSync(join(folder, 'newer-')), { version: '2.0.0', stateBuffer: 3 })
+    await refused([...edge(), '--offline', newer], /there is no way back/)
+    expect(await install([...edge(), '--offline', newer, '--one-way'])).toMatchObject({ code: 0 })
+    const back = await install(['--rollback', '--root', root])
+    expect(back.said).toContain(
+      'no way back: state of the buffer is written as version 3 by 2.0.0+aaaa, and 1.0.0+aaaa reads up to 2',
+    )
+    expect(back.code).toBe(1)
+  })
+})
+
+test.each([9, 31])('step %i fails, and everything is as it was (install-steps.full.test.ts: each of them)', async step => {
+  const before = snapshot(root)
+  const { code, said } = await installFailingAt(step, [...edge(), '--offline', first], folder)
+  expect(said).toContain('is made to fail')
+  expect(code).not.toBe(0)
+  expect(snapshot(root), said).toEqual(before)
+})
