@@ -2,6 +2,7 @@ import { jsonSchemas } from '../../src/config/load.ts'
 import { isDurationPattern, isSizePattern } from '../../src/runtime/units.ts'
 import { SOURCE_KINDS } from '../../src/source/kinds.ts'
 import { profileNames } from '../../src/source/modbus-profile.ts'
+import { serialProfileNames } from '../../src/source/serial-profile.ts'
 
 /** Of a JSON Schema what is needed here. */
 interface Schema {
@@ -28,15 +29,13 @@ export function referencePage(): string {
   const kinds = SOURCE_KINDS.map(({ kind, summary }) => `| [\`${kind}\`](#sourcesnamekind-${kind}) | ${summary} |`)
   return `${[
     '# Reference',
-    'Every option, made from the schemas that check them. Durations are written `50ms`, `1s`, `5m`, `2h`, `7d`; sizes `64KiB`, `10MB`, `2GiB`.',
+    'Every option, made from the schemas that check them. Durations are written `50ms`, `1s`, `5m`, `2h`, `7d`; sizes `64KiB`, `10MB`, `2GiB`. Relative paths are meant from where the file lies.',
     'Editors complete these files with `headrace validate --schema` (`--schema edge`, `--schema core`).',
     '## A pipeline file',
     'The kinds of source:',
     `| kind | |\n| --- | --- |\n${kinds.join('\n')}`,
     ...sections(pipeline, ''),
-    `Device profiles for \`modbus\`: ${profileNames()
-      .map(name => `\`${name}\``)
-      .join(', ')}.`,
+    `Device profiles for \`modbus\`: ${listOf(profileNames())}. For \`serial\`: ${listOf(serialProfileNames())}.`,
     '## edge.yaml',
     ...sections(edge, ''),
     '## core.yaml',
@@ -92,4 +91,8 @@ function bounds({ minimum, maximum }: Schema): string {
 
 function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+}
+
+function listOf(names: readonly string[]): string {
+  return names.map(name => `\`${name}\``).join(', ')
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { toldFields } from '../record/fields.ts'
 import { gatewayReportSchema } from './gateway-report.ts'
 
 /** Version of the opening protocol, docs/protocol.md. */
@@ -51,12 +52,26 @@ const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/)
 /** A gateway may have this many sources in one opening. */
 export const SOURCES_IN_OPENING_MAX = 10_000
 
+/**
+ * A source in an opening. What was added later may be missing, and is left out where it cannot be read: a gateway of another version gets its records
+ * through all the same.
+ */
+const openSourceSchema = z.object({
+  source: name,
+  topic: z.string().min(1).max(249),
+  /** What is known of its records' fields; kept by the registry for readers. */
+  fields: toldFields.optional().catch(undefined),
+  /** It is read no more, and the log has all that there was: to be marked so in the registry. */
+  retired: z.literal(true).optional().catch(undefined),
+})
+export type OpenSource = z.output<typeof openSourceSchema>
+
 export const openRequestSchema = z.object({
   version: z.literal(PROTOCOL_VERSION),
   gateway: name,
   instance: z.string().min(8).max(64),
   session: int64Text,
-  sources: z.array(z.object({ source: name, topic: z.string().min(1).max(249) })).max(SOURCES_IN_OPENING_MAX),
+  sources: z.array(openSourceSchema).max(SOURCES_IN_OPENING_MAX),
   /** Sources for which an operator asked for a new epoch (`source resume`). */
   resume: z.array(name).max(SOURCES_IN_OPENING_MAX).optional(),
   /** Asks for the ends of these sources within the session named, which stays as it is; only its holder answers. */
@@ -81,6 +96,8 @@ export const openedSourceSchema = z.union([
     last: lastBatchSchema.nullable(),
     /** Identity of the topic: another one than last time is another log. */
     topicId: z.string(),
+    /** The registry has it as retired, as this gateway asked. */
+    retired: z.literal(true).optional().catch(undefined),
     /** The largest batch that the topic takes, bytes: what is cut from now on should be no larger. */
     batchBytesMax: z.int().min(1).optional(),
   }),

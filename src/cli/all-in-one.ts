@@ -18,6 +18,10 @@ export interface AllInOne {
   readonly core: CoreProcess
   /** Where the console is served; undefined where none was asked for. */
   readonly consoleUrl: string | undefined
+  /** Takes over the pipeline files as they are now, on both sides; rejects, and leaves all as it is, where they are wrong. */
+  reload(): Promise<void>
+  /** The changed files are wrong. */
+  refused(why: string): void
   stop(): Promise<void>
 }
 
@@ -33,12 +37,8 @@ export async function startAll(options: {
 }): Promise<AllInOne> {
   const { files, state, gateway, log } = options
   const pipelines = loadPipelines(files)
-  const core = await CoreProcess.start(
-    coreSchema.parse({ state, log: { sqlite: {} }, ingress: { listen: 'amqp://127.0.0.1:0' } }),
-    pipelines,
-    log.child({ role: 'core' }),
-    options.events,
-  )
+  const coreConfig = coreSchema.parse({ state, log: { sqlite: {} }, ingress: { listen: 'amqp://127.0.0.1:0' } })
+  const core = await CoreProcess.start(coreConfig, pipelines, log.child({ role: 'core' }), options.events)
   const url = core.url ?? ''
   try {
     const config = edgeSchema.parse({ gateway, state, uplink: { url }, pipelines: files })
@@ -49,7 +49,14 @@ export async function startAll(options: {
       await edge.stop()
       await core.stop()
     }
-    return { gateway, sources: edge.status().sources.length, url, edge, core, consoleUrl: await console?.start(), stop }
+    const reload = async () => {
+      const changed = loadPipelines(files)
+      await core.reload(coreConfig, changed)
+      await edge.reload(config, changed)
+    }
+    const refused = (why: string) => edge.refused(why)
+    const sources = edge.status().sources.length
+    return { gateway, sources, url, edge, core, consoleUrl: await console?.start(), reload, refused, stop }
   } catch (error) {
     await core.stop()
     throw error

@@ -9,30 +9,27 @@ import { coreMetrics } from '../console/metrics.ts'
 import type { Ingress } from '../ingress/ingress.ts'
 import type { Claim, Log } from '../log/log.ts'
 import { openLog } from '../log/open.ts'
-import type { Retention } from '../reader/batch/retention.ts'
 import type { RunResult } from '../reader/batch/runner.ts'
-import type { BatchScheduler } from '../reader/batch/scheduler.ts'
 import { Ledger } from '../reader/ledger.ts'
 import { AlertBook } from '../reader/realtime/alert-book.ts'
-import type { AnalyserRunner } from '../reader/realtime/runner.ts'
 import { isStateTopic } from '../reader/realtime/shard-log.ts'
-import type { SilenceWatch } from '../reader/realtime/silencing.ts'
 import { tail } from '../reader/tail.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { makeFolderDurably } from '../runtime/durable-folder.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { matchesSource, sourceKey } from '../runtime/names.ts'
+import { matchesSource, parseSourceKey, sourceKey } from '../runtime/names.ts'
 import { stillFor, type Vital } from '../runtime/watchdog.ts'
 import { alertCalls } from './alert-calls.ts'
 import { CoreAuthority } from './authority.ts'
 import { batchCalls } from './batch-calls.ts'
+import { CoreReaders, type ReaderChanges } from './core-readers.ts'
 import { atGateway, gatewayView, pipelineView, standingJson } from './core-views.ts'
 import { createIngress } from './create-ingress.ts'
 import { deadCalls } from './dead-calls.ts'
 import { partitionCalls } from './partition-calls.ts'
-import { createAnalysers, createRetention, createScheduler } from './readers.ts'
+import { CONFIG_REFUSED, configRefused } from './pipeline-reload.ts'
 import { controlPath } from './state-paths.ts'
 import { Tracing } from './tracing.ts'
 import { VERSION } from './version.ts'
@@ -60,17 +57,13 @@ interface Parts {
   readonly engine: string
   readonly ingress: Ingress | undefined
   readonly authority: CoreAuthority | undefined
-  readonly scheduler: BatchScheduler
-  readonly retention: Retention
-  readonly analysers: AnalyserRunner
+  readonly readers: CoreReaders
   readonly ledger: Ledger
   readonly alarms: Alarms
   readonly lock: StateLock
   readonly logger: Logger
   readonly book: AlertBook
-  readonly silences: SilenceWatch
   readonly tracing: Tracing | undefined
-  readonly pipelines: readonly LoadedPipeline[]
 }
 
 /** The core: ingress → log → batch jobs and analysers. */
@@ -79,12 +72,16 @@ export class CoreProcess {
   readonly #control: ControlServer
   #console: Console | undefined
   readonly #calls: ControlCalls
+  #config: CoreConfig
+  #pipelines: readonly LoadedPipeline[]
   /** Where the console is served; undefined where it is not. */
   consoleUrl: string | undefined
 
-  private constructor(parts: Parts) {
+  private constructor(parts: Parts, pipelines: readonly LoadedPipeline[]) {
     this.#parts = parts
     const { config, logger } = parts
+    this.#config = config
+    this.#pipelines = pipelines
     this.#calls = this.#makeCalls()
     this.#control = new ControlServer(controlPath(config.state, 'core'), this.#calls, logger)
   }
@@ -131,48 +128,25 @@ export class CoreProcess {
         if (result.outcome === 'done') tracing?.ran(result.run)
         events.onRun?.(job, result)
       }
-      const scheduler = createScheduler(config.batch ? pipelines : [], { ...deps, onRun })
-      const retention = createRetention(config.batch ? pipelines : [], scheduler.jobs, deps)
-      const { runner: analysers, silences } = await createAnalysers(config.analysers ? pipelines : [], {
-        ...deps,
-        book,
-        tracing,
-        ...(events.onAlert && { onAlert: events.onAlert }),
-      })
+      const runs = { batch: config.batch, analysers: config.analysers }
+      const { onAlert } = events
+      const readers = await CoreReaders.open({ ...deps, runs, book, tracing, onRun, ...(onAlert && { onAlert }) }, pipelines)
       const { engine, id } = await log.identity()
       const authority = await CoreAuthority.open(config, logger, alarms)
       if (authority) open.unshift({ close: () => authority.stop() })
       const around = { stateDir, log, logger, alarms, authority, tracing }
       const ingress = config.ingress && createIngress(config, config.ingress, around)
-      const core = new CoreProcess({
-        config,
-        log,
-        engine,
-        identity: id,
-        ingress,
-        authority,
-        scheduler,
-        retention,
-        analysers,
-        ledger,
-        alarms,
-        lock,
-        logger,
-        book,
-        silences,
-        tracing,
+      const core = new CoreProcess(
+        { config, log, engine, identity: id, ingress, authority, readers, ledger, alarms, lock, logger, book, tracing },
         pipelines,
-      })
+      )
       await core.#control.start()
       open.unshift({ close: () => core.#control.stop() })
       core.#console = await core.#makeConsole()
       core.consoleUrl = await core.#console?.start()
       await ingress?.start()
       authority?.start(tls => ingress?.renewTls(tls))
-      scheduler.start()
-      retention.start()
-      analysers.start()
-      silences.start()
+      readers.start()
       tracing?.start()
       return core
     } catch (error) {
@@ -186,9 +160,33 @@ export class CoreProcess {
     return this.#parts.ingress?.status().url
   }
 
+  /** Patterns of the pipeline files, as core.yaml has them. */
+  get pipelinePatterns(): readonly string[] {
+    return this.#config.pipelines
+  }
+
+  /** Takes over other pipelines while it runs. What else core.yaml says holds from the next start on. */
+  async reload(config: CoreConfig, pipelines: readonly LoadedPipeline[]): Promise<ReaderChanges> {
+    const { readers, alarms, logger } = this.#parts
+    const rest = ({ pipelines: _pipelines, ...others }: CoreConfig) => JSON.stringify(others)
+    if (rest(config) !== rest(this.#config))
+      logger.warn({}, 'core.yaml has changed beside its pipelines: that holds from the next start on')
+    const changes = await readers.apply(pipelines)
+    this.#pipelines = pipelines
+    this.#config = { ...this.#config, pipelines: config.pipelines }
+    alarms.clear(CONFIG_REFUSED)
+    logger.info(changes, 'the changed pipelines are taken over')
+    return changes
+  }
+
+  /** A changed configuration could not be taken over: what runs goes on. */
+  refused(why: string): void {
+    this.#parts.alarms.raise(CONFIG_REFUSED, configRefused(why))
+  }
+
   async stop(): Promise<void> {
-    const { ingress, authority, scheduler, retention, analysers, silences, ledger, book, log, lock } = this.#parts
-    await Promise.allSettled([ingress?.stop(), scheduler.stop(), retention.stop(), silences.stop(), analysers.stop()])
+    const { ingress, authority, readers, ledger, book, log, lock } = this.#parts
+    await Promise.allSettled([ingress?.stop(), readers.stop()])
     await this.#parts.tracing?.stop()
     await this.#console?.stop()
     await this.#control.stop()
@@ -200,7 +198,8 @@ export class CoreProcess {
   }
 
   async status() {
-    const { ingress, scheduler, analysers, alarms, engine, identity } = this.#parts
+    const { ingress, readers, alarms, engine, identity } = this.#parts
+    const { scheduler, analysers } = readers
     const taken = ingress?.status()
     return {
       version: VERSION,
@@ -230,6 +229,8 @@ export class CoreProcess {
         partition: claim.partition,
         first: end?.first ?? null,
         next: end?.next ?? null,
+        fields: claim.fields ?? {},
+        retired: claim.retiredMs === undefined ? null : new Date(claim.retiredMs).toISOString(),
         at_gateway: atGateway(standings.get(claim.source.gateway), claim.source.source),
       }
     })
@@ -237,7 +238,8 @@ export class CoreProcess {
 
   /** What a watchdog looks at: the loops that append, and the one that finds jobs due. A log that is away is not one of them. */
   get vitals(): readonly Vital[] {
-    const { ingress, scheduler } = this.#parts
+    const { ingress, readers } = this.#parts
+    const { scheduler } = readers
     return [
       { part: 'ingress', check: () => stillFor(ingress?.atOneStepMs ?? 0, STEP_WITHIN_MS) },
       { part: 'scheduler', check: () => stillFor(scheduler.sinceLookMs, LOOK_WITHIN_MS) },
@@ -250,21 +252,40 @@ export class CoreProcess {
   }
 
   #makeCalls() {
-    const { scheduler, ledger, log, ingress, book } = this.#parts
+    const { readers, ledger, log, ingress, book } = this.#parts
+    const { scheduler } = readers
     return {
       status: async () => this.status(),
       metrics: async () => coreMetrics(await this.status()),
-      where: async (args: Readonly<Record<string, unknown>>) => whereInLog(this.#parts, args),
+      where: async (args: Readonly<Record<string, unknown>>) => whereInLog({ log, scheduler, ledger }, args),
       tail: (args: Readonly<Record<string, unknown>>, signal: AbortSignal) =>
         this.#tail(String(args['source']), Number(args['last'] ?? 0), signal),
       'ca.changed': async () => this.#parts.authority?.desk.changed(),
       'gateway.forget': async (args: Readonly<Record<string, unknown>>) => ingress?.forget(String(args['gateway'])),
       ...alertCalls(book),
-      pipelines: async () => this.#parts.pipelines.map(pipelineView),
+      pipelines: async () => this.#pipelines.map(pipelineView),
+      'source.list': async () => this.#sources(),
+      'source.retire': async (args: Readonly<Record<string, unknown>>) => this.#retire(String(args['source'])),
       ...batchCalls(scheduler, ledger, log),
       ...deadCalls(log),
-      ...partitionCalls({ log, ledger, jobs: scheduler.jobs, pipelines: this.#parts.pipelines }),
+      ...partitionCalls({ log, ledger, now: () => ({ jobs: scheduler.jobs, pipelines: this.#pipelines }) }),
     }
+  }
+
+  /** For a source whose gateway is gone: one that is there ends what it reads itself, and what it has buffered still comes. */
+  async #retire(key: string) {
+    const { log, ingress } = this.#parts
+    const source = parseSourceKey(key)
+    if (!source) {
+      throw new HeadraceError('not_found', `"${key}" names no source of a gateway`, { advice: 'Write it as <gateway>/<source>.' })
+    }
+    if (ingress?.status().gateways.some(({ gateway }) => gateway === source.gateway)) {
+      throw new HeadraceError('claim_refused', `${source.gateway} is connected`, {
+        advice: `Retire it there: \`headrace source retire ${source.source}\`. What is buffered of it then still comes.`,
+      })
+    }
+    const claim = await log.retire(source)
+    return { outcome: 'retired', topic: claim.topic, partition: claim.partition }
   }
 
   async *#tail(glob: string, last: number, signal: AbortSignal) {

@@ -12,18 +12,22 @@ import { Budget } from '../link/budget.ts'
 import { Link, TURN_WITHIN_MS } from '../link/link.ts'
 import type { LinkStatus } from '../link/link-state.ts'
 import { Reports } from '../link/reports.ts'
+import type { Resumed } from '../link/resume-requests.ts'
+import type { SourceFacts } from '../link/telling.ts'
 import type { GatewayAnalyserStatus, GatewayRunner } from '../reader/realtime/gateway-runner.ts'
+import type { Fields } from '../record/fields.ts'
 import { type Alarm, Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { stillFor, type Vital } from '../runtime/watchdog.ts'
 import { type CaptureHead, type CaptureItem, capture } from '../source/capture.ts'
-import type { Fields } from '../source/fields.ts'
 import type { StepCounts } from '../source/steps/chain.ts'
 import { loadAnalyserModules } from './analyser-modules.ts'
 import { EdgeSources, type SourceChanges, settingsOf } from './edge-sources.ts'
 import { reportOf } from './gateway-report.ts'
+import { CONFIG_REFUSED, configRefused } from './pipeline-reload.ts'
+import { RetiredSources, withoutRetired } from './retired-sources.ts'
 import { controlPath } from './state-paths.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
 import { Tracing } from './tracing.ts'
@@ -97,6 +101,8 @@ export class EdgeProcess {
   readonly #alarms: Alarms
   readonly #flow: FlowWatch
   readonly #analysers: GatewayRunner | undefined
+  readonly #retired: RetiredSources
+  #pipelines: readonly LoadedPipeline[]
   readonly #tracing: Tracing | undefined
 
   private constructor(parts: {
@@ -106,6 +112,8 @@ export class EdgeProcess {
     link: Link
     alarms: Alarms
     analysers: GatewayRunner | undefined
+    retired: RetiredSources
+    pipelines: readonly LoadedPipeline[]
     tracing: Tracing | undefined
     log: Logger
   }) {
@@ -116,6 +124,8 @@ export class EdgeProcess {
     this.#link = parts.link
     this.#alarms = parts.alarms
     this.#analysers = parts.analysers
+    this.#retired = parts.retired
+    this.#pipelines = parts.pipelines
     this.#tracing = parts.tracing
     this.#flow = new FlowWatch(systemClock, parts.alarms, () =>
       parts.buffer.outlets().map(outlet => ({
@@ -156,18 +166,24 @@ export class EdgeProcess {
     const clock = systemClock
     const alarms = new Alarms(clock)
     const modules = await loadAnalyserModules(pipelines)
+    const retired = RetiredSources.open(join(config.state, 'edge', 'retired.json'), clock, log)
     const buffer = await (parts.openBuffer ?? openEdgeBuffer)({
       stateDir: join(config.state, 'edge'),
       gateway: config.gateway,
       quotaBytes: config.buffer.quota,
       rewindBytes: config.buffer.rewind,
       ...(config.buffer.flash_budget !== undefined && { flashBytesPerDay: config.buffer.flash_budget }),
-      sources: settingsOf(pipelines),
+      sources: settingsOf(withoutRetired(pipelines, retired)),
       clock,
       random: Math.random,
       log: log.child({ part: 'buffer' }),
       alarms,
     })
+    const facts: SourceFacts = {
+      fieldsOf: source => sources.fieldsOf(source),
+      standingOf: source => retired.standingOf(source),
+      left: source => retired.left(source),
+    }
     const { connect, proofOf } = createUplink(config, log, alarms)
     const { gateway } = config
     const tracing = config.traces && new Tracing(config.traces, { service: 'headrace-edge', instance: gateway, logger: log })
@@ -180,6 +196,7 @@ export class EdgeProcess {
       gateway,
       buffer,
       mode: config.uplink.mode,
+      facts,
       ...(budget && { budget }),
       reports: new Reports({ gateway, instance: buffer.instance, clock, budget, report }),
       connect: watch ? async attempt => watchedConnection(await connect(attempt), watch) : connect,
@@ -192,8 +209,19 @@ export class EdgeProcess {
     const analysers = hasAnalysers(pipelines)
       ? (await import('./gateway-analysers.ts')).gatewayRunner(pipelines, modules, { config, clock, logger: log, alarms })
       : undefined
-    const sources = new EdgeSources({ gateway: config.gateway, buffer, log, analysers })
-    const edge: EdgeProcess = new EdgeProcess({ config, buffer, sources, link, alarms, analysers, tracing, log })
+    const sources = new EdgeSources({ gateway: config.gateway, buffer, log, analysers, retired, pipelines })
+    const edge: EdgeProcess = new EdgeProcess({
+      config,
+      buffer,
+      sources,
+      link,
+      alarms,
+      analysers,
+      tracing,
+      retired,
+      pipelines,
+      log,
+    })
     try {
       await edge.#control.start()
       edge.#console = await edge.#makeConsole()
@@ -208,7 +236,7 @@ export class EdgeProcess {
     link.start()
     edge.#flow.start()
     tracing?.start()
-    await sources.apply(pipelines)
+    await edge.#apply()
     return edge
   }
 
@@ -228,19 +256,49 @@ export class EdgeProcess {
     if (rest(config) !== rest(this.#config)) {
       this.#log.warn({}, 'edge.yaml has changed beside its pipelines: that holds from the next start on')
     }
-    const changes = await this.#sources.apply(pipelines)
+    this.#pipelines = pipelines
+    const changes = await this.#apply()
     this.#config = { ...this.#config, pipelines: config.pipelines }
-    this.#alarms.clear('config_refused')
+    this.#alarms.clear(CONFIG_REFUSED)
     this.#log.info(changes, 'the changed pipelines are taken over')
     return changes
   }
 
+  #apply(): Promise<SourceChanges> {
+    return this.#sources.apply(this.#pipelines)
+  }
+
+  /** Ends reading a source for good: what is buffered of it drains, and then the core is told. */
+  async #retire(source: string): Promise<{ outcome: 'retired'; buffered: number; pipeline: string | null }> {
+    const outlet = this.#buffer.outlet(source)
+    if (!outlet) throw this.#unknown(source)
+    this.#retired.add(source)
+    await this.#apply()
+    const named = this.#pipelines.find(({ config }) => source in config.sources)
+    return { outcome: 'retired', buffered: outlet.buffered().records, pipeline: named?.config.pipeline ?? null }
+  }
+
+  /** Ends a freeze, or a retirement, for which nobody but this gateway has to be asked until the core has heard of it. */
+  async #resume(source: string): Promise<Resumed | { readonly outcome: 'resumed' }> {
+    const standing = this.#retired.standingOf(source)
+    const resumed = standing === 'leaving' ? { outcome: 'resumed' as const } : await this.#link.resume(source)
+    if (resumed.outcome === 'resumed' && standing !== 'read') {
+      this.#retired.remove(source)
+      await this.#apply()
+    }
+    return resumed
+  }
+
+  #unknown(source: string): HeadraceError {
+    const known = this.#buffer.outlets().map(outlet => outlet.source)
+    return new HeadraceError('not_found', `there is no source "${source}" on this gateway`, {
+      advice: `Known: ${known.join(', ')}.`,
+    })
+  }
+
   /** A changed configuration could not be taken over: what runs goes on. */
   refused(why: string): void {
-    this.#alarms.raise('config_refused', {
-      message: `The changed configuration is refused, and the one before goes on: ${why}`,
-      advice: 'Correct the file; it is taken over as soon as it is right. `headrace validate` says the same.',
-    })
+    this.#alarms.raise(CONFIG_REFUSED, configRefused(why))
   }
 
   /** Stops reading, commits, settles what can be settled within a few seconds, closes. */
@@ -297,16 +355,17 @@ export class EdgeProcess {
         const buffered = outlet.buffered()
         const lane = frozen.get(outlet.source)
         const isFrozen = lane?.state === 'frozen'
+        const retired = this.#retired.reasonOf(outlet.source)
         return {
           source: outlet.source,
           pipeline: entry?.pipeline ?? null,
-          state: isFrozen ? 'frozen' : (running?.state ?? 'removed'),
-          reason: isFrozen ? (lane.reason ?? null) : (running?.reason ?? null),
+          state: isFrozen ? 'frozen' : (running?.state ?? (retired === undefined ? 'removed' : 'retired')),
+          reason: (isFrozen ? lane.reason : (running?.reason ?? retired)) ?? null,
           read: running?.read ?? 0,
           decode_errors: running?.decode_errors ?? 0,
           trouble: running?.trouble ?? {},
           steps: running?.steps ?? [],
-          fields: entry?.fields ?? {},
+          fields: this.#sources.fieldsOf(outlet.source) ?? {},
           dropped: entry ? this.#buffer.inlet(outlet.source).counts().dropped : 0,
           next: outlet.next,
           settled: outlet.settled,
@@ -344,7 +403,8 @@ export class EdgeProcess {
       'source.list': async () => this.status().sources,
       'source.capture': (args: Readonly<Record<string, unknown>>, signal: AbortSignal) =>
         this.#capture(String(args['source']), signal),
-      'source.resume': async (args: Readonly<Record<string, unknown>>) => this.#link.resume(String(args['source'])),
+      'source.resume': async (args: Readonly<Record<string, unknown>>) => this.#resume(String(args['source'])),
+      'source.retire': async (args: Readonly<Record<string, unknown>>) => this.#retire(String(args['source'])),
     }
   }
 }

@@ -3,20 +3,21 @@ import type { SourceSettings } from '../buffer/source-buffer.ts'
 import { kindOf, type LoadedPipeline } from '../config/load.ts'
 import type { SourceConfig } from '../config/pipeline.ts'
 import type { GatewayRunner } from '../reader/realtime/gateway-runner.ts'
+import { type Fields, withDeclared } from '../record/fields.ts'
 import { systemClock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { columnsOf } from '../source/decode/options.ts'
-import { type Fields, withDeclared } from '../source/fields.ts'
 import { SourceRunner } from '../source/runner.ts'
 import { SharedParts } from '../source/shared-parts.ts'
 import { chosenSteps, fieldsBehind } from '../source/steps/options.ts'
+import { type RetiredSources, withoutRetired } from './retired-sources.ts'
 
 interface Running {
   readonly runner: SourceRunner
   pipeline: string
+  durabilityMs: number
   /** All of its configuration that the runner depends on: another text is another runner. */
   readonly facts: string
-  fields: Fields
 }
 
 /** What is known of a source's fields as they are buffered: by its kind, its decoder, what somebody declared, and through its steps. */
@@ -24,6 +25,11 @@ export function fieldsOfSource(config: SourceConfig): Fields {
   const { kind, options } = kindOf(config)
   const columns = Object.fromEntries(columnsOf(config.decode ?? 'raw').map(column => [column, {}]))
   return fieldsBehind(chosenSteps(config.steps), withDeclared({ ...columns, ...kind.fields?.(options) }, config.fields))
+}
+
+function fieldsOfAll(pipelines: readonly LoadedPipeline[]): Map<string, Fields> {
+  const sources = pipelines.flatMap(({ config }) => Object.entries(config.sources))
+  return new Map(sources.map(([source, config]) => [source, fieldsOfSource(config)]))
 }
 
 /** What a change of the configuration did. */
@@ -55,30 +61,58 @@ export class EdgeSources {
   readonly #analysers: GatewayRunner | undefined
   readonly #shared = new SharedParts()
   readonly #running = new Map<string, Running>()
+  readonly #retired: RetiredSources
+  /** Of every source that the pipelines name, read or not. */
+  #fields: ReadonlyMap<string, Fields>
+  #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(deps: { gateway: string; buffer: EdgeBuffer; log: Logger; analysers: GatewayRunner | undefined }) {
+  constructor(deps: {
+    gateway: string
+    buffer: EdgeBuffer
+    log: Logger
+    analysers: GatewayRunner | undefined
+    retired: RetiredSources
+    pipelines: readonly LoadedPipeline[]
+  }) {
     this.#gateway = deps.gateway
     this.#buffer = deps.buffer
     this.#log = deps.log
     this.#analysers = deps.analysers
+    this.#retired = deps.retired
+    this.#fields = fieldsOfAll(deps.pipelines)
   }
 
   get names(): readonly string[] {
     return [...this.#running.keys()]
   }
 
-  get(source: string): { readonly runner: SourceRunner; readonly pipeline: string; readonly fields: Fields } | undefined {
+  get(source: string): { readonly runner: SourceRunner; readonly pipeline: string } | undefined {
     return this.#running.get(source)
+  }
+
+  /** The same object until the pipelines change. */
+  fieldsOf(source: string): Fields | undefined {
+    return this.#fields.get(source)
   }
 
   /**
    * Makes these pipelines' sources run: what did not change goes on untouched, and what ends ends before anything begins, so that a port may pass from one
-   * source to another. Nothing that was read is lost: it is in the buffer, or handed on to the runner that comes after.
+   * source to another. Nothing that was read is lost: it is in the buffer, or handed on to the runner that comes after. One call after the other.
    */
-  async apply(pipelines: readonly LoadedPipeline[]): Promise<SourceChanges> {
+  apply(pipelines: readonly LoadedPipeline[]): Promise<SourceChanges> {
+    const applied = this.#turn.then(() => this.#apply(pipelines))
+    this.#turn = applied.catch(() => {})
+    return applied
+  }
+
+  async #apply(named: readonly LoadedPipeline[]): Promise<SourceChanges> {
+    this.#fields = fieldsOfAll(named)
+    const pipelines = withoutRetired(named, this.#retired)
     const wanted = new Map(
-      pipelines.flatMap(({ topic, config: { pipeline, sources } }) =>
-        Object.entries(sources).map(([source, config]) => [source, { pipeline, topic, config, facts: factsOf(config) }] as const),
+      pipelines.flatMap(({ topic, config: { pipeline, durability, sources } }) =>
+        Object.entries(sources).map(
+          ([source, config]) => [source, { pipeline, topic, durability, config, facts: factsOf(config) }] as const,
+        ),
       ),
     )
     const ending = [...this.#running].filter(([source, { facts }]) => wanted.get(source)?.facts !== facts)
@@ -88,15 +122,15 @@ export class EdgeSources {
     const before = new Map(ending)
     const beginning: SourceRunner[] = []
     const started: string[] = []
-    for (const [source, { pipeline, topic, config, facts }] of wanted) {
+    for (const [source, { pipeline, topic, durability, config, facts }] of wanted) {
       const going = this.#running.get(source)
       if (going) {
-        going.pipeline = pipeline
-        going.fields = fieldsOfSource(config)
+        Object.assign(going, { pipeline, durabilityMs: durability })
         continue
       }
-      const runner = this.#runnerOf({ source, topic, config }, before.get(source)?.runner)
-      this.#running.set(source, { runner, pipeline, facts, fields: fieldsOfSource(config) })
+      const durabilityMs = () => this.#running.get(source)?.durabilityMs ?? durability
+      const runner = this.#runnerOf({ source, topic, config, durabilityMs }, before.get(source)?.runner)
+      this.#running.set(source, { runner, pipeline, durabilityMs: durability, facts })
       beginning.push(runner)
       started.push(source)
     }
@@ -114,8 +148,11 @@ export class EdgeSources {
     await Promise.allSettled(this.names.map(source => this.#buffer.inlet(source).stored()))
   }
 
-  #runnerOf(of: { source: string; topic: string; config: SourceConfig }, before: SourceRunner | undefined): SourceRunner {
-    const { source, topic, config } = of
+  #runnerOf(
+    of: { source: string; topic: string; config: SourceConfig; durabilityMs: () => number },
+    before: SourceRunner | undefined,
+  ): SourceRunner {
+    const { source, topic, config, durabilityMs } = of
     const { kind, options } = kindOf(config)
     const inlet = this.#buffer.inlet(source)
     const outlet = this.#buffer.outlet(source)
@@ -129,6 +166,7 @@ export class EdgeSources {
       decode: config.decode ?? 'raw',
       time: config.time,
       steps: chosenSteps(config.steps),
+      durabilityMs,
       sink: {
         append: (timeMs, bytes, from, to, headers, bookmark) => {
           const taken = inlet.append(timeMs, bytes, from, to, headers, bookmark)

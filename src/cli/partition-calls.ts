@@ -25,12 +25,13 @@ export interface PartitionRow {
 export function partitionCalls(parts: {
   log: Log
   ledger: Ledger
-  jobs: readonly BatchJob[]
-  pipelines: readonly LoadedPipeline[]
+  /** As they are when it is asked. */
+  now: () => { readonly jobs: readonly BatchJob[]; readonly pipelines: readonly LoadedPipeline[] }
 }) {
-  const { log, ledger, jobs, pipelines } = parts
+  const { log, ledger, now } = parts
   return {
     partitions: async (): Promise<PartitionRow[]> => {
+      const { jobs, pipelines } = now()
       const claims = (await log.claims()).filter(({ topic }) => !isStateTopic(topic))
       const ends = await log.ends(claims)
       const offsets = new Map(jobs.map(job => [job, ledger.offsets(job.definition.name)]))

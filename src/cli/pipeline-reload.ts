@@ -1,21 +1,38 @@
 import { globSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { loadEdge } from '../config/load.ts'
 import type { Clock, Timer } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
-import type { EdgeProcess } from './edge-process.ts'
 
 /** How often the files are looked at, ms. */
 const LOOK_EVERY_MS = 1_000
+
+/** The alarm of a process whose changed files are wrong. */
+export const CONFIG_REFUSED = 'config_refused'
+
+export function configRefused(why: string) {
+  return {
+    message: `The changed configuration is refused, and the one before goes on: ${why}`,
+    advice: 'Correct the file; it is taken over as soon as it is right. `headrace validate` says the same.',
+  }
+}
+
+/** A process whose pipelines may change. */
+export interface Reloadable {
+  /** The files that it is made of now. */
+  files(): readonly string[]
+  /** Reads them and takes them over; rejects, and leaves all as it is, where they are wrong. */
+  reload(): Promise<unknown>
+  /** They are wrong, and what runs goes on. */
+  refused(why: string): void
+}
 
 /**
  * Takes over changed pipeline files: on SIGHUP, or when a file has changed and then stayed the same for a second, since an editor may write it in pieces.
  * Files that are wrong are refused as a whole: what runs goes on as it is, and an alarm says why.
  */
 export class PipelineReload {
-  readonly #file: string
-  readonly #edge: EdgeProcess
+  readonly #of: Reloadable
   readonly #clock: Clock
   readonly #log: Logger
   readonly #onSignal = () => this.#reloadLater()
@@ -25,11 +42,10 @@ export class PipelineReload {
   #seen: string
   #isOver = false
 
-  constructor(options: { file: string; edge: EdgeProcess; clock: Clock; log: Logger }) {
-    this.#file = options.file
-    this.#edge = options.edge
-    this.#clock = options.clock
-    this.#log = options.log
+  constructor(of: Reloadable, clock: Clock, log: Logger) {
+    this.#of = of
+    this.#clock = clock
+    this.#log = log
     this.#taken = this.#fingerprint()
     this.#seen = this.#taken
     process.on('SIGHUP', this.#onSignal)
@@ -64,20 +80,23 @@ export class PipelineReload {
   async #reload(): Promise<void> {
     if (this.#isOver) return
     try {
-      const { config, pipelines } = loadEdge(this.#file)
-      await this.#edge.reload(config, pipelines)
+      await this.#of.reload()
     } catch (error) {
-      this.#edge.refused(messageOf(error))
+      this.#of.refused(messageOf(error))
       this.#log.error({}, `the changed configuration is refused, and the one before goes on: ${messageOf(error)}`)
     }
   }
 
   /** Changes whenever a file does that the configuration is made of, or another comes or goes. */
   #fingerprint(): string {
-    const folder = dirname(resolve(this.#file))
-    const patterns = this.#edge.pipelinePatterns.map(pattern => resolve(folder, pattern))
-    return [this.#file, ...patterns.flatMap(pattern => globSync(pattern).sort())].map(factsOf).join('\n')
+    return this.#of.files().map(factsOf).join('\n')
   }
+}
+
+/** A configuration file, and the pipeline files that it names. */
+export function filesOf(file: string, patterns: readonly string[]): string[] {
+  const folder = dirname(resolve(file))
+  return [file, ...patterns.flatMap(pattern => globSync(resolve(folder, pattern)).sort())]
 }
 
 function factsOf(file: string): string {

@@ -3,10 +3,8 @@ import { join } from 'node:path'
 import type { Alert } from '../analyser/analyser.ts'
 import { kindOf, type LoadedPipeline } from '../config/load.ts'
 import type { Log } from '../log/log.ts'
-import { BatchJob } from '../reader/batch/job.ts'
+import { BatchJob, type JobDefinition } from '../reader/batch/job.ts'
 import { Retention } from '../reader/batch/retention.ts'
-import type { RunResult } from '../reader/batch/runner.ts'
-import { BatchScheduler } from '../reader/batch/scheduler.ts'
 import type { Ledger } from '../reader/ledger.ts'
 import type { AlertBook } from '../reader/realtime/alert-book.ts'
 import type { AlertSink } from '../reader/realtime/alert-sink.ts'
@@ -36,42 +34,41 @@ export interface ReaderDeps {
   readonly stateDir: string
 }
 
-/** The batch jobs of pipelines; a job's full name is `<pipeline>.<job>`. */
-export function createScheduler(
-  pipelines: readonly LoadedPipeline[],
-  deps: ReaderDeps & { onRun?: (job: string, result: RunResult) => void },
-): BatchScheduler {
-  const { log, ledger, clock, logger, onRun } = deps
-  const jobs = pipelines.flatMap(pipeline =>
-    Object.entries(pipeline.config.batch).map(([job, options]) => {
-      const name = `${pipeline.config.pipeline}.${job}`
-      return new BatchJob(
-        {
-          name,
-          topic: pipeline.topic,
-          options,
-          folder: pipeline.folder,
-          declared: Object.keys(pipeline.config.sources),
-          shapeOf: shapesOf(pipeline),
-        },
-        { ...deps, core: deps.name, runsDir: join(deps.stateDir, 'runs') },
-      )
-    }),
-  )
-  return new BatchScheduler({
-    jobs,
-    log,
-    ledger,
-    clock,
-    logger,
-    ...(onRun && { onRun: (job, result) => onRun(job.definition.name, result) }),
+/** A batch job as a pipeline declares it. */
+export interface JobPlan {
+  /** `<pipeline>.<job>` */
+  readonly name: string
+  readonly definition: JobDefinition
+  /** All that the job depends on: another text is another job. */
+  readonly facts: string
+}
+
+export function jobPlans(pipelines: readonly LoadedPipeline[]): JobPlan[] {
+  return pipelines.flatMap(pipeline => {
+    const { topic, folder, config } = pipeline
+    const sources = Object.entries(config.sources).map(([name, source]) => [name, source.decode, kindOf(source).kind.kind])
+    return Object.entries(config.batch).map(([job, options]) => {
+      const name = `${config.pipeline}.${job}`
+      const declared = Object.keys(config.sources)
+      const definition = { name, topic, options, folder, declared, shapeOf: shapesOf(pipeline) }
+      return { name, definition, facts: JSON.stringify([topic, folder, options, sources]) }
+    })
   })
+}
+
+export function createJob({ definition }: JobPlan, deps: ReaderDeps): BatchJob {
+  return new BatchJob(definition, { ...deps, core: deps.name, runsDir: join(deps.stateDir, 'runs') })
 }
 
 /** What deletes from the log by the pipelines' `retention`; it never deletes what one of the jobs has not read, unless told to. */
 export function createRetention(pipelines: readonly LoadedPipeline[], jobs: readonly BatchJob[], deps: ReaderDeps): Retention {
   const topics = pipelines.flatMap(({ topic, config }) => (config.retention ? [{ topic, options: config.retention }] : []))
   return new Retention({ ...deps, topics, jobs })
+}
+
+/** All that the analysers of pipelines depend on. */
+export function analyserFacts(pipelines: readonly LoadedPipeline[]): string {
+  return JSON.stringify(pipelines.map(({ topic, folder, config }) => [config.pipeline, topic, folder, config.analysers]))
 }
 
 /** The analysers of pipelines that run on the core. */

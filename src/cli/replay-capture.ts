@@ -74,6 +74,7 @@ export async function replayIntoPipeline(
     decode: config.decode ?? 'raw',
     time: config.time,
     steps: chosenSteps(config.steps),
+    durabilityMs: () => 0,
     sink: {
       append: (timeMs, bytes, from, to, headers = []) => {
         const named = Object.fromEntries(headers.map(({ key, value }) => [key, value.toString('utf8')]))

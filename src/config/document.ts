@@ -54,11 +54,11 @@ export class ConfigDocument {
     return new ConfigDocument(file, text, document, lines)
   }
 
-  /** What the schema makes of it; throws {@link ConfigError} with all that is wrong. */
-  as<Schema extends z.ZodType>(schema: Schema): z.output<Schema> {
+  /** What the schema makes of it, after `prepare` has filled in what the file leaves to others; throws {@link ConfigError} with all that is wrong. */
+  as<Schema extends z.ZodType>(schema: Schema, prepare: (value: unknown) => unknown = value => value): z.output<Schema> {
     let value: unknown
     try {
-      value = this.#document.toJS({ maxAliasCount: ALIASES_MAX })
+      value = prepare(this.#document.toJS({ maxAliasCount: ALIASES_MAX }))
     } catch (error) {
       throw new ConfigError([{ file: this.file, line: 1, column: 1, message: `cannot be taken apart: ${messageOf(error)}` }])
     }

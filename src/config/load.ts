@@ -6,6 +6,7 @@ import { HeadraceError } from '../runtime/errors.ts'
 import { matchesSource } from '../runtime/names.ts'
 import { durationText, isDurationPattern, isSizePattern, sizeText } from '../runtime/units.ts'
 import { SOURCE_KINDS } from '../source/kinds.ts'
+import { withSerialProfile } from '../source/serial-profile.ts'
 import type { SourceKind } from '../source/source.ts'
 import { testFileSchema } from './analyser-tests.ts'
 import { type CoreConfig, coreSchema } from './core.ts'
@@ -159,8 +160,9 @@ export function loadPipelines(files: readonly string[]): LoadedPipeline[] {
   for (const file of files) {
     try {
       const document = ConfigDocument.read(file)
-      const config = document.as(pipelineSchema)
-      loaded.push({ file, folder: dirname(resolve(file)), topic: config.topic ?? config.pipeline, config, document })
+      const folder = dirname(resolve(file))
+      const config = sourcesWithin(folder, document.as(pipelineSchema, withDeviceProfiles))
+      loaded.push({ file, folder, topic: config.topic ?? config.pipeline, config, document })
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error
       issues.push(...error.issues)
@@ -169,6 +171,23 @@ export function loadPipelines(files: readonly string[]): LoadedPipeline[] {
   issues.push(...acrossFiles(loaded))
   if (issues.length > 0) throw new ConfigError(issues)
   return loaded
+}
+
+/** The file's content with its sources' device profiles filled in; what is wrong with it is left for its schema to say. */
+function withDeviceProfiles(content: unknown): unknown {
+  const sources = (content as { sources?: unknown }).sources
+  if (typeof sources !== 'object' || sources === null || Array.isArray(sources)) return content
+  const filled = Object.entries(sources).map(([name, source]) => [name, withSerialProfile(source)])
+  return { ...(content as object), sources: Object.fromEntries(filled) }
+}
+
+/** A pipeline whose sources name their files by whole paths, wherever the process was started. */
+function sourcesWithin(folder: string, config: PipelineConfig): PipelineConfig {
+  const sources = Object.entries(config.sources).map(([name, source]) => {
+    const { kind, options } = kindOf(source)
+    return [name, { ...source, [kind.kind]: kind.within?.(options, folder) ?? options }]
+  })
+  return { ...config, sources: Object.fromEntries(sources) }
 }
 
 /** The one kind that a source is of, and its options. */
@@ -231,6 +250,7 @@ function acrossFiles(pipelines: readonly LoadedPipeline[]): ConfigIssue[] {
       const { kind, options: own } = kindOf(options)
       if (kind.gives === 'messages' && options.frame)
         issues.push(document.issue([...path, 'frame'], `${kind.kind} gives whole records: there is nothing to frame`, true))
+      for (const { at, message } of kind.problems?.(own) ?? []) issues.push(document.issue([...path, kind.kind, ...at], message))
       const resource = kind.resource?.(own)
       if (!resource) continue
       const taken = resources.get(resource.name)

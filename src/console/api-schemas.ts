@@ -63,6 +63,10 @@ export const coreStatusSchema = z.looseObject({
       partition: z.number(),
       first: z.number().nullable(),
       next: z.number().nullable(),
+      fields: z
+        .record(z.string(), z.looseObject({}))
+        .describe('Types and units of its records, as far as its gateway knows them.'),
+      retired: z.string().nullable().describe('Since when nothing more comes of it.'),
       /** What its gateway last said of it; null where it said nothing yet. */
       at_gateway: atGatewaySchema.nullable(),
     }),

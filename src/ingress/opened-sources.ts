@@ -1,4 +1,4 @@
-import { OPEN_ERROR, type OpenedSource, type OpenRequest } from '../amqp/messages.ts'
+import { OPEN_ERROR, type OpenedSource, type OpenRequest, type OpenSource } from '../amqp/messages.ts'
 import type { Claim, Log, PartitionEnd } from '../log/log.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { DEAD_LETTER_TOPIC } from './dead-letters.ts'
@@ -26,10 +26,10 @@ export async function openSources(
 ): Promise<OpenedSource[]> {
   const resume = new Set(request.resume)
   const past = await pastQuota(log, session, request)
-  const claims = await eachOf(request.sources, ({ source, topic }) =>
-    past.has(source)
-      ? Promise.resolve(tooMany(source, session.partitionsMax))
-      : claimOne(log, { gateway: request.gateway, source }, topic, resume.has(source)),
+  const claims = await eachOf(request.sources, each =>
+    past.has(each.source)
+      ? Promise.resolve(tooMany(each.source, session.partitionsMax))
+      : claimOne(log, request.gateway, each, resume.has(each.source)),
   )
   const claimed = claims.filter(claim => 'claim' in claim)
   const places = claimed.map(({ claim }) => claim)
@@ -50,10 +50,12 @@ export async function openSources(
 /** Sources that would be new, and more than the gateway may have; those that it has stay, whatever its quota is now. */
 async function pastQuota(log: Log, { partitionsMax }: GatewaySession, { gateway, sources }: OpenRequest): Promise<Set<string>> {
   if (partitionsMax === Number.POSITIVE_INFINITY) return new Set()
-  const claims = await log.claims()
-  const known = new Set(claims.filter(claim => claim.source.gateway === gateway).map(claim => claim.source.source))
+  const claims = (await log.claims()).filter(claim => claim.source.gateway === gateway)
+  const known = new Set(claims.map(claim => claim.source.source))
+  // What is retired makes room for others.
+  const used = claims.filter(claim => claim.retiredMs === undefined).length
   const fresh = sources.map(({ source }) => source).filter(source => !known.has(source))
-  return new Set(fresh.slice(Math.max(0, partitionsMax - known.size)))
+  return new Set(fresh.slice(Math.max(0, partitionsMax - used)))
 }
 
 function tooMany(source: string, max: number): Extract<OpenedSource, { error: unknown }> {
@@ -64,17 +66,29 @@ function tooMany(source: string, max: number): Extract<OpenedSource, { error: un
 
 async function claimOne(
   log: Log,
-  id: { gateway: string; source: string },
-  topic: string,
+  gateway: string,
+  { source, topic, retired }: OpenSource,
   resume: boolean,
 ): Promise<Claimed | Extract<OpenedSource, { error: unknown }>> {
+  const id = { gateway, source }
   try {
     const claim = await log.claim(id, topic)
-    return { source: id.source, claim: resume ? await log.renewEpoch(id) : claim }
+    if (resume) return { source, claim: await log.renewEpoch(id) }
+    if (retired) return { source, claim: await log.retire(id) }
+    return claim.retiredMs === undefined ? { source, claim } : { source, error: retiredError(claim, claim.retiredMs) }
   } catch (cause) {
     if (!(cause instanceof HeadraceError) || cause.code === 'log_unavailable') throw cause
     const advice = cause.advice ?? 'Correct the topic of the pipeline, or the topic itself.'
-    return { source: id.source, error: { code: OPEN_ERROR.topicRefused, message: cause.message, advice } }
+    return { source, error: { code: OPEN_ERROR.topicRefused, message: cause.message, advice } }
+  }
+}
+
+/** As if it were frozen: every version of a gateway goes on reading then, sends nothing, and knows the way back. */
+function retiredError({ topic, partition }: Claim, retiredMs: number) {
+  return {
+    code: OPEN_ERROR.frozen,
+    message: `The source was retired on ${new Date(retiredMs).toISOString()}; its records are in ${topic}[${partition}].`,
+    advice: 'Take it out of its pipeline, or go on at the end of that partition: `headrace source resume` on its gateway.',
   }
 }
 
@@ -102,10 +116,11 @@ async function openOne(
   const comparable =
     newest && newest.sequence + newest.count === end && !(deadLetters && (await endsInDeadLetter(log, claim, end)))
   session.sources.set(source, { claim, gate, end })
-  const { topic, partition, producerId, epoch, epochStart, topicId } = claim
+  const { topic, partition, producerId, epoch, epochStart, topicId, retiredMs } = claim
   const last = comparable ? newest : null
   const limit = batchBytesMax === undefined ? {} : { batchBytesMax }
-  return { source, topic, partition, producerId, epoch, epochStart, end, last, topicId, ...limit }
+  const retired = retiredMs === undefined ? {} : { retired: true as const }
+  return { source, topic, partition, producerId, epoch, epochStart, end, last, topicId, ...limit, ...retired }
 }
 
 /** The gateway cannot know a placeholder that the core wrote in the place of a batch of its own. */

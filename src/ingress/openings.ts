@@ -14,6 +14,7 @@ import type { Clock, Timer } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { Admission, type AdmissionRate } from './admission.ts'
+import { FieldNotes } from './field-notes.ts'
 import type { Gates } from './gates.ts'
 import type { GatewaySession } from './gateway-session.ts'
 import type { Identities, Provenance } from './identities.ts'
@@ -66,11 +67,13 @@ export class Openings {
   readonly #deps: OpeningsDeps
   readonly #admission: Admission
   readonly #waiting: { readonly request: OpeningRequest; readonly sinceMs: number }[] = []
+  readonly #notes: FieldNotes
   #working = 0
   #later: Timer | undefined
 
   constructor(deps: OpeningsDeps) {
     this.#deps = deps
+    this.#notes = new FieldNotes(deps.log, deps.logger)
     this.#admission = new Admission(OPENINGS_ADMITTED, deps.clock)
   }
 
@@ -179,6 +182,7 @@ export class Openings {
     sessions.enter(session)
     const identity = await log.identity()
     const sources = await openSources(log, gates, session, request)
+    this.#notes.take(request)
     if (!session.open) return undefined
     await opening.prepare(session)
     logger.info(
@@ -233,6 +237,7 @@ export class Openings {
     }
     const identity = await log.identity()
     const sources = await openSources(log, gates, held, { ...request, resume: [] })
+    this.#notes.take(request)
     return { version: PROTOCOL_VERSION, session: held.session, log: `${identity.engine}:${identity.id}`, sources }
   }
 }

@@ -20,6 +20,7 @@ import type { Lanes } from './lanes.ts'
 import { type Answer, OpeningChannel, type ProofOf } from './opening-channel.ts'
 import type { Reports } from './reports.ts'
 import type { ResumeRequests } from './resume-requests.ts'
+import type { Telling } from './telling.ts'
 
 const ATTACH_TIMEOUT_MS = 5_000
 /** Requests of the core that may come before the first is heard. */
@@ -38,6 +39,7 @@ export interface ForwardingDeps {
   readonly buffer: EdgeBuffer
   readonly lanes: Lanes
   readonly resumes: ResumeRequests
+  readonly telling: Telling
   readonly clock: Clock
   readonly random: () => number
   readonly log: Logger
@@ -185,11 +187,14 @@ export class Forwarding {
   #watch(): void {
     if (this.#ended.signal.aborted) return
     this.#deps.onTurn()
-    const { lanes, clock, budget } = this.#deps
+    const { lanes, telling, clock, budget } = this.#deps
     lanes.refresh()
     if (budget) this.#lookAtBudget(budget)
     let isUnsure = false
-    for (const lane of lanes) if (lane.watch() && lane.state === 'closed') isUnsure = true
+    for (const lane of lanes) {
+      const isClosed = lane.watch() && lane.state === 'closed'
+      if (isClosed || telling.isDue(lane)) isUnsure = true
+    }
     if (isUnsure) this.ask()
     const nowMs = clock.monotonicMs()
     if ((this.#data?.batchesInFlight ?? 0) === 0) this.#acceptedAtMs = nowMs
@@ -222,10 +227,10 @@ export class Forwarding {
   }
 
   async #ask(channel: OpeningChannel): Promise<'answered' | 'later' | 'at once'> {
-    const { gateway, buffer, lanes, resumes } = this.#deps
+    const { gateway, buffer, telling, resumes } = this.#deps
     const session = await buffer.nextSession(this.#above)
     const resume = resumes.open()
-    const sources = [...lanes].map(({ source, outlet }) => ({ source, topic: outlet.topic }))
+    const sources = telling.all(resume)
     const request: OpenRequest = { version: PROTOCOL_VERSION, gateway, instance: buffer.instance, session, sources, resume }
     const answer: Answer = await channel.ask(request, REPLY_TIMEOUT_MS)
     if (this.#ended.signal.aborted || answer.kind !== 'reply') return 'later'

@@ -113,6 +113,11 @@ export class Lane {
     return this.#state === 'open' && (this.#flight.size > 0 || this.outlet.position < this.outlet.next)
   }
 
+  /** Whether all that this gateway had of it is settled. */
+  get isDrained(): boolean {
+    return this.#flight.size === 0 && this.outlet.settled === this.outlet.next && this.outlet.buffered().records === 0
+  }
+
   /** Whether what waits of it is what has just come, and no backlog. */
   get upToDate(): boolean {
     const { outlet } = this

@@ -29,3 +29,6 @@ export interface LinkStatus {
     readonly inFlight: number
   }[]
 }
+
+/** What is to be done after an attempt to open, or after the session that followed it. */
+export type Next = 'again' | 'at once' | 'refused' | 'lost'

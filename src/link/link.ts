@@ -11,12 +11,13 @@ import { DownAlarm } from './down-alarm.ts'
 import { Flight, type InFlight } from './flight.ts'
 import { Forwarding } from './forwarding.ts'
 import { Lanes } from './lanes.ts'
-import { ARROWS, type LinkState, type LinkStatus } from './link-state.ts'
+import { ARROWS, type LinkState, type LinkStatus, type Next } from './link-state.ts'
 import { OpeningChannel, type ProofOf } from './opening-channel.ts'
 import { Patience } from './patience.ts'
 import type { Reports } from './reports.ts'
 import { type Resumed, ResumeRequests } from './resume-requests.ts'
 import { StandingSession } from './standing-session.ts'
+import { NO_FACTS, type SourceFacts, Telling } from './telling.ts'
 
 /** Between two attempts to connect, ms. */
 const DIAL_AGAIN_AFTER = { firstMs: 200, maxMs: 15_000 }
@@ -54,6 +55,8 @@ export interface LinkDeps {
   readonly random: () => number
   readonly log: Logger
   readonly alarms: Alarms
+  /** What the core is told of sources beside their records; nothing, unless given. */
+  readonly facts?: SourceFacts
   /** For a link that costs money. */
   readonly budget?: Budget
   /** What tells the core how the gateway stands. */
@@ -61,9 +64,6 @@ export interface LinkDeps {
   /** What is in flight of one source; another one than {@link Flight} only where a test breaks a rule on purpose. */
   readonly newFlight?: () => InFlight
 }
-
-/** What is to be done after an attempt to open, or after the session that followed it. */
-type Next = 'again' | 'at once' | 'refused' | 'lost'
 
 /**
  * The gateway's end of the interconnect, direct or through routers; how it sends to a broker is told at {@link Forwarding}.
@@ -88,6 +88,7 @@ export class Link {
   readonly #openBackoff: Backoff
   readonly #patience = new Patience()
   readonly #resumes: ResumeRequests
+  readonly #telling: Telling
   #state: LinkState = 'idle'
   #since: string
   #running: Promise<void> = Promise.resolve()
@@ -116,6 +117,7 @@ export class Link {
       alarms,
       taker: deps.mode === 'broker' ? 'broker' : 'log',
     })
+    this.#telling = new Telling(this.#lanes, deps.facts ?? NO_FACTS, clock)
     this.#dialBackoff = new Backoff(DIAL_AGAIN_AFTER, random)
     this.#openBackoff = new Backoff(OPEN_AGAIN_AFTER, random)
     this.#resumes = new ResumeRequests(clock)
@@ -158,15 +160,15 @@ export class Link {
   }
 
   /**
-   * Asks the core for a new epoch of a frozen source and goes on at the end of the log. Resolves when that is on disk, or refused; within a limit.
+   * Asks the core for a new epoch of a frozen or retired source and goes on at the end of the log. Resolves when that is on disk, or refused; within a limit.
    * Rejects with `not_found` where there is no such source.
    */
   async resume(source: string): Promise<Resumed> {
     const lane = this.#lanes.get(source)
     if (!lane) throw new HeadraceError('not_found', `there is no source ${source} on this gateway`)
-    if (lane.state !== 'frozen') {
+    const isRetired = this.#deps.facts?.standingOf(source) === 'left'
+    if (lane.state !== 'frozen' && !isRetired)
       return { outcome: 'refused', message: `${source} is not frozen.`, advice: 'Nothing has to be done.' }
-    }
     const resumed = this.#resumes.ask(source)
     this.#standing?.over(`${source} is to be resumed`)
     this.#forwarding?.ask()
@@ -262,6 +264,7 @@ export class Link {
         buffer,
         lanes: this.#lanes,
         resumes: this.#resumes,
+        telling: this.#telling,
         clock,
         random,
         log: this.#log,
@@ -298,7 +301,7 @@ export class Link {
     const session = await buffer.nextSession(this.#above)
     this.#session = session
     const resume = this.#resumes.open()
-    const sources = [...this.#lanes].map(({ source, outlet }) => ({ source, topic: outlet.topic }))
+    const sources = this.#telling.all(resume)
     const request: OpenRequest = { version: PROTOCOL_VERSION, gateway, instance: buffer.instance, session, sources, resume }
     const timeoutMs = Math.min(REPLY_TIMEOUT_MS.max, REPLY_TIMEOUT_MS.first * 2 ** Math.min(this.#unanswered, 10))
     const answer = await channel.ask(request, timeoutMs)
@@ -348,6 +351,7 @@ export class Link {
       reply.sources.map(async entry => {
         const resumed = resume.includes(entry.source)
         await this.#lanes.get(entry.source)?.open({ entry, log: reply.log, resumed })
+        this.#telling.heard(entry)
         if (resumed) this.#resumes.answer(entry.source, entry)
       }),
     )
@@ -371,6 +375,7 @@ export class Link {
       session,
       buffer,
       lanes: this.#lanes,
+      telling: this.#telling,
       sender,
       channel,
       patience: this.#patience,

@@ -10,6 +10,7 @@ import type { Lanes } from './lanes.ts'
 import type { OpeningChannel } from './opening-channel.ts'
 import type { Patience } from './patience.ts'
 import type { Reports } from './reports.ts'
+import type { Telling } from './telling.ts'
 
 /** How often the session is looked at, ms. */
 const WATCH_EVERY_MS = 250
@@ -21,6 +22,7 @@ export interface StandingSessionDeps {
   readonly session: number
   readonly buffer: EdgeBuffer
   readonly lanes: Lanes
+  readonly telling: Telling
   readonly sender: Sender
   readonly channel: OpeningChannel
   readonly patience: Patience
@@ -100,7 +102,7 @@ export class StandingSession {
   #watch(): void {
     if (this.#data.ended) return
     this.#deps.onTurn()
-    const { lanes, patience, clock, budget } = this.#deps
+    const { lanes, telling, patience, clock, budget } = this.#deps
     lanes.refresh()
     const all = [...lanes]
     const floor = budget?.floor ?? Number.NEGATIVE_INFINITY
@@ -111,15 +113,15 @@ export class StandingSession {
       this.over('the budget allows nothing more now')
     const why = patience.lost(clock.monotonicMs(), facts)
     if (why) this.over(why)
-    const unsure = all.filter(lane => lane.watch())
+    const unsure = all.filter(lane => lane.watch() || telling.isDue(lane))
     if (unsure.length > 0) this.#askEnds(unsure).catch(cause => this.over(messageOf(cause)))
     this.#watchLater()
   }
 
-  /** Asks, within the session, for the ends of sources that do not move or could not be opened. */
+  /** Asks, within the session, for the ends of sources that do not move, could not be opened, or have news. */
   async #askEnds(unsure: readonly Lane[]): Promise<void> {
-    const { gateway, session, buffer, lanes, channel } = this.#deps
-    const sources = unsure.map(({ source, outlet }) => ({ source, topic: outlet.topic }))
+    const { gateway, session, buffer, lanes, telling, channel } = this.#deps
+    const sources = telling.of(unsure)
     const request: OpenRequest = { version: PROTOCOL_VERSION, gateway, instance: buffer.instance, session, sources, ask: 'ends' }
     const answer = await channel.ask(request, END_TIMEOUT_MS)
     if (answer.kind !== 'reply') return
@@ -131,6 +133,7 @@ export class StandingSession {
     for (const entry of reply.sources) {
       const lane = lanes.get(entry.source)
       if (!lane) continue
+      telling.heard(entry)
       const heard = await lane.hear({ entry, log: reply.log, resumed: false }, () => !this.#data.ended)
       if (!heard) this.over(`${entry.source} needs an opening`)
       this.#data.wake(lane)

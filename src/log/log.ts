@@ -1,3 +1,4 @@
+import type { Fields } from '../record/fields.ts'
 import type { EncodedBatch } from '../record/record.ts'
 import type { SourceId } from '../runtime/names.ts'
 
@@ -25,6 +26,16 @@ export interface Claim extends Place {
   readonly epochStart: number
   /** Where this claim stands in the registry's own log; the next one for the source has to name it. */
   readonly at: number
+  /** What its gateway said of its records' fields; absent where it said nothing. */
+  readonly fields?: Fields
+  /** When it was retired, wall clock in ms: nothing more comes of it, and its partition stays its own. Ended by a new epoch. */
+  readonly retiredMs?: number
+}
+
+/** What a gateway says of one of its sources, for those who read it. */
+export interface SourceFields {
+  readonly source: SourceId
+  readonly fields: Fields
 }
 
 /** Proof that the end of a partition was read on the connection and leader epoch that are still in use. Engines make it; nobody else looks inside. */
@@ -109,6 +120,10 @@ export interface Log {
   claim(source: SourceId, topic: string): Promise<Claim>
   /** A new producer epoch for a source (`source resume`), first number = the partition's end. */
   renewEpoch(source: SourceId): Promise<Claim>
+  /** Keeps what gateways say of their sources' fields, where it is news; shown with the claim. A source without a claim is left out. */
+  describe(sources: readonly SourceFields[]): Promise<void>
+  /** Marks a source as one of which nothing more comes; a second time changes nothing. Rejects with `not_found` where it has no claim. */
+  retire(source: SourceId): Promise<Claim>
 
   /** The partition's end, read from the leader. */
   end(place: Place): Promise<PartitionEnd>

@@ -8,7 +8,7 @@ import { duration, size } from '../runtime/units.ts'
 import { escapedBytes } from './framing/options.ts'
 import { LineCutter } from './line-cutter.ts'
 import { PauseGate } from './pause-gate.ts'
-import { defineSource, type Source, type SourceContext } from './source.ts'
+import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
 const READ_BYTES = 64 * 1024
 /** Files in the directory that are remembered as done; more want to be moved or deleted. */
@@ -209,5 +209,6 @@ export const directory = defineSource({
   options: directoryOptions,
   gives: 'messages',
   whenFull: 'block',
+  within: (options, folder) => pathsWithin(options, folder, 'path', 'move_to'),
   open: (options, context) => new DirectorySource(options, context),
 })

@@ -4,7 +4,7 @@ import { Backoff } from '../runtime/backoff.ts'
 import { pause, type Timer } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { duration } from '../runtime/units.ts'
-import { defineSource, type Source, type SourceContext } from './source.ts'
+import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
 const AGAIN_AFTER = { firstMs: 250, maxMs: 60_000 }
 /** A command that ran for so long was well: it is started again at once. */
@@ -24,7 +24,7 @@ export const execOptions = z
     every: duration({ min: '100ms', max: '365d' })
       .optional()
       .describe('It is started at this interval instead, and meant to end.'),
-    folder: z.string().min(1).optional().describe('Where it runs.'),
+    folder: z.string().min(1).optional().describe("Where it runs; in the pipeline file's own folder, unless set."),
     environment: z.record(z.string().min(1), z.string()).default({}).describe('Variables beside those of this process.'),
   })
   .refine(options => options.every === undefined || options.run === 'forever', 'runs once or at intervals, not both')
@@ -153,5 +153,6 @@ export const exec = defineSource({
   options: execOptions,
   gives: 'stream',
   whenFull: 'block',
+  within: (options, folder) => pathsWithin({ folder: '.', ...options }, folder, 'folder'),
   open: (options, context) => new ExecSource(options, context),
 })

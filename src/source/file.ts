@@ -8,7 +8,7 @@ import { type FilePlace, identify, isSameFile, parsePlace, placeText, putAway } 
 import { escapedBytes } from './framing/options.ts'
 import { LineCutter } from './line-cutter.ts'
 import { LoopingSource } from './looping-source.ts'
-import { defineSource, type SourceContext } from './source.ts'
+import { defineSource, pathsWithin, type SourceContext } from './source.ts'
 
 const READ_BYTES = 64 * 1024
 
@@ -157,5 +157,6 @@ export const file = defineSource({
   options: fileOptions,
   gives: 'messages',
   whenFull: 'block',
+  within: (options, folder) => pathsWithin(options, folder, 'path'),
   open: (options, context) => new FileSource(options, context),
 })

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { pause } from '../runtime/clock.ts'
 import { PAYLOAD_BYTES_MAX, seedOf, writePayload } from './generator-payload.ts'
-import { defineSource, type Source, type SourceContext } from './source.ts'
+import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
 const TICK_MS = 10
 /** Records made without a break, so that the rest of the process gets its turn. */
@@ -118,6 +118,7 @@ export const generator = defineSource({
   options: generatorOptions,
   gives: 'messages',
   whenFull: 'block',
+  within: (options, folder) => pathsWithin(options, folder, 'payload_file'),
   rate: ({ records_per_second }) => records_per_second,
   open: (options, context) => new GeneratorSource(options, context),
 })

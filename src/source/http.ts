@@ -5,7 +5,7 @@ import { messageOf } from '../runtime/errors.ts'
 import { duration, size } from '../runtime/units.ts'
 import { readToken } from './bearer-token.ts'
 import { LoopingSource } from './looping-source.ts'
-import { defineSource, type SourceContext } from './source.ts'
+import { defineSource, pathsWithin, type SourceContext } from './source.ts'
 
 /** Between rounds that failed, ms; never shorter than the interval. */
 const FAILED_AGAIN_AFTER = { firstMs: 250, maxMs: 60_000 }
@@ -110,6 +110,7 @@ export const http = defineSource({
   options: httpOptions,
   gives: 'messages',
   whenFull: 'block',
+  within: (options, folder) => pathsWithin(options, folder, 'bearer_file'),
   rate: ({ every }) => 1_000 / every,
   open: (options, context) => new HttpSource(options, context),
 })

@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import type { FieldFacts, Fields } from '../record/fields.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { nearest } from '../runtime/nearest.ts'
 import { ALIASES_MAX, parseYaml, readYamlFile } from '../runtime/yaml.ts'
-import type { FieldFacts, Fields } from './fields.ts'
 
 const PROFILES_FOLDER = new URL('../../hardware/devices/', import.meta.url)
 
@@ -57,9 +57,13 @@ export function loadProfile(device: string): ModbusProfile {
   const isFile = device.endsWith('.yaml')
   if (!isFile && !profileNames().includes(device)) {
     const meant = nearest(device, profileNames())
-    throw new HeadraceError('config_invalid', `"${device}" is no device profile${meant ? `; did you mean "${meant}"?` : ''}`, {
-      advice: `Known are ${profileNames().join(', ')}; or name a .yaml file made like those in hardware/devices/.`,
-    })
+    throw new HeadraceError(
+      'config_invalid',
+      `device "${device}" is no device profile${meant ? `; did you mean "${meant}"?` : ''}`,
+      {
+        advice: `Known are ${profileNames().join(', ')}; or name a .yaml file made like those in hardware/devices/.`,
+      },
+    )
   }
   const path = isFile ? device : fileURLToPath(new URL(`${device}.yaml`, PROFILES_FOLDER))
   try {

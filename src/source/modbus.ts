@@ -12,7 +12,7 @@ import {
   readRegister,
   type Span,
 } from './modbus-profile.ts'
-import { defineSource, type Source, type SourceContext } from './source.ts'
+import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
 const DEFAULT_PORT = 502
 /** How long a stop waits for an answer that is on its way, ms. */
@@ -30,17 +30,18 @@ const rtuLine = z.strictObject({
     .describe('Stop bits.'),
 })
 
-const knownDevice = z.string().superRefine((device, context) => {
+/** What a profile's own file ends in; a name without it is one of hardware/devices/. */
+const PROFILE_FILE = '.yaml'
+
+function whatIsWrongWith(device: string): string | undefined {
   try {
     loadProfile(device)
+    return undefined
   } catch (error) {
     if (!(error instanceof HeadraceError)) throw error
-    context.addIssue({
-      code: 'custom',
-      message: `${error.message}${error.message.endsWith('?') ? '' : '.'} ${error.advice ?? ''}`,
-    })
+    return `${error.message}${error.message.endsWith('?') ? '' : '.'} ${error.advice ?? ''}`
   }
-})
+}
 
 const address = z.string().regex(/^[^\s:]+(:\d{1,5})?$/, 'is not an address: write host:port')
 
@@ -50,7 +51,7 @@ export const modbusOptions = z
     rtu: rtuLine.optional().describe('A serial line with Modbus RTU.'),
     rtu_over_tcp: address.optional().describe('Address of a serial server that passes on Modbus RTU as it is, host:port.'),
     unit: z.int().min(0).max(255).default(1).describe('Which device on the line.'),
-    device: knownDevice.describe('Its register map: a profile in hardware/devices/, or the path of a .yaml file.'),
+    device: z.string().min(1).describe('Its register map: a profile in hardware/devices/, or the path of a .yaml file.'),
     every: duration({ min: '10ms', max: '1d' }).default(1_000).describe('How often it is read.'),
     timeout: duration({ min: '10ms', max: '60s' }).default(1_000).describe('How long it may take to answer.'),
   })
@@ -168,6 +169,14 @@ export const modbus = defineSource({
     return { name: path, shared: `modbus ${JSON.stringify(settings)}` }
   },
   fields: ({ device }) => fieldsOf(loadProfile(device)),
+  within: ({ rtu, ...options }, folder) => ({
+    ...(options.device.endsWith(PROFILE_FILE) ? pathsWithin(options, folder, 'device') : options),
+    ...(rtu && { rtu: pathsWithin(rtu, folder, 'path') }),
+  }),
+  problems: ({ device }) => {
+    const message = whatIsWrongWith(device)
+    return message === undefined ? [] : [{ at: ['device'], message }]
+  },
   rate: ({ every }) => 1_000 / every,
   open: (options, context) => new ModbusSource(options, context),
 })

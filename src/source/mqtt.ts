@@ -6,7 +6,7 @@ import { messageOf } from '../runtime/errors.ts'
 import { duration } from '../runtime/units.ts'
 import { acknowledgeWhenStored } from './mqtt-acknowledgements.ts'
 import { PauseGate } from './pause-gate.ts'
-import { defineSource, type Source, type SourceContext } from './source.ts'
+import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
 const CONNECT_AGAIN_AFTER_MS = 2_000
 const CONNECT_LIMIT_MS = 10_000
@@ -180,5 +180,9 @@ export const mqtt = defineSource({
   options: mqttOptions,
   gives: 'messages',
   whenFull: 'block',
+  within: ({ tls, ...options }, folder) => ({
+    ...pathsWithin(options, folder, 'password_file'),
+    ...(tls && { tls: pathsWithin(tls, folder, 'ca', 'cert', 'key') }),
+  }),
   open: (options, context) => new MqttSource(options, context),
 })

@@ -44,6 +44,8 @@ export interface SourceRunnerOptions {
   /** Where the device says the event time. */
   readonly time?: TimeOptions | undefined
   readonly steps: readonly ChosenStep[]
+  /** The loss that the pipeline declares, ms. */
+  readonly durabilityMs: () => number
   readonly sink: RecordSink
   readonly shared: SharedParts
   readonly clock: Clock
@@ -163,13 +165,14 @@ export class SourceRunner {
   }
 
   #context(): SourceContext {
-    const { id, clock, log, random, sink, shared } = this.#options
+    const { id, clock, log, random, sink, shared, durabilityMs } = this.#options
     return {
       source: id,
       clock,
       log: log.child({ source: sourceKey(id) }),
       random,
       shared,
+      durabilityMs,
       bytes: (chunk, receivedMs) => {
         for (const tap of this.#taps) tap.bytes(chunk)
         this.#framer?.push(chunk, receivedMs)

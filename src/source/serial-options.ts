@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { nearest } from '../runtime/nearest.ts'
 import { duration } from '../runtime/units.ts'
+import { serialProfileNames } from './serial-profile.ts'
 import { usbIdentity } from './serial-usb.ts'
 
 /** Requests that one device is asked in turn. */
@@ -10,6 +12,19 @@ export const serialOptions = z
   .strictObject({
     path: z.string().min(1).optional().describe('Device file. /dev/serial/by-id/… survives replugging.'),
     usb: usbIdentity.optional().describe('Instead of a path: the USB adapter, whichever port it is plugged into.'),
+    device: z
+      .string()
+      .superRefine((device, context) => {
+        const names = serialProfileNames()
+        if (names.includes(device)) return
+        const meant = nearest(device, names)
+        const message = `"${device}" is no device profile${meant ? `; did you mean "${meant}"?` : '.'} Known are ${names.join(', ')}.`
+        context.addIssue({ code: 'custom', message })
+      })
+      .optional()
+      .describe(
+        'A profile in hardware/devices/serial/: line settings, framing, decoder, requests, units and event time are those of the device, unless the file says otherwise.',
+      ),
     baud: z.int().min(50).max(4_000_000).default(9_600).describe('Line speed, bit/s.'),
     data_bits: z
       .union([z.literal(5), z.literal(6), z.literal(7), z.literal(8)])
@@ -47,9 +62,9 @@ export const serialOptions = z
       .optional()
       .describe('For devices that speak only when they are asked.'),
     gather: duration({ max: '1s' })
-      .default(5)
+      .optional()
       .describe(
-        'How long what comes is gathered before it is read again. Each read costs more than each line; a record may wait that long.',
+        "How long what comes is gathered before it is read again; a fifth of the pipeline's `durability` and at most 10ms, unless set. Each read costs more than each line; a record may wait that long.",
       ),
   })
   .refine(options => (options.path === undefined) !== (options.usb === undefined), 'needs either `path` or `usb`')
@@ -58,3 +73,12 @@ export const serialOptions = z
     'cannot use RTS twice: `rs485` switches it, so that `rts` and `flow: hardware` have to go',
   )
 export type SerialOptions = z.output<typeof serialOptions>
+
+const GATHER_MAX_MS = 10
+/** What a record may wait before it is read, as a part of what it may wait afterwards. */
+const GATHER_SHARE = 5
+
+/** How long bytes are gathered before the next read, ms: the promise of the pipeline says how much a reading may be late. */
+export function gatherMs({ gather }: Pick<SerialOptions, 'gather'>, durabilityMs: number): number {
+  return gather ?? Math.min(GATHER_MAX_MS, durabilityMs / GATHER_SHARE)
+}

@@ -4,10 +4,10 @@ import { messageOf } from '../runtime/errors.ts'
 import { linesOf, SerialAsker } from './serial-asker.ts'
 import { type LineErrors, lineErrors } from './serial-line-errors.ts'
 import { type SerialHandle, type SerialMachine, thisMachine } from './serial-machine.ts'
-import { type SerialOptions, serialOptions } from './serial-options.ts'
+import { gatherMs, type SerialOptions, serialOptions } from './serial-options.ts'
 import { readPort } from './serial-read.ts'
 import { findUsbPort, usbText } from './serial-usb.ts'
-import { defineSource, type Source, type SourceContext } from './source.ts'
+import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
 /** Bytes that one read may bring: what a port holds when it is read some milliseconds later. */
 const READ_BYTES = 64 * 1024
@@ -154,7 +154,8 @@ export class SerialSource implements Source {
       this.#context.bytes(this.#buffer.subarray(0, bytesRead), clock.wallMs())
       this.#countErrors(path)
       if (this.#paused) await this.#paused.promise
-      if (this.#options.gather > 0) await pause(clock, this.#options.gather, signal)
+      const gather = gatherMs(this.#options, this.#context.durabilityMs())
+      if (gather > 0) await pause(clock, gather, signal)
     }
   }
 
@@ -189,5 +190,6 @@ export const serial = defineSource({
   gives: 'stream',
   whenFull: 'drop_oldest',
   resource: options => ({ name: options.usb ? usbText(options.usb) : (options.path ?? ''), shared: undefined }),
+  within: (options, folder) => pathsWithin(options, folder, 'path'),
   open: (options, context) => new SerialSource(options, context, thisMachine),
 })

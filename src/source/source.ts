@@ -1,9 +1,10 @@
+import { resolve } from 'node:path'
 import type { z } from 'zod'
+import type { Fields } from '../record/fields.ts'
 import type { RecordHeader } from '../record/record.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { SourceId } from '../runtime/names.ts'
-import type { Fields } from './fields.ts'
 import type { SharedParts } from './shared-parts.ts'
 
 /** What a source is doing now, as `status` shows it. */
@@ -45,6 +46,8 @@ export interface SourceContext {
   recordsStored(): number
   /** Records that are buffered and not yet in the log. */
   recordsBuffered(): number
+  /** The loss that the pipeline declares, ms; it may change. */
+  durabilityMs(): number
   /** Parts that sources of one process use together, such as a bus. */
   readonly shared: SharedParts
 }
@@ -75,11 +78,21 @@ export interface SourceKind<Options = unknown> {
    * What no two sources may open with different settings, or at all: a port's path. `shared` is equal for those that may use it together.
    */
   resource?(options: Options): { name: string; shared: string | undefined } | undefined
+  /** The options with their relative paths taken from `folder`, where the pipeline file lies. */
+  within?(options: Options, folder: string): Options
+  /** What is wrong with options that {@link within} has been through and their schema could not see, such as a file that they name. */
+  problems?(options: Options): readonly { readonly at: readonly string[]; readonly message: string }[]
   /** Records a second, where its options alone say so. */
   rate?(options: Options): number
   /** What is known of the fields of its records, from its options alone. */
   fields?(options: Options): Fields
   open(options: Options, context: SourceContext): Source
+}
+
+/** Those of `names` that are given, as paths from `folder`. */
+export function pathsWithin<Options extends object>(options: Options, folder: string, ...names: (keyof Options)[]): Options {
+  const given = names.filter(name => typeof options[name] === 'string')
+  return { ...options, ...Object.fromEntries(given.map(name => [name, resolve(folder, String(options[name]))])) }
 }
 
 /** Keeps the options' type while kinds are listed together. */

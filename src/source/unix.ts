@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { duration } from '../runtime/units.ts'
 import { escapedBytes } from './framing/options.ts'
 import { SocketClient, SocketListener } from './socket-streams.ts'
-import { defineSource } from './source.ts'
+import { defineSource, pathsWithin } from './source.ts'
 
 /** Of the kernel's sockaddr_un. */
 const PATH_BYTES_MAX = 107
@@ -52,6 +52,11 @@ export const unix = defineSource({
   gives: 'stream',
   whenFull: 'block',
   resource: options => (options.listen === undefined ? undefined : { name: options.listen, shared: undefined }),
+  within: (options, folder) => pathsWithin(options, folder, 'connect', 'listen'),
+  problems: options =>
+    (['connect', 'listen'] as const)
+      .filter(at => Buffer.byteLength(options[at] ?? '') > PATH_BYTES_MAX)
+      .map(at => ({ at: [at], message: `is too long for a socket: ${options[at]} has more than ${PATH_BYTES_MAX} bytes` })),
   open: (options, context) => {
     const file = options.connect ?? options.listen ?? ''
     const common = { place: { path: file }, name: file, idleMs: options.idle }

@@ -9,7 +9,7 @@ import { duration, size } from '../runtime/units.ts'
 import { carriesToken, readToken } from './bearer-token.ts'
 import { PauseGate } from './pause-gate.ts'
 import { addressText, parseAddress } from './socket-address.ts'
-import { defineSource, type Source, type SourceContext } from './source.ts'
+import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
 const LISTEN_AGAIN_AFTER = { firstMs: 250, maxMs: 15_000 }
 /** How long a stop waits for what was taken to be stored and answered, ms. */
@@ -183,5 +183,9 @@ export const webhook = defineSource({
   gives: 'messages',
   whenFull: 'block',
   resource: options => ({ name: `tcp ${options.listen}`, shared: undefined }),
+  within: ({ tls, ...options }, folder) => ({
+    ...pathsWithin(options, folder, 'bearer_file'),
+    ...(tls && { tls: pathsWithin(tls, folder, 'cert', 'key') }),
+  }),
   open: (options, context) => new WebhookSource(options, context),
 })

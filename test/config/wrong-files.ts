@@ -106,7 +106,7 @@ export const WRONG_PIPELINES: readonly WrongFile[] = [
     what: 'an unknown device',
     text: source('modbus: { tcp: "10.0.0.1:502", device: eastron-sdm121 }'),
     said: [
-      '4:44: device "eastron-sdm121" is no device profile; did you mean "eastron-sdm120"? Known are abb-b23, carlo-gavazzi-em24, eastron-sdm120, eastron-sdm230, eastron-sdm630, fronius-sunspec-float, growatt-inverter, peacefair-pzem-016, schneider-iem3155, senseair-s8, sma-inverter, tuf-2000m, xy-md02; or name a .yaml file made like those in hardware/devices/.',
+      '4:44: device "eastron-sdm121" is no device profile; did you mean "eastron-sdm120"? Known are abb-b23, carlo-gavazzi-em24, comwintop-cwt-uwd, eastron-sdm120, eastron-sdm230, eastron-sdm630, fronius-sunspec-float, growatt-inverter, peacefair-pzem-016, schneider-iem3155, senseair-s8, sma-inverter, tuf-2000m, xy-md02; or name a .yaml file made like those in hardware/devices/.',
     ],
   },
   {

@@ -12,7 +12,7 @@ const FOLDER = fileURLToPath(new URL('../../hardware/devices/', import.meta.url)
 const conversationSchema = z.strictObject({
   unit: z.int(),
   exchanges: z.array(z.strictObject({ request: z.string(), response: z.string() })).min(1),
-  reads: z.record(z.string(), z.number().nullable()),
+  reads: z.record(z.string(), z.union([z.number(), z.string()]).nullable()),
 })
 
 const bytesOf = (hex: string) => Buffer.from(hex.replaceAll(' ', ''), 'hex')

@@ -2,26 +2,14 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { z } from 'zod'
 import { pipelineSchema } from '../../src/config/pipeline.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { createDecoder } from '../../src/source/decode/create-decoder.ts'
 import { createFramer } from '../../src/source/framing/create-framer.ts'
 import { frameOptions } from '../../src/source/framing/options.ts'
+import { serialProfileSchema } from '../../src/source/serial-profile.ts'
 
 const FOLDER = fileURLToPath(new URL('../../hardware/devices/serial/', import.meta.url))
-
-/** hardware/devices/serial/<device>.yaml */
-const serialDeviceSchema = z.strictObject({
-  device: z.string(),
-  source: z.string().min(20),
-  units: z.record(z.string(), z.string()),
-  settings: z.record(z.string(), z.unknown()),
-  asks: z.array(z.string()).optional(),
-  conversation: z.array(z.string()).optional(),
-  conversation_hex: z.array(z.string()).optional(),
-  reads: z.array(z.record(z.string(), z.unknown())).min(1),
-})
 
 const names = readdirSync(FOLDER).map(file => file.replace('.yaml', ''))
 
@@ -48,7 +36,7 @@ test('there are profiles of GPS, AIS, weather, meters, UPS, scales and air', () 
 })
 
 describe.each(names)('%s', name => {
-  const profile = serialDeviceSchema.parse(parse(readFileSync(`${FOLDER}${name}.yaml`, 'utf8')))
+  const profile = serialProfileSchema.parse(parse(readFileSync(`${FOLDER}${name}.yaml`, 'utf8')))
   const texts = (profile.conversation ?? []).map(text => Buffer.from(text, 'latin1'))
   const binary = (profile.conversation_hex ?? []).map(hex => Buffer.from(hex.replaceAll(' ', ''), 'hex'))
   const bytes = Buffer.concat([...texts, ...binary])
@@ -67,7 +55,7 @@ describe.each(names)('%s', name => {
 })
 
 test('a checksum that is wrong makes no reading', () => {
-  const { settings, conversation_hex: [hex = ''] = [] } = serialDeviceSchema.parse(
+  const { settings, conversation_hex: [hex = ''] = [] } = serialProfileSchema.parse(
     parse(readFileSync(`${FOLDER}plantower-pms5003.yaml`, 'utf8')),
   )
   const bytes = Buffer.from(hex.replaceAll(' ', ''), 'hex')

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import type { Connection, Delivery, Outcome, PeerError, PeerIdentity, Sender } from '../../src/amqp/amqp.ts'
 import {
   ADDRESS,
+  encodeOpenReply,
   encodeOpenRequest,
   type OpenReply,
   type OpenRequest,
@@ -128,6 +130,49 @@ describe('an opening', () => {
     expect(told.outcome).toBe('accepted')
     expect(await peer.ask({ session: 2 })).toMatchObject({
       sources: [{ end: 3, last: { sequence: 0, count: 3, crc: batch.crc } }],
+    })
+  })
+
+  test('of a gateway that knows more, or less, than this core goes through', async () => {
+    const world = await start()
+    const peer = await Peer.connect(world)
+    const newer = {
+      ...{ version: 1, gateway: 'gw-1', instance: 'instance-1', session: '1', weather: 'fine' },
+      sources: [
+        { source: 'source-1', topic: 'topic-1', colour: 'red', fields: { temp: { type: 'complex', unit: '°C', range: [0, 9] } } },
+        { source: 'source-2', topic: 'topic-1', fields: 'none', retired: 'soon' },
+        { source: 'source-3', topic: 'topic-1' },
+      ],
+    }
+    expect(await peer.ask({}, Buffer.from(JSON.stringify(newer)))).toMatchObject({
+      sources: [{ end: 0 }, { end: 0 }, { end: 0 }],
+    })
+    await world.clock.pass(50)
+    const claims = await world.log.claims()
+    expect(claims.map(({ fields }) => fields)).toEqual([{ temp: { unit: '°C' } }, undefined, undefined])
+    expect(claims.every(({ retiredMs }) => retiredMs === undefined)).toBe(true)
+  })
+
+  test('is read by a core from before fields and retirement, and its reply by a gateway from then', async () => {
+    const request = encodeOpenRequest({
+      ...{ version: PROTOCOL_VERSION, gateway: 'gw-1', instance: 'instance-1', session: 1 },
+      sources: [{ source: 'source-1', topic: 'topic-1', fields: { temp: { unit: '°C' } }, retired: true }],
+    })
+    // As version 0.1.0 of the project read them.
+    const oldSource = z.object({ source: z.string(), topic: z.string() })
+    const oldRequest = z.object({ version: z.literal(1), session: z.string(), sources: z.array(oldSource) })
+    expect(oldRequest.parse(JSON.parse(request.toString()))).toEqual({
+      ...{ version: 1, session: '1' },
+      sources: [{ source: 'source-1', topic: 'topic-1' }],
+    })
+    const oldOpened = z.object({ source: z.string(), end: z.string(), last: z.null(), topicId: z.string() })
+    const world = await start()
+    const reply = await (await Peer.connect(world)).ask({}, request)
+    if (typeof reply !== 'object' || 'error' in reply) throw new Error('no reply')
+    expect(reply.sources[0]).toMatchObject({ retired: true })
+    const sent = JSON.parse(encodeOpenReply(reply).toString())
+    expect(z.object({ sources: z.array(oldOpened) }).parse(sent).sources[0]).toEqual({
+      ...{ source: 'source-1', end: '0', last: null, topicId: 'id-of-topic-1' },
     })
   })
 

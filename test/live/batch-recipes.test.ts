@@ -2,12 +2,12 @@ import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { createScheduler } from '../../src/cli/readers.ts'
+import { createJob, jobPlans } from '../../src/cli/readers.ts'
 import type { LoadedPipeline } from '../../src/config/load.ts'
 import { loadPipelines } from '../../src/config/load.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
-import { JobWorld } from '../reader/job-world.ts'
+import { JobWorld, runNow } from '../reader/job-world.ts'
 import { Postgres } from '../support/postgres.ts'
 
 const PAGE = readFileSync(new URL('../../docs/batch.md', import.meta.url), 'utf8')
@@ -76,13 +76,13 @@ test.each(RECIPES.map(recipe => [recipe.title, recipe] as const))('%s', async (t
   const pipelines = write(recipe)
   await layFor(pipelines, title)
   const deps = { log: world.log, ledger: world.ledger, clock: systemClock, random: Math.random, logger: silentLogger }
-  const scheduler = createScheduler(pipelines, { ...deps, alarms: world.alarms, name: 'core', stateDir: world.path('state') })
+  const rest = { alarms: world.alarms, name: 'core', stateDir: world.path('state') }
+  const jobs = jobPlans(pipelines).map(plan => createJob(plan, { ...deps, ...rest }))
   const check = () => spawnSync('sh', ['-e', '-c', recipe.check], { cwd: world.folder, encoding: 'utf8' })
   expect(check().status, 'the check holds before anything was run: it shows nothing').not.toBe(0)
-  for (const job of scheduler.jobs) await scheduler.run(job)
+  for (const job of jobs) await runNow(job)
   const { status, stdout, stderr } = check()
   expect(status, `${stdout}${stderr}${JSON.stringify(world.alarms.list())}`).toBe(0)
-  await scheduler.stop()
 })
 
 test('PostgreSQL has each record once when the core is killed between its commit and ours', async () => {

@@ -136,6 +136,49 @@ export function describeLog<E extends Engine>(name: string, can: Abilities, star
       })
     })
 
+    describe('what is said of a source', () => {
+      const FIELDS = { temp_c: { type: 'number' as const, unit: '°C', description: 'Oil' }, state: {} }
+
+      test('stays with its claim, through a new epoch and a restart, and is seen by every process', async () => {
+        const claim = await claimed()
+        const other = await engine.open()
+        await log.describe([{ source: claim.source, fields: FIELDS }])
+        expect(await other.claimOf(claim.source)).toEqual({ ...claim, fields: FIELDS })
+        expect(await log.claim(claim.source, claim.topic)).toEqual({ ...claim, fields: FIELDS })
+        await other.describe([{ source: claim.source, fields: { ...FIELDS, more: {} } }])
+        expect((await log.renewEpoch(claim.source)).fields).toEqual({ ...FIELDS, more: {} })
+        await other.close()
+        const again = await engine.open()
+        const listed = (await again.claims()).find(each => each.topic === claim.topic)
+        expect(listed).toMatchObject({ epoch: 1, fields: { ...FIELDS, more: {} } })
+        await again.close()
+      })
+
+      test('of a source without a claim is left out', async () => {
+        const { source } = names()
+        await log.describe([{ source, fields: FIELDS }])
+        expect(await log.claimOf(source)).toBeUndefined()
+        await expect(log.retire(source)).rejects.toMatchObject({ code: 'not_found' })
+      })
+
+      test('a retired source keeps its partition for ever, and a new epoch ends its retirement', async () => {
+        const claim = await filled(3)
+        const other = await engine.open()
+        const retired = await log.retire(claim.source)
+        expect(retired).toEqual({ ...claim, retiredMs: expect.any(Number) })
+        expect(await other.retire(claim.source)).toEqual(retired)
+        expect(await other.claim(claim.source, `${claim.topic}-renamed`)).toEqual(retired)
+        const neighbour = await log.claim({ ...claim.source, source: 'neighbour' }, claim.topic)
+        expect(neighbour.partition).not.toBe(claim.partition)
+        const renewed = await other.renewEpoch(claim.source)
+        expect(renewed).toMatchObject({ topic: claim.topic, partition: claim.partition, epoch: 1, epochStart: 3 })
+        expect(renewed.retiredMs).toBeUndefined()
+        expect((await log.claimOf(claim.source))?.retiredMs).toBeUndefined()
+        expect(await textsOf(claim, 0, 3)).toEqual(textsFor(claim, 0, 3))
+        await other.close()
+      })
+    })
+
     describe('append', () => {
       test('a topic of its own takes batches as large as a gateway may make them', async () => {
         expect(await log.batchBytesMax((await claimed()).topic)).toBe(BATCH_BYTES_MAX)

@@ -6,6 +6,7 @@ import { BatchScheduler } from '../../src/reader/batch/scheduler.ts'
 import type { Clock, Timer } from '../../src/runtime/clock.ts'
 import { HeadraceError } from '../../src/runtime/errors.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
+import { until } from '../support/until.ts'
 import { type Brokers, JobWorld } from './job-world.ts'
 
 /** A clock that the test sets; what waits for it is called when it is set. */
@@ -273,6 +274,39 @@ export function describeScheduler(brokers?: Brokers): void {
       expect(times()).toEqual([])
       await at('2026-01-02T03:00:01Z')
       expect(times()).toEqual(['2026-01-02T02:00'])
+    })
+  })
+
+  describe('jobs that change while the core runs', () => {
+    const hold = ['sh', '-c', 'while [ ! -e go ]; do sleep 0.02; done; cat >> before']
+
+    test('a run ends as it began, the job in its place begins only then, and goes on where it stood', async () => {
+      await start('2026-01-01T12:00:00Z', { run: hold })
+      await world.lay('a', ['one'])
+      const running = scheduler.run(job)
+      const changed = world.job({ ...NIGHTLY, run: ['sh', '-c', 'cat >> after'] }, { clock })
+      changed.succeed(job)
+      scheduler.change([changed])
+      expect(changed.running).toBe(true)
+      await expect(scheduler.run(changed)).rejects.toMatchObject({ code: 'command_failed' })
+      writeFileSync(world.path('go'), '')
+      expect(await running).toMatchObject({ outcome: 'done' })
+      await until('its place is free', () => !changed.running)
+      await world.lay('a', ['two'])
+      await scheduler.run(changed)
+      expect([world.read('before'), world.read('after')]).toEqual(['one\n', 'two\n'])
+    })
+
+    test('one that is gone is due no more, one that is new is, and one that stayed missed nothing', async () => {
+      await start('2026-01-01T12:00:00Z')
+      await world.lay('a', ['one'])
+      scheduler.change([])
+      await at('2026-01-02T02:00:10Z')
+      expect(times()).toEqual([])
+      scheduler.change([job])
+      await at('2026-01-03T02:00:10Z')
+      expect(times()).toEqual(['2026-01-03T02:00'])
+      expect((await scheduler.status()).map(each => each.job)).toEqual(['plant.load'])
     })
   })
 }

@@ -54,6 +54,7 @@ export class SourceBench {
       decode: decodeOptions.parse(how.decode ?? 'raw'),
       time: how.time && timeOptions.parse(how.time),
       steps: chosenSteps(stepsOptions.parse(how.steps ?? [])),
+      durabilityMs: () => 50,
       sink: {
         append: (timeMs, bytes, from, to, headers = [], bookmark = undefined) => {
           if (this.full) return 'full'

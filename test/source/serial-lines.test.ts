@@ -7,7 +7,7 @@ import { Pty } from '../../hardware/simulators/pty.ts'
 import { SerialSource, serial } from '../../src/source/serial.ts'
 import { lineErrors } from '../../src/source/serial-line-errors.ts'
 import type { SerialHandle, SerialMachine, SerialSettings } from '../../src/source/serial-machine.ts'
-import { type SerialOptions, serialOptions } from '../../src/source/serial-options.ts'
+import { gatherMs, type SerialOptions, serialOptions } from '../../src/source/serial-options.ts'
 import { findUsbPort } from '../../src/source/serial-usb.ts'
 import type { SourceKind } from '../../src/source/source.ts'
 import { until } from '../support/until.ts'
@@ -257,4 +257,15 @@ test.each([
   [{ path: '/dev/ttyS0', rs485: {}, rts: 'on' }, 'cannot use RTS twice'],
 ])('%j is refused', (options, why) => {
   expect(serialOptions.safeParse(options).error?.issues[0]?.message).toContain(why)
+})
+
+test.each([
+  [{}, 50, 10],
+  [{}, 1_000, 10],
+  [{}, 20, 4],
+  [{}, 0, 0],
+  [{ gather: 200 }, 0, 200],
+  [{ gather: 0 }, 1_000, 0],
+])('%j with a durability of %i ms is read at most every %i ms', (options, durabilityMs, ms) => {
+  expect(gatherMs({ gather: undefined, ...options }, durabilityMs)).toBe(ms)
 })

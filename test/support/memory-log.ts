@@ -10,6 +10,7 @@ import type {
   LogIdentity,
   PartitionEnd,
   Place,
+  SourceFields,
 } from '../../src/log/log.ts'
 import { AT, readBatchHeader } from '../../src/record/batch-header.ts'
 import { decodeBatch } from '../../src/record/batch-reader.ts'
@@ -117,9 +118,29 @@ export class MemoryLog implements Log {
     await this.#reach()
     const standing = await this.claimOf(source)
     if (!standing) throw new HeadraceError('not_found', `${sourceKey(source)} has no claim`)
-    const renewed = { ...standing, epoch: standing.epoch + 1, epochStart: this.#at(standing).next, at: this.#claims.length }
+    const { retiredMs: _retired, ...rest } = standing
+    const renewed = { ...rest, epoch: standing.epoch + 1, epochStart: this.#at(standing).next, at: this.#claims.length }
     this.#claims.push(renewed)
     return renewed
+  }
+
+  async describe(sources: readonly SourceFields[]): Promise<void> {
+    await this.#reach()
+    for (const { source, fields } of sources) this.#note(source, { fields })
+  }
+
+  async retire(source: SourceId): Promise<Claim> {
+    await this.#reach()
+    return this.#note(source, { retiredMs: this.#clock.wallMs() })
+  }
+
+  #note(source: SourceId, facts: Pick<Claim, 'fields' | 'retiredMs'>): Claim {
+    const at = this.#claims.findLastIndex(claim => sourceKey(claim.source) === sourceKey(source))
+    const standing = this.#claims[at]
+    if (!standing) throw new HeadraceError('not_found', `${sourceKey(source)} has no claim`)
+    const noted = { ...standing, ...facts }
+    this.#claims[at] = noted
+    return noted
   }
 
   async end(place: Place): Promise<PartitionEnd> {

@@ -10,6 +10,7 @@ import type {
   LogIdentity,
   PartitionEnd,
   Place,
+  SourceFields,
 } from '../../src/log/log.ts'
 import type { EncodedBatch } from '../../src/record/record.ts'
 import type { SourceId } from '../../src/runtime/names.ts'
@@ -46,6 +47,14 @@ export class SpacedLog implements Log {
 
   async renewEpoch(source: SourceId): Promise<Claim> {
     return this.#bare(await this.#log.renewEpoch(this.#marked(source)))
+  }
+
+  describe(sources: readonly SourceFields[]): Promise<void> {
+    return this.#log.describe(sources.map(({ source, fields }) => ({ source: this.#marked(source), fields })))
+  }
+
+  async retire(source: SourceId): Promise<Claim> {
+    return this.#bare(await this.#log.retire(this.#marked(source)))
   }
 
   end(place: Place): Promise<PartitionEnd> {

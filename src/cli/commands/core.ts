@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { systemClock } from '../../runtime/clock.ts'
 import { createLogger, type LogLevel } from '../../runtime/logger.ts'
 import { runUntilSignal } from '../run-until-signal.ts'
 import { logLevelOption } from './log-level.ts'
@@ -8,18 +9,32 @@ export function coreCommand(): Command {
     .description('Runs a core: takes gateways in, lays their records down in the log, runs batch jobs and analysers.')
     .requiredOption('--config <file>', 'core.yaml')
     .addOption(logLevelOption())
-    .addHelpText('after', '\nExample:\n  headrace core --config /etc/headrace/core.yaml')
+    .addHelpText(
+      'after',
+      '\nPipeline files that change are taken over while it runs (at once with SIGHUP).\n\nExample:\n  headrace core --config /etc/headrace/core.yaml',
+    )
     .action(async ({ config: file, logLevel }: { config: string; logLevel: LogLevel }) => {
       const { loadCore } = await import('../../config/load.ts')
       const { CoreProcess } = await import('../core-process.ts')
+      const { filesOf, PipelineReload } = await import('../pipeline-reload.ts')
       const { supervise } = await import('../under-service-manager.ts')
       const { config, pipelines } = loadCore(file)
       const log = createLogger(logLevel)
       const core = await CoreProcess.start(config, pipelines, log)
       log.info({ url: core.url, console: core.consoleUrl }, 'core started')
+      const reloadable = {
+        files: () => filesOf(file, core.pipelinePatterns),
+        reload: async () => {
+          const changed = loadCore(file)
+          await core.reload(changed.config, changed.pipelines)
+        },
+        refused: (why: string) => core.refused(why),
+      }
+      const reload = new PipelineReload(reloadable, systemClock, log)
       const supervision = supervise(core.vitals, log)
       const stop = async () => {
         supervision.stopping()
+        await reload.end()
         await core.stop()
       }
       process.exitCode = await runUntilSignal(stop, log)

@@ -17,12 +17,20 @@ export function edgeCommand(): Command {
       const { loadEdge } = await import('../../config/load.ts')
       const { EdgeProcess } = await import('../edge-process.ts')
       const { supervise } = await import('../under-service-manager.ts')
-      const { PipelineReload } = await import('../pipeline-reload.ts')
+      const { filesOf, PipelineReload } = await import('../pipeline-reload.ts')
       const { config, pipelines } = loadEdge(file)
       const log = createLogger(logLevel)
       const edge = await EdgeProcess.start(config, pipelines, log)
       log.info({ gateway: config.gateway, sources: edge.status().sources.length }, 'edge started')
-      const reload = new PipelineReload({ file, edge, clock: systemClock, log })
+      const reloadable = {
+        files: () => filesOf(file, edge.pipelinePatterns),
+        reload: async () => {
+          const changed = loadEdge(file)
+          await edge.reload(changed.config, changed.pipelines)
+        },
+        refused: (why: string) => edge.refused(why),
+      }
+      const reload = new PipelineReload(reloadable, systemClock, log)
       const supervision = supervise(edge.vitals, log)
       const stop = async () => {
         supervision.stopping()

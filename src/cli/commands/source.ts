@@ -1,41 +1,57 @@
 import { Command } from 'commander'
 import { control } from '../../console/control-client.ts'
+import type { Fields } from '../../record/fields.ts'
 import { parseSourceKey } from '../../runtime/names.ts'
+import type { CoreProcess } from '../core-process.ts'
 import type { EdgeSourceStatus } from '../edge-process.ts'
 import { EXIT, print, printJson, table } from '../output.ts'
-import { controlOf, type WhereOptions } from '../where.ts'
+import { controlOf, stateOf, type WhereOptions } from '../where.ts'
+import { ask } from './status.ts'
+
+/** Fields of one source in a table for people; `--json` has all. */
+const FIELDS_SHOWN = 4
 
 export function sourceCommand(): Command {
   const command = new Command('source').description('Looks after the sources of a gateway.')
   const where = (sub: Command) =>
     sub
-      .option('--config <file>', 'edge.yaml')
+      .option('--config <file>', 'edge.yaml or core.yaml')
       .option('--state <directory>', 'the state directory; ./.headrace unless set')
       .option('--json', 'for programs')
       .exitOverride()
   command.addCommand(
-    where(new Command('list').description('Lists them.')).action(async (options: WhereOptions & { json?: true }) => {
-      const sources = await control<EdgeSourceStatus[]>(controlOf(options, 'edge'), 'source.list')
-      if (options.json) printJson(sources)
-      else
-        print(
-          table(
-            ['source', 'pipeline', 'state', 'partition', ''],
-            sources.map(each => [
-              each.source,
-              each.pipeline ?? '-',
-              each.state,
-              `${each.topic}[${each.partition ?? '-'}]`,
-              each.reason ?? '',
-            ]),
-          ),
+    where(
+      new Command('list').description('Lists them: those of the gateway that runs here, or those that the log of a core has.'),
+    ).action(async (options: WhereOptions & { json?: true }) => {
+      const edge = await ask<EdgeSourceStatus[]>(stateOf(options), 'edge', 'source.list')
+      const core = edge ? undefined : await control<CoreSource[]>(controlOf(options, 'core'), 'source.list')
+      if (options.json) printJson(edge ?? core)
+      else print(edge ? edgeTable(edge) : coreTable(core ?? []))
+    }),
+  )
+  command.addCommand(
+    where(
+      new Command('retire')
+        .description(
+          'Ends a source for good: it is read no more, what is buffered still goes to the core, and its partition stays its own.',
         )
+        .argument('<source>', '<gateway>/<source>, or on its gateway its name alone')
+        .addHelpText(
+          'after',
+          '\nOn a core it marks the source of a gateway that is gone. `source resume` on the gateway takes it back.',
+        ),
+    ).action(async (source: string, options: WhereOptions & { json?: true }) => {
+      const name = parseSourceKey(source)?.source ?? source
+      const edge = await ask<Retired>(stateOf(options), 'edge', 'source.retire', { source: name })
+      const retired = edge ?? (await control<Retired>(controlOf(options, 'core'), 'source.retire', { source }))
+      if (options.json) printJson(retired)
+      else print(saidOf(source, retired))
     }),
   )
   command.addCommand(
     where(
       new Command('resume')
-        .description('Ends the freeze of a source: it goes on at the end of the log, under a new epoch.')
+        .description('Ends the freeze of a source, or its retirement: it goes on at the end of the log, under a new epoch.')
         .argument('<source>', '<gateway>/<source>, or its name alone'),
     ).action(async (source: string, options: WhereOptions & { json?: true }) => {
       const name = parseSourceKey(source)?.source ?? source
@@ -53,4 +69,53 @@ export function sourceCommand(): Command {
     }),
   )
   return command
+}
+
+type CoreSource = Awaited<ReturnType<CoreProcess['status']>>['sources'][number]
+
+/** What became of `source retire`, on a gateway or on a core. */
+interface Retired {
+  /** Records that still have to go to the core. */
+  readonly buffered?: number
+  /** A pipeline that names it all the same. */
+  readonly pipeline?: string | null
+  readonly topic?: string
+  readonly partition?: number
+}
+
+function saidOf(source: string, { buffered, pipeline, topic, partition }: Retired): string {
+  if (buffered === undefined) return `${source} is retired; its records stay in ${topic}[${partition}].`
+  const rest = buffered === 0 ? 'Nothing of it is left here.' : `${buffered} records of it still go to the core.`
+  const named = pipeline ? ` Take it out of pipeline ${pipeline}, which names it still.` : ''
+  return `${source} is read no more. ${rest}${named}`
+}
+
+function edgeTable(sources: readonly EdgeSourceStatus[]): string {
+  const rows = sources.map(each => [
+    each.source,
+    each.pipeline ?? '-',
+    each.state,
+    `${each.topic}[${each.partition ?? '-'}]`,
+    fieldsText(each.fields),
+    each.reason ?? '',
+  ])
+  return table(['source', 'pipeline', 'state', 'partition', 'fields', ''], rows)
+}
+
+function coreTable(sources: readonly CoreSource[]): string {
+  const rows = sources.map(each => [
+    each.source,
+    `${each.topic}[${each.partition}]`,
+    each.next ?? '?',
+    fieldsText(each.fields),
+    each.retired === null ? '' : `retired on ${each.retired}`,
+  ])
+  return table(['source', 'partition', 'next', 'fields', ''], rows)
+}
+
+/** The first fields with their units. */
+function fieldsText(fields: Fields): string {
+  const named = Object.entries(fields).map(([name, { unit }]) => (unit === undefined ? name : `${name} (${unit})`))
+  const more = named.length - FIELDS_SHOWN
+  return [...named.slice(0, FIELDS_SHOWN), ...(more > 0 ? [`and ${more} more`] : [])].join(', ')
 }

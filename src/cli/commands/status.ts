@@ -86,12 +86,13 @@ function printCore(core: CoreStatus): void {
   if (core.reports.length > 0) printGateways(core)
   print(
     table(
-      ['source', 'partition', 'first', 'next'],
+      ['source', 'partition', 'first', 'next', ''],
       core.sources.map(source => [
         source.source,
         `${source.topic}[${source.partition}]`,
         source.first ?? '?',
         source.next ?? '?',
+        source.retired === null ? '' : `retired on ${source.retired}`,
       ]),
     ),
   )

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { Command } from 'commander'
+import { systemClock } from '../../runtime/clock.ts'
 import { createLogger, type LogLevel } from '../../runtime/logger.ts'
 import { NAME_PATTERN } from '../../runtime/names.ts'
 import { nameArgument } from '../arguments.ts'
@@ -15,9 +16,13 @@ export function upCommand(): Command {
     .option('--state <directory>', 'where everything is kept', './.headrace')
     .option('--gateway <name>', "name of the gateway; the host's name unless set", nameArgument)
     .addOption(logLevelOption().default('warn'))
-    .addHelpText('after', '\nExample:\n  headrace up pipelines/cold-store.yaml')
+    .addHelpText(
+      'after',
+      '\nPipeline files that change are taken over while it runs (at once with SIGHUP).\n\nExample:\n  headrace up pipelines/cold-store.yaml',
+    )
     .action(async (files: string[], options: { state: string; gateway?: string; logLevel: LogLevel }) => {
       const { startAll } = await import('../all-in-one.ts')
+      const { PipelineReload } = await import('../pipeline-reload.ts')
       const log = createLogger(options.logLevel)
       const state = resolve(options.state)
       const all = await startAll({
@@ -29,7 +34,12 @@ export function upCommand(): Command {
       })
       print(`headrace is up: gateway ${all.gateway}, ${all.sources} sources, core at ${all.url}, files in ${state}`)
       print(`See it at ${all.consoleUrl}, or with "headrace status" and "headrace tail"; Ctrl-C ends it.`)
-      process.exitCode = await runUntilSignal(() => all.stop(), log)
+      const reload = new PipelineReload({ files: () => files, ...all }, systemClock, log)
+      const stop = async () => {
+        await reload.end()
+        await all.stop()
+      }
+      process.exitCode = await runUntilSignal(stop, log)
     })
 }
 

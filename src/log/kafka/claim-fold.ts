@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type Fields, toldFields } from '../../record/fields.ts'
 import { type SourceId, sourceKey } from '../../runtime/names.ts'
 import type { Claim } from '../log.ts'
 
@@ -21,6 +22,21 @@ const entrySchema = z.object({
 })
 export type ClaimEntry = z.output<typeof entrySchema>
 
+/** Beside the claims: what is said of a source that has one. Cores of before it was written take it for something that cannot be read, and go on. */
+const noteSchema = z.union([
+  z.object({ gateway: z.string(), source: z.string(), fields: toldFields }),
+  /** `of`: the claim that is retired; one that was renewed in the same moment stands. */
+  z.object({ gateway: z.string(), source: z.string(), retired: int64Text, of: int64Text }),
+])
+
+export function encodeFields({ gateway, source }: SourceId, fields: Fields): Buffer {
+  return Buffer.from(JSON.stringify({ gateway, source, fields }))
+}
+
+export function encodeRetired({ source: { gateway, source }, at }: Claim, retiredMs: number): Buffer {
+  return Buffer.from(JSON.stringify({ gateway, source, retired: String(retiredMs), of: String(at) }))
+}
+
 /** No claim is replaced: the source has none. */
 export const FIRST_CLAIM = -1
 
@@ -41,8 +57,13 @@ export class ClaimFold {
 
   /** Takes the entry at offset `at`; true where it counts. What cannot be read counts for nobody. */
   take(at: number, value: Buffer | null): boolean {
-    const entry = value && parse(value)
-    if (!entry) return false
+    const json = value && parseJson(value)
+    if (!json) return false
+    const entry = entrySchema.safeParse(json).data
+    return entry ? this.#claim(at, entry) : this.#note(json)
+  }
+
+  #claim(at: number, entry: ClaimEntry): boolean {
     const source = sourceKey(entry)
     const place = `${entry.topic}\0${entry.partition}`
     const standing = this.#bySource.get(source)
@@ -52,8 +73,20 @@ export class ClaimFold {
     if (standing && (standing.topic !== entry.topic || standing.partition !== entry.partition))
       this.#byPlace.delete(`${standing.topic}\0${standing.partition}`)
     const { gateway, source: name, replaces: _replaces, ...rest } = entry
-    this.#bySource.set(source, { source: { gateway, source: name }, ...rest, at })
+    const fields = standing?.fields && { fields: standing.fields }
+    this.#bySource.set(source, { source: { gateway, source: name }, ...rest, at, ...fields })
     this.#byPlace.set(place, source)
+    return true
+  }
+
+  #note(json: unknown): boolean {
+    const note = noteSchema.safeParse(json).data
+    const key = note && sourceKey(note)
+    const standing = key === undefined ? undefined : this.#bySource.get(key)
+    if (!note || key === undefined || !standing) return false
+    if ('fields' in note) this.#bySource.set(key, { ...standing, fields: note.fields })
+    else if (note.of !== standing.at || standing.retiredMs !== undefined) return false
+    else this.#bySource.set(key, { ...standing, retiredMs: note.retired })
     return true
   }
 
@@ -70,9 +103,9 @@ export class ClaimFold {
   }
 }
 
-function parse(value: Buffer): ClaimEntry | undefined {
+function parseJson(value: Buffer): unknown {
   try {
-    return entrySchema.safeParse(JSON.parse(value.toString('utf8'))).data
+    return JSON.parse(value.toString('utf8'))
   } catch {
     return undefined
   }

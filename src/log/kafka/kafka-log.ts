@@ -16,6 +16,7 @@ import type {
   LogIdentity,
   PartitionEnd,
   Place,
+  SourceFields,
 } from '../log.ts'
 import type { KafkaOptions } from '../options.ts'
 import { deleteRecords, EARLIEST, findCoordinator, LATEST, listOffsets, offsetCommit, offsetFetch } from './apis.ts'
@@ -103,6 +104,14 @@ class KafkaLog implements Log {
 
   renewEpoch(source: SourceId): Promise<Claim> {
     return this.#registry.renewEpoch(source)
+  }
+
+  describe(sources: readonly SourceFields[]): Promise<void> {
+    return this.#registry.describe(sources)
+  }
+
+  retire(source: SourceId): Promise<Claim> {
+    return this.#registry.retire(source)
   }
 
   async end(place: Place): Promise<PartitionEnd> {

@@ -1,10 +1,11 @@
 import { decodeBatch } from '../../record/batch-reader.ts'
+import { fieldsForRegistry } from '../../record/fields.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { type SourceId, sourceKey } from '../../runtime/names.ts'
-import type { Claim, Place } from '../log.ts'
+import type { Claim, Place, SourceFields } from '../log.ts'
 import { EARLIEST, initProducerId, LATEST, listOffsets } from './apis.ts'
-import { ClaimFold, encodeClaim, FIRST_CLAIM } from './claim-fold.ts'
+import { ClaimFold, encodeClaim, encodeFields, encodeRetired, FIRST_CLAIM } from './claim-fold.ts'
 import type { KafkaCluster } from './cluster.ts'
 import { COORDINATOR_BUSY, KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 import type { Fetcher } from './fetcher.ts'
@@ -123,6 +124,45 @@ export class Registry {
         throw new HeadraceError('claim_refused', `another core renewed ${sourceKey(source)} in the same moment`)
       return this.#withTopicId(renewed)
     })
+  }
+
+  describe(sources: readonly SourceFields[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const isNews = ({ source, fields }: SourceFields) => {
+        const standing = this.#fold.of(source)
+        return standing !== undefined && JSON.stringify(standing.fields ?? {}) !== JSON.stringify(fieldsForRegistry(fields))
+      }
+      if (!sources.some(isNews)) return
+      await this.#catchUp()
+      for (const each of sources.filter(isNews)) {
+        const key = sourceKey(each.source)
+        await this.#appender.append(CLAIMS_TOPIC, key, encodeFields(each.source, fieldsForRegistry(each.fields)))
+      }
+      await this.#catchUp()
+      for (const { source } of sources) this.#publish(source)
+    })
+  }
+
+  retire(source: SourceId): Promise<Claim> {
+    return this.#inTurn(async () => {
+      await this.#catchUp()
+      const standing = this.#fold.of(source)
+      if (!standing) throw new HeadraceError('not_found', `${sourceKey(source)} has no claim`)
+      if (standing.retiredMs === undefined) {
+        const entry = encodeRetired(standing, Math.floor(this.#clock.wallMs()))
+        await this.#appender.append(CLAIMS_TOPIC, sourceKey(source), entry)
+        await this.#catchUp()
+      }
+      const retired = this.#fold.of(source)
+      if (retired?.retiredMs === undefined)
+        throw new HeadraceError('claim_refused', `another core renewed ${sourceKey(source)} in the same moment`)
+      return this.#withTopicId(retired)
+    })
+  }
+
+  #publish(source: SourceId): void {
+    const claim = this.#fold.of(source)
+    if (claim) this.#view.publish(claim)
   }
 
   /** The topic as it is now: one that was made anew under the same name is another log. */

@@ -17,7 +17,7 @@ export class SourcesView {
   readonly #appender: RecordAppender
   readonly #log: Logger
   readonly #replication: number | undefined
-  readonly #published = new Map<string, number>()
+  readonly #published = new Map<string, Claim>()
   readonly #waiting = new Map<string, Claim>()
   #writing = false
 
@@ -31,7 +31,7 @@ export class SourcesView {
   /** Writes the claim soon, unless it was written already. What fails is written when the source is claimed again. */
   publish(claim: Claim): void {
     const key = sourceKey(claim.source)
-    if (this.#published.get(key) === claim.at) return
+    if (this.#published.get(key) === claim) return
     this.#waiting.set(key, claim)
     if (!this.#writing) void this.#write()
   }
@@ -43,10 +43,11 @@ export class SourcesView {
         await ensureTopic(this.#cluster, { topic: SOURCES_TOPIC, partitions: 1, replication: this.#replication, compacted: true })
       }
       for (const [key, claim] of this.#waiting) {
-        const { source, topic, partition, producerId, epoch, at } = claim
-        const value = JSON.stringify({ gateway: source.gateway, topic, partition, producerId, epoch })
+        const { source, topic, partition, producerId, epoch, fields, retiredMs } = claim
+        const retired = retiredMs === undefined ? undefined : new Date(retiredMs).toISOString()
+        const value = JSON.stringify({ gateway: source.gateway, topic, partition, producerId, epoch, fields, retired })
         await this.#appender.append(SOURCES_TOPIC, key, Buffer.from(value))
-        this.#published.set(key, at)
+        this.#published.set(key, claim)
         if (this.#waiting.get(key) === claim) this.#waiting.delete(key)
       }
     } catch (error) {

@@ -25,3 +25,13 @@ export const SCHEMA = `
     name TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL, PRIMARY KEY (name, topic, partition)
   ) WITHOUT ROWID, STRICT;
 `
+
+/**
+ * What is said of sources that have a claim, made where it is missing: versions that do not know it leave it alone, so that the way back to one of them
+ * stays open. `retired_claim`: the claim that was retired; a newer one of the source is not.
+ */
+export const NOTES_SCHEMA = `
+  CREATE TABLE IF NOT EXISTS notes (
+    gateway TEXT NOT NULL, source TEXT NOT NULL, fields TEXT, retired_ms INTEGER, retired_claim INTEGER, PRIMARY KEY (gateway, source)
+  ) WITHOUT ROWID, STRICT;
+`

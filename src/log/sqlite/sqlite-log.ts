@@ -22,8 +22,10 @@ import type {
   LogIdentity,
   PartitionEnd,
   Place,
+  SourceFields,
 } from '../log.ts'
-import { SCHEMA, SCHEMA_VERSION } from './schema.ts'
+import { type ClaimRow, SqliteClaims } from './claims.ts'
+import { NOTES_SCHEMA, SCHEMA, SCHEMA_VERSION } from './schema.ts'
 
 /** Appends that share one transaction, and so one fsync. */
 const GROUP_MAX = 2_000
@@ -46,17 +48,6 @@ interface PartitionRow {
   readonly number: number
   readonly first: number
   readonly next: number
-}
-
-interface ClaimRow {
-  readonly at: number
-  readonly gateway: string
-  readonly source: string
-  readonly topic: string
-  readonly partition: number
-  readonly producer: number
-  readonly epoch: number
-  readonly epoch_start: number
 }
 
 interface BatchRow {
@@ -99,6 +90,7 @@ class SqliteLog implements Log {
   readonly #alarms: Alarms | undefined
   readonly #path: string
   readonly #uuid: string
+  readonly #claims: SqliteClaims
   readonly #proof: EndProof = new AlwaysValid() as EndProof
   readonly #waiting = new Set<() => void>()
   readonly #statements = new Map<string, Database.Statement>()
@@ -132,7 +124,9 @@ class SqliteLog implements Log {
         this.#db.pragma(`user_version = ${SCHEMA_VERSION}`)
       })()
     }
+    this.#db.exec(NOTES_SCHEMA)
     this.#uuid = (this.#prepare('SELECT uuid FROM meta').get() as { uuid: string }).uuid
+    this.#claims = new SqliteClaims(this.#db, this.#clock, this.#uuid)
   }
 
   async identity(): Promise<LogIdentity> {
@@ -140,51 +134,28 @@ class SqliteLog implements Log {
   }
 
   async claimOf(source: SourceId): Promise<Claim | undefined> {
-    const row = this.#prepare<[string, string], ClaimRow>(
-      'SELECT * FROM claims WHERE gateway = ? AND source = ? ORDER BY at DESC LIMIT 1',
-    ).get(source.gateway, source.source)
-    return row && this.#claim(row)
+    return this.#claims.of(source)
   }
 
   async claims(): Promise<Claim[]> {
-    return this.#prepare<[], ClaimRow>(
-      'SELECT * FROM claims WHERE at IN (SELECT max(at) FROM claims GROUP BY gateway, source) ORDER BY topic, partition',
-    )
-      .all()
-      .map(row => this.#claim(row))
+    return this.#claims.all()
   }
 
   async claim(source: SourceId, topic: string): Promise<Claim> {
-    return this.#db.transaction(() => {
-      const row = this.#prepare<[string, string], ClaimRow>(
-        'SELECT * FROM claims WHERE gateway = ? AND source = ? ORDER BY at DESC LIMIT 1',
-      ).get(source.gateway, source.source)
-      if (row) return this.#claim(row)
-      const { partition } = this.#prepare<[string], { partition: number }>(
-        'SELECT coalesce(max(partition) + 1, 0) AS partition FROM partitions WHERE topic = ?',
-      ).get(topic) ?? { partition: 0 }
-      this.#prepare('INSERT INTO partitions (topic, partition, first, next) VALUES (?, ?, 0, 0)').run(topic, partition)
-      const { producer } = this.#prepare<[], { producer: number }>(
-        'SELECT coalesce(max(producer) + 1, 1) AS producer FROM claims',
-      ).get() ?? {
-        producer: 1,
-      }
-      return this.#addClaim({ ...source, topic, partition, producer, epoch: 0, epoch_start: 0 })
-    })()
+    return this.#claims.claim(source, topic)
   }
 
   async renewEpoch(source: SourceId): Promise<Claim> {
-    const claim = await this.claimOf(source)
-    if (!claim) throw new HeadraceError('not_found', `${source.gateway}/${source.source} has no claim`)
-    const { next } = this.#partition(claim)
-    return this.#addClaim({
-      ...source,
-      topic: claim.topic,
-      partition: claim.partition,
-      producer: claim.producerId,
-      epoch: claim.epoch + 1,
-      epoch_start: next,
-    })
+    const claim = this.#claims.standing(source)
+    return this.#claims.renewEpoch(claim, this.#partition(claim).next)
+  }
+
+  async describe(sources: readonly SourceFields[]): Promise<void> {
+    this.#claims.describe(sources)
+  }
+
+  async retire(source: SourceId): Promise<Claim> {
+    return this.#claims.retire(source)
   }
 
   async end(place: Place): Promise<PartitionEnd> {
@@ -277,27 +248,6 @@ class SqliteLog implements Log {
     this.#closed = true
     this.#wake()
     this.#db.close()
-  }
-
-  #claim(row: ClaimRow): Claim {
-    return {
-      source: { gateway: row.gateway, source: row.source },
-      topic: row.topic,
-      partition: row.partition,
-      topicId: this.#uuid,
-      producerId: row.producer,
-      epoch: row.epoch,
-      epochStart: row.epoch_start,
-      at: row.at,
-    }
-  }
-
-  #addClaim(claim: Omit<ClaimRow, 'at'>): Claim {
-    const { lastInsertRowid } = this.#prepare(
-      `INSERT INTO claims (gateway, source, topic, partition, producer, epoch, epoch_start)
-         VALUES (@gateway, @source, @topic, @partition, @producer, @epoch, @epoch_start)`,
-    ).run(claim)
-    return this.#claim({ ...claim, at: Number(lastInsertRowid) })
   }
 
   /** Statements are compiled once. */

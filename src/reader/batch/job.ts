@@ -84,6 +84,18 @@ export class BatchJob {
     return this.#running !== undefined
   }
 
+  /** Takes the place of a job that changed: its run ends first. */
+  succeed(before: BatchJob): void {
+    const ending = before.#running
+    if (!ending) return
+    const running = ending
+      .catch(() => {})
+      .finally(() => {
+        if (this.#running === running) this.#running = undefined
+      })
+    this.#running = running
+  }
+
   /** How far the run is that runs now. */
   get progress() {
     return this.#runner.progress

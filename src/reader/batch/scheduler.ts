@@ -67,6 +67,7 @@ interface Watch {
  */
 export class BatchScheduler {
   readonly #options: SchedulerOptions
+  #jobs: readonly BatchJob[]
   readonly #watches = new Map<BatchJob, Watch>()
   readonly #stopping = new AbortController()
   readonly #runs = new Set<Promise<unknown>>()
@@ -77,11 +78,21 @@ export class BatchScheduler {
   constructor(options: SchedulerOptions) {
     this.#options = options
     this.#lookedAtMs = options.clock.monotonicMs()
-    for (const job of options.jobs) {
-      const { schedule, timezone } = job.definition.options
-      if (schedule === undefined) continue
-      this.#watches.set(job, { schedule: new Schedule(schedule, timezone), lookedMs: 0, askAtMs: 0, missing: [], busy: false })
-    }
+    this.#jobs = options.jobs
+    for (const job of options.jobs) this.#watch(job)
+  }
+
+  /** Takes over other jobs. A run of one that is not among them any more goes on to its end. */
+  change(jobs: readonly BatchJob[]): void {
+    this.#jobs = jobs
+    for (const job of this.#watches.keys()) if (!jobs.includes(job)) this.#watches.delete(job)
+    for (const job of jobs) if (!this.#watches.has(job)) this.#watch(job)
+  }
+
+  #watch(job: BatchJob): void {
+    const { schedule, timezone } = job.definition.options
+    if (schedule === undefined) return
+    this.#watches.set(job, { schedule: new Schedule(schedule, timezone), lookedMs: 0, askAtMs: 0, missing: [], busy: false })
   }
 
   /** Goes on with runs that were cut off, and looks from now on. */
@@ -103,15 +114,15 @@ export class BatchScheduler {
   }
 
   job(name: string): BatchJob | undefined {
-    return this.#options.jobs.find(job => job.definition.name === name || job.definition.name.split('.')[1] === name)
+    return this.#jobs.find(job => job.definition.name === name || job.definition.name.split('.')[1] === name)
   }
 
   get jobs(): readonly BatchJob[] {
-    return this.#options.jobs
+    return this.#jobs
   }
 
   names(): string[] {
-    return this.#options.jobs.map(job => job.definition.name)
+    return this.#jobs.map(job => job.definition.name)
   }
 
   /** Runs a job now, whatever its schedule. */
@@ -134,7 +145,7 @@ export class BatchScheduler {
 
   async status(): Promise<JobStatus[]> {
     return Promise.all(
-      this.#options.jobs.map(async job => {
+      this.#jobs.map(async job => {
         const { ledger, clock } = this.#options
         const [last] = ledger.runs(job.definition.name, 1)
         const watch = this.#watches.get(job)
@@ -177,9 +188,9 @@ export class BatchScheduler {
   }
 
   #mirror(): void {
-    const { jobs, clock, logger } = this.#options
+    const { clock, logger } = this.#options
     this.#mirrorAtMs = clock.monotonicMs() + MIRROR_EVERY_MS
-    for (const job of jobs) {
+    for (const job of this.#jobs) {
       job.mirror().catch(error => logger.warn({ job: job.definition.name }, `its group was not kept up: ${messageOf(error)}`))
     }
   }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { type FieldFacts, fieldName } from '../../record/fields.ts'
 import type { Timer } from '../../runtime/clock.ts'
 import { duration } from '../../runtime/units.ts'
-import { type FieldFacts, fieldName } from '../fields.ts'
 import { Flowing } from './flowing.ts'
 import { defineStep, type Step, type StepContext } from './step.ts'
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { fieldName } from '../../record/fields.ts'
 import { duration } from '../../runtime/units.ts'
-import { fieldName } from '../fields.ts'
 import type { FieldValues } from './flowing.ts'
 import { defineStep } from './step.ts'
 

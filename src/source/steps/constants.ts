@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type FieldFacts, fieldName } from '../fields.ts'
+import { type FieldFacts, fieldName } from '../../record/fields.ts'
 import { defineStep } from './step.ts'
 
 const TYPES: Readonly<Record<string, FieldFacts['type']>> = { string: 'text', number: 'number', boolean: 'boolean' }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Fields } from '../fields.ts'
+import type { Fields } from '../../record/fields.ts'
 import { STEP_KINDS } from './kinds.ts'
 import type { StepKind } from './step.ts'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { fieldName } from '../fields.ts'
+import { fieldName } from '../../record/fields.ts'
 import { defineStep } from './step.ts'
 
 function renamed<Value>(values: Readonly<Record<string, Value>>, names: Readonly<Record<string, string>>): Record<string, Value> {

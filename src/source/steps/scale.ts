@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { fieldName } from '../fields.ts'
+import { fieldName } from '../../record/fields.ts'
 import { defineStep } from './step.ts'
 
 /** Digits that are kept of a product, so that 0.1 times 3 is 0.3. */

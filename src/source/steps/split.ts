@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { fieldName } from '../fields.ts'
+import { fieldName } from '../../record/fields.ts'
 import { escapedBytes } from '../framing/options.ts'
 import type { Flowing } from './flowing.ts'
 import { defineStep } from './step.ts'

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
+import type { Fields } from '../../record/fields.ts'
 import type { Clock } from '../../runtime/clock.ts'
-import type { Fields } from '../fields.ts'
 import type { Flowing } from './flowing.ts'
 
 export interface StepContext {

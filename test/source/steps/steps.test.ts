@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import type { Fields } from '../../../src/record/fields.ts'
 import { compileFieldCondition } from '../../../src/runtime/expression.ts'
-import type { Fields } from '../../../src/source/fields.ts'
 import { StepChain } from '../../../src/source/steps/chain.ts'
 import { Flowing } from '../../../src/source/steps/flowing.ts'
 import { chosenSteps, fieldsBehind, stepsOptions } from '../../../src/source/steps/options.ts'

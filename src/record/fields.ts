@@ -10,7 +10,7 @@ export const fieldFacts = z.strictObject({
 })
 export type FieldFacts = z.output<typeof fieldFacts>
 
-/** The fields of a source's records, by name; `status` shows them. */
+/** The fields of a source's records, by name; `status` and the registry show them. */
 export type Fields = Readonly<Record<string, FieldFacts>>
 
 /** More fields than a registry entry should carry. */
@@ -27,3 +27,32 @@ export function withDeclared(known: Fields, declared: Fields): Fields {
   const names = [...new Set([...Object.keys(known), ...Object.keys(declared)])].slice(0, FIELDS_MAX)
   return Object.fromEntries(names.map(name => [name, { ...known[name], ...declared[name] }]))
 }
+
+/** What the registry keeps of one source's fields, in bytes of JSON: it is read whole by every core. */
+const FIELDS_BYTES_MAX = 32 * 1024
+
+/** As many of the fields, in their order, as a registry entry carries. */
+export function fieldsForRegistry(fields: Fields): Fields {
+  if (Buffer.byteLength(JSON.stringify(fields)) <= FIELDS_BYTES_MAX) return fields
+  const kept: [string, FieldFacts][] = []
+  let bytes = '{}'.length
+  for (const entry of Object.entries(fields)) {
+    bytes += Buffer.byteLength(JSON.stringify(Object.fromEntries([entry])))
+    if (bytes > FIELDS_BYTES_MAX) break
+    kept.push(entry)
+  }
+  return Object.fromEntries(kept)
+}
+
+/** Fields as a peer of another version tells them: what this one does not know of a field is left out. */
+export const toldFields = z
+  .record(
+    fieldName,
+    z.object({
+      type: fieldFacts.shape.type.catch(undefined),
+      unit: fieldFacts.shape.unit.catch(undefined),
+      description: fieldFacts.shape.description.catch(undefined),
+    }),
+  )
+  .refine(fields => Object.keys(fields).length <= FIELDS_MAX)
+  .transform((fields): Fields => fieldsForRegistry(fields))
