@@ -43,7 +43,7 @@ export const jobPage: PageMaker = context => {
       { head: 'Took', number: true },
       { head: 'Records', number: true },
       { head: 'Set aside', number: true },
-      { head: 'Ranges read' },
+      { head: 'Ranges read', wrap: true },
       { head: 'Error', wrap: true },
     ],
     empty: ['It never ran', 'Run it now, or wait for its schedule.'],

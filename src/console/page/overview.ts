@@ -33,10 +33,12 @@ export const overviewPage: PageMaker = ({ model, session }) => {
       tiles.update()
       troubles.show(model.troubles)
       chart ??= new TimeChart(chartNode, ['records a second'], { height: 200, spanMs: FLOW_SPAN_MS, fromZero: true })
-      chart.set(
-        model.flow.map(({ timeMs }) => timeMs),
-        [model.flow.map(({ value }) => value)],
-      )
+      // Without a point there is no time to show either.
+      if (model.flow.length > 0)
+        chart.set(
+          model.flow.map(({ timeMs }) => timeMs),
+          [model.flow.map(({ value }) => value)],
+        )
       gateways?.update()
       table.update()
     },

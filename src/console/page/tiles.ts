@@ -28,7 +28,12 @@ export class Tiles {
     const unwell = views.filter(view => ['warn', 'bad'].includes(stateOf(view).tone)).length
     const total = views.reduce((sum, view) => sum + (view.core?.next ?? view.edge?.settled ?? 0), 0)
     this.#set('Records a second', compact(perSecond), `${compact(total)} in the log`)
-    this.#set('Sources', number(views.length), unwell === 0 ? 'all well' : `${unwell} need a look`, unwell > 0)
+    this.#set(
+      'Sources',
+      number(views.length),
+      unwell === 0 ? 'all well' : `${number(unwell)} ${unwell === 1 ? 'needs' : 'need'} a look`,
+      unwell > 0,
+    )
     this.#buffered()
     this.#link()
     this.#set(
