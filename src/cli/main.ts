@@ -7,6 +7,7 @@ import { batchCommand } from './commands/batch.ts'
 import { caCommand } from './commands/ca.ts'
 import { captureCommand, replayCaptureCommand } from './commands/capture.ts'
 import { completionCommand } from './commands/completion.ts'
+import { configCommand } from './commands/config.ts'
 import { consoleCommand } from './commands/console.ts'
 import { coreCommand } from './commands/core.ts'
 import { deadCommand } from './commands/dead.ts'
@@ -50,6 +51,7 @@ for (const command of [
   edgeCommand,
   coreCommand,
   validateCommand,
+  configCommand,
   statusCommand,
   sourceCommand,
   batchCommand,
