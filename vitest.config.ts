@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 const LONGER = [
   'amqp/{connection,hazards,hostile}',
   'buffer/{buffer,damaged-while-open,kill,loss}',
-  'ca/{enrolment,failover}',
+  'ca/{enrolment,failover,relayed}',
   'console/{console,history,monitoring,tracing}',
   'ingress/admission',
   'link/{direct,link}',
