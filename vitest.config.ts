@@ -4,8 +4,8 @@ import { defineConfig } from 'vitest/config'
 const LONGER = [
   'amqp/{connection,hazards,hostile}',
   'buffer/{buffer,damaged-while-open,kill,loss}',
-  'ca/enrolment',
-  'console/{console,monitoring,tracing}',
+  'ca/{enrolment,failover}',
+  'console/{console,history,monitoring,tracing}',
   'ingress/admission',
   'link/{direct,link}',
   'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler}',
@@ -41,7 +41,7 @@ export default defineConfig({
         test: {
           name: 'proof',
           include: ['test/{model,simulation,fuzz,power}/**/*.test.ts', ...LONGER],
-          exclude: process.env['HEADRACE_FAULTS'] === 'all' ? [] : ['test/**/*.full.test.ts'],
+          exclude: ONLY_IN_THE_FULL_RUN,
           pool: 'forks',
           testTimeout: 120_000,
         },

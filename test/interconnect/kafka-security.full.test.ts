@@ -91,6 +91,30 @@ describe('Kafka with TLS, SASL and an authorizer, as AMQ Streams sets it up', ()
     await log.close()
   })
 
+  test('the doctor says which rights are missing, and nothing where none is', async () => {
+    const examined = async (options: object) => {
+      const file = join(folder, 'doctor.yaml')
+      writeFileSync(file, JSON.stringify({ state: 'state', log: { kafka: options }, pipelines: ['proof.yaml'] }))
+      const { stdout, stderr } = await headrace(['doctor', '--config', file, '--json'], { limitMs: 60_000 })
+      expect(stderr).toBe('')
+      const { findings } = JSON.parse(stdout) as {
+        findings: { check: string; severity: string; message: string; advice?: string }[]
+      }
+      return findings.filter(({ message }) => /\(ACL\)|this user may/.test(message))
+    }
+    const core = await examined(mutual(clients.core))
+    expect(core.map(({ severity }) => severity)).toEqual(['ok', 'ok'])
+    const reader = await examined(sasl('scram-sha-512', 'headrace-reader'))
+    expect(reader).toContainEqual(
+      expect.objectContaining({
+        severity: 'error',
+        message: 'proof: this user may not DescribeConfigs, Write, Alter, Delete (ACL)',
+        advice: expect.stringContaining('headrace acls'),
+      }),
+    )
+    expect(reader).toContainEqual(expect.objectContaining({ message: 'headrace.claims: this user may not even see it (ACL)' }))
+  })
+
   test('a reader reads, and cannot write', async () => {
     const client = consumer('headrace-reader')
     const admin = client.admin()

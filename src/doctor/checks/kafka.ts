@@ -1,5 +1,7 @@
 import kafkajs from 'kafkajs'
+import { TOPIC_OPERATIONS, type TopicOperation } from '../../log/kafka/apis.ts'
 import { KafkaCluster } from '../../log/kafka/cluster.ts'
+import { KAFKA_ERROR } from '../../log/kafka/error-codes.ts'
 import { wrongSettings } from '../../log/kafka/topics.ts'
 import type { KafkaOptions } from '../../log/options.ts'
 import type { Clock } from '../../runtime/clock.ts'
@@ -13,6 +15,11 @@ const EXPIRATION_MAX = '2147483647'
 const BROKERS_FOR_THREE = 3
 const CLAIMS_TOPIC = 'headrace.claims'
 
+/** What a core does with the topics that are its own, and with those of its pipelines; `headrace acls` prints the rules that give it. */
+const OWN_RIGHTS: readonly TopicOperation[] = ['Describe', 'DescribeConfigs', 'Read', 'Write']
+const PIPELINE_RIGHTS: readonly TopicOperation[] = [...OWN_RIGHTS, 'Alter', 'Delete']
+const RIGHTS_ADVICE = 'Give this user what is missing: headrace acls --config core.yaml prints the rules.'
+
 type Config = ReadonlyMap<string, string>
 
 /** Brokers, and the settings of the topics that matter here: what is read from Kafka itself, nothing is changed. */
@@ -20,15 +27,21 @@ export async function checkKafka(options: KafkaOptions, topics: readonly string[
   const cluster = new KafkaCluster(options, clock, silentLogger)
   try {
     const wanted = [...new Set([CLAIMS_TOPIC, ...topics])]
-    const found = await cluster.describe(wanted)
+    const found = await cluster.describe(wanted, true)
     const findings = [brokers(found.brokers.length, options)]
     const [broker] = found.brokers
     if (broker) findings.push(expiration(await configOf(cluster, kafkajs.ConfigResourceTypes.BROKER, String(broker.id))))
-    for (const { topic, error: code, partitions } of found.topics) {
+    for (const { topic, error: code, partitions, operations } of found.topics) {
+      if (code === KAFKA_ERROR.topicAuthorizationFailed) {
+        findings.push(error(CHECK, `${topic}: this user may not even see it (ACL)`, RIGHTS_ADVICE))
+        continue
+      }
       if (code !== 0) {
         findings.push(ok(CHECK, `topic ${topic} is not there yet: it is made when it is needed`))
         continue
       }
+      findings.push(...rights(topic, operations, topic === CLAIMS_TOPIC ? OWN_RIGHTS : PIPELINE_RIGHTS))
+      if (!isGranted(operations, 'DescribeConfigs')) continue
       const config = await configOf(cluster, kafkajs.ConfigResourceTypes.TOPIC, topic)
       findings.push(...settings(topic, config, found.brokers.length))
       const away = partitions.filter(({ leader }) => leader < 0)
@@ -59,6 +72,19 @@ async function configOf(cluster: KafkaCluster, type: number, name: string): Prom
   const admin = await cluster.admin()
   const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [{ type, name }] })
   return new Map((resources[0]?.configEntries ?? []).map(({ configName, configValue }) => [configName, configValue]))
+}
+
+function isGranted(operations: number | undefined, operation: TopicOperation): boolean {
+  return operations === undefined || (operations & (1 << TOPIC_OPERATIONS[operation])) !== 0
+}
+
+/** What this user may do with a topic, as the broker itself says; without an authorizer that is everything. */
+function rights(topic: string, operations: number | undefined, needed: readonly TopicOperation[]): Finding[] {
+  if (operations === undefined) return []
+  const missing = needed.filter(operation => !isGranted(operations, operation))
+  return missing.length === 0
+    ? [ok(CHECK, `${topic}: this user may do all that a core does (${needed.join(', ')})`)]
+    : [error(CHECK, `${topic}: this user may not ${missing.join(', ')} (ACL)`, RIGHTS_ADVICE)]
 }
 
 function brokers(count: number, { brokers: named }: KafkaOptions): Finding {

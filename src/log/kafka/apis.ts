@@ -174,7 +174,24 @@ export interface TopicMetadata {
     readonly leader: number
     readonly leaderEpoch: number
   }[]
+  /** What this user may do with the topic, a bit for each of Kafka's AclOperation codes; undefined where it was not asked. */
+  readonly operations: number | undefined
 }
+
+/** Kafka's AclOperation codes, as far as a topic knows them. */
+export const TOPIC_OPERATIONS = {
+  Read: 3,
+  Write: 4,
+  Create: 5,
+  Delete: 6,
+  Alter: 7,
+  Describe: 8,
+  DescribeConfigs: 10,
+} as const
+export type TopicOperation = keyof typeof TOPIC_OPERATIONS
+
+/** What a broker gives for operations that were not asked for. */
+const NOT_ASKED = -(2 ** 31)
 
 export interface ClusterMetadata {
   readonly clusterId: string
@@ -190,16 +207,16 @@ export interface ClusterMetadata {
               [replica INT32], [inSync INT32], [offline INT32]], authorizedOperations INT32]
   kafkajs decodes this by itself, but throws away all of it when one partition has an error.
 */
-export const metadata: Api<{ topics: readonly string[] }, ClusterMetadata> = {
+export const metadata: Api<{ topics: readonly string[]; withRights?: true }, ClusterMetadata> = {
   key: 3,
   version: 12,
   name: 'Metadata',
-  write({ topics }) {
+  write({ topics, withRights }) {
     const out = new WireWriter().tags()
     return out
       .compactArray(topics, topic => out.raw(Buffer.alloc(16)).compactString(topic).tags())
       .int8(0)
-      .int8(0)
+      .int8(withRights ? 1 : 0)
       .tags()
       .done()
   },
@@ -230,9 +247,9 @@ export const metadata: Api<{ topics: readonly string[] }, ClusterMetadata> = {
         response.tags()
         return part
       })
-      response.int32()
+      const operations = response.int32()
       response.tags()
-      return { error, topic, id, partitions }
+      return { error, topic, id, partitions, operations: operations === NOT_ASKED ? undefined : operations }
     })
     return { clusterId, brokers, topics }
   },

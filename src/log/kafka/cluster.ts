@@ -114,8 +114,8 @@ export class KafkaCluster {
   }
 
   /** Metadata as it is now, without keeping it. */
-  async describe(topics: readonly string[]): Promise<ClusterMetadata> {
-    return this.#askAny(topics)
+  async describe(topics: readonly string[], withRights?: true): Promise<ClusterMetadata> {
+    return this.#askAny(topics, withRights)
   }
 
   /** Sends a request to a broker. Rejects with `log_unavailable` where it cannot be reached, or does not answer in time: then its connections are dropped. */
@@ -192,13 +192,14 @@ export class KafkaCluster {
   }
 
   /** Metadata from whichever broker answers first in the order tried: those connected, then those configured. */
-  async #askAny(topics: readonly string[]): Promise<ClusterMetadata> {
+  async #askAny(topics: readonly string[], withRights?: true): Promise<ClusterMetadata> {
+    const asked = { topics, ...(withRights && { withRights }) }
     const known = [...this.#brokers.values()].map(({ host, port }) => `${host}:${port}`)
     const connected = known.filter(address => this.#connections.has(address))
     let last: unknown
     for (const address of new Set([...connected, ...this.#options.brokers, ...known])) {
       try {
-        return await this.#sendTo(address, metadata, () => metadata.write({ topics }), 0, REQUEST_LIMIT_MS / 3)
+        return await this.#sendTo(address, metadata, () => metadata.write(asked), 0, REQUEST_LIMIT_MS / 3)
       } catch (error) {
         last = error
       }

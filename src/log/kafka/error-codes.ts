@@ -14,6 +14,7 @@ export const KAFKA_ERROR = {
   notCoordinator: 16,
   notEnoughReplicas: 19,
   notEnoughReplicasAfterAppend: 20,
+  topicAuthorizationFailed: 29,
   invalidTimestamp: 32,
   invalidPartitions: 37,
   outOfOrderSequence: 45,

@@ -1,0 +1,124 @@
+/**
+ * What a gateway's agent takes of a small machine: resident memory idle and at 5,000 records/s, and the time from its start to the first record on
+ * disk; beside a bare Node with one worker and SQLite, which is what anything of this kind takes at the least.
+ *   --program FILE     what is started; src/cli/main.ts unless set (a bundle's is app/lib/headrace/main.js)
+ *   --node-args=TEXT   flags of Node for it, such as --max-semi-space-size=1
+ *   --rounds N         start-ups of which the median counts; 5 unless set
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import type { EdgeStatus } from '../../src/cli/edge-process.ts'
+import { controlPath } from '../../src/cli/state-paths.ts'
+import { control } from '../../src/console/control-client.ts'
+import { pause, systemClock } from '../../src/runtime/clock.ts'
+import { until } from '../support/until.ts'
+import { rssMib } from './process-figures.ts'
+
+const SETTLE_MS = 10_000
+const LOOK_EVERY_MS = 5
+const SOURCES = 10
+const BUSY_RECORDS_PER_SECOND = 5_000
+
+const { values } = parseArgs({
+  options: {
+    program: { type: 'string' },
+    'node-args': { type: 'string', default: '' },
+    rounds: { type: 'string', default: '5' },
+  },
+})
+const program = values.program ?? fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const nodeArgs = values['node-args'].split(' ').filter(arg => arg !== '')
+const folder = mkdtempSync(join(tmpdir(), 'headrace-footprint-'))
+const running = new Set<ChildProcess>()
+
+function start(args: readonly string[]): ChildProcess {
+  const child = spawn(process.execPath, args, { stdio: 'ignore' })
+  running.add(child)
+  return child
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  running.delete(child)
+  const gone = once(child, 'exit')
+  child.kill('SIGKILL')
+  await gone
+}
+
+function edge(name: string, recordsPerSecond: number): { state: string; begin(): ChildProcess } {
+  const home = join(folder, name)
+  const state = join(home, 'state')
+  mkdirSync(home)
+  const sources = Array.from(
+    { length: SOURCES },
+    (_, at) => `  source-${at}: { generator: { records_per_second: ${recordsPerSecond / SOURCES} } }\n`,
+  )
+  writeFileSync(join(home, 'p.yaml'), `pipeline: p\nsources:\n${sources.join('')}`)
+  // No core is there: nothing but the gateway's own work is measured.
+  writeFileSync(
+    join(home, 'edge.yaml'),
+    `gateway: g\nstate: ${state}\nuplink: { url: "amqp://127.0.0.1:1" }\npipelines: [p.yaml]\n`,
+  )
+  return { state, begin: () => start([...nodeArgs, program, 'edge', '--config', join(home, 'edge.yaml')]) }
+}
+
+async function rssOf(child: ChildProcess): Promise<number> {
+  await pause(systemClock, SETTLE_MS)
+  const mib = rssMib(child.pid ?? 0)
+  await end(child)
+  return mib
+}
+
+/** From the start of the process until a record is on disk, ms. */
+async function firstRecordMs(): Promise<number> {
+  const { state, begin } = edge(`start-${performance.now()}`, 1_000)
+  const from = performance.now()
+  const child = begin()
+  const socket = controlPath(state, 'edge')
+  for (;;) {
+    const status = await control<EdgeStatus>(socket, 'status').catch(() => undefined)
+    if (status?.sources.some(({ buffered }) => buffered.records > 0)) break
+    await pause(systemClock, LOOK_EVERY_MS)
+  }
+  const ms = performance.now() - from
+  await end(child)
+  return ms
+}
+
+try {
+  const bare = start([bareProgram()])
+  await until('the bare process is there', () => bare.pid)
+  const bareMib = await rssOf(bare)
+  const idleMib = await rssOf(edge('idle', 0.1 * SOURCES).begin())
+  const busyMib = await rssOf(edge('busy', BUSY_RECORDS_PER_SECOND).begin())
+  const starts: number[] = []
+  for (let round = 0; round < Number(values.rounds); round++) starts.push(await firstRecordMs())
+  const middle = starts.toSorted((a, b) => a - b)[Math.floor(starts.length / 2)] ?? Number.NaN
+  const line = (what: string, figure: string) => process.stdout.write(`${what.padEnd(48)} ${figure}\n`)
+  line('bare Node, a worker and SQLite', `${bareMib} MiB`)
+  line('edge, idle', `${idleMib} MiB, ${(idleMib / bareMib).toFixed(2)} times bare`)
+  line(`edge, ${BUSY_RECORDS_PER_SECOND} records/s, no core`, `${busyMib} MiB, ${(busyMib / bareMib).toFixed(2)} times bare`)
+  line('from start to the first record on disk', `${Math.round(middle)} ms (median of ${starts.length})`)
+} finally {
+  for (const child of running) child.kill('SIGKILL')
+  rmSync(folder, { recursive: true, force: true })
+}
+
+function bareProgram(): string {
+  const sqlite = import.meta.resolve('better-sqlite3')
+  const work = `import Database from '${sqlite}'
+const db = new Database('${join(folder, 'bare.db')}')
+db.pragma('journal_mode = WAL')
+db.exec('CREATE TABLE t (a)')
+setInterval(() => db.exec('INSERT INTO t VALUES (1)'), 1000)`
+  writeFileSync(join(folder, 'bare.mjs'), work)
+  writeFileSync(
+    join(folder, 'main.mjs'),
+    `import { Worker } from 'node:worker_threads'\nnew Worker('${join(folder, 'bare.mjs')}')`,
+  )
+  return join(folder, 'main.mjs')
+}
