@@ -197,7 +197,7 @@ program() { printf '%s/versions/%s/bin/headrace' "$prefix" "$1"; }
 
 # Roles whose services are on, a word each.
 roles_on() {
-  for each in edge core; do
+  for each in core edge; do
     if [ -e "$units/multi-user.target.wants/headrace-$each.service" ]; then printf '%s ' "$each"; fi
   done
 }
@@ -336,6 +336,7 @@ $configs
 LIST
   if [ -n "$token" ]; then
     case " $roles " in *' edge '*) ;; *) fail '--enroll is for a gateway: --role edge or all' 2 ;; esac
+    [ -z "$root" ] || fail '--enroll is for the gateway itself: the image of one has no identity' 2
     [ -e "$etc/edge.yaml" ] || case $given in edge=* | *"
 edge="*) ;; *) fail '--enroll needs an edge.yaml: give one with --config' 2 ;; esac
   fi

@@ -4,8 +4,8 @@ import { defineConfig } from 'vitest/config'
 const LONGER = [
   'amqp/{connection,hazards,hostile}',
   'buffer/{buffer,damaged-while-open,kill,loss}',
-  'ca/enrolment',
-  'console/{console,monitoring,tracing}',
+  'ca/{enrolment,failover}',
+  'console/{console,history,monitoring,tracing}',
   'ingress/admission',
   'link/{direct,link}',
   'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler}',
@@ -32,7 +32,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{live,fault,cli,interconnect,browser,system,model,simulation,fuzz,power,bench}/**', ...LONGER],
+          exclude: ['test/{live,fault,cli,install,interconnect,browser,system,model,simulation,fuzz,power,bench}/**', ...LONGER],
           pool: 'forks',
           testTimeout: 20_000,
         },
@@ -49,7 +49,7 @@ export default defineConfig({
       {
         test: {
           name: 'commands',
-          include: ['test/cli/**/*.test.ts'],
+          include: ['test/{cli,install}/**/*.test.ts'],
           exclude: [COMMANDS_WITH_A_BROKER, ...ONLY_IN_THE_FULL_RUN],
           ...ONE_FILE_AT_A_TIME,
         },

@@ -13,10 +13,10 @@ import { SCHEMA_VERSION as LOG_VERSION } from '../src/log/sqlite/schema.ts'
 import { LEDGER_VERSIONS } from '../src/reader/ledger-schema.ts'
 import { archive, seal, sha256 } from './bundle/archive.ts'
 import { ROOT, readJson } from './bundle/compile.ts'
-import type { Lock } from './bundle/lock.ts'
 import { layProgram } from './bundle/program.ts'
 import { sbom } from './bundle/sbom.ts'
 import { ARCHES, type Arch, NODE_VERSION } from './bundle/targets.ts'
+import type { LockFile } from './sbom/bill.ts'
 
 const MIB = 2 ** 20
 
@@ -79,7 +79,7 @@ async function bundle(arch: Arch): Promise<string> {
   }
   writeFileSync(
     join(folder, 'sbom.cdx.json'),
-    sbom({ lock: readJson<Lock>(join(ROOT, 'package-lock.json')), arch, version, build, epoch }),
+    sbom({ lock: readJson<LockFile>(join(ROOT, 'package-lock.json')), arch, version, build, epoch }),
   )
   writeFileSync(join(folder, 'RELEASE'), release(arch))
   seal(folder)

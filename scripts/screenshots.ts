@@ -93,18 +93,21 @@ async function shoot(options: { only?: string; after: string }): Promise<void> {
     )
     let bytes = 0
     for (const [look, viewOptions] of LOOKS) {
-      const context = await browser.newContext({ ...viewOptions, reducedMotion: 'reduce' })
       const pages = Object.entries(PAGES).filter(([name]) => !wanted || wanted.includes(name))
       const open = await Promise.all(
         pages.map(async ([name, hash]) => {
+          // Each by itself: a browser has six connections to a server for all tabs of one context.
+          const context = await browser.newContext({ ...viewOptions, reducedMotion: 'reduce' })
           const page = await context.newPage()
           await page.goto(`${core.consoleUrl}/${hash}`)
-          return { name, page }
+          return { name, page, context }
         }),
       )
       await pause(systemClock, SETTLE_MS)
-      for (const { name, page } of open) bytes += await save(page, `console-${name}-${look}.png`)
-      await context.close()
+      for (const { name, page, context } of open) {
+        bytes += await save(page, `console-${name}-${look}.png`)
+        await context.close()
+      }
     }
     process.stdout.write(`${Math.round(bytes / 1_024)} KiB in all\n`)
   } finally {
@@ -117,7 +120,6 @@ async function shoot(options: { only?: string; after: string }): Promise<void> {
 
 async function save(page: Page, name: string): Promise<number> {
   const path = join(IMAGES, name)
-  await page.bringToFront()
   await page.screenshot({ path })
   const { size } = statSync(path)
   process.stdout.write(`${name} ${Math.round(size / 1_024)} KiB\n`)

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { type Lock, nameOf, productionPackages } from './lock.ts'
+import { billOf, type LockFile } from '../sbom/bill.ts'
+import { nameOf } from './lock.ts'
 import { type Arch, NODE_VERSION, TARGETS } from './targets.ts'
 
 export interface SbomOptions {
-  readonly lock: Lock
+  readonly lock: LockFile
   readonly arch: Arch
   readonly version: string
   readonly build: string
@@ -12,43 +13,30 @@ export interface SbomOptions {
 }
 
 /**
- * What a bundle is made of, as CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/): every package of the lock file that is not for development
- * alone and fits the machine, and Node itself. The same bundle has the same text: its serial number is a hash of the rest.
+ * What a bundle is made of: of the lock file's bill what is not for development alone and fits the machine, and Node itself. The same bundle has the
+ * same text: its serial number is a hash of the rest.
  */
 export function sbom({ lock, arch, version, build, epoch }: SbomOptions): string {
   const { node, crc32 } = TARGETS[arch]
-  const components = [...productionPackages(lock)]
-    .filter(([path, { optional }]) => optional !== true || nameOf(path) === crc32)
-    .map(([path, { version: own, integrity, license }]) => component(nameOf(path), own, integrity, license))
-  components.push(component(node.name, NODE_VERSION, node.integrity, 'MIT'))
-  const unique = new Map(components.map(each => [each.purl, each]))
-  const ref = `pkg:npm/headrace@${version}`
+  const kept = Object.entries(lock.packages).filter(([path, { dev, devOptional, optional }]) => {
+    if (path === '') return true
+    return !dev && !devOptional && (!optional || nameOf(path) === crc32)
+  })
+  const own = { version: NODE_VERSION, integrity: node.integrity, license: 'MIT' }
+  const bill = billOf({ packages: { ...Object.fromEntries(kept), [`node_modules/${node.name}`]: own } })
+  const { metadata, ...rest } = bill
   const body = {
-    version: 1,
+    ...rest,
     metadata: {
+      ...metadata,
       timestamp: new Date(epoch * 1_000).toISOString(),
-      component: { type: 'application', 'bom-ref': ref, name: 'headrace', version: `${version}+${build}`, purl: ref },
+      lifecycles: [{ phase: 'build' }],
+      component: { ...metadata.component, version: `${version}+${build}` },
       properties: [{ name: 'headrace:target', value: `linux-${arch}` }],
     },
-    components: [...unique.values()].sort((a, b) => (a.purl < b.purl ? -1 : 1)),
   }
   const hash = createHash('sha256').update(JSON.stringify(body)).digest('hex')
-  return `${JSON.stringify({ bomFormat: 'CycloneDX', specVersion: '1.6', serialNumber: `urn:uuid:${asUuid(hash)}`, ...body }, null, 1)}\n`
-}
-
-function component(name: string, version: string, integrity: string | undefined, license: string | undefined) {
-  const purl = `pkg:npm/${name.replace('@', '%40')}@${version}`
-  const [algorithm = '', digest = ''] = integrity?.split('-', 2) ?? []
-  const hash = algorithm === 'sha512' && [{ alg: 'SHA-512', content: Buffer.from(digest, 'base64').toString('hex') }]
-  return {
-    type: 'library',
-    'bom-ref': purl,
-    name,
-    version,
-    purl,
-    ...(hash && { hashes: hash }),
-    ...(license !== undefined && { licenses: [/[ ()]/.test(license) ? { expression: license } : { license: { id: license } }] }),
-  }
+  return `${JSON.stringify({ serialNumber: `urn:uuid:${asUuid(hash)}`, ...body }, null, 1)}\n`
 }
 
 /** Version 8: its bits are the maker's own (RFC 9562). */

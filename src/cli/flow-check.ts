@@ -1,4 +1,4 @@
-import { systemClock } from '../runtime/clock.ts'
+import { type Clock, pause } from '../runtime/clock.ts'
 import type { CoreProcess } from './core-process.ts'
 import type { EdgeStatus } from './edge-process.ts'
 import type { Role } from './state-paths.ts'
@@ -26,6 +26,7 @@ export interface FlowCheckOptions {
   readonly ask: () => Promise<RoleStatus | undefined>
   /** How long it may take, ms. */
   readonly withinMs: number
+  readonly clock: Clock
   /** Good enough: it is not looked any longer. */
   readonly enough: (health: Health) => boolean
 }
@@ -36,8 +37,8 @@ interface Counts {
 }
 
 /** Watches what a process does, until it is good enough or the time is over: not whether it runs, but whether records move. */
-export async function checkFlow({ role, ask, withinMs, enough }: FlowCheckOptions): Promise<Health> {
-  const deadline = systemClock.monotonicMs() + withinMs
+export async function checkFlow({ role, ask, withinMs, clock, enough }: FlowCheckOptions): Promise<Health> {
+  const deadline = clock.monotonicMs() + withinMs
   let first: Counts | undefined
   let best: Flow = 'down'
   let health: Health = { role, version: null, flow: 'down', frozen: [] }
@@ -59,8 +60,8 @@ export async function checkFlow({ role, ask, withinMs, enough }: FlowCheckOption
       health = { role, version: status.version, flow: best, frozen: frozenOf(status) }
       if (enough(health)) return health
     }
-    if (systemClock.monotonicMs() >= deadline) return health
-    await new Promise(resolve => systemClock.after(ASK_EVERY_MS, () => resolve(undefined)))
+    if (clock.monotonicMs() >= deadline) return health
+    await pause(clock, ASK_EVERY_MS)
   }
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
+import { hideSecrets } from '../runtime/hide-secrets.ts'
 import { aclsCommand } from './commands/acls.ts'
 import { alertsCommand } from './commands/alerts.ts'
 import { batchCommand } from './commands/batch.ts'
@@ -76,7 +77,14 @@ for (const command of [
   rollbackCommand,
   completionCommand,
 ]) {
-  program.addCommand(command().exitOverride())
+  program.addCommand(careful(command().exitOverride()))
+}
+
+/** What commander says of arguments repeats them: one may be a token in the wrong place. */
+function careful(command: Command): Command {
+  command.configureOutput({ writeErr: text => void process.stderr.write(hideSecrets(text)) })
+  for (const sub of command.commands) careful(sub)
+  return command
 }
 
 try {

@@ -1,4 +1,5 @@
 import { HeadraceError } from '../runtime/errors.ts'
+import { hideSecrets } from '../runtime/hide-secrets.ts'
 
 /** Exit codes of every command. */
 export const EXIT = { done: 0, failed: 1, wrongInput: 2 } as const
@@ -11,18 +12,23 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2))
 }
 
+/** Addresses in errors are as they were given: with names and passwords. */
+function say(text: string): void {
+  process.stderr.write(hideSecrets(text))
+}
+
 /** An error as a person reads it, and the exit code that goes with it. Never a stack: that is for the log, where somebody asks for it. */
 export function report(error: unknown): number {
   if (isSystemError(error)) {
-    process.stderr.write(`headrace: ${error.message}\n`)
+    say(`headrace: ${error.message}\n`)
     return EXIT.failed
   }
   if (!(error instanceof HeadraceError)) {
-    process.stderr.write(`headrace: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    say(`headrace: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
     return EXIT.failed
   }
-  process.stderr.write(`${error.code === 'config_invalid' ? '' : 'headrace: '}${error.message}\n`)
-  if (error.advice) process.stderr.write(`${error.advice}\n`)
+  say(`${error.code === 'config_invalid' ? '' : 'headrace: '}${error.message}\n`)
+  if (error.advice) say(`${error.advice}\n`)
   return error.code === 'config_invalid' || error.code === 'not_found' ? EXIT.wrongInput : EXIT.failed
 }
 

@@ -1,9 +1,13 @@
 import { z } from 'zod'
+import { hideSecrets } from '../runtime/hide-secrets.ts'
 import { NAME_RULE } from '../runtime/names.ts'
 import { nearest } from '../runtime/nearest.ts'
 
 /** What zod says of a union that says nothing of its own. */
 const ZOD_UNION_MESSAGE = 'Invalid input'
+
+/** Keys under which a person may have written a secret, though a file was asked for. */
+const MAY_BE_SECRET = /pass|secret|token|bearer|headers|credential/i
 
 /** What somebody wrote is not of this branch's type at all. */
 const WHOLLY_WRONG = 10
@@ -19,7 +23,9 @@ export interface Explained {
 
 /** Says what zod found in the words of the file: names of keys, nearest valid key, of a union only the branch that was meant. */
 export function explain(issues: readonly z.core.$ZodIssue[], schema: z.ZodType, value: unknown): Explained[] {
-  return issues.flatMap(issue => explainOne(issue, schema, value, []))
+  return issues
+    .flatMap(issue => explainOne(issue, schema, value, []))
+    .map(each => ({ ...each, message: hideSecrets(each.message) }))
 }
 
 function explainOne(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown, above: readonly PropertyKey[]): Explained[] {
@@ -57,7 +63,7 @@ function explainOne(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown, 
   if (issue.code === 'invalid_type' && valueAt(value, issue.path) === undefined) return [missing(path)]
   const name = typeof last === 'string' ? `${last} ` : ''
   const offset = issue.code === 'custom' ? issue.params?.['offset'] : undefined
-  const message = `${name}${sentence(issue, valueAt(value, issue.path))}`
+  const message = `${name}${sentence(issue, valueAt(value, issue.path), path)}`
   return [{ path, message, atKey: false, ...(typeof offset === 'number' && { offset }) }]
 }
 
@@ -65,10 +71,17 @@ function missing(path: readonly PropertyKey[]): Explained {
   return { path: path.slice(0, -1), message: `"${String(path.at(-1))}" is missing`, atKey: path.length > 1 }
 }
 
-function sentence(issue: z.core.$ZodIssue, value: unknown): string {
+/** A value as an error repeats it; what may be a secret, or hold one, is only named. */
+function shown(value: unknown, path: readonly PropertyKey[]): string {
+  const text = JSON.stringify(value) ?? 'nothing'
+  if (![...path, text].some(each => MAY_BE_SECRET.test(String(each)))) return text
+  return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'a mapping' : `a ${typeof value}`
+}
+
+function sentence(issue: z.core.$ZodIssue, value: unknown, path: readonly PropertyKey[]): string {
   switch (issue.code) {
     case 'invalid_type':
-      return `has to be ${article(issue.expected)}, not ${JSON.stringify(value) ?? 'nothing'}`
+      return `has to be ${article(issue.expected)}, not ${shown(value, path)}`
     case 'invalid_value': {
       const allowed = issue.values.map(String)
       const meant = typeof value === 'string' ? nearest(value, allowed) : undefined

@@ -136,7 +136,7 @@ export class Console {
   async #read(path: string, url: URL, request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void> {
     if (path === '/status') return sendJson(response, 200, oneOrBoth(await this.#statuses()))
     if (path === '/api/openapi.json') return sendJson(response, 200, openApi(this.#deps.version, this.#calls.sides))
-    if (path === '/api/history') return sendJson(response, 200, this.#history.points(historyOf(url)))
+    if (path === '/api/history') return sendJson(response, 200, await this.#history.points(historyOf(url)))
     if (path === '/api/live')
       return this.#stream(request, response, stream => this.#live.watch(message => stream.send(message.kind, message)))
     const found = this.#calls.find('GET', path, Object.fromEntries(url.searchParams), caller.user)

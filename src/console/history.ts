@@ -7,6 +7,8 @@ import type { Logger } from '../runtime/logger.ts'
 /** One row for each minute of the last day. */
 const STEP_MS = 60_000
 const ROWS_MAX = 24 * 60
+/** Rows that are unpacked before others may go on: a day of a thousand sources takes some tenths of a second. */
+const ROWS_AT_ONCE = 20
 /** Output limit of a row: 10,000 sources of the longest names fit. */
 const ROW_BYTES_MAX = 4 * 2 ** 20
 
@@ -21,11 +23,6 @@ export interface HistoryLook {
   /** Next number, by source. */
   readonly ends: ReadonlyMap<string, number>
   /** Records that a job has not read, by job. */
-  readonly lags: Readonly<Record<string, number>>
-}
-
-interface Row {
-  readonly records: Readonly<Record<string, number>>
   readonly lags: Readonly<Record<string, number>>
 }
 
@@ -52,7 +49,7 @@ export class History {
     this.#db.pragma('journal_mode = WAL')
     this.#db.pragma('synchronous = OFF')
     this.#db.exec(
-      'DROP TABLE IF EXISTS minutes; CREATE TABLE IF NOT EXISTS rows (time INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT',
+      'DROP TABLE IF EXISTS minutes; CREATE TABLE IF NOT EXISTS rows (time INTEGER PRIMARY KEY, total INTEGER NOT NULL, lags TEXT NOT NULL, body BLOB NOT NULL) STRICT',
     )
   }
 
@@ -66,18 +63,29 @@ export class History {
   }
 
   /** Oldest first; a minute of which nothing is known has no point. */
-  points({ source, job }: HistoryOf): HistoryPoint[] {
+  async points({ source, job }: HistoryOf): Promise<HistoryPoint[]> {
+    if (job !== undefined) return this.#lagsOf(job)
+    if (source !== undefined) return this.#ofSource(source)
+    return this.#db.prepare<[], HistoryPoint>('SELECT time AS timeMs, total AS records FROM rows ORDER BY time').all()
+  }
+
+  #lagsOf(job: string): HistoryPoint[] {
+    return this.#db
+      .prepare<[string], HistoryPoint>(
+        'SELECT time AS timeMs, value AS records FROM rows, json_each(rows.lags) WHERE json_each.key = ? ORDER BY time',
+      )
+      .all(job)
+  }
+
+  async #ofSource(source: string): Promise<HistoryPoint[]> {
     const rows = this.#db.prepare<[], { time: number; body: Buffer }>('SELECT time, body FROM rows ORDER BY time').all()
-    return rows.flatMap(({ time, body }) => {
-      const { records, lags } = JSON.parse(zstdDecompressSync(body, { maxOutputLength: ROW_BYTES_MAX }).toString()) as Row
-      const found =
-        job === undefined
-          ? source === undefined
-            ? Object.values(records).reduce((sum, each) => sum + each, 0)
-            : (records[source] ?? 0)
-          : lags[job]
-      return found === undefined ? [] : [{ timeMs: time, records: found }]
-    })
+    const points: HistoryPoint[] = []
+    for (const [at, { time, body }] of rows.entries()) {
+      const counts = JSON.parse(zstdDecompressSync(body, { maxOutputLength: ROW_BYTES_MAX }).toString()) as Record<string, number>
+      points.push({ timeMs: time, records: counts[source] ?? 0 })
+      if (at % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) await new Promise(resolve => setImmediate(resolve))
+    }
+    return points
   }
 
   async #step(): Promise<void> {
@@ -99,10 +107,11 @@ export class History {
       if (more > 0) counts[source] = more
     }
     this.#db.transaction(() => {
-      const body = zstdCompressSync(JSON.stringify({ records: counts, lags } satisfies Row))
+      const total = Object.values(counts).reduce((sum, each) => sum + each, 0)
+      const body = zstdCompressSync(JSON.stringify(counts))
       this.#db
-        .prepare('INSERT OR REPLACE INTO rows VALUES (?, ?)')
-        .run(Math.floor(this.#clock.wallMs() / STEP_MS) * STEP_MS, body)
+        .prepare('INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)')
+        .run(Math.floor(this.#clock.wallMs() / STEP_MS) * STEP_MS, total, JSON.stringify(lags), body)
       this.#db.prepare('DELETE FROM rows WHERE time NOT IN (SELECT time FROM rows ORDER BY time DESC LIMIT ?)').run(ROWS_MAX)
     })()
   }

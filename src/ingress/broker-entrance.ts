@@ -112,9 +112,14 @@ export class BrokerEntrance implements Entrance {
     if (!this.#deps.questions) return
     const link = this.#deps.questions.link(connection, replies.answer.bind(replies))
     const options = { address: QUEUE.identity, capabilities: QUEUE_CAPABILITIES, timeoutMs: ATTACH_TIMEOUT_MS }
-    const receiver = await connection.openReceiver({ ...options, onDelivery: link.onDelivery })
-    link.onReceiver(receiver)
-    void receiver.closed.then(() => connection.close())
+    try {
+      const receiver = await connection.openReceiver({ ...options, onDelivery: link.onDelivery })
+      link.onReceiver(receiver)
+      void receiver.closed.then(() => connection.close())
+    } catch (cause) {
+      // Data must not wait for it: its policy does not know the address yet.
+      this.#deps.logger.warn({ url: this.url, reason: messageOf(cause) }, 'certificates are not renewed through this broker')
+    }
   }
 
   /** Nobody else has to answer what is answered late here, and what is released comes back at once: so each is taken, and asked again by its gateway. */

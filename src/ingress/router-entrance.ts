@@ -1,7 +1,7 @@
 import type { Connection, Delivery, Receiver, Sender } from '../amqp/amqp.ts'
 import { ADDRESS, encodeTakeover, PROTOCOL_VERSION, takeoverSchema } from '../amqp/messages.ts'
 import type { Clock } from '../runtime/clock.ts'
-import { HeadraceError } from '../runtime/errors.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { Dialler, type Upstream } from './dialler.ts'
 import type { Entrance, EntranceHost } from './entrance.ts'
@@ -93,13 +93,16 @@ export class RouterEntrance implements Entrance {
   async #takeQuestions(connection: Connection, replies: Replies): Promise<Receiver[]> {
     if (!this.#deps.questions) return []
     const link = this.#deps.questions.link(connection, replies.answer.bind(replies))
-    const receiver = await connection.openReceiver({
-      address: ADDRESS.identity,
-      timeoutMs: ATTACH_TIMEOUT_MS,
-      onDelivery: link.onDelivery,
-    })
-    link.onReceiver(receiver)
-    return [receiver]
+    const options = { address: ADDRESS.identity, timeoutMs: ATTACH_TIMEOUT_MS, onDelivery: link.onDelivery }
+    try {
+      const receiver = await connection.openReceiver(options)
+      link.onReceiver(receiver)
+      return [receiver]
+    } catch (cause) {
+      // Data must not wait for it: its policy does not know the address yet.
+      this.#deps.logger.warn({ url: this.url, reason: messageOf(cause) }, 'certificates are not renewed through this router')
+      return []
+    }
   }
 
   #openingOf(taken: {

@@ -103,5 +103,5 @@ export class Reports {
 }
 
 function isTroubled({ state, dropped, undecoded }: ReportedSource): boolean {
-  return state !== 'running' || dropped > 0 || undecoded > 0
+  return state !== 'reading' || dropped > 0 || undecoded > 0
 }

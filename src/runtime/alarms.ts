@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts'
+import { hideSecrets } from './hide-secrets.ts'
 
 /** Something that a person should know; it stands until what caused it is over. */
 export interface Alarm {
@@ -28,7 +29,7 @@ export class Alarms {
     const before = this.#standing.get(key)
     if (!before && this.#standing.size >= ALARMS_MAX) return
     const since = before?.since ?? new Date(this.#clock.wallMs()).toISOString()
-    this.#standing.set(key, { code, since, ...what })
+    this.#standing.set(key, { code, since, ...what, message: hideSecrets(what.message) })
   }
 
   clear(code: string, source?: string): void {

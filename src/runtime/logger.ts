@@ -1,4 +1,5 @@
 import pino from 'pino'
+import { hideSecrets } from './hide-secrets.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
@@ -16,7 +17,9 @@ const STANDARD_ERROR = 2
 /** JSON lines on standard error, so that standard output stays for what the user asked for; or at the end of a file. */
 export function createLogger(level: LogLevel, file?: string): Logger {
   const destination = pino.destination({ dest: file ?? STANDARD_ERROR, sync: true })
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination)
+  // Libraries put addresses into their errors as they were given.
+  const careful = { write: (line: string) => void destination.write(hideSecrets(line)) }
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, careful)
 }
 
 export const silentLogger: Logger = {

@@ -1,6 +1,7 @@
 import { HEADER, type RecordHeader } from '../record/record.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { hideSecrets } from '../runtime/hide-secrets.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { type SourceId, sourceKey } from '../runtime/names.ts'
 import type { Tap } from './capture.ts'
@@ -316,7 +317,8 @@ export class SourceRunner {
     if (!this.#stopped) this.#source.resume()
   }
 
-  #enter(state: SourceState, reason?: string): void {
+  #enter(state: SourceState, said?: string): void {
+    const reason = said === undefined ? undefined : hideSecrets(said)
     if (state === this.#state && (reason ?? null) === this.#reason) return
     this.#state = state
     this.#reason = reason ?? null

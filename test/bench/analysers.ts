@@ -72,7 +72,12 @@ class Writer {
       const bytes = Buffer.from(JSON.stringify(value))
       this.#writer.append(timeMs, bytes, 0, bytes.length)
     }
-    const appended = await this.#log.append(this.#claim, this.#writer.finish('none'), this.#end.proof)
+    const batch = this.#writer.finish('none')
+    let appended = await this.#log.append(this.#claim, batch, this.#end.proof)
+    if (appended.outcome === 'refused' && appended.reason === 'proof_void') {
+      this.#end = { ...this.#end, proof: (await this.#log.end(this.#claim)).proof }
+      appended = await this.#log.append(this.#claim, batch, this.#end.proof)
+    }
     if (appended.outcome !== 'appended') throw new Error(JSON.stringify(appended))
     this.#end = { ...this.#end, next: this.#end.next + records.length }
     const nowMs = performance.now()

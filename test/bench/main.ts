@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: every figure of docs/performance.md, beside what it is compared with, in the same run, in turn.
  *   -- --quick            about two minutes
- *   -- --only ROW         one row; `--list` names them
+ *   -- --only ROW …       these rows; `--list` names them
  *   -- --rounds COUNT     rounds that count
  *   -- --out FOLDER       bench.json and bench.html (./bench-results unless said)
  */
@@ -29,7 +29,7 @@ const BROKER_HEAP_MB = 1_024
 
 interface Options {
   readonly quick?: true
-  readonly only?: string
+  readonly only?: readonly string[]
   readonly rounds?: string
   readonly out: string
   readonly list?: true
@@ -50,7 +50,7 @@ async function bench(options: Options): Promise<void> {
   const rows: RowResult[] = []
   try {
     for (const row of ROWS) {
-      if (options.only !== undefined && options.only !== row.name) continue
+      if (options.only && !options.only.includes(row.name)) continue
       const result = await measure(row, context)
       rows.push(result)
       process.stdout.write(rowText(result, report.machine))
@@ -86,7 +86,7 @@ function keep(report: BenchReport, out: string): void {
 
 await new Command('npm run bench --')
   .option('--quick', 'fewer records and rounds')
-  .addOption(new Option('--only <row>', 'one row').choices(ROWS.map(({ name }) => name)))
+  .addOption(new Option('--only <rows...>', 'these rows').choices(ROWS.map(({ name }) => name)))
   .option('--rounds <count>', 'rounds that count')
   .option('--out <folder>', 'where bench.json and bench.html go', 'bench-results')
   .option('--list', 'names the rows')

@@ -107,7 +107,7 @@ test('a job is run by its button, with the keyboard, and its run is there', asyn
   await page.getByText(/^done/).first().waitFor()
   await page.getByRole('link', { name: 'plant.load' }).click()
   await page.getByText('plant-a-1/a [0,').waitFor()
-  await page.getByText('It said nothing.').waitFor()
+  await page.getByText('attempt 1 of run').waitFor()
   expect(errors).toEqual([])
   await page.context().close()
 })

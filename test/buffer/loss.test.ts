@@ -369,3 +369,8 @@ test('what is ready in memory is bounded over all sources, and none of them is l
     expect(outletOf(buffer, name).position).toBe(100)
   }
 })
+
+test('a lock that cannot be taken for another reason than another process is told as what it is', async () => {
+  mkdirSync(join(bench.folder, 'edge', 'lock.db'), { recursive: true })
+  await expect(bench.open()).rejects.toMatchObject({ code: 'disk_unusable', message: expect.stringContaining('lock.db') })
+})

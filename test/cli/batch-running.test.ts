@@ -1,8 +1,13 @@
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Run } from '../../src/reader/ledger.ts'
 import { until } from '../support/until.ts'
 import { BatchUp, type Outcome } from './batch-up.ts'
 import { countTo, sequencesOf } from './up-process.ts'
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
 let up: BatchUp
 afterEach(() => up.end())
@@ -45,6 +50,22 @@ describe('while a command runs', () => {
     const attempts = countTo(up.attemptsMade(), 1).map(number => up.attempt(number))
     const committed = attempts.filter(({ id }) => done.includes(id)).flatMap(({ lines }) => lines)
     expect(sequencesOf(committed)).toEqual({ a: countTo(2_000), b: countTo(2_000) })
+  })
+
+  test('a bar shows how far it is on a terminal, and goes when it has ended; elsewhere there is none', async () => {
+    await start('records_per_second: 1000, count: 50', ['hold'])
+    await up.drained(50)
+    const log = join(up.folder, 'terminal')
+    const words = [process.execPath, MAIN, 'batch', 'run', 'load', '--state', up.state]
+    const terminal = spawn('script', ['-q', '-e', '-f', '-c', words.map(word => `'${word}'`).join(' '), log], { stdio: 'ignore' })
+    const ended = new Promise<number | null>(resolve => terminal.once('exit', resolve))
+    const shown = () => (up.exists('terminal') ? up.read('terminal').replaceAll('\u001b[K', '<cleared>') : '')
+    await until('the bar is there', () => /\r\[#*\.*\] \d+ %, \d+ of 100 records, [\d,]+\/s<cleared>/.test(shown()))
+    up.remove('hold')
+    expect(await ended).toBe(0)
+    expect(shown()).toMatch(/\r<cleared>run [0-9a-f]{16}: done, 100 records\r\n/)
+    const again = await up.run('batch', 'run', 'load')
+    expect(again).toEqual({ code: 0, stdout: 'Nothing new to read.\n', stderr: '' })
   })
 
   test('a second run of the job is refused, another job is not, and its offsets cannot be reset', async () => {

@@ -168,7 +168,7 @@ describe('router configurations that are shipped', () => {
       const [vhost] = all('vhost')
       const groups = vhost?.['groups'] as Record<string, Record<string, string>>
       expect(groups['$default']).toMatchObject({
-        targets: ['headrace/open, headrace/in/$', '{user}/*'].join(''),
+        targets: ['headrace/open, headrace/identity, headrace/in/$', '{user}/*'].join(''),
         sources: '',
         allowDynamicSource: 'true',
         allowAnonymousSender: 'false',

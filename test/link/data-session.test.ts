@@ -108,6 +108,20 @@ describe('a session shares the connection out', () => {
     expect(sender.order()).toEqual(['a@10', 'b@10', 'c@10', 'a@20', 'b@20', 'c@20'])
   })
 
+  test('and what is live goes before the backlogs of others', async () => {
+    const { sender, buffer, data, lanes } = await bench(['a', 'b', 'live'], 0)
+    for (const source of ['a', 'b']) buffer.give(source, 5_000)
+    const live = lanes[2]
+    for (const lane of lanes) data.wake(lane)
+    sender.give(2)
+    for (const { settle } of sender.sent.splice(0)) settle('accepted')
+    sender.give(1)
+    buffer.give('live', 5)
+    if (live) data.wake(live)
+    sender.give(2)
+    expect(sender.order().map(sent => sent.split('@')[0])).toEqual(['a', 'live', 'b'])
+  })
+
   test('and never sends without room', async () => {
     const { sender, data } = await bench(['a'])
     expect(sender.order()).toEqual([])

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { GatewayReport, ReportedSource } from '../../src/amqp/gateway-report.ts'
 import { GatewayReports } from '../../src/ingress/reports.ts'
+import type { Budget } from '../../src/link/budget.ts'
 import { Reports } from '../../src/link/reports.ts'
 import { MemoryDisk } from '../support/memory-buffer.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
@@ -8,7 +9,7 @@ import { World } from './world.ts'
 
 function row(source: string, changes: Partial<ReportedSource> = {}): ReportedSource {
   const nothing = { reason: null, read: 0, dropped: 0, undecoded: 0, records: 0, bytes: 0, oldest_ms: null }
-  return { source, state: 'running', ...nothing, ...changes }
+  return { source, state: 'reading', ...nothing, ...changes }
 }
 
 function report(sources: readonly ReportedSource[], changes: Partial<GatewayReport> = {}): GatewayReport {
@@ -57,6 +58,39 @@ test('of ten thousand sources all are told in turn, a few in each report', async
   expect(ingress.reports()[0]?.sources.size).toBe(200)
   await world.clock.pass(20_000)
   expect(ingress.reports()[0]?.sources.size).toBe(1_000)
+})
+
+test('on a link that costs money only what is not well is told, once a minute, and nothing while the budget allows only what is urgent', async () => {
+  const world = new World(8)
+  const ingress = await world.startIngress()
+  let spent = 0
+  let floor = Number.NEGATIVE_INFINITY
+  const budget = {
+    get floor() {
+      return floor
+    },
+    spend: (bytes: number) => {
+      spent += bytes
+    },
+  }
+  let read = 0
+  const say = () => report([row('a', { read: read++ }), row('b', { state: 'waiting', reason: 'no such device', read })])
+  const reports = new Reports({
+    gateway: 'gw-1',
+    instance: 'instance-1',
+    clock: world.clock,
+    budget: budget as unknown as Budget,
+    report: say,
+  })
+  world.startGateway('gw-1', new MemoryDisk('instance-1'), ['a', 'b'], { reports })
+  await world.clock.pass(130_000)
+  expect([...(ingress.reports()[0]?.sources.keys() ?? [])]).toEqual(['b'])
+  const before = spent
+  expect(before).toBeGreaterThan(0)
+  expect(before).toBeLessThan(3_000)
+  floor = 5
+  await world.clock.pass(300_000)
+  expect(spent).toBe(before)
 })
 
 test('what gateways say takes no more memory than is set for it', () => {

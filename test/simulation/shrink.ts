@@ -6,11 +6,22 @@ const ATTEMPTS_MAX = 400
 
 /**
  * A schedule that still fails, and of which nothing can be left out: takes away halves, then quarters, down to single events, then makes what is left
- * smaller.
+ * smaller; and all of that again for as long as it helps, since what could not be left out before may be superfluous now.
  */
 export async function shrink(schedule: Schedule, attempt: (schedule: Schedule) => Promise<Outcome>): Promise<Schedule> {
   let attempts = 0
   const fails = async (candidate: Schedule) => attempts++ < ATTEMPTS_MAX && (await attempt(candidate)).findings.length > 0
+  let smallest = schedule
+  for (let before: Schedule | undefined; before !== smallest; ) {
+    before = smallest
+    smallest = await withSmallerEvents(await withFewerEvents(smallest, fails), fails)
+  }
+  return smallest
+}
+
+type Fails = (candidate: Schedule) => Promise<boolean>
+
+async function withFewerEvents(schedule: Schedule, fails: Fails): Promise<Schedule> {
   let smallest = schedule
   for (let size = Math.ceil(smallest.events.length / 2); size >= 1; size = size > 1 ? Math.ceil(size / 2) : 0) {
     for (let from = 0; from < smallest.events.length; ) {
@@ -19,6 +30,11 @@ export async function shrink(schedule: Schedule, attempt: (schedule: Schedule) =
       else from += size
     }
   }
+  return smallest
+}
+
+async function withSmallerEvents(schedule: Schedule, fails: Fails): Promise<Schedule> {
+  let smallest = schedule
   for (let at = 0; at < smallest.events.length; at++) {
     for (let smaller = smallerOf(smallest.events[at]); smaller; smaller = smallerOf(smaller)) {
       const events = smallest.events.with(at, smaller)

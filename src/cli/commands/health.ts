@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { z } from 'zod'
+import { systemClock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { parseDurationMs } from '../../runtime/units.ts'
 import { FLOWS, type Health } from '../flow-check.ts'
@@ -48,7 +49,7 @@ async function look({ role, within, save, like, expect, json, ...where }: Option
   const before: Health = like === undefined ? { role, version: null, flow: 'running', frozen: [] } : readHealth(like)
   // To see how it is, it is looked until it cannot get better; to compare, until it is no worse.
   const enough = (seen: Health) => (save === undefined ? worseThan(before, seen, expect) === undefined : seen.flow === 'settling')
-  const health = await checkFlow({ role, ask: () => ask(state, role), withinMs: within, enough })
+  const health = await checkFlow({ role, ask: () => ask(state, role), withinMs: within, clock: systemClock, enough })
   if (save !== undefined) writeFileSync(save, JSON.stringify(health))
   const why = save === undefined ? worseThan(before, health, expect) : undefined
   if (json) printJson({ ...health, worse: why ?? null })

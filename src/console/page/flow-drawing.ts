@@ -65,10 +65,10 @@ export class FlowDrawing {
       s(
         'g',
         {},
-        title,
         s('rect', { x, y: y - height / 2, width: this.#boxWidth, height, rx: 9, class: kind }),
         s('text', { x: x + 12, y: y - 4 }, shortened(label, labelLengthMax)),
         soft,
+        title,
       ),
     )
     this.#updates.push(() => {

@@ -1,6 +1,6 @@
 import { analysersPage } from './analysers.ts'
 import { ApiError, change, get, type Session } from './api.ts'
-import { h } from './dom.ts'
+import { h, setText } from './dom.ts'
 import { jobsPage } from './jobs.ts'
 import { Model } from './model.ts'
 import { overviewPage } from './overview.ts'
@@ -9,6 +9,7 @@ import { partitionsPage } from './partitions.ts'
 import { pipelinesPage } from './pipelines.ts'
 import { sourcePage } from './source.ts'
 import type { Message } from './status.ts'
+import { Stream } from './stream.ts'
 
 const PAGES: readonly { readonly name: string; readonly label: string; readonly make: PageMaker; readonly core?: true }[] = [
   { name: '', label: 'Overview', make: overviewPage },
@@ -18,21 +19,28 @@ const PAGES: readonly { readonly name: string; readonly label: string; readonly 
   { name: 'partitions', label: 'Partitions', make: partitionsPage, core: true },
 ]
 
+/** Before it is tried again, ms. */
+const RELOAD_AFTER_MS = 2_000
+
 const content = document.querySelector('#content') as HTMLElement
 const nav = document.querySelector('#nav') as HTMLElement
 const live = document.querySelector('#live') as HTMLElement
+
+function say(text: string, isWell: boolean): void {
+  setText(live, text)
+  live.className = isWell ? '' : 'off'
+}
 
 async function start(): Promise<void> {
   try {
     run(await get<Session>('/api/session'))
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) return showLogin()
-    live.textContent = 'no connection'
-    live.className = 'off'
+    say('no connection', false)
     content.replaceChildren(
       h('div', { class: 'card' }, h('h1', {}, 'This console cannot be reached'), h('p', {}, 'It tries again by itself.')),
     )
-    setTimeout(start, 2_000)
+    setTimeout(start, RELOAD_AFTER_MS)
   }
 }
 
@@ -51,30 +59,22 @@ function run(session: Session): void {
     // Before the first message nothing is known: nought would be wrong.
     if (model.timeMs > 0) page.update()
   }
-  const events = new EventSource('/api/live')
-  const take = (apply: (message: Message) => void) => (event: MessageEvent<string>) => {
-    apply(JSON.parse(event.data) as Message)
-    live.textContent = 'live'
-    live.className = ''
+  const take = (apply: (message: Message) => void) => (data: string) => {
+    apply(JSON.parse(data) as Message)
+    say('live', true)
     page?.update()
   }
-  events.addEventListener(
-    'all',
-    take(message => model.all(message)),
-  )
-  events.addEventListener(
-    'changes',
-    take(message => model.changes(message)),
-  )
-  events.addEventListener('trouble', event => {
-    live.textContent = (JSON.parse((event as MessageEvent<string>).data) as { message: string }).message
-    live.className = 'off'
-  })
-  events.addEventListener('error', () => {
-    live.textContent = 'connection lost, trying again'
-    live.className = 'off'
-    // A browser gives a stream up for good where it is refused: the session may be over.
-    if (events.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 2_000)
+  new Stream('/api/live', {
+    hearers: {
+      all: take(message => model.all(message)),
+      changes: take(message => model.changes(message)),
+      trouble: data => say((JSON.parse(data) as { message: string }).message, false),
+    },
+    lost(isForGood) {
+      say('connection lost, trying again', false)
+      // A browser gives a stream up for good where it is refused: the session may be over.
+      if (isForGood) setTimeout(() => location.reload(), RELOAD_AFTER_MS)
+    },
   })
   addEventListener('hashchange', () => {
     go()

@@ -185,5 +185,5 @@ export function stateOf(view: SourceView): { text: string; tone: Tone } {
   if (state === 'waiting' || state === 'blocked' || state === 'removed') return { text: state, tone: 'warn' }
   if (view.isAway) return { text: 'gateway away', tone: 'warn' }
   if (view.perSecond > 0) return { text: 'flowing', tone: 'good' }
-  return state === undefined || state === 'running' ? { text: 'still', tone: 'idle' } : { text: state, tone: 'idle' }
+  return state === undefined || state === 'reading' ? { text: 'still', tone: 'idle' } : { text: state, tone: 'idle' }
 }

@@ -2,6 +2,7 @@ import { TimeChart } from './chart.ts'
 import { empty, h, setText } from './dom.ts'
 import { hexDump, number, time } from './format.ts'
 import { RowTable } from './row-table.ts'
+import { Stream } from './stream.ts'
 
 /** A record as the API's stream gives it. */
 interface Item {
@@ -29,7 +30,7 @@ const HEADERS_OF_TROUBLE = ['gap', 'decode_error', 'clock'] as const
 /** What a source says now: values as a chart, the latest record decoded and as bytes, and what was missing or wrong. */
 export class Records {
   readonly node = h('div', { class: 'page' })
-  readonly #events: EventSource
+  readonly #stream: Stream
   readonly #seen: Seen[] = []
   readonly #troubles: Seen[] = []
   readonly #chartNode = h('div', { class: 'chart', role: 'img', 'aria-label': 'Values over time' })
@@ -77,15 +78,16 @@ export class Records {
       h('section', { class: 'card' }, h('h2', {}, 'Gaps and errors'), this.#wrong.node),
       h('section', { class: 'card' }, h('h2', {}, 'Latest records'), this.#latest.node),
     )
-    this.#events = new EventSource(`/api/core/tail?last=200&source=${encodeURIComponent(key)}`)
-    this.#events.addEventListener('item', event => this.#take(JSON.parse((event as MessageEvent<string>).data) as Item))
-    this.#events.addEventListener('trouble', event =>
-      setText(this.#said, (JSON.parse((event as MessageEvent<string>).data) as { message: string }).message),
-    )
+    this.#stream = new Stream(`/api/core/tail?last=200&source=${encodeURIComponent(key)}`, {
+      hearers: {
+        item: data => this.#take(JSON.parse(data) as Item),
+        trouble: data => setText(this.#said, (JSON.parse(data) as { message: string }).message),
+      },
+    })
   }
 
   end(): void {
-    this.#events.close()
+    this.#stream.end()
     this.#chart?.end()
   }
 

@@ -80,18 +80,18 @@ export async function feed(options: FeedOptions, sink: Sink): Promise<Fed> {
       })
       onProgress(lane.records - before)
       const chunks = writer.take(HAND_OVER_BYTES)
-      if (chunks.length > 0) await sink.write(source, chunks)
+      if (chunks.length > 0) await sink.write(source, chunks, writer.giveBack)
       sinceTurn += batch.length
       if (sinceTurn >= TURN_BYTES) {
         sinceTurn = 0
         await new Promise(setImmediate)
       }
     }
-    if (sink.keepsSourcesApart) await sink.write(source, writer.take(0))
+    if (sink.keepsSourcesApart) await sink.write(source, writer.take(0), writer.giveBack)
   }
   writer.hashInto(undefined)
   const [last] = ranges
-  if (last) await sink.write(last.source, writer.take(0))
+  if (last) await sink.write(last.source, writer.take(0), writer.giveBack)
   await sink.end()
   return { counts: new Map([...lanes.values()].map(lane => [lane.range.source, countsOf(lane)])), skipped }
 }

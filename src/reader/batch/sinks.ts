@@ -12,8 +12,8 @@ const UNFINISHED = '.headrace-partial'
 export interface Sink {
   /** Whether what of one source follows another has to be told from it: each part is then handed over by itself. */
   readonly keepsSourcesApart: boolean
-  /** Resolves when it takes more. `source` is that of all the bytes. */
-  write(source: string, chunks: readonly Buffer[]): Promise<void>
+  /** Resolves when it takes more. `source` is that of all the bytes. `isWritten` is told of each chunk that is not read any more. */
+  write(source: string, chunks: readonly Buffer[], isWritten?: (chunk: Buffer) => void): Promise<void>
   end(): Promise<void>
 }
 
@@ -30,10 +30,13 @@ export class StreamSink implements Sink {
     })
   }
 
-  async write(_source: string, chunks: readonly Buffer[]): Promise<void> {
+  async write(_source: string, chunks: readonly Buffer[], isWritten: (chunk: Buffer) => void = () => {}): Promise<void> {
     for (const chunk of chunks) {
       this.#check()
-      if (!this.#to.write(chunk)) await this.#drained()
+      const takesMore = this.#to.write(chunk, error => {
+        if (!error) isWritten(chunk)
+      })
+      if (!takesMore) await this.#drained()
     }
     this.#check()
   }
@@ -89,11 +92,14 @@ export class FileSink implements Sink {
     this.#heads = heads
   }
 
-  async write(source: string, chunks: readonly Buffer[]): Promise<void> {
+  async write(source: string, chunks: readonly Buffer[], isWritten: (chunk: Buffer) => void = () => {}): Promise<void> {
     const path = this.#paths.get(source)
     if (path === undefined) throw new HeadraceError('internal', `${source} has no file`)
     const file = await this.#file(path)
-    for (const chunk of chunks) await file.writeFile(chunk)
+    for (const chunk of chunks) {
+      await file.writeFile(chunk)
+      isWritten(chunk)
+    }
   }
 
   async begin(): Promise<void> {

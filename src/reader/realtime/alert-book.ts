@@ -6,6 +6,10 @@ import { matchesGlob, sourceKey } from '../../runtime/names.ts'
 
 /** Alerts that are shown again; older ones are where their sinks put them. */
 const ALERTS_KEPT = 1_000
+/** The last word about each thing outlasts that, so that what stands for long is not lost behind what comes and goes; within this. */
+const STANDING_KEPT = 10_000
+/** Those that are too many go so often: not each alert has to look for them. */
+const TRIMMED_EVERY = 100
 /** Silences at once: each alert that goes out is held against all of them. */
 const SILENCES_MAX = 200
 /** What is held back for the end of silences; past that the oldest is given up. */
@@ -96,7 +100,8 @@ export class AlertBook {
   constructor(path: string, clock: Clock) {
     this.#db = new Database(path)
     this.#db.pragma('journal_mode = WAL')
-    this.#db.pragma('synchronous = FULL')
+    // It outlives the process and its kill; what a power cut takes of it is the last words about alerts, and no record.
+    this.#db.pragma('synchronous = NORMAL')
     this.#db.exec(SCHEMA)
     this.#clock = clock
   }
@@ -110,12 +115,24 @@ export class AlertBook {
     const source = alert.source && sourceKey(alert.source)
     const time = Math.round(alert.timeMs)
     const { key, analyser, state, message, values } = alert
+    this.#db.transaction(() => {
+      const { changes, lastInsertRowid } = this.#db
+        .prepare(
+          'INSERT OR IGNORE INTO alerts (key, id, analyser, source, state, time, message, vals) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+        )
+        .run(key, id, analyser, source, state, time, message, JSON.stringify(values))
+      if (changes > 0 && Number(lastInsertRowid) % TRIMMED_EVERY === 0) this.#trim(Number(lastInsertRowid))
+    })()
+  }
+
+  #trim(newest: number): void {
     this.#db
       .prepare(
-        'INSERT OR IGNORE INTO alerts (key, id, analyser, source, state, time, message, vals) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+        `DELETE FROM alerts WHERE number <= ?
+         AND number NOT IN (SELECT max(number) FROM alerts WHERE state <> 'noted' GROUP BY id, source)`,
       )
-      .run(key, id, analyser, source, state, time, message, JSON.stringify(values))
-    this.#db.prepare('DELETE FROM alerts WHERE number <= (SELECT max(number) FROM alerts) - ?').run(ALERTS_KEPT)
+      .run(newest - ALERTS_KEPT)
+    this.#db.prepare('DELETE FROM alerts WHERE number <= ?').run(newest - STANDING_KEPT)
   }
 
   /** Newest first. */
@@ -128,7 +145,7 @@ export class AlertBook {
       .map(row => {
         const about = `${row.id} ${row.source ?? '*'}`
         const stands = row.state === 'raised' && !settled.has(about)
-        settled.add(about)
+        if (row.state !== 'noted') settled.add(about)
         return {
           key: row.key,
           id: row.id,

@@ -6,7 +6,7 @@ import { HeadraceError } from '../../runtime/errors.ts'
 import { sourceKey } from '../../runtime/names.ts'
 import type { OutgoingAlert } from './state-entry.ts'
 
-/** A webhook or a command that takes longer has failed, and is tried again. */
+/** A command that takes longer has failed, and is tried again. */
 const DELIVERY_LIMIT_MS = 30_000
 
 /** Where alerts go. `deliver` resolves when the receiver has said that it has it, and rejects otherwise: it is tried again. */
@@ -14,22 +14,6 @@ export interface AlertSink {
   deliver(alert: OutgoingAlert): Promise<void>
   /** Lets go of what it holds open. */
   close?(): void
-}
-
-export function webhookSink(url: string): AlertSink {
-  return {
-    async deliver({ key, json }) {
-      const response = await fetch(url, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', 'idempotency-key': key },
-        body: json,
-        signal: AbortSignal.timeout(DELIVERY_LIMIT_MS),
-      })
-      await response.body?.cancel()
-      if (!response.ok)
-        throw new HeadraceError('command_failed', `the webhook ${new URL(url).origin} answered ${response.status}`)
-    },
-  }
 }
 
 export function commandSink(run: readonly string[], folder: string): AlertSink {

@@ -2,7 +2,6 @@ import { Bytes } from './copy-bytes.ts'
 
 const ZERO = 48
 const NINE = 57
-const LOW_DIGITS = 6
 const LOW = 1_000_000
 
 /**
@@ -16,6 +15,8 @@ export class LinePrefix {
   #sequenceEnd = 0
   #timeMs = Number.NaN
   #timeEnd = 0
+  /** The last six digits of the time; no number where it has fewer. */
+  #low = Number.NaN
 
   /** `head`: what is before the number. */
   constructor(head: string) {
@@ -24,10 +25,11 @@ export class LinePrefix {
 
   /** The prefix of a record, valid until the next call. */
   of(sequence: number, timeMs: number): Bytes {
-    const follows = sequence === this.#sequence + 1 && this.#increment()
-    const sameMillion = timeMs >= LOW && Math.floor(timeMs / LOW) === Math.floor(this.#timeMs / LOW)
-    if (!follows || !sameMillion) this.#writeAnew(sequence, timeMs)
-    else if (timeMs !== this.#timeMs) this.#writeLowDigits(timeMs % LOW)
+    const low = this.#low + (timeMs - this.#timeMs)
+    // Of the first record, and after a time of few digits, this does not hold.
+    const isNear = low >= 0 && low < LOW
+    if (sequence !== this.#sequence + 1 || !isNear || !this.#increment()) this.#writeAnew(sequence, timeMs)
+    else this.#writeLowDigits(low)
     this.#sequence = sequence
     this.#timeMs = timeMs
     return this.#bytes
@@ -39,6 +41,7 @@ export class LinePrefix {
     this.#bytes = new Bytes(Buffer.from(`${timed},"value`, 'latin1'))
     this.#sequenceEnd = numbered.length
     this.#timeEnd = timed.length
+    this.#low = timeMs >= LOW ? timeMs % LOW : Number.NaN
   }
 
   /** Adds one to the number as it stands there; false where it needs another digit. */
@@ -55,13 +58,16 @@ export class LinePrefix {
     return false
   }
 
-  #writeLowDigits(value: number): void {
+  /** From the last digit on, as far as they are others than before. */
+  #writeLowDigits(low: number): void {
     const { buffer } = this.#bytes
-    let rest = value
-    for (let at = this.#timeEnd - 1; at >= this.#timeEnd - LOW_DIGITS; at--) {
+    let [rest, before] = [low, this.#low]
+    for (let at = this.#timeEnd - 1; rest !== before; at--) {
       const tenth = (rest / 10) | 0
       buffer[at] = ZERO + rest - tenth * 10
       rest = tenth
+      before = (before / 10) | 0
     }
+    this.#low = low
   }
 }

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { closeSync, openSync, readFileSync, readSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { expect } from 'vitest'
 import { headrace } from '../../support/headrace-process.ts'
 import type { SeededRandom } from '../../support/random.ts'
@@ -47,8 +48,15 @@ export const databaseDamaged = defineScenario({
   },
 })
 
-/** Every page but the first holds something else. */
+/**
+ * Every page but the first holds something else. Somebody who wrote to the file before makes whoever has it open forget what he has in memory, and an
+ * emptied write-ahead log leaves nothing beside it.
+ */
 function destroy(path: string): void {
+  const other = new Database(path)
+  other.exec('UPDATE source SET settled = settled')
+  other.pragma('wal_checkpoint(TRUNCATE)')
+  other.close()
   const file = openSync(path, 'r+')
   writeSync(file, randomBytes(statSync(path).size - PAGE_BYTES), 0, undefined, PAGE_BYTES)
   closeSync(file)
@@ -66,23 +74,19 @@ export const databaseDamagedRunning = defineScenario({
   seconds: 50,
   fullOnly: true,
   gaps: 'declared',
-  plant: { counted: 9_000, recordsPerSecond: 500 },
-  async strike({ plant, step, moves, lasts }) {
+  plant: { counted: 6_000, recordsPerSecond: 300 },
+  async strike({ plant, step, moves }) {
     const [core] = plant.cores
     await moves(200)
     await core?.kill9()
-    // More than SQLite has in memory.
     await until('a backlog is on the disk', async () => {
       const sources = (await plant.edgeStatus())?.sources ?? []
-      return sources.length > 0 && sources.every(({ buffered }) => buffered.records > 3_000)
+      return sources.length > 0 && sources.every(({ buffered }) => buffered.records > 500)
     })
     await step('every page of it is destroyed', () => destroy(join(plant.edgeState, 'edge', 'buffer.db')))
     core?.start()
-    await lasts(1_000)
+    await until('a person is told', () => alarmed(plant, 'buffer_damaged'), 60_000)
     await moves()
-    await step(
-      `its own name for it: ${(await alarmed(plant, 'buffer_damaged')) ? 'said' : 'nothing was wrong with what it read'}`,
-    )
     expect(await alarmed(plant, 'disk_full')).toBe(false)
   },
 })
@@ -116,19 +120,15 @@ export const walDamaged = defineScenario({
           () => harm(join(plant.edgeState, 'edge', 'buffer.db-wal'), random),
         ),
       )
-      await until('the core was heard', async () => {
-        const sources = (await plant.edgeStatus())?.sources ?? []
-        return sources.length > 0 && sources.every(({ partition, state }) => state === 'frozen' || partition !== null)
-      })
+      await until('the core was heard', async () => (await plant.edgeStatus())?.link.state === 'sending', 60_000)
       await plant.devices.go()
       await until(
-        'each source flows, resumed by a person where it was frozen',
+        'a person has resumed each source that was frozen',
         async () => {
-          const sources = (await plant.edgeStatus())?.sources ?? []
-          for (const { source } of sources.filter(({ state }) => state === 'frozen')) {
-            await headrace(['source', 'resume', source, '--state', plant.edgeState])
-          }
-          return sources.length > 0 && sources.every(({ state, buffered }) => state !== 'frozen' && buffered.records < 100)
+          const status = await plant.edgeStatus()
+          const frozen = status?.sources.filter(({ state }) => state === 'frozen') ?? []
+          for (const { source } of frozen) await headrace(['source', 'resume', source, '--state', plant.edgeState])
+          return status?.link.state === 'sending' && frozen.length === 0
         },
         90_000,
       )

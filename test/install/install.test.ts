@@ -90,6 +90,8 @@ describe('is refused before anything is touched:', () => {
   test('nothing to install from', () => refused([...edge(), '--offline', '/nowhere.tar.xz'], /cannot read \/nowhere/))
   test('a configuration of another role', () =>
     refused(['--role', 'core', '--root', root, '--config', join(folder, 'edge.yaml'), '--offline', first], /of the role edge/))
+  test('an image that is to have an identity', () =>
+    refused([...edge(), '--offline', first, '--enroll', 'hr1.x'], /has no identity/))
   test('another system', async () => {
     writeFileSync(join(root, 'etc/os-release'), 'ID=alpine\nPRETTY_NAME="Alpine Linux"\n')
     await refused([...edge(), '--offline', first], /Alpine Linux is none of the systems/)

@@ -1,0 +1,51 @@
+import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http'
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
+import { HeadraceError, messageOf } from '../../runtime/errors.ts'
+import type { AlertSink } from './alert-sink.ts'
+import type { OutgoingAlert } from './state-entry.ts'
+
+/** A webhook that takes longer has failed, and is tried again. */
+const DELIVERY_LIMIT_MS = 30_000
+/** Of a webhook there is one connection, which is kept: an alert goes when the one before it has arrived. */
+const AGENT = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1 } as const
+
+/**
+ * Posts alerts to an address. It has one when it answers 2xx; a redirection is an answer as others are: followed, it would become a GET without the
+ * alert. Not by `fetch`, which takes three times the CPU: a hundred alerts at once wait for one another.
+ */
+export function webhookSink(url: string): AlertSink & { close(): void } {
+  const target = new URL(url)
+  const isTls = target.protocol === 'https:'
+  const agent = isTls ? new HttpsAgent(AGENT) : new HttpAgent(AGENT)
+  const post = (alert: OutgoingAlert): Promise<void> =>
+    new Promise<void>((resolve, reject) => {
+      const { key, json } = alert
+      const refuse = (how: string, cause?: unknown) =>
+        reject(new HeadraceError('command_failed', `the webhook ${target.origin} ${how}`, cause === undefined ? {} : { cause }))
+      const headers = {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(json),
+        'idempotency-key': key,
+      }
+      const options = { method: 'POST', agent, headers, signal: AbortSignal.timeout(DELIVERY_LIMIT_MS) }
+      const taken = (response: IncomingMessage) => {
+        const { statusCode = 0 } = response
+        response.on('error', error => refuse(`did not end its answer: ${messageOf(error)}`, error))
+        response.on('end', () => (statusCode >= 200 && statusCode < 300 ? resolve() : refuse(`answered ${statusCode}`)))
+        response.resume()
+      }
+      const asked = isTls ? requestHttps(target, options, taken) : requestHttp(target, options, taken)
+      asked.on('error', error => {
+        // It let go of an idle connection in the moment in which that was used: this says nothing of the webhook.
+        const wasIdle = asked.reusedSocket && 'code' in error && error.code === 'ECONNRESET'
+        if (wasIdle) post(alert).then(resolve, reject)
+        else
+          refuse(
+            `cannot be reached: ${error.name === 'AbortError' ? `no answer within ${DELIVERY_LIMIT_MS} ms` : messageOf(error)}`,
+            error,
+          )
+      })
+      asked.end(json)
+    })
+  return { deliver: post, close: () => agent.destroy() }
+}

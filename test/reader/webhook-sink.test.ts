@@ -1,0 +1,75 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, expect, test } from 'vitest'
+import { webhookSink } from '../../src/reader/realtime/webhook-sink.ts'
+
+const ALERT = { key: 'plant.hot:a/b:1000:raised', analyser: 'hot', json: '{"state":"raised","message":"zu heiß"}', timeMs: 1_000 }
+
+const closers: (() => void)[] = []
+afterEach(() => {
+  for (const close of closers.splice(0)) close()
+})
+
+/** A receiver that answers as it is told, and keeps what it was asked. */
+async function receiver(answer: (response: ServerResponse, request: IncomingMessage) => void) {
+  const asked: { method: string | undefined; key: unknown; type: unknown; body: string; port: number | undefined }[] = []
+  const server = createServer(async (request, response) => {
+    const body = Buffer.concat(await request.toArray()).toString()
+    const { 'idempotency-key': key, 'content-type': type } = request.headers
+    asked.push({ method: request.method, key, type, body, port: request.socket.remotePort })
+    answer(response, request)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const sink = webhookSink(`http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`)
+  closers.push(() => {
+    sink.close()
+    server.closeAllConnections()
+    server.close()
+  })
+  return { sink, asked, server }
+}
+
+test('an alert is posted with its key, over one connection that is kept', async () => {
+  const { sink, asked } = await receiver(response => response.writeHead(204).end())
+  await sink.deliver(ALERT)
+  await sink.deliver(ALERT)
+  const expected = { method: 'POST', key: ALERT.key, type: 'application/json', body: ALERT.json }
+  expect(asked).toMatchObject([expected, expected])
+  expect(asked[0]?.port).toBe(asked[1]?.port)
+})
+
+test.each([400, 500, 302])('one that is answered with %i is not delivered, and nothing is followed', async status => {
+  const { sink, asked } = await receiver(response => response.writeHead(status, { location: '/elsewhere' }).end('no'))
+  await expect(sink.deliver(ALERT)).rejects.toMatchObject({
+    code: 'command_failed',
+    message: expect.stringMatching(new RegExp(`^the webhook http://127\\.0\\.0\\.1:\\d+ answered ${status}$`)),
+  })
+  expect(asked).toHaveLength(1)
+})
+
+test('a connection that the receiver lets go of while it is idle costs no alert', async () => {
+  let count = 0
+  const { sink, asked } = await receiver((response, request) => {
+    count += 1
+    if (count === 2) request.socket.resetAndDestroy()
+    else response.end()
+  })
+  await sink.deliver(ALERT)
+  await sink.deliver(ALERT)
+  expect(asked).toHaveLength(3)
+})
+
+test('an answer that is cut off, or nobody there, is a failure that says so', async () => {
+  const { sink, server } = await receiver((response, request) => {
+    response.writeHead(200, { 'content-length': 100 })
+    response.write('a', () => request.socket.destroy())
+  })
+  await expect(sink.deliver(ALERT)).rejects.toThrow(/did not end its answer/)
+  server.closeAllConnections()
+  const { promise: closed, resolve } = Promise.withResolvers<void>()
+  server.close(() => resolve())
+  await closed
+  await expect(sink.deliver(ALERT)).rejects.toThrow(/cannot be reached: .*ECONNREFUSED/)
+})
