@@ -240,6 +240,8 @@ export function coreMetrics(status: CoreFigures): string {
 
 /** What several processes, or two roles of one, say, as one answer: a family is said once, with the samples of all. */
 export function joinMetrics(texts: readonly string[]): string {
+  const [only, ...others] = texts
+  if (only !== undefined && others.length === 0) return only
   const families = new Map<string, { readonly head: string; readonly samples: Set<string> }>()
   for (const text of texts) {
     for (const [, head = '', name = '', lines = ''] of text.matchAll(/(# HELP (\S+) .*\n# TYPE .*\n)((?:[^#].*\n)*)/g)) {
