@@ -89,9 +89,8 @@ export function describeBatchKill(brokers?: Brokers, steps: readonly Step[] = ST
     )
   })
 
-  test.runIf(isWhole)(
-    'what is left of the command of a process that was killed is ended before the same run begins again',
-    async () => {
+  if (isWhole)
+    test('what is left of the command of a process that was killed is ended before the same run begins again', async () => {
       const slow = {
         input: 'raw',
         poison: 'dead_letter',
@@ -107,14 +106,14 @@ export function describeBatchKill(brokers?: Brokers, steps: readonly Step[] = ST
       expect(await runUntil({ ...slow, run: ['sh', '-c', `cat > "${OUT}"`] })).toEqual({ code: 0, signal: null })
       const state = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0] : 'gone'
       expect(['gone', 'Z']).toContain(state)
-    },
-  )
+    })
 
-  test.runIf(isWhole)('the look at a directory finds one that is not whole', async () => {
-    expect(await runUntil(WAYS['standard input'])).toEqual({ code: 0, signal: null })
-    const [directory = ''] = published()
-    expect(faultsOf(directory)).toEqual([])
-    truncateSync(join(directory, 'out'), 3)
-    expect(faultsOf(directory)).toEqual(['out is another than its manifest says'])
-  })
+  if (isWhole)
+    test('the look at a directory finds one that is not whole', async () => {
+      expect(await runUntil(WAYS['standard input'])).toEqual({ code: 0, signal: null })
+      const [directory = ''] = published()
+      expect(faultsOf(directory)).toEqual([])
+      truncateSync(join(directory, 'out'), 3)
+      expect(faultsOf(directory)).toEqual(['out is another than its manifest says'])
+    })
 }
