@@ -16,11 +16,11 @@ export function stateOf({ state, config }: WhereOptions): string {
   return ConfigDocument.read(config).as(z.looseObject({ state: z.string() })).state
 }
 
-/** The control socket of the process that a command needs; throws `not_running` where there is none. */
-export function controlOf(options: WhereOptions, role: Role): string {
+/** The control socket of the process that a command needs; throws `not_running` where there is none, of what was looked for. */
+export function controlOf(options: WhereOptions, role: Role, lookedFor: string = role): string {
   const path = controlPath(stateOf(options), role)
   if (existsSync(path)) return path
-  throw new HeadraceError('not_running', `no ${role} is running with its state in ${stateOf(options)}`, {
+  throw new HeadraceError('not_running', `no ${lookedFor} is running with its state in ${stateOf(options)}`, {
     advice: 'Name its configuration with --config, or its directory with --state.',
   })
 }

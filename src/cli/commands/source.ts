@@ -8,6 +8,8 @@ import { EXIT, print, printJson, table } from '../output.ts'
 import { controlOf, stateOf, type WhereOptions } from '../where.ts'
 import { ask } from './status.ts'
 
+/** Who answers, whichever of them is there. */
+const EITHER = 'edge or core'
 /** Fields of one source in a table for people; `--json` has all. */
 const FIELDS_SHOWN = 4
 
@@ -24,7 +26,7 @@ export function sourceCommand(): Command {
       new Command('list').description('Lists them: those of the gateway that runs here, or those that the log of a core has.'),
     ).action(async (options: WhereOptions & { json?: true }) => {
       const edge = await ask<EdgeSourceStatus[]>(stateOf(options), 'edge', 'source.list')
-      const core = edge ? undefined : await control<CoreSource[]>(controlOf(options, 'core'), 'source.list')
+      const core = edge ? undefined : await control<CoreSource[]>(controlOf(options, 'core', EITHER), 'source.list')
       if (options.json) printJson(edge ?? core)
       else print(edge ? edgeTable(edge) : coreTable(core ?? []))
     }),
@@ -43,7 +45,7 @@ export function sourceCommand(): Command {
     ).action(async (source: string, options: WhereOptions & { json?: true }) => {
       const name = parseSourceKey(source)?.source ?? source
       const edge = await ask<Retired>(stateOf(options), 'edge', 'source.retire', { source: name })
-      const retired = edge ?? (await control<Retired>(controlOf(options, 'core'), 'source.retire', { source }))
+      const retired = edge ?? (await control<Retired>(controlOf(options, 'core', EITHER), 'source.retire', { source }))
       if (options.json) printJson(retired)
       else print(saidOf(source, retired))
     }),
