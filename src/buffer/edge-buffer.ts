@@ -23,7 +23,7 @@ import { Serial } from './serial.ts'
 import { oldestUncut, setAside } from './set-aside.ts'
 import type { SourceBuffer, SourceSettings } from './source-buffer.ts'
 import { type OutletHost, SourceOutlet } from './source-outlet.ts'
-import type { StoreDisk } from './store.ts'
+import type { StoreDisk } from './store-calls.ts'
 
 /** How often gaps, time limits and rows of sources are looked at, ms. */
 const LOOK_EVERY_MS = 1_000

@@ -4,7 +4,8 @@ import { sourceKey } from '../runtime/names.ts'
 import type { Assignment } from './buffer.ts'
 import type { BufferIndex, KeptBatch } from './buffer-index.ts'
 import { BLOCK_RECORDS_MAX, type PendingBlock, type SourceBuffer } from './source-buffer.ts'
-import { type BlockRow, PAGE_BYTES, type Step, type StepResult } from './store.ts'
+import { PAGE_BYTES } from './store.ts'
+import type { BlockRow, Step, StepResult } from './store-calls.ts'
 
 /** Batches of a source that are cut ahead of the link: a few more than it may have in flight, so that none waits for a commit. */
 export const READY_BATCHES_MAX = 8
