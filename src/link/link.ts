@@ -7,12 +7,14 @@ import { type Clock, pause } from '../runtime/clock.ts'
 import { assert, HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Budget } from './budget.ts'
+import { dial } from './dial.ts'
 import { DownAlarm } from './down-alarm.ts'
 import { Flight, type InFlight } from './flight.ts'
 import { Forwarding } from './forwarding.ts'
 import { Lanes } from './lanes.ts'
 import { ARROWS, type LinkState, type LinkStatus, type Next } from './link-state.ts'
 import { OpeningChannel, type ProofOf } from './opening-channel.ts'
+import { PastOpenings } from './past-openings.ts'
 import { Patience } from './patience.ts'
 import type { Reports } from './reports.ts'
 import { type Resumed, ResumeRequests } from './resume-requests.ts'
@@ -25,10 +27,6 @@ const DIAL_AGAIN_AFTER = { firstMs: 200, maxMs: 15_000 }
 const OPEN_AGAIN_AFTER = { firstMs: 200, maxMs: 10_000 }
 /** How long a link may take to attach, ms. */
 const ATTACH_TIMEOUT_MS = 5_000
-/** How long the core may take to answer an opening, ms: at first, and at the most. It makes topics for new sources meanwhile. */
-const REPLY_TIMEOUT_MS = { first: 3_000, max: 60_000 }
-/** After so many openings without an answer the connection itself is given up: its other end may be frozen. */
-const UNANSWERED_OPENINGS_MAX = 2
 /** A refusal that a person has to end is asked about again after so long, ms. */
 const REFUSED_AGAIN_AFTER_MS = 30_000
 /** How long a stop waits for outcomes, ms. */
@@ -87,6 +85,7 @@ export class Link {
   readonly #dialBackoff: Backoff
   readonly #openBackoff: Backoff
   readonly #patience = new Patience()
+  readonly #past = new PastOpenings()
   readonly #resumes: ResumeRequests
   readonly #telling: Telling
   #state: LinkState = 'idle'
@@ -96,10 +95,7 @@ export class Link {
   #session: number | undefined
   #standing: StandingSession | undefined
   #forwarding: Forwarding | undefined
-  /** The newest session that the core knows of this gateway, once it was not below ours. */
-  #above: number | undefined
   #quota: Quota | undefined
-  #unanswered = 0
   #dials = 0
   #turnedAtMs: number
   readonly #down: DownAlarm
@@ -185,7 +181,7 @@ export class Link {
         continue
       }
       this.#become('dialling')
-      const connection = await this.#dial()
+      const connection = await dial(() => this.#deps.connect(this.#dials++), stopping, this.#log)
       if (connection) await this.#converse(connection)
       if (stopping.aborted) return
       this.#become('waiting')
@@ -193,31 +189,9 @@ export class Link {
     }
   }
 
-  /** Whether the budget, where there is one, allows anything that is here. */
   #isAffordable(): boolean {
     const { budget, buffer } = this.#deps
-    if (!budget || budget.floor === Number.NEGATIVE_INFINITY) return true
-    return buffer.outlets().some(outlet => (outlet.priority ?? 0) >= budget.floor && outlet.buffered().records > 0)
-  }
-
-  /** A connection, or undefined where there is none, or a stop came first. */
-  async #dial(): Promise<Connection | undefined> {
-    const stopping = this.#stopping.signal
-    const stop = Promise.withResolvers<undefined>()
-    const stopped = () => stop.resolve(undefined)
-    stopping.addEventListener('abort', stopped, { once: true })
-    const dialling = this.#deps.connect(this.#dials++)
-    try {
-      const connection = await Promise.race([dialling, stop.promise])
-      // It may still come, and nobody would close it.
-      if (!connection) void dialling.then(late => late.close()).catch(() => {})
-      return connection
-    } catch (cause) {
-      this.#log.warn({ reason: messageOf(cause) }, 'the core cannot be reached')
-      return undefined
-    } finally {
-      stopping.removeEventListener('abort', stopped)
-    }
+    return budget?.allowsAnyOf(buffer) ?? true
   }
 
   /** One connection's life. */
@@ -298,16 +272,15 @@ export class Link {
   async #open(connection: Connection, channel: OpeningChannel, over: AbortSignal): Promise<Next> {
     const { gateway, buffer } = this.#deps
     this.#lanes.refresh()
-    const session = await buffer.nextSession(this.#above)
+    const session = await buffer.nextSession(this.#past.newestSession)
     this.#session = session
     const resume = this.#resumes.open()
     const sources = this.#telling.all(resume)
     const request: OpenRequest = { version: PROTOCOL_VERSION, gateway, instance: buffer.instance, session, sources, resume }
-    const timeoutMs = Math.min(REPLY_TIMEOUT_MS.max, REPLY_TIMEOUT_MS.first * 2 ** Math.min(this.#unanswered, 10))
-    const answer = await channel.ask(request, timeoutMs)
+    const answer = await channel.ask(request, this.#past.replyTimeoutMs)
     if (over.aborted || answer.kind === 'lost') return 'lost'
     if (answer.kind === 'timeout') return this.#unansweredOpening(connection)
-    this.#unanswered = 0
+    this.#past.answered()
     if (answer.kind === 'released') return 'again'
     if (answer.kind === 'rejected') {
       const { condition, description } = answer.error ?? { condition: 'rejected', description: 'no reason given' }
@@ -315,7 +288,7 @@ export class Link {
     }
     const { reply } = answer
     if ('error' in reply)
-      return reply.error.code === OPEN_ERROR.sessionNotNew ? this.#behind(reply.session) : this.#refused(reply.error)
+      return reply.error.code === OPEN_ERROR.sessionNotNew ? this.#past.notNew(reply.session) : this.#refused(reply.error)
     await this.#takeIn(reply, resume)
     this.#quota = reply.quota
     const sender = await this.#openData(connection, session)
@@ -324,18 +297,11 @@ export class Link {
   }
 
   #unansweredOpening(connection: Connection): Next {
-    this.#unanswered += 1
-    this.#log.warn({ unanswered: this.#unanswered }, 'the core does not answer the opening')
-    if (this.#unanswered % UNANSWERED_OPENINGS_MAX !== 0) return 'again'
+    const isHopeless = this.#past.unanswered()
+    this.#log.warn({ unanswered: this.#past.unansweredCount }, 'the core does not answer the opening')
+    if (!isHopeless) return 'again'
     connection.destroy()
     return 'lost'
-  }
-
-  /** The core knows a session that is not below ours: goes one above it. */
-  #behind(newest: number): Next {
-    const first = this.#above === undefined || newest > this.#above
-    this.#above = newest
-    return first ? 'at once' : 'again'
   }
 
   #refused(error: { code: string; message: string; advice: string }): Next {
