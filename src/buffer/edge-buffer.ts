@@ -3,16 +3,16 @@ import { readBatchHeader } from '../record/batch-header.ts'
 import type { GapReason } from '../record/record.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import { type Boot, systemBoot } from '../runtime/boot.ts'
-import type { Clock, Timer } from '../runtime/clock.ts'
+import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Assignment, CutBatch, DiskCounts, EdgeBuffer, Freeze, Inlet, Kept, Outlet } from './buffer.ts'
 import { BufferAlarms } from './buffer-alarms.ts'
 import { BufferIndex } from './buffer-index.ts'
-import { CLOCK_SET_FROM_MS, ClockWatch } from './clock-watch.ts'
+import { ClockWatch } from './clock-watch.ts'
 import { Commits } from './commits.ts'
 import { FlashPace } from './flash-pace.ts'
-import { declareGap, gapAt, isSilentGap } from './gaps.ts'
+import { gapAt } from './gaps.ts'
 import type { Marks } from './marks.ts'
 import { READY_BATCHES_MAX } from './plan.ts'
 import { Refill } from './refill.ts'
@@ -22,9 +22,8 @@ import { Serial } from './serial.ts'
 import { oldestUncut, setAside } from './set-aside.ts'
 import type { SourceBuffer, SourceSettings } from './source-buffer.ts'
 import { type OutletHost, SourceOutlet } from './source-outlet.ts'
+import { Upkeep } from './upkeep.ts'
 
-/** How often gaps and time limits are looked at, ms. */
-const LOOK_EVERY_MS = 1_000
 /** Batches that are read for the core at once, when it asks for what it misses. */
 const KEPT_AT_ONCE_MAX = 64
 
@@ -55,14 +54,11 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   readonly #outlets = new Map<SourceBuffer, SourceOutlet>()
   readonly #reservations: Reservations
   readonly #alarms: BufferAlarms
-  readonly #watch: ClockWatch
   readonly #pace: FlashPace
-  /** Nothing was cut at the last look, since the clock was not set. */
-  #waitedForClock = false
   readonly #refill: Refill
   readonly #commits: Commits
+  readonly #upkeep: Upkeep
   #attached: ((source: string) => void) | undefined
-  #lookTimer: Timer | undefined
 
   constructor(store: RenewableStore, settings: readonly SourceSettings[], marks: Marks, instance: string, deps: BufferDeps) {
     this.#store = store
@@ -70,12 +66,12 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     this.instance = instance
     this.#reservations = new Reservations(marks, deps.clock)
     this.#alarms = new BufferAlarms(deps.alarms, deps.log)
-    this.#watch = new ClockWatch(deps.clock, deps.boot ?? systemBoot())
+    const watch = new ClockWatch(deps.clock, deps.boot ?? systemBoot())
     this.#pace = new FlashPace({ perDay: deps.flashBytesPerDay, clock: deps.clock, alarms: deps.alarms })
     const pending = { bytes: 0 }
     this.#index = new BufferIndex({
       pending,
-      stampFor: timeMs => this.#watch.stampFor(timeMs),
+      stampFor: timeMs => watch.stampFor(timeMs),
       onPending: source => this.#commits.want(source),
       stored: source => this.#commits.stored(source),
     })
@@ -88,7 +84,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       execute: plan => this.#commits.execute(plan),
       onReady: () => this.#attached,
     })
-    this.#commits = new Commits({
+    const parts = {
       ...deps,
       store,
       index: this.#index,
@@ -96,11 +92,13 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       serial: this.#serial,
       reservations: this.#reservations,
       refill: this.#refill,
-      watch: this.#watch,
+      watch,
       pace: this.#pace,
       alarms: this.#alarms,
       onReady: () => this.#attached,
-    })
+    }
+    this.#commits = new Commits(parts)
+    this.#upkeep = new Upkeep({ ...parts, commits: this.#commits })
     this.#index.load(store.opened)
     for (const source of this.#index.sources.values()) source.blocksAtOpen = source.uncutBlocks
     for (const source of this.#index.configure(settings)) this.#commits.note(source)
@@ -108,7 +106,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       this.#commits.note(source)
       this.#alarms.lost(source)
     }
-    this.#look()
+    this.#upkeep.start()
   }
 
   inlet(source: string): Inlet {
@@ -172,7 +170,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
 
   async close(): Promise<void> {
     if (this.#commits.isClosed) return
-    this.#lookTimer?.cancel()
+    this.#upkeep.stop()
     await this.#commits.close()
   }
 
@@ -335,46 +333,4 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     }
     return outlet
   }
-
-  #look(): void {
-    this.#lookTimer = this.#deps.clock.after(LOOK_EVERY_MS, () => this.#look(), 'background')
-    this.#pace.look(this.#commits.disk.writtenBytes)
-    void this.#serial.run(() => this.#lookNow()).catch(error => this.#commits.failed(error, []))
-    this.#lookAtClock()
-  }
-
-  /** What waited for the clock is cut, once it is set or has been waited for long enough. */
-  #lookAtClock(): void {
-    const { isAwaited } = this.#watch
-    if (this.#waitedForClock && !isAwaited) for (const source of this.#index.sources.values()) this.#commits.want(source)
-    this.#waitedForClock = isAwaited
-  }
-
-  async #lookNow(): Promise<void> {
-    if (!this.#commits.isSound) return
-    const nowMs = this.#deps.clock.wallMs()
-    const sources = [...this.#index.sources.values()]
-    if (sources.some(source => source.settings.ttlMs !== undefined && this.#index.isBlind(source))) {
-      await this.#index.loadUncut(this.#store)
-    }
-    const plan = this.#commits.plan()
-    for (const source of sources) {
-      const { ttlMs } = source.settings
-      if (ttlMs !== undefined) {
-        plan.drop(
-          source,
-          source.uncut.filter(({ timeMs }) => timeMs < nowMs - ttlMs && isComparable(timeMs, nowMs)),
-          'expired',
-        )
-      }
-      if (this.#attached && isSilentGap(source, nowMs)) declareGap(plan, source, nowMs)
-    }
-    if (plan.steps.length > 0) await this.#commits.execute(plan)
-    if (this.#commits.disk.usedBytes < this.#deps.quotaBytes * 0.8) for (const source of sources) this.#alarms.roomAgain(source)
-  }
-}
-
-/** How long a record has waited cannot be told where its time is an unset clock's and the clock has been set since. */
-function isComparable(timeMs: number, nowMs: number): boolean {
-  return timeMs >= CLOCK_SET_FROM_MS || nowMs < CLOCK_SET_FROM_MS
 }
