@@ -7,12 +7,12 @@ import { type Clock, pause } from '../runtime/clock.ts'
 import { assert, HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Budget } from './budget.ts'
+import { CurrentState } from './current-state.ts'
 import { dial } from './dial.ts'
-import { DownAlarm } from './down-alarm.ts'
 import { Flight, type InFlight } from './flight.ts'
 import { Forwarding } from './forwarding.ts'
 import { Lanes } from './lanes.ts'
-import { ARROWS, type LinkState, type LinkStatus, type Next } from './link-state.ts'
+import type { LinkState, LinkStatus, Next } from './link-state.ts'
 import { OpeningChannel, type ProofOf } from './opening-channel.ts'
 import { PastOpenings } from './past-openings.ts'
 import { Patience } from './patience.ts'
@@ -88,8 +88,7 @@ export class Link {
   readonly #past = new PastOpenings()
   readonly #resumes: ResumeRequests
   readonly #telling: Telling
-  #state: LinkState = 'idle'
-  #since: string
+  readonly #state: CurrentState
   #running: Promise<void> = Promise.resolve()
   #connection: Connection | undefined
   #session: number | undefined
@@ -98,7 +97,6 @@ export class Link {
   #quota: Quota | undefined
   #dials = 0
   #turnedAtMs: number
-  readonly #down: DownAlarm
 
   constructor(deps: LinkDeps) {
     const { buffer, clock, random, alarms } = deps
@@ -117,13 +115,12 @@ export class Link {
     this.#dialBackoff = new Backoff(DIAL_AGAIN_AFTER, random)
     this.#openBackoff = new Backoff(OPEN_AGAIN_AFTER, random)
     this.#resumes = new ResumeRequests(clock)
-    this.#since = this.#nowText()
+    this.#state = new CurrentState(clock, alarms, this.#log)
     this.#turnedAtMs = clock.monotonicMs()
-    this.#down = new DownAlarm(clock, alarms, () => this.#state)
   }
 
   start(): void {
-    assert(this.#state === 'idle', 'a link is started once')
+    assert(this.#state.name === 'idle', 'a link is started once')
     this.#lanes.refresh()
     this.#running = this.#run()
   }
@@ -141,11 +138,11 @@ export class Link {
 
   status(): LinkStatus {
     return {
-      state: this.#state,
+      state: this.#state.name,
       peer: this.#connection?.remote,
       session: this.#session,
       quota: this.#quota,
-      since: this.#since,
+      since: this.#state.since,
       sources: [...this.#lanes].map(({ source, state, reason, inFlight }) => ({ source, state, reason, inFlight })),
     }
   }
@@ -176,7 +173,7 @@ export class Link {
     while (!stopping.aborted) {
       if (!this.#isAffordable()) {
         this.#become('waiting')
-        this.#down.clear()
+        this.#state.noneWanted()
         await this.#wait(BUDGET_LOOK_EVERY_MS, stopping)
         continue
       }
@@ -384,16 +381,6 @@ export class Link {
   }
 
   #become(state: LinkState): void {
-    if (state === this.#state) return
-    assert(ARROWS[this.#state].includes(state), `a link goes from ${this.#state} to ${state}`)
-    this.#log.debug({ from: this.#state, to: state, session: this.#session }, 'link state')
-    this.#state = state
-    this.#since = this.#nowText()
-    if (state === 'sending' || state === 'stopped') this.#down.clear()
-    else this.#down.down()
-  }
-
-  #nowText(): string {
-    return new Date(this.#deps.clock.wallMs()).toISOString()
+    this.#state.become(state, this.#session)
   }
 }
