@@ -7,7 +7,7 @@ const LONGER = [
   'ca/{enrolment,failover,relayed}',
   'console/{console,history,monitoring,tracing}',
   'ingress/admission',
-  'link/{direct,link}',
+  'link/{direct,faults,link}',
   'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler}',
   'record/{hostile,round-trip}',
   'source/{file,http,modbus,serial,sockets}',

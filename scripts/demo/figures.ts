@@ -1,4 +1,4 @@
-import type { EdgeStatus } from '../../src/cli/edge-process.ts'
+import type { EdgeStatus } from '../../src/cli/edge-status.ts'
 
 /** Time over which a rate is taken. */
 const RATE_WINDOW_MS = 5_000

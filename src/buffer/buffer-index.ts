@@ -6,7 +6,7 @@ import { gapAt } from './gaps.ts'
 import { parseKept } from './kept.ts'
 import type { Marks } from './marks.ts'
 import { type CutRow, SourceBuffer, type SourceHooks, type SourceSettings, UNCUT_WINDOW_MAX } from './source-buffer.ts'
-import type { Opened, SourceRow } from './store.ts'
+import type { Opened, SourceRow } from './store-calls.ts'
 import type { AsyncStore } from './store-thread.ts'
 
 /** Rows that one look through the database brings. */

@@ -3,34 +3,27 @@ import { readBatchHeader } from '../record/batch-header.ts'
 import type { GapReason } from '../record/record.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import { type Boot, systemBoot } from '../runtime/boot.ts'
-import type { Clock, Timer } from '../runtime/clock.ts'
-import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Assignment, CutBatch, DiskCounts, EdgeBuffer, Freeze, Inlet, Kept, Outlet } from './buffer.ts'
 import { BufferAlarms } from './buffer-alarms.ts'
 import { BufferIndex } from './buffer-index.ts'
-import { CLOCK_SET_FROM_MS, ClockWatch } from './clock-watch.ts'
-import { CommitTimer } from './commit-timer.ts'
-import { CommitWaiters } from './commit-waiters.ts'
+import { ClockWatch } from './clock-watch.ts'
+import { Commits } from './commits.ts'
 import { FlashPace } from './flash-pace.ts'
-import { declareGap, gapAt, isSilentGap } from './gaps.ts'
+import { gapAt } from './gaps.ts'
 import type { Marks } from './marks.ts'
-import { Plan, type PlanContext, READY_BATCHES_MAX } from './plan.ts'
+import { READY_BATCHES_MAX } from './plan.ts'
 import { Refill } from './refill.ts'
-import { isDamaged, type RenewableStore } from './renewable-store.ts'
+import type { RenewableStore } from './renewable-store.ts'
 import { Reservations } from './reservations.ts'
 import { Serial } from './serial.ts'
 import { oldestUncut, setAside } from './set-aside.ts'
 import type { SourceBuffer, SourceSettings } from './source-buffer.ts'
 import { type OutletHost, SourceOutlet } from './source-outlet.ts'
-import type { StoreDisk } from './store.ts'
+import { Upkeep } from './upkeep.ts'
 
-/** How often gaps, time limits and rows of sources are looked at, ms. */
-const LOOK_EVERY_MS = 1_000
-/** How often records that wait for room are tried, where their durability is shorter, ms. */
-const ROOM_LOOK_EVERY_MS = 20
-/** A disk that is full is tried again after so long, ms. */
-const FULL_RETRY_MS = 1_000
 /** Batches that are read for the core at once, when it asks for what it misses. */
 const KEPT_AT_ONCE_MAX = 64
 
@@ -49,79 +42,71 @@ export interface BufferDeps {
 }
 
 /**
- * The gateway's buffer. All decisions are made here, in the main thread, from an index in memory whose size does not depend on the backlog's; the
- * store does what it is told, one commit at a time:
- *
- *   IDLE ──something to write, and `durability` has passed──► COMMITTING ──on disk──► IDLE
- *                                                                │ disk full
- *                                                                ├──► HELD ──a second──► IDLE
- *                                                                │ the database is damaged
- *                                                                └──► HELD ──a second, moved aside, an empty one at the marks──► IDLE
+ * The gateway's buffer. All decisions are made in the main thread, from an index in memory whose size does not depend on the backlog's; the store
+ * does what it is told, one commit at a time, as {@link Commits} has it. Here is what sources, link and time want of it.
  */
 export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   readonly instance: string
   readonly #deps: BufferDeps
   readonly #store: RenewableStore
   readonly #serial = new Serial()
-  readonly #pending = { bytes: 0 }
   readonly #index: BufferIndex
   readonly #outlets = new Map<SourceBuffer, SourceOutlet>()
   readonly #reservations: Reservations
   readonly #alarms: BufferAlarms
-  readonly #timer: CommitTimer
-  readonly #watch: ClockWatch
   readonly #pace: FlashPace
-  /** Nothing was cut at the last look, since the clock was not set. */
-  #waitedForClock = false
   readonly #refill: Refill
+  readonly #commits: Commits
+  readonly #upkeep: Upkeep
   #attached: ((source: string) => void) | undefined
-  #disk: StoreDisk
-  /** Sources that the next commit looks at. */
-  #wanted = new Set<SourceBuffer>()
-  readonly #waiters = new CommitWaiters()
-  #lookTimer: Timer | undefined
-  #lastCommitMs = Number.NEGATIVE_INFINITY
-  #lastFlushMs = Number.NEGATIVE_INFINITY
-  #committing = false
-  /** What is in memory may be ahead of the disk: the last commit failed. */
-  #stale = false
-  /** What is wrong with the database, where it does not hold what was written: another one takes its place. */
-  #damage: string | undefined
-  #closed = false
 
   constructor(store: RenewableStore, settings: readonly SourceSettings[], marks: Marks, instance: string, deps: BufferDeps) {
     this.#store = store
     this.#deps = deps
     this.instance = instance
-    this.#disk = store.opened.disk
     this.#reservations = new Reservations(marks, deps.clock)
     this.#alarms = new BufferAlarms(deps.alarms, deps.log)
-    this.#watch = new ClockWatch(deps.clock, deps.boot ?? systemBoot())
+    const watch = new ClockWatch(deps.clock, deps.boot ?? systemBoot())
     this.#pace = new FlashPace({ perDay: deps.flashBytesPerDay, clock: deps.clock, alarms: deps.alarms })
-    this.#timer = new CommitTimer(deps.clock, () => void this.#serial.run(() => this.#commit()))
+    const pending = { bytes: 0 }
     this.#index = new BufferIndex({
-      pending: this.#pending,
-      stampFor: timeMs => this.#watch.stampFor(timeMs),
-      onPending: source => this.#want(source),
-      stored: source => this.#stored(source),
+      pending,
+      stampFor: timeMs => watch.stampFor(timeMs),
+      onPending: source => this.#commits.want(source),
+      stored: source => this.#commits.stored(source),
     })
     this.#refill = new Refill({
       store,
       index: this.#index,
       ...deps,
       alarms: this.#alarms,
-      plan: () => this.#plan([]),
-      execute: plan => this.#execute(plan),
+      plan: () => this.#commits.plan(),
+      execute: plan => this.#commits.execute(plan),
       onReady: () => this.#attached,
     })
+    const parts = {
+      ...deps,
+      store,
+      index: this.#index,
+      pending,
+      serial: this.#serial,
+      reservations: this.#reservations,
+      refill: this.#refill,
+      watch,
+      pace: this.#pace,
+      alarms: this.#alarms,
+      onReady: () => this.#attached,
+    }
+    this.#commits = new Commits(parts)
+    this.#upkeep = new Upkeep({ ...parts, commits: this.#commits })
     this.#index.load(store.opened)
     for (const source of this.#index.sources.values()) source.blocksAtOpen = source.uncutBlocks
-    for (const source of this.#index.configure(settings)) this.#wanted.add(source)
+    for (const source of this.#index.configure(settings)) this.#commits.note(source)
     for (const source of this.#index.restore(marks, deps.clock.wallMs())) {
-      this.#wanted.add(source)
+      this.#commits.note(source)
       this.#alarms.lost(source)
     }
-    this.#look()
+    this.#upkeep.start()
   }
 
   inlet(source: string): Inlet {
@@ -131,7 +116,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   configure(settings: readonly SourceSettings[]): void {
-    for (const source of this.#index.configure(settings)) this.#want(source)
+    for (const source of this.#index.configure(settings)) this.#commits.want(source)
     this.#index.retireOthers(settings)
   }
 
@@ -147,10 +132,10 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   attachLink(onReady: (source: string) => void): void {
     this.#attached = onReady
     for (const source of this.#index.sources.values()) {
-      this.#wanted.add(source)
+      this.#commits.note(source)
       if (source.ready.length > 0) onReady(source.source)
     }
-    this.#kick()
+    this.#commits.kick()
   }
 
   detachLink(): void {
@@ -175,24 +160,18 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
 
   disk(): DiskCounts {
     const { quotaBytes, flashBytesPerDay } = this.#deps
-    return { quotaBytes, ...this.#disk, writtenPerDayBytes: this.#pace.perDayNow, flashBytesPerDay: flashBytesPerDay ?? null }
+    return {
+      quotaBytes,
+      ...this.#commits.disk,
+      writtenPerDayBytes: this.#pace.perDayNow,
+      flashBytesPerDay: flashBytesPerDay ?? null,
+    }
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return
-    this.#timer.cancel()
-    this.#lookTimer?.cancel()
-    for (const source of this.#index.sources.values()) {
-      source.dirty = true
-      this.#wanted.add(source)
-    }
-    await this.#serial.run(() => {
-      this.#lastFlushMs = Number.NEGATIVE_INFINITY
-      return this.#commit()
-    })
-    this.#closed = true
-    this.#timer.cancel()
-    await this.#serial.run(() => this.#store.close())
+    if (this.#commits.isClosed) return
+    this.#upkeep.stop()
+    await this.#commits.close()
   }
 
   settle(source: SourceBuffer, sequence: number): void {
@@ -207,7 +186,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       this.#index.dropReady(source, sequence)
       source.position = sequence
     }
-    this.#want(source)
+    this.#commits.want(source)
   }
 
   take(source: SourceBuffer): CutBatch | undefined {
@@ -216,7 +195,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     source.blocksAtOpen = 0
     if (batch) this.#index.readyBytes -= batch.bytes.length
     if (source.ready.length < READY_BATCHES_MAX / 2 && (source.uncutBlocks > 0 || source.readyEnd < source.next))
-      this.#want(source)
+      this.#commits.want(source)
     return batch
   }
 
@@ -234,7 +213,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       Object.assign(source, { settled: sequence, position: sequence, dirty: true })
       const reason: GapReason = sequence < source.lostBelow ? 'buffer_lost' : 'core_lost'
       await this.#refill.fill(source, sequence, source.cut[at]?.first ?? source.next, reason)
-      this.#want(source)
+      this.#commits.want(source)
     })
   }
 
@@ -267,7 +246,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       this.#index.dropReady(source, Number.POSITIVE_INFINITY)
       Object.assign(source, { settled: from, position: from, dirty: true })
       await this.#refill.fill(source, from, to, 'buffer_lost')
-      this.#want(source)
+      this.#commits.want(source)
     })
   }
 
@@ -283,8 +262,8 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   assign(source: SourceBuffer, assignment: Assignment): Promise<void> {
     return this.#change(source, async () => {
       source.assignment = assignment
-      await this.#writeRow(source)
-      this.#want(source)
+      await this.#commits.writeRow(source)
+      this.#commits.want(source)
     })
   }
 
@@ -294,7 +273,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       source.frozen = olderBlocks > 0 ? { ...why, olderBlocks } : why
       // Nobody takes them now, and others could use the room.
       this.#index.dropReady(source, Number.POSITIVE_INFINITY)
-      await this.#writeRow(source)
+      await this.#commits.writeRow(source)
     })
   }
 
@@ -320,15 +299,15 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       const mark = Math.max(source.mark, end)
       Object.assign(source, { assignment, frozen: undefined, settled: end, position: end, next: end, lostBelow: 0, mark })
       const nowMs = this.#deps.clock.wallMs()
-      const plan = this.#plan([])
+      const plan = this.#commits.plan()
       plan.steps.push(
         { step: { kind: 'forget', ids }, done: () => {} },
         { step: { kind: 'source', row: source.toRow() }, done: () => {} },
       )
       const gap = gapAt(records, aside[0]?.timeMs ?? nowMs, nowMs, 'resumed')
       plan.placeholder(source, { from: end, count: 1, timeMs: nowMs, gap })
-      await this.#execute(plan)
-      this.#want(source)
+      await this.#commits.execute(plan)
+      this.#commits.want(source)
     })
   }
 
@@ -340,7 +319,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
         await change()
       } catch (error) {
         putBack()
-        this.#failed(error, [source])
+        this.#commits.failed(error, [source])
         throw error
       }
     })
@@ -354,197 +333,4 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     }
     return outlet
   }
-
-  #plan(sources: readonly SourceBuffer[]): Plan {
-    const { gateway, quotaBytes, rewindBytes, clock } = this.#deps
-    const context: PlanContext = {
-      gateway,
-      quotaBytes,
-      rewindBytes,
-      sources,
-      index: this.#index,
-      attached: this.#attached !== undefined && !this.#watch.isAwaited,
-      usedBytes: this.#disk.usedBytes,
-      nowMs: clock.wallMs(),
-      onDropped: (source, gap) => this.#alarms.gaveWay(source, gap),
-      onDamaged: (source, records) => this.#alarms.damaged(source, records),
-      onReady: source => this.#attached?.(source.source),
-      onFull: source => this.#alarms.full(source),
-    }
-    return new Plan(context)
-  }
-
-  // ── commits ──
-
-  /** Whatever the source took before is on disk when this resolves. */
-  async #stored(source: SourceBuffer): Promise<void> {
-    if (this.#committing) await this.#serial.run(async () => {})
-    // Also where that commit failed, or had no room for it: what it should have written is pending still.
-    if (source.hasPending) await this.#waiters.wait(source)
-  }
-
-  #want(source: SourceBuffer): void {
-    this.#wanted.add(source)
-    this.#kick()
-  }
-
-  /** Commits when something is due: what the link waits for at once, records by their durability, the keeping of books now and then. */
-  #kick(): void {
-    if (this.#committing || this.#closed || this.#stale || this.#wanted.size === 0) return
-    let dueMs = Math.min(this.#lastCommitMs + LOOK_EVERY_MS, this.#flushDueMs(this.#wanted))
-    for (const source of this.#wanted) {
-      if (!this.#hasMore(source)) continue
-      dueMs = Number.NEGATIVE_INFINITY
-      break
-    }
-    this.#timer.at(dueMs)
-  }
-
-  /**
-   * When records that were taken have to be on disk: at once where none was written for a while, after the shortest `durability` of them otherwise, or
-   * sooner where the budget of the disk affords it.
-   * What the link makes the buffer write in between takes no half-filled blocks with it: they would be compressed badly, and once more when they
-   * are merged.
-   */
-  #flushDueMs(sources: Iterable<SourceBuffer>): number {
-    let durabilityMs = Number.POSITIVE_INFINITY
-    for (const source of sources) {
-      if (!source.hasPending) continue
-      const ownMs = source.waitsForRoom
-        ? Math.max(ROOM_LOOK_EVERY_MS, source.settings.durabilityMs)
-        : source.settings.durabilityMs
-      durabilityMs = Math.min(durabilityMs, ownMs)
-      if (durabilityMs === 0) break
-    }
-    return this.#lastFlushMs + this.#pace.waitMs(durabilityMs)
-  }
-
-  async #commit(): Promise<void> {
-    if (this.#closed) return
-    this.#timer.cancel()
-    this.#committing = true
-    const sources = [...this.#wanted]
-    this.#wanted = new Set()
-    const waiting = this.#waiters.waiting(sources)
-    try {
-      if (this.#damage !== undefined) await this.#startAnew(this.#damage)
-      else if (this.#stale) this.#index.reload(await this.#store.index())
-      this.#stale = false
-      await this.#refill.load(sources, this.#disk.usedBytes + this.#pending.bytes)
-      const nowMs = this.#deps.clock.monotonicMs()
-      const isFlush = nowMs >= this.#flushDueMs(sources)
-      this.#lastCommitMs = nowMs
-      if (isFlush) this.#lastFlushMs = nowMs
-      if (isFlush && sources.some(source => source.hasPending)) this.#pace.committed()
-      const plan = this.#plan(sources).make(isFlush)
-      plan.giveBackWithheld()
-      await this.#execute(plan)
-      for (const source of sources) if (!plan.unwritten.has(source)) waiting.written(source)
-      this.#alarms.written()
-    } catch (error) {
-      this.#failed(error, sources)
-    }
-    this.#committing = false
-    for (const source of sources) if (source.hasPending || this.#hasMore(source)) this.#wanted.add(source)
-    this.#kick()
-  }
-
-  /** Whether there is something to cut, or to bring into memory, for the link. */
-  #hasMore(source: SourceBuffer): boolean {
-    if (!this.#attached || !source.assignment || source.frozen || this.#watch.isAwaited) return false
-    return (source.uncutBlocks > 0 || source.readyEnd < source.next) && source.ready.length < this.#refill.readyMax
-  }
-
-  /** As at a start with a damaged database: numbers go on at the marks, and what is lost is declared. The link finds the log behind and says so. */
-  async #startAnew(why: string): Promise<void> {
-    await this.#store.renew(why)
-    this.#damage = undefined
-    this.#disk = this.#store.opened.disk
-    for (const source of this.#index.startAnew(this.#deps.clock.wallMs())) {
-      this.#wanted.add(source)
-      this.#alarms.lost(source)
-    }
-  }
-
-  async #execute(plan: Plan): Promise<void> {
-    const isEmpty = ({ step }: Plan['steps'][number]) => step.kind === 'forget' && step.ids.length === 0
-    const steps = plan.steps.filter(planned => !isEmpty(planned))
-    const marks = this.#reservations.reserve(plan.nextNumbers, this.#index.sources.values())
-    if (steps.length === 0 && marks === undefined) {
-      for (const { done } of plan.steps) done({ kind: 'done' })
-      return
-    }
-    const { results, disk } = await this.#store
-      .commit({ steps: steps.map(({ step }) => step), clock: this.#watch.atCut(), ...(marks !== undefined && { marks }) })
-      .catch(error => {
-        for (const { failed } of steps) failed?.()
-        throw error
-      })
-    if (marks !== undefined) this.#reservations.written()
-    this.#disk = disk
-    let at = 0
-    for (const planned of plan.steps) planned.done((isEmpty(planned) ? undefined : results[at++]) ?? { kind: 'done' })
-  }
-
-  async #writeRow(source: SourceBuffer): Promise<void> {
-    const steps = [{ kind: 'source', row: source.toRow() }] as const
-    // In the database first, the first time: a source that only the marks know passes for one whose database was lost.
-    const isNew = !this.#reservations.knows(source)
-    if (isNew) await this.#store.commit({ steps })
-    await this.#store.commit({ steps: isNew ? [] : steps, marks: this.#reservations.with(source) })
-    this.#reservations.written()
-  }
-
-  /** Nothing is known of what the commit did: the index is made anew before the next one. */
-  #failed(error: unknown, sources: readonly SourceBuffer[]): void {
-    this.#stale = true
-    if (isDamaged(error)) this.#damage = messageOf(error)
-    this.#alarms.unwritten(error)
-    for (const source of sources) this.#wanted.add(source)
-    this.#timer.at(this.#deps.clock.monotonicMs() + FULL_RETRY_MS)
-  }
-
-  // ── now and then ──
-
-  #look(): void {
-    this.#lookTimer = this.#deps.clock.after(LOOK_EVERY_MS, () => this.#look(), 'background')
-    this.#pace.look(this.#disk.writtenBytes)
-    void this.#serial.run(() => this.#lookNow()).catch(error => this.#failed(error, []))
-    this.#lookAtClock()
-  }
-
-  /** What waited for the clock is cut, once it is set or has been waited for long enough. */
-  #lookAtClock(): void {
-    const { isAwaited } = this.#watch
-    if (this.#waitedForClock && !isAwaited) for (const source of this.#index.sources.values()) this.#want(source)
-    this.#waitedForClock = isAwaited
-  }
-
-  async #lookNow(): Promise<void> {
-    if (this.#closed || this.#stale) return
-    const nowMs = this.#deps.clock.wallMs()
-    const sources = [...this.#index.sources.values()]
-    if (sources.some(source => source.settings.ttlMs !== undefined && this.#index.isBlind(source))) {
-      await this.#index.loadUncut(this.#store)
-    }
-    const plan = this.#plan([])
-    for (const source of sources) {
-      const { ttlMs } = source.settings
-      if (ttlMs !== undefined) {
-        plan.drop(
-          source,
-          source.uncut.filter(({ timeMs }) => timeMs < nowMs - ttlMs && isComparable(timeMs, nowMs)),
-          'expired',
-        )
-      }
-      if (this.#attached && isSilentGap(source, nowMs)) declareGap(plan, source, nowMs)
-    }
-    if (plan.steps.length > 0) await this.#execute(plan)
-    if (this.#disk.usedBytes < this.#deps.quotaBytes * 0.8) for (const source of sources) this.#alarms.roomAgain(source)
-  }
-}
-
-/** How long a record has waited cannot be told where its time is an unset clock's and the clock has been set since. */
-function isComparable(timeMs: number, nowMs: number): boolean {
-  return timeMs >= CLOCK_SET_FROM_MS || nowMs < CLOCK_SET_FROM_MS
 }

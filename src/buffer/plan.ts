@@ -2,9 +2,10 @@ import type { BatchIdentity } from '../record/batch-writer.ts'
 import type { Gap } from '../record/record.ts'
 import { sourceKey } from '../runtime/names.ts'
 import type { Assignment } from './buffer.ts'
-import type { BufferIndex, KeptBatch } from './buffer-index.ts'
+import type { Planned } from './planned.ts'
+import { Room, type RoomContext, removeUncut } from './room.ts'
 import { BLOCK_RECORDS_MAX, type PendingBlock, type SourceBuffer } from './source-buffer.ts'
-import { type BlockRow, PAGE_BYTES, type Step, type StepResult } from './store.ts'
+import type { BlockRow, Step, StepResult } from './store-calls.ts'
 
 /** Batches of a source that are cut ahead of the link: a few more than it may have in flight, so that none waits for a commit. */
 export const READY_BATCHES_MAX = 8
@@ -18,41 +19,12 @@ const MERGE_BYTES_MAX = 96 * 1024
 const LARGE_BLOCK_BYTES = 24 * 1024
 /** Its stored bytes: what compresses better than this fits with others into a batch, and is worth encoding again. */
 const LARGE_ROW_BYTES = 6 * 1024
-/** Blocks deleted in one commit. */
-const DELETES_PER_COMMIT_MAX = 500
-/** Settled batches that are kept for a core that lost its end; many small ones would fill the memory before the disk. */
-const KEPT_BATCHES_MAX = 200_000
-/** Part of the quota that stays free: pages are freed by rows, and filled by bytes. */
-const FREE_PART = 0.05
-/** So much stays free at the least, bytes: a batch is larger than the blocks that it is made of, by a key and a number for each record. */
-const FREE_BYTES_MIN = 128 * 1024
 
-/** What may be filled of a quota, bytes. */
-export function roomOf(quotaBytes: number): number {
-  return quotaBytes - Math.max(quotaBytes * FREE_PART, FREE_BYTES_MIN)
-}
-
-/** A step, and what is to be done when it is on disk. */
-export interface Planned {
-  readonly step: Step
-  done(result: StepResult): void
-  /** The commit failed: what the step took along is back. */
-  failed?(): void
-}
-
-export interface PlanContext {
+export interface PlanContext extends RoomContext {
   readonly gateway: string
-  readonly sources: readonly SourceBuffer[]
   readonly attached: boolean
-  readonly quotaBytes: number
-  readonly usedBytes: number
-  readonly rewindBytes: number
-  readonly nowMs: number
-  readonly index: BufferIndex
-  onDropped(source: SourceBuffer, gap: Gap): void
   onDamaged(source: SourceBuffer, records: number): void
   onReady(source: SourceBuffer): void
-  onFull(source: SourceBuffer): void
 }
 
 /**
@@ -61,13 +33,17 @@ export interface PlanContext {
  */
 export class Plan {
   readonly steps: Planned[] = []
+  /** Sources that have records which this plan does not write. */
+  readonly unwritten = new Set<SourceBuffer>()
   readonly #context: PlanContext
+  readonly #room: Room
   /** Next number of each source within this plan. */
   readonly #next = new Map<SourceBuffer, number>()
   #merges = 0
 
   constructor(context: PlanContext) {
     this.#context = context
+    this.#room = new Room(context, this.steps)
   }
 
   /** Numbers up to which each source is cut by this plan. */
@@ -82,13 +58,14 @@ export class Plan {
       if (isFlush && !source.waitsForRoom) source.flush()
       if (source.isFilling) this.unwritten.add(source)
     }
-    this.#makeRoom()
+    this.#room.make()
+    for (const source of this.#room.withheld) this.unwritten.add(source)
     for (const source of sources) {
       if (source.uncutBlocks > 0) this.#merge(source)
       if (source.pending.length > 0) this.#insert(source)
     }
-    this.#forgetBeyondWindow()
-    for (const source of new Set([...sources, ...this.#forgetting])) if (source.dirty) this.#writeRow(source)
+    this.#room.forgetBeyondWindow()
+    for (const source of new Set([...sources, ...this.#room.forgetting])) if (source.dirty) this.#writeRow(source)
     return this
   }
 
@@ -101,6 +78,16 @@ export class Plan {
       done: result => this.#added(source, result),
     })
     this.#next.set(source, Math.max(this.#nextOf(source), range.from + count))
+  }
+
+  /** Uncut blocks give way; their source's next batch says so. */
+  drop(source: SourceBuffer, rows: readonly BlockRow[], reason: 'buffer_full' | 'expired'): void {
+    this.#room.drop(source, rows, reason)
+  }
+
+  /** What has no room yet is pending again, behind what this plan writes. */
+  giveBackWithheld(): void {
+    this.#room.giveBack()
   }
 
   #insert(source: SourceBuffer): void {
@@ -173,7 +160,7 @@ export class Plan {
           ...(bytesMax !== undefined && { bytesMax }),
         },
         done: result => {
-          this.#removeUncut(source, rows)
+          removeUncut(source, rows)
           this.#added(source, result)
           if (result.kind === 'cut' && result.damaged) this.#context.onDamaged(source, result.damaged)
         },
@@ -184,150 +171,10 @@ export class Plan {
     }
   }
 
-  /** Room for what is to be written: settled batches go first, then uncut records of whoever lets its oldest go, lowest priority first. */
-  #makeRoom(): void {
-    const { sources, quotaBytes, usedBytes } = this.#context
-    const wanted = sources.reduce((sum, source) => sum + pagesOf(source.pendingBytes, source.pending.length), 0)
-    let short = usedBytes + wanted - roomOf(quotaBytes)
-    if (short <= 0) {
-      for (const source of sources) source.waitsForRoom = false
-      return
-    }
-    short -= this.#forget(short)
-    if (short > 0) short -= this.#dropOldest(short)
-    this.#holdBack(Math.max(0, wanted - Math.max(0, short)))
-  }
-
-  /**
-   * Of what is pending only the first `roomBytes` are written, the most important source's first. A source that may wait keeps the rest in memory,
-   * and its device is not read meanwhile; of any other the rest is lost, and said.
-   */
-  #holdBack(roomBytes: number): void {
-    let room = roomBytes
-    const pending = this.#context.sources.filter(source => source.pending.length > 0)
-    for (const source of pending.sort((a, b) => b.settings.priority - a.settings.priority)) {
-      let fitting = 0
-      for (const block of source.pending) {
-        const bytes = pagesOf(block.bytes, 1)
-        if (bytes > room) break
-        room -= bytes
-        fitting += 1
-      }
-      source.waitsForRoom = false
-      if (fitting === source.pending.length) continue
-      this.#context.onFull(source)
-      if (source.settings.whenFull === 'block') this.#withhold(source, fitting)
-      else source.dropPending(fitting, 'buffer_full', this.#context.nowMs)
-    }
-  }
-
-  /** Sources that have records which this plan does not write. */
-  readonly unwritten = new Set<SourceBuffer>()
-  readonly #withheld = new Map<SourceBuffer, PendingBlock[]>()
-
-  #withhold(source: SourceBuffer, fitting: number): void {
-    source.waitsForRoom = true
-    this.unwritten.add(source)
-    this.#withheld.set(source, source.pending.splice(fitting))
-  }
-
-  /** What has no room yet is pending again, behind what this plan writes. */
-  giveBackWithheld(): void {
-    for (const [source, blocks] of this.#withheld) source.pending.push(...blocks)
-  }
-
-  #dropOldest(wantedBytes: number): number {
-    const giving = [...this.#context.index.sources.values()]
-      .filter(source => source.settings.whenFull === 'drop_oldest' && source.uncut.length > 0)
-      .sort((a, b) => a.settings.priority - b.settings.priority || (a.uncut[0]?.id ?? 0) - (b.uncut[0]?.id ?? 0))
-    let freed = 0
-    for (const source of giving) {
-      const rows: BlockRow[] = []
-      for (const row of source.uncut) {
-        if (freed >= wantedBytes || rows.length >= DELETES_PER_COMMIT_MAX) break
-        rows.push(row)
-        freed += row.bytes
-      }
-      this.drop(source, rows, 'buffer_full')
-      if (freed >= wantedBytes) break
-    }
-    return freed
-  }
-
-  /** Uncut blocks give way; their source's next batch says so. */
-  drop(source: SourceBuffer, rows: readonly BlockRow[], reason: 'buffer_full' | 'expired'): void {
-    if (rows.length === 0) return
-    const gap = source.headGap
-    // Taken out at once, so that this plan does not cut them as well.
-    this.#removeUncut(source, rows)
-    this.steps.push({
-      step: { kind: 'drop', source: source.id, ids: rows.map(row => row.id), reason, ...(gap && { gap }) },
-      done: result => {
-        if (result.kind !== 'dropped') return
-        source.headGap = result.gap
-        source.gapSinceMs ??= this.#context.nowMs
-        this.#context.onDropped(source, result.gap)
-        source.countDropped(rows.reduce((sum, row) => sum + row.count, 0))
-      },
-      // Until the index is made anew they count again, though nobody sees them.
-      failed: () => {
-        source.uncutBlocks += rows.length
-        source.uncutRecords += rows.reduce((sum, row) => sum + row.count, 0)
-      },
-    })
-    this.#dropping.add(source)
-  }
-
-  readonly #dropping = new Set<SourceBuffer>()
-
-  /** Forgets settled batches, oldest first; gives the bytes that this frees. */
-  #forget(wantedBytes: number): number {
-    const { index } = this.#context
-    const { kept } = index
-    const going: KeptBatch[] = []
-    let freed = 0
-    while (freed < wantedBytes && going.length < DELETES_PER_COMMIT_MAX && going.length < kept.length) {
-      const entry = kept[going.length]
-      if (!entry) break
-      going.push(entry)
-      freed += entry.row.bytes
-    }
-    if (going.length === 0) return 0
-    kept.splice(0, going.length)
-    index.keptBytes -= freed
-    this.steps.push({
-      step: { kind: 'forget', ids: going.map(entry => entry.row.id) },
-      done: () => {
-        for (const { source, row } of going) {
-          const at = source.cutFrom(row.first)
-          if (source.cut[at] === row) source.cut.splice(at, 1)
-        }
-      },
-    })
-    // What the blocks said of `next` and `settled` has to stand somewhere else before they go, also of a source that this plan is not about.
-    for (const { source } of going) {
-      source.dirty = true
-      this.#forgetting.add(source)
-    }
-    return freed
-  }
-
-  readonly #forgetting = new Set<SourceBuffer>()
-
-  #forgetBeyondWindow(): void {
-    const { index, rewindBytes } = this.#context
-    const many = index.kept.slice(0, Math.max(0, index.kept.length - KEPT_BATCHES_MAX))
-    const over = Math.max(
-      index.keptBytes - rewindBytes,
-      many.reduce((sum, { row }) => sum + row.bytes, 0),
-    )
-    if (over > 0) this.#forget(over)
-  }
-
   #writeRow(source: SourceBuffer): void {
     const row = { ...source.toRow(), next: Math.max(source.next, this.#nextOf(source)) }
     this.steps.push({
-      step: { kind: 'source', row, keepHeadGap: this.#dropping.has(source) },
+      step: { kind: 'source', row, keepHeadGap: this.#room.isDropping(source) },
       done: () => {
         source.dirty = false
       },
@@ -336,7 +183,7 @@ export class Plan {
 
   #hasAppetite(source: SourceBuffer): boolean {
     const { attached, index } = this.#context
-    if (!attached || !source.assignment || source.frozen || this.#dropping.has(source)) return false
+    if (!attached || !source.assignment || source.frozen || this.#room.isDropping(source)) return false
     // Counted in batches that are cut and not yet taken, in memory or not. The first one is always granted: a source that the link does not serve
     // must not hold up the others.
     return this.#untaken(source) < (index.readyBytes < READY_BYTES_MAX ? READY_BATCHES_MAX : 1)
@@ -396,17 +243,6 @@ export class Plan {
       this.#context.onReady(source)
     }
   }
-
-  #removeUncut(source: SourceBuffer, rows: readonly BlockRow[]): void {
-    const gone = new Set(rows)
-    const left = source.uncut.filter(row => !gone.has(row))
-    source.uncut.splice(0, source.uncut.length, ...left)
-    source.uncutBlocks -= rows.length
-    for (const row of rows) {
-      source.uncutRecords -= row.count
-      source.uncutBytes -= row.bytes
-    }
-  }
 }
 
 function insertStep(
@@ -429,9 +265,4 @@ function insertStep(
     ...(bookmark !== undefined && { bookmark }),
   }
   return { kind: 'insert', source: source.id, plain, count, baseTimeMs, lastTimeMs, ...identity }
-}
-
-/** Bytes of the database's pages that rows of so many bytes can take at the most: each may leave the rest of a page empty. */
-function pagesOf(bytes: number, rows: number): number {
-  return bytes + rows * PAGE_BYTES
 }

@@ -1,5 +1,5 @@
 import { HeadraceError } from '../runtime/errors.ts'
-import type { BlockRow, Commit, CommitResult, Opened, ReadBatch } from './store.ts'
+import type { BlockRow, Commit, CommitResult, Opened, ReadBatch } from './store-calls.ts'
 import type { AsyncStore } from './store-thread.ts'
 
 /** A disk that damages one database after the other is not helped by another one, and each lies aside with all that it held. */

@@ -3,7 +3,7 @@ import { makeFolderDurably } from '../runtime/durable-folder.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { visitBlock } from './block-codec.ts'
 import { writeDurably } from './durable-file.ts'
-import type { BlockRow } from './store.ts'
+import type { BlockRow } from './store-calls.ts'
 import type { AsyncStore } from './store-thread.ts'
 
 /** Index rows that one look through the database brings. */

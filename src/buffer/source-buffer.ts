@@ -5,7 +5,7 @@ import { BlockBuilder, visitPlain } from './block-codec.ts'
 import type { Assignment, BufferedCounts, CutBatch, Freeze, Inlet, WhenFull } from './buffer.ts'
 import { CLOCK_SET_FROM_MS } from './clock-watch.ts'
 import { toKept } from './kept.ts'
-import type { BlockRow, SourceRow } from './store.ts'
+import type { BlockRow, SourceRow } from './store-calls.ts'
 
 /** A block is closed at either: large enough to compress well, small enough for one AMQP frame once it is compressed. */
 export const BLOCK_RECORDS_MAX = 2_000

@@ -1,6 +1,7 @@
 import { type MessagePort, parentPort, Worker, workerData } from 'node:worker_threads'
 import { ERROR_CODES, type ErrorCode, HeadraceError } from '../runtime/errors.ts'
-import { type BlockRow, type Commit, type CommitResult, type Opened, type ReadBatch, type Step, Store } from './store.ts'
+import { Store } from './store.ts'
+import type { BlockRow, Commit, CommitResult, Opened, ReadBatch, Step } from './store-calls.ts'
 
 /*
   The store in a thread of its own: an fsync of 30 ms in the main thread would cost serial data. One request is under way at a time; requests

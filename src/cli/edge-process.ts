@@ -10,21 +10,19 @@ import { FlowWatch } from '../console/flow-watch.ts'
 import { edgeMetrics } from '../console/metrics.ts'
 import { Budget } from '../link/budget.ts'
 import { Link, TURN_WITHIN_MS } from '../link/link.ts'
-import type { LinkStatus } from '../link/link-state.ts'
 import { Reports } from '../link/reports.ts'
 import type { Resumed } from '../link/resume-requests.ts'
 import type { SourceFacts } from '../link/telling.ts'
-import type { GatewayAnalyserStatus, GatewayRunner } from '../reader/realtime/gateway-runner.ts'
-import type { Fields } from '../record/fields.ts'
-import { type Alarm, Alarms } from '../runtime/alarms.ts'
+import type { GatewayRunner } from '../reader/realtime/gateway-runner.ts'
+import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { stillFor, type Vital } from '../runtime/watchdog.ts'
 import { type CaptureHead, type CaptureItem, capture } from '../source/capture.ts'
-import type { StepCounts } from '../source/steps/chain.ts'
 import { loadAnalyserModules } from './analyser-modules.ts'
 import { EdgeSources, type SourceChanges, settingsOf } from './edge-sources.ts'
+import { type EdgeStatus, edgeStatus } from './edge-status.ts'
 import { reportOf } from './gateway-report.ts'
 import { CONFIG_REFUSED, configRefused } from './pipeline-reload.ts'
 import { RetiredSources, withoutRetired } from './retired-sources.ts'
@@ -33,53 +31,6 @@ import { readLogin, readTlsMaterial } from './tls-material.ts'
 import { Tracing } from './tracing.ts'
 import { createUplink } from './uplink.ts'
 import { VERSION } from './version.ts'
-
-export interface EdgeStatus {
-  readonly version: string
-  readonly role: 'edge'
-  readonly gateway: string
-  readonly running: true
-  readonly link: {
-    readonly state: string
-    readonly peer: string | null
-    readonly session: string | null
-    readonly since: string
-    /** What the core lets this gateway send. */
-    readonly quota: { readonly bytes_per_second: number | null; readonly records_per_second: number | null } | null
-  }
-  readonly disk: {
-    readonly quota_bytes: number
-    readonly used_bytes: number
-    readonly written_bytes: number
-    /** At the rate of the last hour; null in the first minutes. */
-    readonly written_per_day_bytes: number | null
-    /** What may be written in a day; null where nothing is declared. */
-    readonly flash_budget_bytes: number | null
-  }
-  readonly sources: readonly EdgeSourceStatus[]
-  readonly analysers: readonly GatewayAnalyserStatus[]
-  readonly alarms: readonly Alarm[]
-}
-
-export interface EdgeSourceStatus {
-  readonly source: string
-  readonly pipeline: string | null
-  readonly state: string
-  readonly reason: string | null
-  readonly read: number
-  readonly decode_errors: number
-  readonly trouble: Readonly<Record<string, number>>
-  /** What each step between source and buffer has withheld. */
-  readonly steps: readonly StepCounts[]
-  /** Types and units of what is buffered, as far as they are known. */
-  readonly fields: Fields
-  readonly dropped: number
-  readonly next: number
-  readonly settled: number
-  readonly buffered: { readonly records: number; readonly bytes: number; readonly oldest: string | null }
-  readonly topic: string
-  readonly partition: number | null
-}
 
 /** Parts of an agent that a test hands in broken, to show what the whole is worth without them. */
 export interface EdgeParts {
@@ -327,60 +278,15 @@ export class EdgeProcess {
   }
 
   status(): EdgeStatus {
-    const { state, peer, session, since, quota, sources: lanes } = this.#link.status()
-    const disk = this.#buffer.disk()
-    const frozen = new Map(lanes.map(lane => [lane.source, lane]))
-    return {
-      version: VERSION,
-      role: 'edge',
+    return edgeStatus({
       gateway: this.#config.gateway,
-      running: true,
-      link: {
-        state,
-        peer: peer ?? null,
-        session: session === undefined ? null : String(session),
-        since,
-        quota: quotaView(quota),
-      },
-      disk: {
-        quota_bytes: disk.quotaBytes,
-        used_bytes: disk.usedBytes,
-        written_bytes: disk.writtenBytes,
-        written_per_day_bytes: disk.writtenPerDayBytes,
-        flash_budget_bytes: disk.flashBytesPerDay,
-      },
-      sources: this.#buffer.outlets().map(outlet => {
-        const entry = this.#sources.get(outlet.source)
-        const running = entry?.runner.status()
-        const buffered = outlet.buffered()
-        const lane = frozen.get(outlet.source)
-        const isFrozen = lane?.state === 'frozen'
-        const retired = this.#retired.reasonOf(outlet.source)
-        return {
-          source: outlet.source,
-          pipeline: entry?.pipeline ?? null,
-          state: isFrozen ? 'frozen' : (running?.state ?? (retired === undefined ? 'removed' : 'retired')),
-          reason: (isFrozen ? lane.reason : (running?.reason ?? retired)) ?? null,
-          read: running?.read ?? 0,
-          decode_errors: running?.decode_errors ?? 0,
-          trouble: running?.trouble ?? {},
-          steps: running?.steps ?? [],
-          fields: this.#sources.fieldsOf(outlet.source) ?? {},
-          dropped: entry ? this.#buffer.inlet(outlet.source).counts().dropped : 0,
-          next: outlet.next,
-          settled: outlet.settled,
-          buffered: {
-            records: buffered.records,
-            bytes: buffered.bytes,
-            oldest: buffered.oldestMs === undefined ? null : new Date(buffered.oldestMs).toISOString(),
-          },
-          topic: outlet.topic,
-          partition: outlet.assignment?.partition ?? null,
-        }
-      }),
-      analysers: this.#analysers?.status() ?? [],
-      alarms: this.#alarms.list(),
-    }
+      link: this.#link.status(),
+      buffer: this.#buffer,
+      sources: this.#sources,
+      retired: this.#retired,
+      analysers: this.#analysers,
+      alarms: this.#alarms,
+    })
   }
 
   async *#capture(source: string, signal: AbortSignal): AsyncGenerator<CaptureHead | CaptureItem> {
@@ -411,8 +317,4 @@ export class EdgeProcess {
 
 function hasAnalysers(pipelines: readonly LoadedPipeline[]): boolean {
   return pipelines.some(({ config }) => Object.keys(config.analysers).length > 0)
-}
-
-function quotaView(quota: LinkStatus['quota']): EdgeStatus['link']['quota'] {
-  return quota ? { bytes_per_second: quota.bytesPerSecond ?? null, records_per_second: quota.recordsPerSecond ?? null } : null
 }

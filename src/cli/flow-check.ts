@@ -1,6 +1,6 @@
 import { type Clock, pause } from '../runtime/clock.ts'
 import type { CoreProcess } from './core-process.ts'
-import type { EdgeStatus } from './edge-process.ts'
+import type { EdgeStatus } from './edge-status.ts'
 import type { Role } from './state-paths.ts'
 
 /** How well a process does, from worst to best: nobody answers; it answers; records are read; records come into the log. */

@@ -1,5 +1,5 @@
 import { type GatewayReport, REPORTED_ALARMS_MAX, REPORTED_TEXT_LENGTH_MAX, type ReportedSource } from '../amqp/gateway-report.ts'
-import type { EdgeSourceStatus, EdgeStatus } from './edge-process.ts'
+import type { EdgeSourceStatus, EdgeStatus } from './edge-status.ts'
 
 /** What a gateway tells its core of itself: what its own status says, within bounds. */
 export function reportOf({ disk, sources, alarms }: EdgeStatus, timeMs: number): GatewayReport {

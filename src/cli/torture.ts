@@ -13,7 +13,7 @@ import { pause, systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { silentLogger } from '../runtime/logger.ts'
 import { mix, PAYLOAD_BYTES_MAX, seedOf, writePayload } from '../source/generator-payload.ts'
-import type { EdgeStatus } from './edge-process.ts'
+import type { EdgeStatus } from './edge-status.ts'
 import { controlPath } from './state-paths.ts'
 import { type TortureSubject, tortureSubject } from './torture-subject.ts'
 

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
+import type { EdgeBuffer } from '../buffer/buffer.ts'
 import { writeDurably } from '../buffer/durable-file.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import type { Clock } from '../runtime/clock.ts'
@@ -58,6 +59,12 @@ export class Budget {
       this.#floor = this.#look()
     }
     return this.#floor
+  }
+
+  /** Whether anything of what the buffer holds may be sent now. */
+  allowsAnyOf(buffer: EdgeBuffer): boolean {
+    if (this.floor === Number.NEGATIVE_INFINITY) return true
+    return buffer.outlets().some(outlet => (outlet.priority ?? 0) >= this.floor && outlet.buffered().records > 0)
   }
 
   /** Bytes spent today. */

@@ -7,12 +7,14 @@ import { type Clock, pause } from '../runtime/clock.ts'
 import { assert, HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Budget } from './budget.ts'
-import { DownAlarm } from './down-alarm.ts'
+import { CurrentState } from './current-state.ts'
+import { dial } from './dial.ts'
 import { Flight, type InFlight } from './flight.ts'
 import { Forwarding } from './forwarding.ts'
 import { Lanes } from './lanes.ts'
-import { ARROWS, type LinkState, type LinkStatus, type Next } from './link-state.ts'
+import type { LinkState, LinkStatus, Next } from './link-state.ts'
 import { OpeningChannel, type ProofOf } from './opening-channel.ts'
+import { PastOpenings } from './past-openings.ts'
 import { Patience } from './patience.ts'
 import type { Reports } from './reports.ts'
 import { type Resumed, ResumeRequests } from './resume-requests.ts'
@@ -25,10 +27,6 @@ const DIAL_AGAIN_AFTER = { firstMs: 200, maxMs: 15_000 }
 const OPEN_AGAIN_AFTER = { firstMs: 200, maxMs: 10_000 }
 /** How long a link may take to attach, ms. */
 const ATTACH_TIMEOUT_MS = 5_000
-/** How long the core may take to answer an opening, ms: at first, and at the most. It makes topics for new sources meanwhile. */
-const REPLY_TIMEOUT_MS = { first: 3_000, max: 60_000 }
-/** After so many openings without an answer the connection itself is given up: its other end may be frozen. */
-const UNANSWERED_OPENINGS_MAX = 2
 /** A refusal that a person has to end is asked about again after so long, ms. */
 const REFUSED_AGAIN_AFTER_MS = 30_000
 /** How long a stop waits for outcomes, ms. */
@@ -87,22 +85,18 @@ export class Link {
   readonly #dialBackoff: Backoff
   readonly #openBackoff: Backoff
   readonly #patience = new Patience()
+  readonly #past = new PastOpenings()
   readonly #resumes: ResumeRequests
   readonly #telling: Telling
-  #state: LinkState = 'idle'
-  #since: string
+  readonly #state: CurrentState
   #running: Promise<void> = Promise.resolve()
   #connection: Connection | undefined
   #session: number | undefined
   #standing: StandingSession | undefined
   #forwarding: Forwarding | undefined
-  /** The newest session that the core knows of this gateway, once it was not below ours. */
-  #above: number | undefined
   #quota: Quota | undefined
-  #unanswered = 0
   #dials = 0
   #turnedAtMs: number
-  readonly #down: DownAlarm
 
   constructor(deps: LinkDeps) {
     const { buffer, clock, random, alarms } = deps
@@ -121,13 +115,12 @@ export class Link {
     this.#dialBackoff = new Backoff(DIAL_AGAIN_AFTER, random)
     this.#openBackoff = new Backoff(OPEN_AGAIN_AFTER, random)
     this.#resumes = new ResumeRequests(clock)
-    this.#since = this.#nowText()
+    this.#state = new CurrentState(clock, alarms, this.#log)
     this.#turnedAtMs = clock.monotonicMs()
-    this.#down = new DownAlarm(clock, alarms, () => this.#state)
   }
 
   start(): void {
-    assert(this.#state === 'idle', 'a link is started once')
+    assert(this.#state.name === 'idle', 'a link is started once')
     this.#lanes.refresh()
     this.#running = this.#run()
   }
@@ -145,11 +138,11 @@ export class Link {
 
   status(): LinkStatus {
     return {
-      state: this.#state,
+      state: this.#state.name,
       peer: this.#connection?.remote,
       session: this.#session,
       quota: this.#quota,
-      since: this.#since,
+      since: this.#state.since,
       sources: [...this.#lanes].map(({ source, state, reason, inFlight }) => ({ source, state, reason, inFlight })),
     }
   }
@@ -180,12 +173,12 @@ export class Link {
     while (!stopping.aborted) {
       if (!this.#isAffordable()) {
         this.#become('waiting')
-        this.#down.clear()
+        this.#state.noneWanted()
         await this.#wait(BUDGET_LOOK_EVERY_MS, stopping)
         continue
       }
       this.#become('dialling')
-      const connection = await this.#dial()
+      const connection = await dial(() => this.#deps.connect(this.#dials++), stopping, this.#log)
       if (connection) await this.#converse(connection)
       if (stopping.aborted) return
       this.#become('waiting')
@@ -193,31 +186,9 @@ export class Link {
     }
   }
 
-  /** Whether the budget, where there is one, allows anything that is here. */
   #isAffordable(): boolean {
     const { budget, buffer } = this.#deps
-    if (!budget || budget.floor === Number.NEGATIVE_INFINITY) return true
-    return buffer.outlets().some(outlet => (outlet.priority ?? 0) >= budget.floor && outlet.buffered().records > 0)
-  }
-
-  /** A connection, or undefined where there is none, or a stop came first. */
-  async #dial(): Promise<Connection | undefined> {
-    const stopping = this.#stopping.signal
-    const stop = Promise.withResolvers<undefined>()
-    const stopped = () => stop.resolve(undefined)
-    stopping.addEventListener('abort', stopped, { once: true })
-    const dialling = this.#deps.connect(this.#dials++)
-    try {
-      const connection = await Promise.race([dialling, stop.promise])
-      // It may still come, and nobody would close it.
-      if (!connection) void dialling.then(late => late.close()).catch(() => {})
-      return connection
-    } catch (cause) {
-      this.#log.warn({ reason: messageOf(cause) }, 'the core cannot be reached')
-      return undefined
-    } finally {
-      stopping.removeEventListener('abort', stopped)
-    }
+    return budget?.allowsAnyOf(buffer) ?? true
   }
 
   /** One connection's life. */
@@ -298,16 +269,15 @@ export class Link {
   async #open(connection: Connection, channel: OpeningChannel, over: AbortSignal): Promise<Next> {
     const { gateway, buffer } = this.#deps
     this.#lanes.refresh()
-    const session = await buffer.nextSession(this.#above)
+    const session = await buffer.nextSession(this.#past.newestSession)
     this.#session = session
     const resume = this.#resumes.open()
     const sources = this.#telling.all(resume)
     const request: OpenRequest = { version: PROTOCOL_VERSION, gateway, instance: buffer.instance, session, sources, resume }
-    const timeoutMs = Math.min(REPLY_TIMEOUT_MS.max, REPLY_TIMEOUT_MS.first * 2 ** Math.min(this.#unanswered, 10))
-    const answer = await channel.ask(request, timeoutMs)
+    const answer = await channel.ask(request, this.#past.replyTimeoutMs)
     if (over.aborted || answer.kind === 'lost') return 'lost'
     if (answer.kind === 'timeout') return this.#unansweredOpening(connection)
-    this.#unanswered = 0
+    this.#past.answered()
     if (answer.kind === 'released') return 'again'
     if (answer.kind === 'rejected') {
       const { condition, description } = answer.error ?? { condition: 'rejected', description: 'no reason given' }
@@ -315,7 +285,7 @@ export class Link {
     }
     const { reply } = answer
     if ('error' in reply)
-      return reply.error.code === OPEN_ERROR.sessionNotNew ? this.#behind(reply.session) : this.#refused(reply.error)
+      return reply.error.code === OPEN_ERROR.sessionNotNew ? this.#past.notNew(reply.session) : this.#refused(reply.error)
     await this.#takeIn(reply, resume)
     this.#quota = reply.quota
     const sender = await this.#openData(connection, session)
@@ -324,18 +294,11 @@ export class Link {
   }
 
   #unansweredOpening(connection: Connection): Next {
-    this.#unanswered += 1
-    this.#log.warn({ unanswered: this.#unanswered }, 'the core does not answer the opening')
-    if (this.#unanswered % UNANSWERED_OPENINGS_MAX !== 0) return 'again'
+    const isHopeless = this.#past.unanswered()
+    this.#log.warn({ unanswered: this.#past.unansweredCount }, 'the core does not answer the opening')
+    if (!isHopeless) return 'again'
     connection.destroy()
     return 'lost'
-  }
-
-  /** The core knows a session that is not below ours: goes one above it. */
-  #behind(newest: number): Next {
-    const first = this.#above === undefined || newest > this.#above
-    this.#above = newest
-    return first ? 'at once' : 'again'
   }
 
   #refused(error: { code: string; message: string; advice: string }): Next {
@@ -418,16 +381,6 @@ export class Link {
   }
 
   #become(state: LinkState): void {
-    if (state === this.#state) return
-    assert(ARROWS[this.#state].includes(state), `a link goes from ${this.#state} to ${state}`)
-    this.#log.debug({ from: this.#state, to: state, session: this.#session }, 'link state')
-    this.#state = state
-    this.#since = this.#nowText()
-    if (state === 'sending' || state === 'stopped') this.#down.clear()
-    else this.#down.down()
-  }
-
-  #nowText(): string {
-    return new Date(this.#deps.clock.wallMs()).toISOString()
+    this.#state.become(state, this.#session)
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { freePort } from '../../hardware/simulators/free-port.ts'
 import { Pty } from '../../hardware/simulators/pty.ts'
-import type { EdgeStatus } from '../../src/cli/edge-process.ts'
+import type { EdgeStatus } from '../../src/cli/edge-status.ts'
 import { HeadraceProcess, statusOf } from '../support/headrace-process.ts'
 import { until } from '../support/until.ts'
 

@@ -1,6 +1,6 @@
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { EdgeSourceStatus, EdgeStatus } from '../../src/cli/edge-process.ts'
+import type { EdgeSourceStatus, EdgeStatus } from '../../src/cli/edge-status.ts'
 import { controlPath } from '../../src/cli/state-paths.ts'
 import { control } from '../../src/console/control-client.ts'
 import { PlantUnderTest } from '../live/plant.ts'

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CoreProcess } from '../../src/cli/core-process.ts'
-import type { EdgeStatus } from '../../src/cli/edge-process.ts'
+import type { EdgeStatus } from '../../src/cli/edge-status.ts'
 import { type CommandRun, HeadraceProcess, headrace } from '../support/headrace-process.ts'
 import { until } from '../support/until.ts'
 

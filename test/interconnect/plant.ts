@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { EdgeStatus } from '../../src/cli/edge-process.ts'
+import type { EdgeStatus } from '../../src/cli/edge-status.ts'
 import { PAYLOAD_BYTES_MAX, seedOf, writePayload } from '../../src/source/generator-payload.ts'
 import type { Expectation } from '../fault/checker.ts'
 import { HeadraceProcess, statusOf } from '../support/headrace-process.ts'

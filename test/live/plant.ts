@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../hardware/simulators/free-port.ts'
 import { Pty } from '../../hardware/simulators/pty.ts'
-import type { EdgeStatus } from '../../src/cli/edge-process.ts'
+import type { EdgeStatus } from '../../src/cli/edge-status.ts'
 import { type CommandRun, HeadraceProcess, headrace, statusOf } from '../support/headrace-process.ts'
 import { until } from '../support/until.ts'
 

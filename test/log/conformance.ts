@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Claim, Log, Place } from '../../src/log/log.ts'
+import type { Claim, Log } from '../../src/log/log.ts'
 import { follow, readRange } from '../../src/log/read-range.ts'
 import { decodeBatch } from '../../src/record/batch-reader.ts'
 import { BATCH_BYTES_MAX } from '../../src/record/check-batch.ts'
-import type { SourceId } from '../../src/runtime/names.ts'
-import { cutBatch } from '../support/batches.ts'
 import { until } from '../support/until.ts'
+import { batchesIn, LIMITS } from './batches-in.ts'
 
 /** What an engine is able to do. */
 export interface Abilities {
@@ -24,14 +23,11 @@ export interface Engine {
   stop(): Promise<void>
 }
 
-const LIMITS = { maxBytes: 2 ** 20, waitMs: 2_000 }
-
 /** What every log has to do, whatever it is made of. Names are new for each test, so that one log serves all. */
 export function describeLog<E extends Engine>(name: string, can: Abilities, start: () => Promise<E>): void {
   describe(`the log contract on ${name}`, () => {
     let engine: E
     let log: Log
-    let run = 0
 
     beforeAll(async () => {
       engine = await start()
@@ -42,55 +38,7 @@ export function describeLog<E extends Engine>(name: string, can: Abilities, star
       await engine?.stop()
     })
 
-    function names(): { topic: string; source: SourceId } {
-      run += 1
-      const unique = `${Date.now().toString(36)}-${run}`
-      return { topic: `topic-${unique}`, source: { gateway: `gw-${unique}`, source: 'source-1' } }
-    }
-
-    async function claimed(): Promise<Claim> {
-      const { topic, source } = names()
-      return log.claim(source, topic)
-    }
-
-    const batchOf = (claim: Claim, sequence: number, count: number, salt = '') =>
-      cutBatch(sequence, count, {
-        key: `${claim.source.gateway}/${claim.source.source}`,
-        producerId: claim.producerId,
-        epoch: claim.epoch,
-        epochStart: claim.epochStart,
-        salt,
-      })
-
-    async function append(claim: Claim, sequence: number, count: number, on = log) {
-      const { proof } = await on.end(claim)
-      return on.append(claim, batchOf(claim, sequence, count), proof)
-    }
-
-    async function filled(...counts: number[]): Promise<Claim> {
-      const claim = await claimed()
-      let sequence = 0
-      for (const count of counts) {
-        expect(await append(claim, sequence, count)).toEqual({ outcome: 'appended', offset: sequence })
-        sequence += count
-      }
-      return claim
-    }
-
-    async function textsOf(place: Place, from: number, to: number, on = log): Promise<string[]> {
-      const texts: string[] = []
-      for await (const part of readRange(on, [{ topic: place.topic, partition: place.partition, from, to }], LIMITS)) {
-        for (const bytes of part.batches) {
-          for (const record of decodeBatch(bytes)) {
-            if (record.sequence >= from && record.sequence < to) texts.push(record.value?.toString('utf8') ?? '')
-          }
-        }
-      }
-      return texts
-    }
-
-    const textsFor = (claim: Claim, from: number, to: number) =>
-      Array.from({ length: to - from }, (_, index) => `${claim.source.gateway}/${claim.source.source}#${from + index}`)
+    const { names, claimed, batchOf, append, filled, textsOf, textsFor } = batchesIn(() => log)
 
     test('is the same log each time it is opened', async () => {
       const again = await engine.open()

@@ -1,5 +1,5 @@
 import type { CutBatch, EdgeBuffer, Outlet } from '../../src/buffer/buffer.ts'
-import type { Commit, Step } from '../../src/buffer/store.ts'
+import type { Commit, Step } from '../../src/buffer/store-calls.ts'
 import type { AsyncStore } from '../../src/buffer/store-thread.ts'
 import { standingOf } from '../../src/ingress/gate.ts'
 import { Suspicion } from '../../src/ingress/suspicion.ts'

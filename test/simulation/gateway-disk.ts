@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Commit, CommitResult } from '../../src/buffer/store.ts'
+import type { Commit, CommitResult } from '../../src/buffer/store-calls.ts'
 import { type AsyncStore, openInlineStore, type StoreOptions } from '../../src/buffer/store-thread.ts'
 import { type Clock, pause } from '../../src/runtime/clock.ts'
 import { HeadraceError } from '../../src/runtime/errors.ts'

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { HeadraceError } from '../../runtime/errors.ts'
-import type { EdgeSourceStatus, EdgeStatus } from '../edge-process.ts'
+import type { EdgeSourceStatus, EdgeStatus } from '../edge-status.ts'
 import { print, printJson } from '../output.ts'
 import { stateOf, type WhereOptions } from '../where.ts'
 import type { InLog } from '../where-in-log.ts'

@@ -35,3 +35,17 @@ export const NOTES_SCHEMA = `
     gateway TEXT NOT NULL, source TEXT NOT NULL, fields TEXT, retired_ms INTEGER, retired_claim INTEGER, PRIMARY KEY (gateway, source)
   ) WITHOUT ROWID, STRICT;
 `
+
+/** A partition, as it is looked up by its place. */
+export interface PartitionRow {
+  readonly number: number
+  readonly first: number
+  readonly next: number
+}
+
+/** A batch: offsets of its first and its last record. */
+export interface BatchRow {
+  readonly first: number
+  readonly last: number
+  readonly data: Buffer
+}

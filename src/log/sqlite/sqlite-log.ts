@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
-import { checkBatchCrc, readBatchHeader } from '../../record/batch-header.ts'
+import { readBatchHeader } from '../../record/batch-header.ts'
 import { visitRecords } from '../../record/batch-reader.ts'
 import { BATCH_BYTES_MAX } from '../../record/check-batch.ts'
-import { BASE_SEQUENCE_MODULUS, type EncodedBatch } from '../../record/record.ts'
+import type { EncodedBatch } from '../../record/record.ts'
 import type { Alarms } from '../../runtime/alarms.ts'
 import { type Clock, pause } from '../../runtime/clock.ts'
 import { makeFolderDurably } from '../../runtime/durable-folder.ts'
@@ -24,11 +24,10 @@ import type {
   Place,
   SourceFields,
 } from '../log.ts'
-import { type ClaimRow, SqliteClaims } from './claims.ts'
-import { NOTES_SCHEMA, SCHEMA, SCHEMA_VERSION } from './schema.ts'
+import { SqliteClaims } from './claims.ts'
+import { GroupedAppends } from './grouped-appends.ts'
+import { type BatchRow, NOTES_SCHEMA, type PartitionRow, SCHEMA, SCHEMA_VERSION } from './schema.ts'
 
-/** Appends that share one transaction, and so one fsync. */
-const GROUP_MAX = 2_000
 /** How often it is looked whether another process has appended, ms. */
 const LOOK_EVERY_MS = 100
 const BUSY_LIMIT_MS = 5_000
@@ -42,24 +41,6 @@ export interface SqliteLogOptions {
   readonly clock: Clock
   /** Where a person is told of a file that is damaged. */
   readonly alarms?: Alarms
-}
-
-interface PartitionRow {
-  readonly number: number
-  readonly first: number
-  readonly next: number
-}
-
-interface BatchRow {
-  readonly first: number
-  readonly last: number
-  readonly data: Buffer
-}
-
-interface Pending {
-  readonly place: Place
-  readonly batch: EncodedBatch
-  readonly settle: (appended: Appended) => void
 }
 
 /** There is one writer, and it checks in the transaction that appends: nothing can make its proof void. */
@@ -91,11 +72,10 @@ class SqliteLog implements Log {
   readonly #path: string
   readonly #uuid: string
   readonly #claims: SqliteClaims
+  readonly #appends: GroupedAppends
   readonly #proof: EndProof = new AlwaysValid() as EndProof
   readonly #waiting = new Set<() => void>()
   readonly #statements = new Map<string, Database.Statement>()
-  #pending: Pending[] = []
-  #scheduled = false
   #closed = false
 
   constructor(options: SqliteLogOptions) {
@@ -127,6 +107,12 @@ class SqliteLog implements Log {
     this.#db.exec(NOTES_SCHEMA)
     this.#uuid = (this.#prepare('SELECT uuid FROM meta').get() as { uuid: string }).uuid
     this.#claims = new SqliteClaims(this.#db, this.#clock, this.#uuid)
+    this.#appends = new GroupedAppends({
+      db: this.#db,
+      partitionOf: place => this.#partition(place),
+      onAppended: () => this.#wake(),
+      onFailed: error => this.#judge(error),
+    })
   }
 
   async identity(): Promise<LogIdentity> {
@@ -180,12 +166,7 @@ class SqliteLog implements Log {
   }
 
   append(place: Place, batch: EncodedBatch, _proof: EndProof): Promise<Appended> {
-    return new Promise(settle => {
-      this.#pending.push({ place, batch, settle })
-      if (this.#scheduled) return
-      this.#scheduled = true
-      setImmediate(() => this.#commit())
-    })
+    return this.#appends.append(place, batch)
   }
 
   async fetch(cursors: readonly Cursor[], limits: FetchLimits): Promise<Fetched[]> {
@@ -244,7 +225,7 @@ class SqliteLog implements Log {
 
   async close(): Promise<void> {
     if (this.#closed) return
-    this.#commit()
+    this.#appends.flush()
     this.#closed = true
     this.#wake()
     this.#db.close()
@@ -281,78 +262,6 @@ class SqliteLog implements Log {
     }
     if (!row) throw new HeadraceError('not_found', `the log has no partition ${place.topic}[${place.partition}]`)
     return row
-  }
-
-  #commit(): void {
-    this.#scheduled = false
-    const group = this.#pending.splice(0, GROUP_MAX)
-    if (group.length === 0) return
-    const answers: [Pending, Appended][] = []
-    try {
-      this.#db.transaction(() => {
-        for (const pending of group) answers.push([pending, this.#appendOne(pending)])
-      })()
-    } catch (error) {
-      this.#judge(error)
-      for (const { settle } of group) settle({ outcome: 'unavailable', detail: messageOf(error) })
-      return
-    }
-    for (const [{ settle }, appended] of answers) settle(appended)
-    this.#wake()
-    if (this.#pending.length > 0) {
-      this.#scheduled = true
-      setImmediate(() => this.#commit())
-    }
-  }
-
-  /** Checks and appends within the group's transaction. */
-  #appendOne({ place, batch }: Pending): Appended {
-    const partition = this.#partition(place)
-    const claim = this.#prepare<[string, number], ClaimRow>(
-      'SELECT * FROM claims WHERE topic = ? AND partition = ? ORDER BY at DESC LIMIT 1',
-    ).get(place.topic, place.partition)
-    const refuse = (reason: 'gap' | 'fenced' | 'corrupt', detail: string): Appended => ({ outcome: 'refused', reason, detail })
-    if (!claim) return refuse('fenced', 'nobody has claimed the partition')
-    let header: ReturnType<typeof readBatchHeader>
-    try {
-      header = readBatchHeader(batch.bytes)
-      checkBatchCrc(batch.bytes, header)
-    } catch (error) {
-      return refuse('corrupt', messageOf(error))
-    }
-    if (header.count !== batch.count || header.lastOffsetDelta !== batch.count - 1)
-      return refuse('corrupt', 'the batch has another count')
-    if (header.producerId !== claim.producer || header.producerEpoch !== claim.epoch) {
-      return refuse(
-        'fenced',
-        `epoch ${header.producerEpoch} of producer ${header.producerId}, now it is ${claim.epoch} of ${claim.producer}`,
-      )
-    }
-    if (header.baseSequence !== (batch.sequence - claim.epoch_start) % BASE_SEQUENCE_MODULUS) {
-      return refuse('corrupt', `base sequence ${header.baseSequence} is not that of ${batch.sequence}`)
-    }
-    if (batch.sequence !== partition.next) {
-      const same = this.#prepare<[number, number], BatchRow>(
-        'SELECT first, last, data FROM batches WHERE partition = ? AND last = ?',
-      ).get(partition.number, batch.sequence + batch.count - 1)
-      if (same && same.first === batch.sequence && readBatchHeader(same.data).crc === header.crc) {
-        return { outcome: 'repeated', offset: batch.sequence }
-      }
-      return refuse('gap', `the next number is ${partition.next}, the batch begins at ${batch.sequence}`)
-    }
-    const data = Buffer.from(batch.bytes)
-    data.writeBigInt64BE(BigInt(batch.sequence), 0)
-    data.writeInt32BE(claim.epoch, 12)
-    const last = batch.sequence + batch.count - 1
-    this.#prepare('INSERT INTO batches VALUES (?, ?, ?, ?, ?)').run(
-      partition.number,
-      last,
-      batch.sequence,
-      header.maxTimestampMs,
-      data,
-    )
-    this.#prepare('UPDATE partitions SET next = ? WHERE number = ?').run(last + 1, partition.number)
-    return { outcome: 'appended', offset: batch.sequence }
   }
 
   #readOrTell(cursors: readonly Cursor[], maxBytes: number): Fetched[] {

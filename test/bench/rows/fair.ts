@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../../../hardware/simulators/free-port.ts'
-import type { EdgeStatus } from '../../../src/cli/edge-process.ts'
+import type { EdgeStatus } from '../../../src/cli/edge-status.ts'
 import { openKafkaLog } from '../../../src/log/kafka/kafka-log.ts'
 import { pause, systemClock } from '../../../src/runtime/clock.ts'
 import { silentLogger } from '../../../src/runtime/logger.ts'

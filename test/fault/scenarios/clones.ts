@@ -1,6 +1,6 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { expect } from 'vitest'
-import type { EdgeStatus } from '../../../src/cli/edge-process.ts'
+import type { EdgeStatus } from '../../../src/cli/edge-status.ts'
 import type { HeadraceProcess } from '../../support/headrace-process.ts'
 import { consumeTopic } from '../../support/kafka/consume.ts'
 import { until } from '../../support/until.ts'

@@ -1,0 +1,261 @@
+import type { Clock } from '../runtime/clock.ts'
+import { messageOf } from '../runtime/errors.ts'
+import type { BufferAlarms } from './buffer-alarms.ts'
+import type { BufferIndex } from './buffer-index.ts'
+import type { ClockWatch } from './clock-watch.ts'
+import { CommitTimer } from './commit-timer.ts'
+import { CommitWaiters } from './commit-waiters.ts'
+import type { FlashPace } from './flash-pace.ts'
+import { Plan, type PlanContext } from './plan.ts'
+import type { Refill } from './refill.ts'
+import { isDamaged, type RenewableStore } from './renewable-store.ts'
+import type { Reservations } from './reservations.ts'
+import type { Serial } from './serial.ts'
+import type { SourceBuffer } from './source-buffer.ts'
+import type { StoreDisk } from './store-calls.ts'
+
+/** How often rows of sources are written, where nothing else is, ms. */
+const ROWS_EVERY_MS = 1_000
+/** How often records that wait for room are tried, where their durability is shorter, ms. */
+const ROOM_LOOK_EVERY_MS = 20
+/** A disk that is full is tried again after so long, ms. */
+const FULL_RETRY_MS = 1_000
+
+export interface CommitsDeps {
+  readonly gateway: string
+  readonly quotaBytes: number
+  readonly rewindBytes: number
+  readonly clock: Clock
+  readonly store: RenewableStore
+  readonly index: BufferIndex
+  /** What was taken and is not on disk, over all sources. */
+  readonly pending: { readonly bytes: number }
+  /** Commits take their turn in it, with what else changes the buffer. */
+  readonly serial: Serial
+  readonly reservations: Reservations
+  readonly refill: Refill
+  readonly watch: ClockWatch
+  readonly pace: FlashPace
+  readonly alarms: BufferAlarms
+  /** Whom the attached link wants told that a source has a batch; undefined without a link. */
+  onReady(): ((source: string) => void) | undefined
+}
+
+/**
+ * When the buffer writes, and what becomes of it: one commit at a time.
+ *
+ *   IDLE ──something to write, and `durability` has passed──► COMMITTING ──on disk──► IDLE
+ *                                                                │ disk full
+ *                                                                ├──► HELD ──a second──► IDLE
+ *                                                                │ the database is damaged
+ *                                                                └──► HELD ──a second, moved aside, an empty one at the marks──► IDLE
+ */
+export class Commits {
+  readonly #deps: CommitsDeps
+  readonly #timer: CommitTimer
+  readonly #waiters = new CommitWaiters()
+  #disk: StoreDisk
+  /** Sources that the next commit looks at. */
+  #wanted = new Set<SourceBuffer>()
+  #lastCommitMs = Number.NEGATIVE_INFINITY
+  #lastFlushMs = Number.NEGATIVE_INFINITY
+  #committing = false
+  /** What is in memory may be ahead of the disk: the last commit failed. */
+  #stale = false
+  /** What is wrong with the database, where it does not hold what was written: another one takes its place. */
+  #damage: string | undefined
+  #closed = false
+
+  constructor(deps: CommitsDeps) {
+    this.#deps = deps
+    this.#disk = deps.store.opened.disk
+    this.#timer = new CommitTimer(deps.clock, () => void deps.serial.run(() => this.#commit()))
+  }
+
+  /** As it was after the last commit. */
+  get disk(): StoreDisk {
+    return this.#disk
+  }
+
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
+  /** Whether what is in memory is what is on disk, and may be changed there. */
+  get isSound(): boolean {
+    return !this.#closed && !this.#stale
+  }
+
+  /** Commits all that there is, a last time, and closes the store. */
+  async close(): Promise<void> {
+    const { serial, index, store } = this.#deps
+    this.#timer.cancel()
+    for (const source of index.sources.values()) {
+      source.dirty = true
+      this.#wanted.add(source)
+    }
+    await serial.run(() => {
+      this.#lastFlushMs = Number.NEGATIVE_INFINITY
+      return this.#commit()
+    })
+    this.#closed = true
+    this.#timer.cancel()
+    await serial.run(() => store.close())
+  }
+
+  /** What the next commit does; empty until it is made. */
+  plan(sources: readonly SourceBuffer[] = []): Plan {
+    const { gateway, quotaBytes, rewindBytes, clock, index, watch, alarms, onReady } = this.#deps
+    const context: PlanContext = {
+      gateway,
+      quotaBytes,
+      rewindBytes,
+      sources,
+      index,
+      attached: onReady() !== undefined && !watch.isAwaited,
+      usedBytes: this.#disk.usedBytes,
+      nowMs: clock.wallMs(),
+      onDropped: (source, gap) => alarms.gaveWay(source, gap),
+      onDamaged: (source, records) => alarms.damaged(source, records),
+      onReady: source => onReady()?.(source.source),
+      onFull: source => alarms.full(source),
+    }
+    return new Plan(context)
+  }
+
+  /** Whatever the source took before is on disk when this resolves. */
+  async stored(source: SourceBuffer): Promise<void> {
+    if (this.#committing) await this.#deps.serial.run(async () => {})
+    // Also where that commit failed, or had no room for it: what it should have written is pending still.
+    if (source.hasPending) await this.#waiters.wait(source)
+  }
+
+  /** The next commit looks at the source, whenever that is. */
+  note(source: SourceBuffer): void {
+    this.#wanted.add(source)
+  }
+
+  /** There is something to commit of the source, now or when its durability has passed. */
+  want(source: SourceBuffer): void {
+    this.note(source)
+    this.kick()
+  }
+
+  /** Commits when something is due: what the link waits for at once, records by their durability, the keeping of books now and then. */
+  kick(): void {
+    if (this.#committing || this.#closed || this.#stale || this.#wanted.size === 0) return
+    let dueMs = Math.min(this.#lastCommitMs + ROWS_EVERY_MS, this.#flushDueMs(this.#wanted))
+    for (const source of this.#wanted) {
+      if (!this.#hasMore(source)) continue
+      dueMs = Number.NEGATIVE_INFINITY
+      break
+    }
+    this.#timer.at(dueMs)
+  }
+
+  /**
+   * When records that were taken have to be on disk: at once where none was written for a while, after the shortest `durability` of them otherwise, or
+   * sooner where the budget of the disk affords it.
+   * What the link makes the buffer write in between takes no half-filled blocks with it: they would be compressed badly, and once more when they
+   * are merged.
+   */
+  #flushDueMs(sources: Iterable<SourceBuffer>): number {
+    let durabilityMs = Number.POSITIVE_INFINITY
+    for (const source of sources) {
+      if (!source.hasPending) continue
+      const ownMs = source.waitsForRoom
+        ? Math.max(ROOM_LOOK_EVERY_MS, source.settings.durabilityMs)
+        : source.settings.durabilityMs
+      durabilityMs = Math.min(durabilityMs, ownMs)
+      if (durabilityMs === 0) break
+    }
+    return this.#lastFlushMs + this.#deps.pace.waitMs(durabilityMs)
+  }
+
+  async #commit(): Promise<void> {
+    if (this.#closed) return
+    this.#timer.cancel()
+    this.#committing = true
+    const sources = [...this.#wanted]
+    this.#wanted = new Set()
+    const waiting = this.#waiters.waiting(sources)
+    try {
+      if (this.#damage !== undefined) await this.#startAnew(this.#damage)
+      else if (this.#stale) this.#deps.index.reload(await this.#deps.store.index())
+      this.#stale = false
+      await this.#deps.refill.load(sources, this.#disk.usedBytes + this.#deps.pending.bytes)
+      const nowMs = this.#deps.clock.monotonicMs()
+      const isFlush = nowMs >= this.#flushDueMs(sources)
+      this.#lastCommitMs = nowMs
+      if (isFlush) this.#lastFlushMs = nowMs
+      if (isFlush && sources.some(source => source.hasPending)) this.#deps.pace.committed()
+      const plan = this.plan(sources).make(isFlush)
+      plan.giveBackWithheld()
+      await this.execute(plan)
+      for (const source of sources) if (!plan.unwritten.has(source)) waiting.written(source)
+      this.#deps.alarms.written()
+    } catch (error) {
+      this.failed(error, sources)
+    }
+    this.#committing = false
+    for (const source of sources) if (source.hasPending || this.#hasMore(source)) this.#wanted.add(source)
+    this.kick()
+  }
+
+  /** Whether there is something to cut, or to bring into memory, for the link. */
+  #hasMore(source: SourceBuffer): boolean {
+    if (!this.#deps.onReady() || !source.assignment || source.frozen || this.#deps.watch.isAwaited) return false
+    return (source.uncutBlocks > 0 || source.readyEnd < source.next) && source.ready.length < this.#deps.refill.readyMax
+  }
+
+  /** As at a start with a damaged database: numbers go on at the marks, and what is lost is declared. The link finds the log behind and says so. */
+  async #startAnew(why: string): Promise<void> {
+    await this.#deps.store.renew(why)
+    this.#damage = undefined
+    this.#disk = this.#deps.store.opened.disk
+    for (const source of this.#deps.index.startAnew(this.#deps.clock.wallMs())) {
+      this.#wanted.add(source)
+      this.#deps.alarms.lost(source)
+    }
+  }
+
+  /** All of a plan, or nothing: rejects where the commit fails. */
+  async execute(plan: Plan): Promise<void> {
+    const isEmpty = ({ step }: Plan['steps'][number]) => step.kind === 'forget' && step.ids.length === 0
+    const steps = plan.steps.filter(planned => !isEmpty(planned))
+    const marks = this.#deps.reservations.reserve(plan.nextNumbers, this.#deps.index.sources.values())
+    if (steps.length === 0 && marks === undefined) {
+      for (const { done } of plan.steps) done({ kind: 'done' })
+      return
+    }
+    const { results, disk } = await this.#deps.store
+      .commit({ steps: steps.map(({ step }) => step), clock: this.#deps.watch.atCut(), ...(marks !== undefined && { marks }) })
+      .catch(error => {
+        for (const { failed } of steps) failed?.()
+        throw error
+      })
+    if (marks !== undefined) this.#deps.reservations.written()
+    this.#disk = disk
+    let at = 0
+    for (const planned of plan.steps) planned.done((isEmpty(planned) ? undefined : results[at++]) ?? { kind: 'done' })
+  }
+
+  /** Writes a source's row, and its marks, at once. */
+  async writeRow(source: SourceBuffer): Promise<void> {
+    const steps = [{ kind: 'source', row: source.toRow() }] as const
+    // In the database first, the first time: a source that only the marks know passes for one whose database was lost.
+    const isNew = !this.#deps.reservations.knows(source)
+    if (isNew) await this.#deps.store.commit({ steps })
+    await this.#deps.store.commit({ steps: isNew ? [] : steps, marks: this.#deps.reservations.with(source) })
+    this.#deps.reservations.written()
+  }
+
+  /** Nothing is known of what the commit did: the index is made anew before the next one. */
+  failed(error: unknown, sources: readonly SourceBuffer[]): void {
+    this.#stale = true
+    if (isDamaged(error)) this.#damage = messageOf(error)
+    this.#deps.alarms.unwritten(error)
+    for (const source of sources) this.#wanted.add(source)
+    this.#timer.at(this.#deps.clock.monotonicMs() + FULL_RETRY_MS)
+  }
+}

@@ -1,0 +1,213 @@
+import type { Gap } from '../record/record.ts'
+import type { BufferIndex, KeptBatch } from './buffer-index.ts'
+import type { Planned } from './planned.ts'
+import type { PendingBlock, SourceBuffer } from './source-buffer.ts'
+import { PAGE_BYTES } from './store.ts'
+import type { BlockRow } from './store-calls.ts'
+
+/** Blocks deleted in one commit. */
+const DELETES_PER_COMMIT_MAX = 500
+/** Settled batches that are kept for a core that lost its end; many small ones would fill the memory before the disk. */
+const KEPT_BATCHES_MAX = 200_000
+/** Part of the quota that stays free: pages are freed by rows, and filled by bytes. */
+const FREE_PART = 0.05
+/** So much stays free at the least, bytes: a batch is larger than the blocks that it is made of, by a key and a number for each record. */
+const FREE_BYTES_MIN = 128 * 1024
+
+/** What may be filled of a quota, bytes. */
+export function roomOf(quotaBytes: number): number {
+  return quotaBytes - Math.max(quotaBytes * FREE_PART, FREE_BYTES_MIN)
+}
+
+export interface RoomContext {
+  readonly sources: readonly SourceBuffer[]
+  readonly quotaBytes: number
+  readonly usedBytes: number
+  readonly rewindBytes: number
+  readonly nowMs: number
+  readonly index: BufferIndex
+  onDropped(source: SourceBuffer, gap: Gap): void
+  onFull(source: SourceBuffer): void
+}
+
+/**
+ * What gives way to what: the part of a plan that knows of the quota. It only takes away, adding its steps to the plan's, and says what of the
+ * pending records fits; numbers are given elsewhere, to what is left.
+ */
+export class Room {
+  readonly #context: RoomContext
+  readonly #steps: Planned[]
+  readonly #dropping = new Set<SourceBuffer>()
+  readonly #forgetting = new Set<SourceBuffer>()
+  readonly #withheld = new Map<SourceBuffer, PendingBlock[]>()
+
+  /** `steps`: the plan's. */
+  constructor(context: RoomContext, steps: Planned[]) {
+    this.#context = context
+    this.#steps = steps
+  }
+
+  /** Whether uncut blocks of the source give way in this plan. */
+  isDropping(source: SourceBuffer): boolean {
+    return this.#dropping.has(source)
+  }
+
+  /** Sources of which settled batches go. */
+  get forgetting(): Iterable<SourceBuffer> {
+    return this.#forgetting
+  }
+
+  /** Sources that have pending records for which there is no room yet. */
+  get withheld(): Iterable<SourceBuffer> {
+    return this.#withheld.keys()
+  }
+
+  /** Room for what is to be written: settled batches go first, then uncut records of whoever lets its oldest go, lowest priority first. */
+  make(): void {
+    const { sources, quotaBytes, usedBytes } = this.#context
+    const wanted = sources.reduce((sum, source) => sum + pagesOf(source.pendingBytes, source.pending.length), 0)
+    let short = usedBytes + wanted - roomOf(quotaBytes)
+    if (short <= 0) {
+      for (const source of sources) source.waitsForRoom = false
+      return
+    }
+    short -= this.#forget(short)
+    if (short > 0) short -= this.#dropOldest(short)
+    this.#holdBack(Math.max(0, wanted - Math.max(0, short)))
+  }
+
+  /**
+   * Of what is pending only the first `roomBytes` are written, the most important source's first. A source that may wait keeps the rest in memory,
+   * and its device is not read meanwhile; of any other the rest is lost, and said.
+   */
+  #holdBack(roomBytes: number): void {
+    let room = roomBytes
+    const pending = this.#context.sources.filter(source => source.pending.length > 0)
+    for (const source of pending.sort((a, b) => b.settings.priority - a.settings.priority)) {
+      let fitting = 0
+      for (const block of source.pending) {
+        const bytes = pagesOf(block.bytes, 1)
+        if (bytes > room) break
+        room -= bytes
+        fitting += 1
+      }
+      source.waitsForRoom = false
+      if (fitting === source.pending.length) continue
+      this.#context.onFull(source)
+      if (source.settings.whenFull === 'block') this.#withhold(source, fitting)
+      else source.dropPending(fitting, 'buffer_full', this.#context.nowMs)
+    }
+  }
+
+  #withhold(source: SourceBuffer, fitting: number): void {
+    source.waitsForRoom = true
+    this.#withheld.set(source, source.pending.splice(fitting))
+  }
+
+  /** What has no room yet is pending again, behind what this plan writes. */
+  giveBack(): void {
+    for (const [source, blocks] of this.#withheld) source.pending.push(...blocks)
+  }
+
+  #dropOldest(wantedBytes: number): number {
+    const giving = [...this.#context.index.sources.values()]
+      .filter(source => source.settings.whenFull === 'drop_oldest' && source.uncut.length > 0)
+      .sort((a, b) => a.settings.priority - b.settings.priority || (a.uncut[0]?.id ?? 0) - (b.uncut[0]?.id ?? 0))
+    let freed = 0
+    for (const source of giving) {
+      const rows: BlockRow[] = []
+      for (const row of source.uncut) {
+        if (freed >= wantedBytes || rows.length >= DELETES_PER_COMMIT_MAX) break
+        rows.push(row)
+        freed += row.bytes
+      }
+      this.drop(source, rows, 'buffer_full')
+      if (freed >= wantedBytes) break
+    }
+    return freed
+  }
+
+  /** Uncut blocks give way; their source's next batch says so. */
+  drop(source: SourceBuffer, rows: readonly BlockRow[], reason: 'buffer_full' | 'expired'): void {
+    if (rows.length === 0) return
+    const gap = source.headGap
+    // Taken out at once, so that this plan does not cut them as well.
+    removeUncut(source, rows)
+    this.#steps.push({
+      step: { kind: 'drop', source: source.id, ids: rows.map(row => row.id), reason, ...(gap && { gap }) },
+      done: result => {
+        if (result.kind !== 'dropped') return
+        source.headGap = result.gap
+        source.gapSinceMs ??= this.#context.nowMs
+        this.#context.onDropped(source, result.gap)
+        source.countDropped(rows.reduce((sum, row) => sum + row.count, 0))
+      },
+      // Until the index is made anew they count again, though nobody sees them.
+      failed: () => {
+        source.uncutBlocks += rows.length
+        source.uncutRecords += rows.reduce((sum, row) => sum + row.count, 0)
+      },
+    })
+    this.#dropping.add(source)
+  }
+
+  /** Forgets settled batches, oldest first; gives the bytes that this frees. */
+  #forget(wantedBytes: number): number {
+    const { index } = this.#context
+    const { kept } = index
+    const going: KeptBatch[] = []
+    let freed = 0
+    while (freed < wantedBytes && going.length < DELETES_PER_COMMIT_MAX && going.length < kept.length) {
+      const entry = kept[going.length]
+      if (!entry) break
+      going.push(entry)
+      freed += entry.row.bytes
+    }
+    if (going.length === 0) return 0
+    kept.splice(0, going.length)
+    index.keptBytes -= freed
+    this.#steps.push({
+      step: { kind: 'forget', ids: going.map(entry => entry.row.id) },
+      done: () => {
+        for (const { source, row } of going) {
+          const at = source.cutFrom(row.first)
+          if (source.cut[at] === row) source.cut.splice(at, 1)
+        }
+      },
+    })
+    // What the blocks said of `next` and `settled` has to stand somewhere else before they go, also of a source that this plan is not about.
+    for (const { source } of going) {
+      source.dirty = true
+      this.#forgetting.add(source)
+    }
+    return freed
+  }
+
+  /** What is kept for the core beyond the rewind window goes. */
+  forgetBeyondWindow(): void {
+    const { index, rewindBytes } = this.#context
+    const many = index.kept.slice(0, Math.max(0, index.kept.length - KEPT_BATCHES_MAX))
+    const over = Math.max(
+      index.keptBytes - rewindBytes,
+      many.reduce((sum, { row }) => sum + row.bytes, 0),
+    )
+    if (over > 0) this.#forget(over)
+  }
+}
+
+/** Uncut blocks of a source, wherever they stand in its backlog, are not uncut any longer: dropped, or in a batch. */
+export function removeUncut(source: SourceBuffer, rows: readonly BlockRow[]): void {
+  const gone = new Set(rows)
+  const left = source.uncut.filter(row => !gone.has(row))
+  source.uncut.splice(0, source.uncut.length, ...left)
+  source.uncutBlocks -= rows.length
+  for (const row of rows) {
+    source.uncutRecords -= row.count
+    source.uncutBytes -= row.bytes
+  }
+}
+
+/** Bytes of the database's pages that rows of so many bytes can take at the most: each may leave the rest of a page empty. */
+function pagesOf(bytes: number, rows: number): number {
+  return bytes + rows * PAGE_BYTES
+}
