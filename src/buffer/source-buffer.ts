@@ -246,27 +246,31 @@ export class SourceBuffer implements Inlet {
 
   /** Gives up what is pending behind the first `kept` blocks; what it held is said by the record that comes next. */
   dropPending(kept: number, reason: GapReason, nowMs: number): void {
+    let gone: Gap | undefined
     for (const block of this.pending.splice(kept)) {
       let declared: Gap | undefined
       visitPlain(block.plain, block.baseTimeMs, (_timeMs, _bytes, _from, _to, headers) => {
         for (const { key, value } of headers) if (key === HEADER.gap) declared = joinGaps(declared, parseGap(value))
       })
-      const own = span(block.count, block.baseTimeMs, block.lastTimeMs, reason)
-      this.tailGap = joinGaps(this.tailGap, joinGaps(declared, own))
+      gone = joinGaps(gone, joinGaps(declared, span(block.count, block.baseTimeMs, block.lastTimeMs, reason)))
       this.#dropped += block.count
       this.#uncount(block)
     }
-    this.gapSinceMs ??= nowMs
+    if (gone && this.#builder.count > 0) this.#declareInBuilder(gone)
+    else if (gone) {
+      this.tailGap = joinGaps(gone, this.tailGap)
+      this.gapSinceMs ??= nowMs
+    }
     this.dirty = true
-    this.#declareInBuilder()
     this.#callForRoom()
   }
 
-  /** Records that came after what was just given up are in memory already: the first of them says so, and not one that comes later. */
-  #declareInBuilder(): void {
-    const gap = this.tailGap
-    const { count, baseTimeMs } = this.#builder
-    if (!gap || count === 0) return
+  /**
+   * Records that came after what was just given up are in memory already: the first of them says so, and not one that comes later. What is missing at the
+   * tail came after them, and is said by whoever comes next.
+   */
+  #declareInBuilder(gap: Gap): void {
+    const { baseTimeMs } = this.#builder
     const plain = this.#builder.take()
     const builder = new BlockBuilder(plain.length + SPARE_BYTES)
     visitPlain(plain, baseTimeMs, (timeMs, bytes, from, to, headers) => {
@@ -276,8 +280,6 @@ export class SourceBuffer implements Inlet {
       builder.append(timeMs, bytes, from, to, [...headers.filter(({ key }) => key !== HEADER.gap), gapHeader(joined)])
     })
     this.#builder = builder
-    this.tailGap = undefined
-    if (!this.headGap) this.gapSinceMs = undefined
   }
 
   /** Counts records that were given up on disk. */

@@ -95,4 +95,17 @@ export const FAILED_ONCE: readonly FailedOnce[] = [
       { what: 'clock jumps', ms: -315_360_000_000 },
     ),
   },
+  {
+    what: 'what came too late for a full buffer was said to be missing before records that had come earlier',
+    schedule: schedule(
+      { seed: 1_906_295_402, quotaBytes: 2 ** 20, rewindBytes: 4_096, durabilityMs: 1_000 },
+      records('source-1', 1),
+      pass(9),
+      { what: 'tail of the log lost', source: 'source-1', batches: 3 },
+      records('source-2', 18, 16_000),
+      records('source-2', 58, 16_000),
+      { what: 'topic set wrong', forMs: 2_000 },
+      records('source-2', 57, 16_000),
+    ),
+  },
 ]
