@@ -60,6 +60,11 @@ export class Budget {
     return this.#floor
   }
 
+  /** Whether what is sent of one source is missing for another. */
+  get countsBytes(): boolean {
+    return this.#deps.options.bytes_per_day !== undefined
+  }
+
   /** Bytes spent today. */
   get spentBytes(): number {
     return this.#bytes

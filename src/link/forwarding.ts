@@ -113,7 +113,7 @@ export class Forwarding {
       const lane = lanes.get(source)
       if (lane) data.wake(lane)
     })
-    for (const lane of lanes) data.wake(lane)
+    data.wakeAll(lanes)
     this.#watchLater()
     void this.#askWhenNeeded(links.openings, data).catch(cause => this.over(messageOf(cause)))
     return this.#over.promise
@@ -216,7 +216,7 @@ export class Forwarding {
       this.#wake = Promise.withResolvers<void>()
       const asked = await this.#ask(channel)
       if (this.#ended.signal.aborted) return
-      for (const lane of lanes) data.wake(lane)
+      data.wakeAll(lanes)
       if (asked === 'answered') {
         this.#askBackoff.reset()
         if (resumes.open().length === 0) await this.#wake.promise

@@ -124,6 +124,17 @@ export class Lane {
     return outlet.buffered().records - (outlet.position - outlet.settled) <= UP_TO_DATE_RECORDS_MAX
   }
 
+  /**
+   * Whether more of it waits than may be on its way at once. Not where its batches come back, or nothing is heard of them: that may last, and nobody
+   * else waits for it.
+   */
+  get waitsForOutcomes(): boolean {
+    const { outlet } = this
+    if (this.#state !== 'open' || this.#flight.holds || this.resendInMs > 0 || this.#flight.size < this.#window()) return false
+    if (this.#clock.monotonicMs() - this.#progressAtMs >= ASK_END_AFTER_MS) return false
+    return outlet.buffered().records > outlet.position - outlet.settled
+  }
+
   /** How long until its next batch may be sent again, ms; 0 where nothing keeps it back. */
   get resendInMs(): number {
     return Math.max(0, this.#resendAtMs - this.#clock.monotonicMs())

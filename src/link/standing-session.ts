@@ -76,7 +76,7 @@ export class StandingSession {
       const lane = lanes.get(source)
       if (lane) this.#data.wake(lane)
     })
-    for (const lane of lanes) this.#data.wake(lane)
+    this.#data.wakeAll(lanes)
     this.#watchLater()
     this.#deps.reports?.begin(this.#deps.channel, this.#deps.session)
     return this.#over.promise
