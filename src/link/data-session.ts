@@ -179,7 +179,7 @@ export class DataSession {
     } else if (outcome === 'rejected' && this.#deps.rejected !== 'comes back') {
       lane.rejected(batch, freezeOf(error)).catch(this.#deps.onFailure)
     } else {
-      lane.returned(batch)
+      lane.returned(batch, outcome)
     }
     if (this.#batches === 0) this.#drained?.()
     this.wake(lane)

@@ -192,7 +192,7 @@ export class Forwarding {
     if (budget) this.#lookAtBudget(budget)
     let isUnsure = false
     for (const lane of lanes) {
-      const isClosed = lane.watch() && lane.state === 'closed'
+      const isClosed = lane.watch(budget !== undefined) && lane.state === 'closed'
       if (isClosed || telling.isDue(lane)) isUnsure = true
     }
     if (isUnsure) this.ask()
