@@ -60,14 +60,14 @@ export class Budget {
     return this.#floor
   }
 
-  /** Whether what is sent of one source is missing for another. */
-  get countsBytes(): boolean {
-    return this.#deps.options.bytes_per_day !== undefined
-  }
-
   /** Bytes spent today. */
   get spentBytes(): number {
     return this.#bytes
+  }
+
+  /** Whether what is sent of one source is missing for another. */
+  get countsBytes(): boolean {
+    return this.#deps.options.bytes_per_day !== undefined
   }
 
   /** A message with a body of `bytes` is sent. */
