@@ -1,12 +1,12 @@
 import { rmSync } from 'node:fs'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { EdgeStatus } from '../../src/cli/edge-process.ts'
 import { controlPath } from '../../src/cli/state-paths.ts'
 import { control } from '../../src/console/control-client.ts'
 import { PlantUnderTest } from '../live/plant.ts'
 import { until } from '../support/until.ts'
 
 let plant: PlantUnderTest
+type EdgeStatus = NonNullable<Awaited<ReturnType<PlantUnderTest['edgeStatus']>>>
 const PIPELINE = `sources:
   pump: { generator: { records_per_second: 0, count: 20 } }
 `
