@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { EXPRESSION_LENGTH_MAX, expressionEnvironment } from '../runtime/expression.ts'
 import { nearest } from '../runtime/nearest.ts'
+import { boundNameOf } from './bound-name.ts'
 import { compileNumeric } from './fast-path.ts'
 import { pathOf, putAt, valueAt } from './field-path.ts'
 import { FieldWindow } from './field-window.ts'
@@ -201,9 +202,10 @@ interface Found {
 /** Every field and aggregate that the expression names; throws where a field stands for itself in a window, or an aggregate is asked of a record. */
 function lookThrough(root: ASTNode, scope: Scope): Found {
   const found: Found = { fields: new Set(), quantiles: new Set(), calls: [], usesRecords: false }
-  const visit = (node: ASTNode): void => {
+  const visit = (node: ASTNode, bound: readonly string[]): void => {
     const path = pathOf(node)
     if (path !== undefined) {
+      if (isBound(path, bound)) return
       if (scope === 'window') {
         const advice = `Write for example avg(${path}), max(${path}) or last(${path}); without a window, conditions are over each record's own fields.`
         throw new ExpressionError(node.range.start, `${path} has many values in a window: say which is meant`, advice)
@@ -215,7 +217,7 @@ function lookThrough(root: ASTNode, scope: Scope): Found {
       // It asks whether the field is there: only what it would lie in has to be.
       const [asked] = node.args[1]
       if (asked?.op === '.') {
-        visit(asked.args[0])
+        visit(asked.args[0], bound)
         return
       }
     }
@@ -224,18 +226,24 @@ function lookThrough(root: ASTNode, scope: Scope): Found {
         const advice = 'Add a window, for example every: 1m; or name the field alone.'
         throw new ExpressionError(node.range.start, `${node.args[0]}() needs a window, and there is none`, advice)
       }
-      takeCall(node.args[0], node.args[1], node, found)
+      takeCall(node, bound, found)
       return
     }
-    if (node.op === 'call' && scope === 'window' && node.args[1].some(argument => pathOf(argument) !== undefined)) {
+    if (node.op === 'call' && scope === 'window' && node.args[1].some(argument => fieldOf(argument, bound) !== undefined)) {
       const [name] = node.args
       const meant = nearest(name, [...Object.keys(AGGREGATES), PERCENTILE])
       const hint = meant === undefined ? '' : `; did you mean ${meant}()?`
       throw new ExpressionError(node.range.start, `${name}() is no aggregate${hint}`, KNOWN)
     }
-    for (const child of childrenOf(node.args)) visit(child)
+    const binding = boundNameOf(node)
+    if (!binding) {
+      for (const child of childrenOf(node.args)) visit(child, bound)
+      return
+    }
+    for (const child of binding.outside) visit(child, bound)
+    for (const child of binding.within) visit(child, [...bound, binding.name])
   }
-  visit(root)
+  visit(root, [])
   for (const field of found.fields) {
     const within = [...found.fields].find(other => other.startsWith(`${field}.`))
     if (scope === 'window' && within !== undefined)
@@ -244,13 +252,24 @@ function lookThrough(root: ASTNode, scope: Scope): Found {
   return found
 }
 
-function takeCall(name: string, args: readonly ASTNode[], node: ASTNode, found: Found): void {
+/** The field that a part of an expression names; undefined where the name was bound around it. */
+function fieldOf(node: ASTNode, bound: readonly string[]): string | undefined {
+  const path = pathOf(node)
+  return path === undefined || isBound(path, bound) ? undefined : path
+}
+
+function isBound(path: string, bound: readonly string[]): boolean {
+  return bound.some(name => path === name || path.startsWith(`${name}.`))
+}
+
+function takeCall(node: ASTNode & { op: 'call' }, bound: readonly string[], found: Found): void {
+  const [name, args] = node.args
   if (name === RECORDS) {
     found.usesRecords = true
     return
   }
   const [asked, percent] = args
-  const field = asked && pathOf(asked)
+  const field = asked && fieldOf(asked, bound)
   if (field === undefined) {
     throw new ExpressionError((asked ?? node).range.start, `${name}() is asked of a field, by its name`, KNOWN)
   }

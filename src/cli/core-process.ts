@@ -28,6 +28,7 @@ import { CoreReaders, type ReaderChanges } from './core-readers.ts'
 import { atGateway, gatewayView, pipelineView, standingJson } from './core-views.ts'
 import { createIngress } from './create-ingress.ts'
 import { deadCalls } from './dead-calls.ts'
+import { gatewayCalls } from './gateway-calls.ts'
 import { partitionCalls } from './partition-calls.ts'
 import { CONFIG_REFUSED, configRefused } from './pipeline-reload.ts'
 import { controlPath } from './state-paths.ts'
@@ -261,7 +262,7 @@ export class CoreProcess {
       tail: (args: Readonly<Record<string, unknown>>, signal: AbortSignal) =>
         this.#tail(String(args['source']), Number(args['last'] ?? 0), signal),
       'ca.changed': async () => this.#parts.authority?.desk.changed(),
-      'gateway.forget': async (args: Readonly<Record<string, unknown>>) => ingress?.forget(String(args['gateway'])),
+      ...gatewayCalls(ingress),
       ...alertCalls(book),
       pipelines: async () => this.#pipelines.map(pipelineView),
       'source.list': async () => this.#sources(),

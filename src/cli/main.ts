@@ -15,6 +15,7 @@ import { devicesCommand } from './commands/devices.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { edgeCommand } from './commands/edge.ts'
 import { enrollCommand } from './commands/enroll.ts'
+import { gatewayCommand } from './commands/gateway.ts'
 import { healthCommand } from './commands/health.ts'
 import { initCommand } from './commands/init.ts'
 import { partitionsCommand } from './commands/partitions.ts'
@@ -54,6 +55,7 @@ for (const command of [
   configCommand,
   statusCommand,
   sourceCommand,
+  gatewayCommand,
   batchCommand,
   deadCommand,
   alertsCommand,

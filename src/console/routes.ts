@@ -245,6 +245,16 @@ export const API_ROUTES: readonly ApiRoute[] = [
     answer: z.looseObject({ source: z.string(), appended: z.number(), already: z.number() }),
   },
   {
+    method: 'POST',
+    path: '/api/core/gateways/{gateway}/forget',
+    side: 'core',
+    call: 'gateway.forget',
+    summary: 'Says that a gateway was replaced: whichever installation of this name opens next is the real one.',
+    role: 'operator',
+    parameters: z.strictObject({ gateway: z.string().regex(NAME_PATTERN).describe('Its name.') }),
+    answer: z.looseObject({ outcome: z.string(), gateway: z.string(), was_connected: z.boolean() }),
+  },
+  {
     method: 'GET',
     path: '/api/core/tail',
     side: 'core',

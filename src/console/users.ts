@@ -1,6 +1,7 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { writeDurably } from '../buffer/durable-file.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 
 /** What a user may do: look; or look and act. */
@@ -55,9 +56,7 @@ export class Users {
     const key = await derive(password, salt)
     const user = userSchema.parse({ name, role, salt: salt.toString('base64'), key: key.toString('base64') })
     const others = this.#readOrNone().filter(each => each.name !== name)
-    const fresh = `${this.#path}.new`
-    writeFileSync(fresh, `${JSON.stringify({ version: 1, users: [...others, user] }, null, 2)}\n`, { mode: 0o600 })
-    renameSync(fresh, this.#path)
+    writeDurably(this.#path, `${JSON.stringify({ version: 1, users: [...others, user] }, null, 2)}\n`)
   }
 
   #readOrNone(): StoredUser[] {

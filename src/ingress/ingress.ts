@@ -194,6 +194,11 @@ export class Ingress {
     return this.#reports.list()
   }
 
+  /** Gateways of which this core remembers a session, for which it refuses another installation, or what they said of themselves. */
+  gateways(): string[] {
+    return [...new Set([...this.#sessions.gateways(), ...this.#reports.list().map(({ gateway }) => gateway)])]
+  }
+
   /** An operator says that another installation of this gateway is the real one: whichever opens next. */
   forget(gateway: string): void {
     this.#sessions.forget(gateway)

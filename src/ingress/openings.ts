@@ -211,7 +211,7 @@ export class Openings {
           standing.newest,
           OPEN_ERROR.otherInstance,
           `Another installation writes as ${gateway} (its session is ${standing.newest}).`,
-          `Find out which of the two is ${gateway}: rename the other one, or stop it and restart the core.`,
+          `Find out which of the two is ${gateway}: rename the other one, or stop it for good, and then \`headrace gateway forget ${gateway}\` on the core.`,
         )
       case 'too_many':
         return refusal(session, OPEN_ERROR.unavailable, 'This core knows too many gateways.', 'Add another core.')

@@ -49,6 +49,11 @@ export class SessionTable {
     this.#newest.delete(gateway)
   }
 
+  /** Every gateway of which a session is known, open or not. */
+  gateways(): string[] {
+    return [...this.#newest.keys()]
+  }
+
   open(): GatewaySession[] {
     return [...this.#newest.values()].filter(session => session.open)
   }

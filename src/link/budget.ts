@@ -72,6 +72,11 @@ export class Budget {
     return this.#bytes
   }
 
+  /** Whether what is sent of one source is missing for another. */
+  get countsBytes(): boolean {
+    return this.#deps.options.bytes_per_day !== undefined
+  }
+
   /** A message with a body of `bytes` is sent. */
   spend(bytes: number): void {
     const { options, file } = this.#deps

@@ -36,6 +36,8 @@ export class DataSession {
   readonly #window: SendingWindow
   /** Lanes that wait for their time to be sent again. */
   readonly #resting = new Set<Lane>()
+  /** Lanes that had no more to send when it was their turn, perhaps only because enough of them was on its way. */
+  readonly #passed = new Set<Lane>()
   #batches = 0
   #bytes = 0
   #state: 'sending' | 'draining' | 'ended' = 'sending'
@@ -68,8 +70,13 @@ export class DataSession {
 
   /** The lane may have something to send. */
   wake(lane: Lane): void {
+    this.wakeAll([lane])
+  }
+
+  /** Any of these may have something to send; none of them goes before it is known which is the most important. */
+  wakeAll(lanes: Iterable<Lane>): void {
     if (this.#state !== 'sending') return
-    if (!this.#turns.has(lane)) this.#turns.add(lane, lane.upToDate ? 'fresh' : 'backlog')
+    for (const lane of lanes) if (!this.#turns.has(lane)) this.#turns.add(lane, lane.upToDate ? 'fresh' : 'backlog')
     this.#pump()
   }
 
@@ -99,7 +106,10 @@ export class DataSession {
       if (batch) {
         this.#turns.add(lane, 'backlog')
         this.#send(lane, batch)
-      } else this.#wakeLater(lane)
+      } else {
+        if (this.#deps.budget?.countsBytes) this.#passed.add(lane)
+        this.#wakeLater(lane)
+      }
     }
     this.#pumping = false
   }
@@ -107,7 +117,17 @@ export class DataSession {
   /** Under a budget the most important, and of those that may be sent now. */
   #nextLane(): Lane | undefined {
     const { budget } = this.#deps
-    return budget ? this.#turns.mostImportant(budget.floor) : this.#turns.next()
+    return budget ? this.#turns.mostImportant(Math.max(budget.floor, this.#awaited())) : this.#turns.next()
+  }
+
+  /** Of what is more important more is to come, once outcomes are there: what goes meanwhile of the rest is missing for it at the end of the day. */
+  #awaited(): number {
+    let priority = Number.NEGATIVE_INFINITY
+    for (const lane of this.#passed) {
+      if (lane.waitsForOutcomes) priority = Math.max(priority, lane.priority)
+      else this.#passed.delete(lane)
+    }
+    return priority
   }
 
   #hasRoom(): boolean {
@@ -159,7 +179,7 @@ export class DataSession {
     } else if (outcome === 'rejected' && this.#deps.rejected !== 'comes back') {
       lane.rejected(batch, freezeOf(error)).catch(this.#deps.onFailure)
     } else {
-      lane.returned(batch)
+      lane.returned(batch, outcome)
     }
     if (this.#batches === 0) this.#drained?.()
     this.wake(lane)

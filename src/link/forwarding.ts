@@ -113,7 +113,7 @@ export class Forwarding {
       const lane = lanes.get(source)
       if (lane) data.wake(lane)
     })
-    for (const lane of lanes) data.wake(lane)
+    data.wakeAll(lanes)
     this.#watchLater()
     void this.#askWhenNeeded(links.openings, data).catch(cause => this.over(messageOf(cause)))
     return this.#over.promise
@@ -192,7 +192,7 @@ export class Forwarding {
     if (budget) this.#lookAtBudget(budget)
     let isUnsure = false
     for (const lane of lanes) {
-      const isClosed = lane.watch() && lane.state === 'closed'
+      const isClosed = lane.watch(budget !== undefined) && lane.state === 'closed'
       if (isClosed || telling.isDue(lane)) isUnsure = true
     }
     if (isUnsure) this.ask()
@@ -216,7 +216,7 @@ export class Forwarding {
       this.#wake = Promise.withResolvers<void>()
       const asked = await this.#ask(channel)
       if (this.#ended.signal.aborted) return
-      for (const lane of lanes) data.wake(lane)
+      data.wakeAll(lanes)
       if (asked === 'answered') {
         this.#askBackoff.reset()
         if (resumes.open().length === 0) await this.#wake.promise

@@ -1,3 +1,4 @@
+import type { Outcome } from '../amqp/amqp.ts'
 import { OPEN_ERROR, type OpenedSource } from '../amqp/messages.ts'
 import type { Assignment, CutBatch, Freeze, Outlet } from '../buffer/buffer.ts'
 import type { Alarms } from '../runtime/alarms.ts'
@@ -18,6 +19,8 @@ export const ASK_END_AFTER_MS = 10_000
 export const ASK_IDLE_END_AFTER_MS = 600_000
 /** Without a settlement for so long a person is told, ms. */
 export const STUCK_ALARM_AFTER_MS = 60_000
+/** Given back so often, a source that waits for its turn is not only held back. */
+const IN_VAIN_MAX = 2
 
 /** A source of which no more records wait than this is up to date: at ten thousand a second so many come in 100 ms. */
 const UP_TO_DATE_RECORDS_MAX = 1_000
@@ -67,6 +70,8 @@ export class Lane {
   #reason: string | undefined
   #resendAtMs = 0
   #progressAtMs: number
+  /** How often it was sent and given back since the session began, or since its last settlement. */
+  #inVain = 0
   #askAtMs = 0
   #askIdleAtMs: number
   #settledWhenAsked = 0
@@ -124,6 +129,17 @@ export class Lane {
     return outlet.buffered().records - (outlet.position - outlet.settled) <= UP_TO_DATE_RECORDS_MAX
   }
 
+  /**
+   * Whether more of it waits than may be on its way at once. Not where its batches come back, or nothing is heard of them: that may last, and nobody
+   * else waits for it.
+   */
+  get waitsForOutcomes(): boolean {
+    const { outlet } = this
+    if (this.#state !== 'open' || this.#flight.holds || this.resendInMs > 0 || this.#flight.size < this.#window()) return false
+    if (this.#clock.monotonicMs() - this.#progressAtMs >= ASK_END_AFTER_MS) return false
+    return outlet.buffered().records > outlet.position - outlet.settled
+  }
+
   /** How long until its next batch may be sent again, ms; 0 where nothing keeps it back. */
   get resendInMs(): number {
     return Math.max(0, this.#resendAtMs - this.#clock.monotonicMs())
@@ -154,9 +170,10 @@ export class Lane {
   }
 
   /** Released, modified or lost: goes again after a while, once all of this source that is on its way is back. */
-  returned(batch: CutBatch): void {
+  returned(batch: CutBatch, outcome: Outcome): void {
     if (!this.#flight.awaits(batch)) return
     this.#flight.markReturned(batch)
+    if (outcome !== 'lost' && this.resendInMs === 0) this.#inVain += 1
     this.#resendAtMs = this.#clock.monotonicMs() + this.#resendBackoff.nextMs()
   }
 
@@ -201,6 +218,7 @@ export class Lane {
     this.#become('open', undefined)
     this.#alarms.clear('source_refused', this.source)
     this.#askBackoff.reset()
+    this.#inVain = 0
     this.#progressAtMs = this.#clock.monotonicMs()
     this.#askIdleAtMs = this.#progressAtMs + ASK_IDLE_END_AFTER_MS
   }
@@ -227,8 +245,11 @@ export class Lane {
     return true
   }
 
-  /** Whether the source's end should be asked for now; asking counts as done. Raises and clears the alarm of a source that does not move. */
-  watch(): boolean {
+  /**
+   * Whether the source's end should be asked for now; asking counts as done. Raises and clears the alarm of a source that does not move. `mayBeHeld`: a
+   * quota or a budget may keep it waiting for its turn, for as long as others have theirs.
+   */
+  watch(mayBeHeld: boolean): boolean {
     const now = this.#clock.monotonicMs()
     if (this.#state === 'frozen') return false
     if (this.#state === 'closed') {
@@ -240,6 +261,7 @@ export class Lane {
       this.#progressed()
       return now >= this.#askIdleAtMs && this.#due(now, () => 0)
     }
+    if (mayBeHeld && this.inFlight === 0 && this.#inVain < IN_VAIN_MAX) this.#progressAtMs = now
     const stuckMs = now - this.#progressAtMs
     if (stuckMs >= STUCK_ALARM_AFTER_MS) this.#raiseStuck(stuckMs)
     return stuckMs >= ASK_END_AFTER_MS && this.#due(now, () => ASK_END_AFTER_MS)
@@ -313,6 +335,7 @@ export class Lane {
 
   #progressed(): void {
     this.#progressAtMs = this.#clock.monotonicMs()
+    this.#inVain = 0
     this.#resendBackoff.reset()
     this.#resendAtMs = 0
     this.#alarms.clear('source_stuck', this.source)

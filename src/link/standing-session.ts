@@ -76,7 +76,7 @@ export class StandingSession {
       const lane = lanes.get(source)
       if (lane) this.#data.wake(lane)
     })
-    for (const lane of lanes) this.#data.wake(lane)
+    this.#data.wakeAll(lanes)
     this.#watchLater()
     this.#deps.reports?.begin(this.#deps.channel, this.#deps.session)
     return this.#over.promise
@@ -113,7 +113,8 @@ export class StandingSession {
       this.over('the budget allows nothing more now')
     const why = patience.lost(clock.monotonicMs(), facts)
     if (why) this.over(why)
-    const unsure = all.filter(lane => lane.watch() || telling.isDue(lane))
+    const mayBeHeld = this.#deps.silenceMs > 0 || budget !== undefined
+    const unsure = all.filter(lane => lane.watch(mayBeHeld) || telling.isDue(lane))
     if (unsure.length > 0) this.#askEnds(unsure).catch(cause => this.over(messageOf(cause)))
     this.#watchLater()
   }

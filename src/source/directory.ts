@@ -7,8 +7,8 @@ import { messageOf } from '../runtime/errors.ts'
 import { duration, size } from '../runtime/units.ts'
 import { escapedBytes } from './framing/options.ts'
 import { LineCutter } from './line-cutter.ts'
-import { PauseGate } from './pause-gate.ts'
-import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
+import { LoopingSource } from './looping-source.ts'
+import { defineSource, pathsWithin, type SourceContext } from './source.ts'
 
 const READ_BYTES = 64 * 1024
 /** Files in the directory that are remembered as done; more want to be moved or deleted. */
@@ -60,48 +60,32 @@ interface Progress {
  * Reads each file of a directory once, oldest first. What is done is stored in one transaction with the records; a file that changes afterwards is a new
  * one. Files are named by inode, time of change and size.
  */
-class DirectorySource implements Source {
+class DirectorySource extends LoopingSource {
   readonly #options: DirectoryOptions
   readonly #context: SourceContext
-  readonly #stopping = new AbortController()
-  readonly #gate = new PauseGate()
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES)
   readonly #done = new Set<string>()
   #partly: { readonly id: string; readonly offset: number } | undefined
-  #loop: Promise<void> | undefined
 
   constructor(options: DirectoryOptions, context: SourceContext) {
+    super()
     this.#options = options
     this.#context = context
   }
 
-  async start(): Promise<void> {
+  override async start(): Promise<void> {
     const kept = this.#context.bookmark()
     if (kept !== undefined) {
       const { done, id, offset } = JSON.parse(kept) as Progress
       for (const each of done) this.#done.add(each)
       if (id !== '') this.#partly = { id, offset }
     }
-    this.#loop = this.#run()
+    await super.start()
   }
 
-  async stop(): Promise<void> {
-    this.#stopping.abort(new Error('stopping'))
-    this.#gate.open()
-    await this.#loop
-  }
-
-  pause(): void {
-    this.#gate.close()
-  }
-
-  resume(): void {
-    this.#gate.open()
-  }
-
-  async #run(): Promise<void> {
+  protected override async run(): Promise<void> {
     const { clock } = this.#context
-    const { signal } = this.#stopping
+    const { signal } = this.stopping
     while (!signal.aborted) {
       try {
         const found = this.#look()
@@ -133,7 +117,7 @@ class DirectorySource implements Source {
   async #read(found: Found): Promise<void> {
     if (this.#done.size >= FILES_MAX)
       throw new Error(`${this.#options.path} holds ${FILES_MAX} files that are read: move or delete them`)
-    const { signal } = this.#stopping
+    const { signal } = this.stopping
     const { delimiter, max_bytes } = this.#options
     let last: { line: Buffer; end: number } | undefined
     // Made once for a file; with each record only the offset changes.
@@ -155,7 +139,7 @@ class DirectorySource implements Source {
     const handle = await open(found.path, 'r')
     try {
       for (;;) {
-        await this.#gate.passed()
+        await this.gate.passed()
         if (signal.aborted) return
         const { bytesRead } = await handle.read(this.#buffer, 0, READ_BYTES, offset)
         if (bytesRead === 0) break

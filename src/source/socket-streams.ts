@@ -2,10 +2,11 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { Backoff } from '../runtime/backoff.ts'
 import { pause } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
-import { PauseGate } from './pause-gate.ts'
-import type { Source, SourceContext } from './source.ts'
+import { LoopingSource } from './looping-source.ts'
+import { OpeningSource } from './opening-source.ts'
+import type { SourceContext } from './source.ts'
 
-/** Between two attempts to connect or to listen, ms. */
+/** Between two attempts to connect, ms. */
 const AGAIN_AFTER = { firstMs: 250, maxMs: 15_000 }
 const CONNECT_LIMIT_MS = 10_000
 /** A connection whose other end has vanished is found dead by the system after about this, ms. */
@@ -51,42 +52,36 @@ function readToEnd(socket: Socket, options: StreamOptions, context: SourceContex
  *
  *   WAITING ──connected──► READING ──closed, failed, silent for too long──► WAITING (backoff) … ──stop──► STOPPED
  */
-export class SocketClient implements Source {
+export class SocketClient extends LoopingSource {
   readonly #options: StreamOptions & { readonly greeting: Buffer }
   readonly #context: SourceContext
-  readonly #stopping = new AbortController()
-  readonly #gate = new PauseGate()
   #socket: Socket | undefined
-  #loop: Promise<void> | undefined
 
   constructor(options: StreamOptions & { readonly greeting: Buffer }, context: SourceContext) {
+    super()
     this.#options = options
     this.#context = context
   }
 
-  async start(): Promise<void> {
-    this.#loop = this.#run()
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort(new Error('stopping'))
+  override async stop(): Promise<void> {
+    const stopped = super.stop()
     this.#socket?.destroy()
-    await this.#loop
+    await stopped
   }
 
-  pause(): void {
-    this.#gate.close()
+  override pause(): void {
+    super.pause()
     this.#socket?.pause()
   }
 
-  resume(): void {
-    this.#gate.open()
+  override resume(): void {
+    super.resume()
     this.#socket?.resume()
   }
 
-  async #run(): Promise<void> {
+  protected override async run(): Promise<void> {
     const { clock, random } = this.#context
-    const { signal } = this.#stopping
+    const { signal } = this.stopping
     const backoff = new Backoff(AGAIN_AFTER, random)
     while (!signal.aborted) {
       let why: string
@@ -96,7 +91,7 @@ export class SocketClient implements Source {
         if (this.#options.greeting.length > 0) this.#socket.write(this.#options.greeting)
         this.#context.state('reading')
         const ended = readToEnd(this.#socket, this.#options, this.#context)
-        if (this.#gate.isClosed) this.#socket.pause()
+        if (this.gate.isClosed) this.#socket.pause()
         if (signal.aborted) this.#socket.destroy()
         why = await ended
       } catch (error) {
@@ -133,19 +128,12 @@ export class SocketClient implements Source {
 
 /**
  * Listens, and reads what every connection sends. While the buffer has no room all are paused: the senders' own system holds them back.
- *
- *   WAITING ──bound──► READING … ──stop──► STOPPED; an address that is in use is tried again, with backoff
  */
-export class SocketListener implements Source {
+export class SocketListener extends OpeningSource<Server> {
   readonly #options: StreamOptions & { readonly connectionsMax: number }
-  readonly #context: SourceContext
   readonly #prepare: () => Promise<void>
   readonly #bound: () => void
-  readonly #stopping = new AbortController()
-  readonly #gate = new PauseGate()
   readonly #sockets = new Set<Socket>()
-  #server: Server | undefined
-  #loop: Promise<void> | undefined
 
   /** `prepare` runs before each attempt to bind, `bound` after it has succeeded. */
   constructor(
@@ -153,63 +141,49 @@ export class SocketListener implements Source {
     context: SourceContext,
     hooks: { prepare: () => Promise<void>; bound: () => void } = { prepare: async () => {}, bound: () => {} },
   ) {
+    super(options.name, context)
     this.#options = options
-    this.#context = context
     this.#prepare = hooks.prepare
     this.#bound = hooks.bound
   }
 
-  async start(): Promise<void> {
-    this.#loop = this.#run()
+  override pause(): void {
+    super.pause()
+    for (const socket of this.#sockets) socket.pause()
   }
 
-  async stop(): Promise<void> {
-    this.#stopping.abort(new Error('stopping'))
-    await this.#loop
-    const server = this.#server
-    if (!server) return
+  override resume(): void {
+    super.resume()
+    for (const socket of this.#sockets) socket.resume()
+  }
+
+  protected override async open(): Promise<Server> {
+    await this.#prepare()
+    const server = await this.#listen()
+    try {
+      this.#bound()
+    } catch (error) {
+      server.close()
+      throw error
+    }
+    return server
+  }
+
+  protected override async close(server: Server): Promise<void> {
     const closed = new Promise<void>(resolve => server.close(() => resolve()))
     for (const socket of this.#sockets) socket.destroy()
     await closed
   }
 
-  pause(): void {
-    this.#gate.close()
-    for (const socket of this.#sockets) socket.pause()
-  }
-
-  resume(): void {
-    this.#gate.open()
-    for (const socket of this.#sockets) socket.resume()
-  }
-
-  async #run(): Promise<void> {
-    const { clock, random } = this.#context
-    const { signal } = this.#stopping
-    const backoff = new Backoff(AGAIN_AFTER, random)
-    while (!signal.aborted) {
-      try {
-        await this.#prepare()
-        this.#server = await this.#listen()
-        this.#bound()
-        this.#context.state('reading')
-        return
-      } catch (error) {
-        this.#context.state('waiting', `${this.#options.name}: ${messageOf(error)}`)
-        await pause(clock, backoff.nextMs(), signal).catch(() => {})
-      }
-    }
-  }
-
   #listen(): Promise<Server> {
     const server = createServer(socket => void this.#serve(socket))
     server.maxConnections = this.#options.connectionsMax
-    server.on('drop', () => this.#context.trouble('a connection too many was refused'))
+    server.on('drop', () => this.context.trouble('a connection too many was refused'))
     return new Promise((resolve, reject) => {
       server.once('error', reject)
       server.listen(this.#options.place, () => {
         server.off('error', reject)
-        server.on('error', error => this.#context.trouble(messageOf(error)))
+        server.on('error', error => this.context.trouble(messageOf(error)))
         resolve(server)
       })
     })
@@ -217,8 +191,8 @@ export class SocketListener implements Source {
 
   async #serve(socket: Socket): Promise<void> {
     this.#sockets.add(socket)
-    const ended = readToEnd(socket, this.#options, this.#context)
-    if (this.#gate.isClosed) socket.pause()
+    const ended = readToEnd(socket, this.#options, this.context)
+    if (this.gate.isClosed) socket.pause()
     await ended
     this.#sockets.delete(socket)
   }

@@ -1,15 +1,11 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import { z } from 'zod'
-import { Backoff } from '../runtime/backoff.ts'
-import { pause } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { size } from '../runtime/units.ts'
-import { PauseGate } from './pause-gate.ts'
+import { OpeningSource } from './opening-source.ts'
 import { addressText, parseAddress } from './socket-address.ts'
-import { defineSource, type Source, type SourceContext } from './source.ts'
-
-const AGAIN_AFTER = { firstMs: 250, maxMs: 15_000 }
+import { defineSource, type SourceContext } from './source.ts'
 
 export const udpOptions = z.strictObject({
   listen: addressText.describe('Where to listen, such as 0.0.0.0:5140.'),
@@ -29,57 +25,21 @@ export type UdpOptions = z.output<typeof udpOptions>
 /**
  * Each datagram is one record. UDP holds nobody back: while the buffer has no room and its policy is to block, what comes is lost, and counted here.
  */
-class UdpListener implements Source {
+class UdpListener extends OpeningSource<Socket> {
   readonly #options: UdpOptions
-  readonly #context: SourceContext
-  readonly #stopping = new AbortController()
-  readonly #gate = new PauseGate()
   readonly #from: ReadonlySet<string> | undefined
-  #socket: Socket | undefined
-  #loop: Promise<void> | undefined
 
   constructor(options: UdpOptions, context: SourceContext) {
+    super(options.listen, context)
     this.#options = options
-    this.#context = context
     this.#from = options.from && new Set(options.from)
   }
 
-  async start(): Promise<void> {
-    this.#loop = this.#run()
+  protected override close(socket: Socket): Promise<void> {
+    return new Promise(resolve => socket.close(() => resolve()))
   }
 
-  async stop(): Promise<void> {
-    this.#stopping.abort(new Error('stopping'))
-    await this.#loop
-    const socket = this.#socket
-    if (socket) await new Promise<void>(resolve => socket.close(() => resolve()))
-  }
-
-  pause(): void {
-    this.#gate.close()
-  }
-
-  resume(): void {
-    this.#gate.open()
-  }
-
-  async #run(): Promise<void> {
-    const { clock, random } = this.#context
-    const { signal } = this.#stopping
-    const backoff = new Backoff(AGAIN_AFTER, random)
-    while (!signal.aborted) {
-      try {
-        this.#socket = await this.#bind()
-        this.#context.state('reading')
-        return
-      } catch (error) {
-        this.#context.state('waiting', `${this.#options.listen}: ${messageOf(error)}`)
-        await pause(clock, backoff.nextMs(), signal).catch(() => {})
-      }
-    }
-  }
-
-  #bind(): Promise<Socket> {
+  protected override open(): Promise<Socket> {
     const { listen, multicast, receive_buffer } = this.#options
     const { host, port } = parseAddress(listen) ?? { host: '', port: 0 }
     const type = isIPv6(host) ? 'udp6' : 'udp4'
@@ -99,7 +59,7 @@ class UdpListener implements Source {
           return
         }
         socket.off('error', failed)
-        socket.on('error', error => this.#context.trouble(messageOf(error)))
+        socket.on('error', error => this.context.trouble(messageOf(error)))
         socket.on('message', (datagram, peer) => this.#take(datagram, peer))
         resolve(socket)
       })
@@ -107,9 +67,9 @@ class UdpListener implements Source {
   }
 
   #take(datagram: Buffer, { address }: RemoteInfo): void {
-    if (this.#from && !this.#from.has(address)) this.#context.trouble('a datagram from elsewhere')
-    else if (this.#gate.isClosed) this.#context.trouble('a datagram was lost, the buffer being full')
-    else if (datagram.length > 0) this.#context.message(datagram, this.#context.clock.wallMs())
+    if (this.#from && !this.#from.has(address)) this.context.trouble('a datagram from elsewhere')
+    else if (this.gate.isClosed) this.context.trouble('a datagram was lost, the buffer being full')
+    else if (datagram.length > 0) this.context.message(datagram, this.context.clock.wallMs())
   }
 }
 

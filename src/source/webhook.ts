@@ -2,16 +2,14 @@ import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { z } from 'zod'
-import { Backoff } from '../runtime/backoff.ts'
-import { pause, settledWithin } from '../runtime/clock.ts'
+import { settledWithin } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { duration, size } from '../runtime/units.ts'
 import { carriesToken, readToken } from './bearer-token.ts'
-import { PauseGate } from './pause-gate.ts'
+import { OpeningSource } from './opening-source.ts'
 import { addressText, parseAddress } from './socket-address.ts'
-import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
+import { defineSource, pathsWithin, type SourceContext } from './source.ts'
 
-const LISTEN_AGAIN_AFTER = { firstMs: 250, maxMs: 15_000 }
 /** How long a stop waits for what was taken to be stored and answered, ms. */
 const END_LIMIT_MS = 1_000
 /** Whoever is told that there is no room is told to come again after so long, s. */
@@ -49,62 +47,25 @@ class Refusal extends Error {
 }
 
 /** Takes what is posted to it. 200 is answered when the record is on disk: whoever got none has to send it again. */
-class WebhookSource implements Source {
+class WebhookSource extends OpeningSource<Server> {
   readonly #options: WebhookOptions
-  readonly #context: SourceContext
-  readonly #stopping = new AbortController()
-  readonly #gate = new PauseGate()
-  #server: Server | undefined
-  #loop: Promise<void> | undefined
 
   constructor(options: WebhookOptions, context: SourceContext) {
+    super(options.listen, context)
     this.#options = options
-    this.#context = context
   }
 
-  async start(): Promise<void> {
-    this.#loop = this.#run()
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort(new Error('stopping'))
-    await this.#loop
-    const server = this.#server
-    if (!server) return
+  protected override async close(server: Server): Promise<void> {
     const closed = new Promise<void>(resolve => server.close(() => resolve()))
     // What is taken already is answered; the rest has to come again.
-    await settledWithin(this.#context.clock, END_LIMIT_MS, this.#context.stored())
+    await settledWithin(this.context.clock, END_LIMIT_MS, this.context.stored())
     server.closeIdleConnections()
-    const limit = this.#context.clock.after(END_LIMIT_MS, () => server.closeAllConnections())
+    const limit = this.context.clock.after(END_LIMIT_MS, () => server.closeAllConnections())
     await closed
     limit.cancel()
   }
 
-  pause(): void {
-    this.#gate.close()
-  }
-
-  resume(): void {
-    this.#gate.open()
-  }
-
-  async #run(): Promise<void> {
-    const { clock, random } = this.#context
-    const { signal } = this.#stopping
-    const backoff = new Backoff(LISTEN_AGAIN_AFTER, random)
-    while (!signal.aborted) {
-      try {
-        this.#server = await this.#listen()
-        this.#context.state('reading')
-        return
-      } catch (error) {
-        this.#context.state('waiting', `${this.#options.listen}: ${messageOf(error)}`)
-        await pause(clock, backoff.nextMs(), signal).catch(() => {})
-      }
-    }
-  }
-
-  #listen(): Promise<Server> {
+  protected override open(): Promise<Server> {
     const { listen, tls, timeout, connections_max } = this.#options
     const { host, port } = parseAddress(listen) ?? { host: '', port: 0 }
     const answer = (request: IncomingMessage, response: ServerResponse) => void this.#answer(request, response)
@@ -114,12 +75,12 @@ class WebhookSource implements Source {
     server.requestTimeout = timeout
     server.headersTimeout = timeout
     server.maxConnections = connections_max
-    server.on('drop', () => this.#context.trouble('a connection too many was refused'))
+    server.on('drop', () => this.context.trouble('a connection too many was refused'))
     return new Promise((resolve, reject) => {
       server.once('error', reject)
       server.listen(port, host, () => {
         server.off('error', reject)
-        server.on('error', error => this.#context.trouble(messageOf(error)))
+        server.on('error', error => this.context.trouble(messageOf(error)))
         resolve(server)
       })
     })
@@ -129,13 +90,13 @@ class WebhookSource implements Source {
     try {
       this.#check(request)
       const body = await this.#bodyOf(request)
-      if (this.#gate.isClosed) throw new Refusal(503, 'there is no room now')
-      this.#context.message(body, this.#context.clock.wallMs())
-      await this.#context.stored()
+      this.#checkRoom()
+      this.context.message(body, this.context.clock.wallMs())
+      await this.context.stored()
       response.writeHead(200).end()
     } catch (error) {
       const status = error instanceof Refusal ? error.status : 400
-      this.#context.trouble(`answered ${status}`)
+      this.context.trouble(`answered ${status}`)
       if (status === 503) response.setHeader('Retry-After', RETRY_AFTER_S)
       // What is still on its way is not waited for.
       response.setHeader('Connection', 'close')
@@ -149,8 +110,12 @@ class WebhookSource implements Source {
       throw new Refusal(401, 'the token is missing or wrong')
     if (url.split('?')[0] !== path) throw new Refusal(404, `nothing is here; post to ${path}`)
     if (method !== 'POST' && method !== 'PUT') throw new Refusal(405, 'only POST and PUT are taken')
-    if (this.#gate.isClosed || this.#stopping.signal.aborted) throw new Refusal(503, 'there is no room now')
+    this.#checkRoom()
     if (Number(headers['content-length'] ?? 0) > max_bytes) throw new Refusal(413, `a body may have ${max_bytes} bytes`)
+  }
+
+  #checkRoom(): void {
+    if (this.gate.isClosed || this.stopping.signal.aborted) throw new Refusal(503, 'there is no room now')
   }
 
   async #bodyOf(request: IncomingMessage): Promise<Buffer> {

@@ -118,6 +118,40 @@ describe('a condition over records', () => {
   })
 })
 
+describe('a name that a macro gives to the items of a list', () => {
+  test.each([
+    ['items.all(i, i > 3)', ['items'], true],
+    ['items.exists(i, i > limit)', ['items', 'limit'], true],
+    ['items.exists_one(i, i > limit)', ['items', 'limit'], true],
+    ['items.map(i, i * 2).exists(j, j > 11)', ['items'], true],
+    ['items.filter(i, i > 4).size() == 2', ['items'], true],
+    ['motors.exists(m, has(m.temp_c) && m.temp_c > 80)', ['motors'], true],
+    ['items.all(i, motors.exists(m, m.temp_c > i))', ['items', 'motors'], true],
+    ['cel.bind(twice, limit * 2, twice > 9)', ['limit'], true],
+    // The same name outside is a field.
+    ['items.all(limit, limit > 3) && limit > 5', ['items', 'limit'], false],
+    ['cel.bind(limit, limit + 1, limit == 6)', ['limit'], true],
+  ])('counted as a field that no record had, so that %s said nothing', (text, fields, holds) => {
+    const condition = compileExpression(text, 'record', 'truth')
+    expect(condition.fields).toEqual(fields)
+    expect(condition.ofRecord({ items: [4, 5, 6], limit: 5, motors: [{}, { temp_c: 90 }] })).toBe(holds)
+  })
+
+  test('says nothing where the list itself is missing', () => {
+    expect(compileExpression('items.all(i, i > 3)', 'record', 'truth').ofRecord({ i: 4 })).toBeUndefined()
+  })
+
+  test('is one in a window too, and no aggregate is asked of it', () => {
+    const compared = compileExpression('[80, 90].exists(i, avg(oil_c) > i)', 'window', 'truth')
+    expect(compared.fields).toEqual(['oil_c'])
+    expect(compared.ofRows(PLAN, rowsOf())).toBe(true)
+    expect(errorOf('[80, 90].exists(i, avg(i) > 3)')).toMatchObject({
+      offset: 23,
+      message: expect.stringContaining('avg() is asked of a field'),
+    })
+  })
+})
+
 test.each([
   ['avg(oil_c) >', 12, 'EOF'],
   ['max(bar) > 3 && mean(oil_c) > 3', 16, 'mean'],

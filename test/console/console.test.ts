@@ -29,9 +29,11 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
+const FIGURES = '# HELP headrace_up Whether it runs.\n# TYPE headrace_up gauge\nheadrace_up 1\n'
+
 const core: ControlCalls = {
   status: async () => ({ role: 'core', sources: [{ source: 'g/a', next: 7 }], alarms: [] }),
-  metrics: async () => 'headrace_up 1\n',
+  metrics: async () => FIGURES,
   'batch.run': async args => {
     ran.push(args)
     if (args['job'] === 'none') throw new HeadraceError('not_found', 'there is no batch job "none"', { advice: 'Known: load.' })
@@ -279,7 +281,7 @@ describe('with users', () => {
       ask(`${url}/metrics`, { headers: { authorization: `Basic ${Buffer.from(text).toString('base64')}` } })
     expect((await ask(`${url}/metrics`)).status).toBe(401)
     expect((await metrics('bert:wrong')).status).toBe(401)
-    expect(await metrics(`bert:${PASSWORD}`)).toMatchObject({ status: 200, body: 'headrace_up 1\n' })
+    expect(await metrics(`bert:${PASSWORD}`)).toMatchObject({ status: 200, body: FIGURES })
   })
 
   test('the file shows no password, and only its owner reads it', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { Connection, Delivery } from '../../src/amqp/amqp.ts'
+import type { Connection, Delivery, PeerIdentity } from '../../src/amqp/amqp.ts'
+import { PROPERTY } from '../../src/amqp/messages.ts'
 import type { QuotaOptions } from '../../src/ingress/quota-options.ts'
 import { TokenBucket } from '../../src/ingress/token-bucket.ts'
 import { findings, type Gateway, World } from '../link/world.ts'
@@ -12,6 +13,8 @@ const GREEDY: QuotaOptions = { default: {}, gateways: { greedy: { records_per_se
 const SOURCES = ['source-1', 'source-2']
 const GIVEN = 1_200
 const FOR_SECONDS = 20
+/** Bytes of batches a second; a batch of ten records has some hundreds. */
+const BYTES_ALLOWED = 2_048
 
 async function world(quotas: QuotaOptions | undefined, names = ['greedy', 'honest-1', 'honest-2']) {
   const made = new World(7)
@@ -42,6 +45,36 @@ function deafToQuotas(connection: Connection): Connection {
     openReceiver: options =>
       connection.openReceiver({ ...options, onDelivery: delivery => options.onDelivery(without(delivery)) }),
   }
+}
+
+/** As {@link world}, with the bytes of batches that each gateway sent. */
+async function counting(quotas: QuotaOptions | undefined) {
+  const made = await world(quotas)
+  const bytes = new Map<unknown, number>()
+  made.made.network.hurts = ({ body, properties }) => {
+    const gateway = properties[PROPERTY.gateway]
+    bytes.set(gateway, (bytes.get(gateway) ?? 0) + body.length)
+    return false
+  }
+  return { ...made, bytesOf: (gateway: string) => bytes.get(gateway) ?? 0 }
+}
+
+const ANONYMOUS: PeerIdentity = { method: 'anonymous', name: undefined }
+const certified = (name: string): PeerIdentity => ({ method: 'certificate', name })
+
+/** A core to which connections are made, and whose of them still stand, in the order in which they came. */
+async function connecting(quotas: QuotaOptions | undefined) {
+  const made = new World(7)
+  await made.startIngress('core-1', { quotas })
+  const open = new Set<{ readonly name: string }>()
+  const connected = async (identity: PeerIdentity) => {
+    const entry = { name: identity.name ?? '-' }
+    const connection = await made.network.dial('core-1', identity)
+    open.add(entry)
+    void connection.closed.then(() => open.delete(entry))
+    await made.clock.pass(10)
+  }
+  return { made, connected, standing: () => [...open].map(({ name }) => name) }
 }
 
 function settledOf({ buffer }: Gateway): number {
@@ -121,6 +154,68 @@ describe('a quota', () => {
     }
     expect(await sessions('told')).toBe(0)
     expect(await sessions('not told'), 'a gateway that is not told so opens anew, again and again').toBeGreaterThan(6)
+  })
+
+  test.each([
+    { quota: 'bytes', limits: { bytes_per_second: BYTES_ALLOWED } },
+    {
+      quota: 'bytes, and records that do not matter beside them',
+      limits: { bytes_per_second: BYTES_ALLOWED, records_per_second: 10_000 },
+    },
+  ])('of $quota holds to bytes', async ({ limits }) => {
+    const { made, gateways, bytesOf } = await counting({ default: {}, gateways: { greedy: limits } })
+    const [greedy, ...honest] = gateways as [Gateway, Gateway, Gateway]
+    await made.clock.pass(FOR_SECONDS * 1_000)
+    expect(honest.map(settledOf)).toEqual([SOURCES.length * GIVEN, SOURCES.length * GIVEN])
+    // A second's worth at once, and what the messages of one grant were heavier than it was guessed.
+    expect(bytesOf('greedy')).toBeLessThanOrEqual(BYTES_ALLOWED * (FOR_SECONDS + 2))
+    expect(bytesOf('greedy'), 'and it gets what it may').toBeGreaterThan(BYTES_ALLOWED * FOR_SECONDS * 0.8)
+    expect(greedy.link.status()).toMatchObject({ state: 'sending', session: 1, quota: { bytesPerSecond: BYTES_ALLOWED } })
+    const [told] =
+      made.ingresses
+        .get('core-1')
+        ?.status()
+        .gateways.filter(({ gateway }) => gateway === 'greedy') ?? []
+    expect(told?.quota).toMatchObject({ bytesPerSecond: BYTES_ALLOWED })
+    expect(told?.quota.throttledMs).toBeGreaterThan(10_000)
+    expect(await made.drained([greedy])).toBe(true)
+    for (const source of SOURCES) expect(findings(await made.values('greedy', source), source, GIVEN)).toEqual([])
+  })
+
+  test('of bytes is what holds it: without one far more bytes have come', async () => {
+    const { made, gateways, bytesOf } = await counting(undefined)
+    await made.clock.pass(FOR_SECONDS * 1_000)
+    expect(settledOf(gateways[0] as Gateway)).toBe(SOURCES.length * GIVEN)
+    expect(bytesOf('greedy')).toBeGreaterThan(BYTES_ALLOWED * (FOR_SECONDS + 2))
+  })
+
+  test('of connections closes the oldest of a gateway, and nobody else’s', async () => {
+    const { connected, standing } = await connecting({ default: {}, gateways: { 'gw-1': { connections: 2 } } })
+    for (const name of ['gw-1', 'gw-2', 'gw-1', 'gw-2', 'gw-2', 'gw-1', 'gw-1']) await connected(certified(name))
+    for (let count = 0; count < 3; count++) await connected(ANONYMOUS)
+    expect(standing()).toEqual(['gw-2', 'gw-2', 'gw-2', 'gw-1', 'gw-1', '-', '-', '-'])
+  })
+
+  test('of connections is what closes them: without one all stand', async () => {
+    const { connected, standing } = await connecting(undefined)
+    for (let count = 0; count < 4; count++) await connected(certified('gw-1'))
+    expect(standing()).toEqual(['gw-1', 'gw-1', 'gw-1', 'gw-1'])
+  })
+
+  test('of one connection does not stop a gateway that connects anew while its old one hangs', async () => {
+    const { made, connected, standing } = await connecting({ default: { connections: 1 }, gateways: {} })
+    await connected(certified('gw-1'))
+    const connect = () => made.network.dial('core-1', certified('gw-1'))
+    const gateway = made.startGateway('gw-1', new MemoryDisk('instance-1'), ['a'], { connect })
+    gateway.buffer.give('a', 100)
+    expect(await made.drained([gateway])).toBe(true)
+    expect(standing(), 'the one that hung').toEqual([])
+    // Somebody with its certificate: the link loses its connection, and takes it back.
+    await connected(certified('gw-1'))
+    gateway.buffer.give('a', 100)
+    expect(await made.drained([gateway])).toBe(true)
+    expect(gateway.link.status().session).toBeGreaterThan(1)
+    expect(findings(await made.values('gw-1', 'a'), 'a', 200)).toEqual([])
   })
 
   test('of partitions refuses what is new, and leaves what is there', async () => {

@@ -20,6 +20,7 @@ const RECORD_TIME_MS = 1_767_225_600_000
 class SourceOnDisk {
   readonly source: string
   readonly topic: string
+  readonly priority: number
   assignment: Assignment | undefined
   frozen: Freeze | undefined
   settled = 0
@@ -30,9 +31,10 @@ class SourceOnDisk {
   uncut: Buffer[] = []
   given = 0
 
-  constructor(source: string, topic: string) {
+  constructor(source: string, topic: string, priority: number) {
     this.source = source
     this.topic = topic
+    this.priority = priority
   }
 }
 
@@ -50,7 +52,7 @@ export class MemoryDisk {
     const copy = new MemoryDisk(instance)
     copy.session = this.session
     for (const [name, source] of this.sources) {
-      const copied = Object.assign(new SourceOnDisk(source.source, source.topic), source)
+      const copied = Object.assign(new SourceOnDisk(source.source, source.topic, source.priority), source)
       copied.cut = [...source.cut]
       copied.uncut = [...source.uncut]
       copy.sources.set(name, copied)
@@ -82,9 +84,9 @@ export class MemoryBuffer implements EdgeBuffer {
     return this.#disk.instance
   }
 
-  addSource(source: string, topic: string): void {
+  addSource(source: string, topic: string, priority = 0): void {
     if (this.#disk.sources.has(source)) return
-    const onDisk = new SourceOnDisk(source, topic)
+    const onDisk = new SourceOnDisk(source, topic, priority)
     this.#disk.sources.set(source, onDisk)
     this.#open(onDisk)
   }
@@ -169,6 +171,10 @@ export class MemoryOutlet implements Outlet {
 
   get topic(): string {
     return this.#disk.topic
+  }
+
+  get priority(): number {
+    return this.#disk.priority
   }
 
   get assignment(): Assignment | undefined {
