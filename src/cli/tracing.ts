@@ -100,8 +100,11 @@ export class Tracing {
     const { sequence, count } = rangeOf(message)
     const wanted = new Set(this.#sampling.within(source, sequence, sequence + count, RECORDS_MAX))
     const times: [number, number][] = []
-    visitRecords(message.body, view => {
-      if (wanted.has(view.sequence)) times.push([view.sequence, view.timeMs])
+    // A gateway's batch has no base offset, so that its records count from 0.
+    let at = sequence
+    visitRecords(message.body, ({ timeMs }) => {
+      if (wanted.has(at)) times.push([at, timeMs])
+      at += 1
     })
     return times
   }
