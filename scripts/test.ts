@@ -43,12 +43,21 @@ function countOf(path: string, ran: boolean): Count {
   return !ran && count.failed === 0 ? { ...count, failed: 1 } : count
 }
 
+const COMMAND_PARTS = 3
+
 const asked = process.argv.slice(2)
 const live = vitest('live tests', '--project', 'live')
 const others = vitest('tests in process', '--project', 'unit', '--project', 'proof', '--maxWorkers=1')
-const commands = vitest('tests of commands', '--project', 'commands')
-/** What is in one lane runs one after another, the lanes beside each other. */
-const lanes = asked.length > 0 ? [[vitest('tests', ...asked)]] : [[live], [others, commands]]
+const commands = (part: number) =>
+  vitest(`tests of commands ${part} of ${COMMAND_PARTS}`, '--project', 'commands', `--shard=${part}/${COMMAND_PARTS}`)
+/** What is in one lane runs one after another, the lanes beside each other; so both take about as long. */
+const lanes =
+  asked.length > 0
+    ? [[vitest('tests', ...asked)]]
+    : [
+        [live, commands(3)],
+        [others, commands(1), commands(2)],
+      ]
 
 const counts: Count[] = []
 for (const step of STATIC_STEPS) {
