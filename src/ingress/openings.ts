@@ -13,7 +13,6 @@ import type { Log } from '../log/log.ts'
 import type { Clock, Timer } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { Admission, type AdmissionRate } from './admission.ts'
 import { FieldNotes } from './field-notes.ts'
 import type { Gates } from './gates.ts'
 import type { GatewaySession } from './gateway-session.ts'
@@ -22,12 +21,13 @@ import type { IdentityRule } from './identity.ts'
 import { openSources } from './opened-sources.ts'
 import type { GatewayReports } from './reports.ts'
 import type { SessionTable } from './session-table.ts'
+import { type Rate, TokenBucket } from './token-bucket.ts'
 
 /** Openings worked on at once, and waiting: a fleet that comes back in one moment is let in a few at a time. */
 const AT_ONCE_MAX = 8
 const WAITING_MAX = 1_000
 /** Openings begun in a second: each asks the log about every source of its gateway, while others go on sending. */
-export const OPENINGS_ADMITTED: AdmissionRate = { perSecond: 50, burst: 16 }
+export const OPENINGS_ADMITTED: Rate = { perSecond: 50, burst: 16 }
 /** An opening that waited for longer is given back, ms: its gateway stops listening after three seconds, and an answer would be work for nobody. */
 const WAITED_MAX_MS = 2_000
 
@@ -65,7 +65,7 @@ export interface OpeningsDeps {
 /** Answers openings (docs/protocol.md, "Opening"), and questions about ends within a session. */
 export class Openings {
   readonly #deps: OpeningsDeps
-  readonly #admission: Admission
+  readonly #admission: TokenBucket
   readonly #waiting: { readonly request: OpeningRequest; readonly sinceMs: number }[] = []
   readonly #notes: FieldNotes
   #working = 0
@@ -74,7 +74,7 @@ export class Openings {
   constructor(deps: OpeningsDeps) {
     this.#deps = deps
     this.#notes = new FieldNotes(deps.log, deps.logger)
-    this.#admission = new Admission(OPENINGS_ADMITTED, deps.clock)
+    this.#admission = new TokenBucket(OPENINGS_ADMITTED, deps.clock)
   }
 
   take(request: OpeningRequest): void {
@@ -102,13 +102,13 @@ export class Openings {
         request.release()
         continue
       }
-      const { inMs } = this.#admission
+      const inMs = this.#admission.inMs(1)
       if (inMs > 0) {
         this.#waiting.unshift(next)
         this.#nextLater(inMs)
         return
       }
-      this.#admission.take()
+      this.#admission.spend(1)
       this.#working += 1
       void this.#work(request).finally(() => {
         this.#working -= 1

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { Admission } from '../../src/ingress/admission.ts'
 import { OPENINGS_ADMITTED } from '../../src/ingress/openings.ts'
+import { TokenBucket } from '../../src/ingress/token-bucket.ts'
 import { World } from '../link/world.ts'
 import { MemoryDisk } from '../support/memory-buffer.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
@@ -10,11 +10,11 @@ const SECOND_MS = 1_000
 
 test('a burst is let in, and then so many a second; a quiet time makes room for the next burst and for no more', async () => {
   const clock = new SimulatedClock()
-  const admission = new Admission({ perSecond: 10, burst: 3 }, clock)
+  const admission = new TokenBucket({ perSecond: 10, burst: 3 }, clock)
   const admitted = async (ms: number) => {
     let count = 0
     for (let at = 0; at < ms; at += 10) {
-      for (; admission.inMs === 0; count++) admission.take()
+      for (; admission.inMs(1) === 0; count++) admission.spend(1)
       await clock.pass(10)
     }
     return count
