@@ -101,9 +101,9 @@ export class Network {
     return [...this.#up].filter(link => link.address === address).length
   }
 
-  /** Receivers at an address. */
-  receivers(address: string): number {
-    return [...this.#down].filter(link => link.address === address).length
+  /** Receivers at addresses that begin so. */
+  receivers(prefix: string): number {
+    return [...this.#down].filter(link => link.address.startsWith(prefix)).length
   }
 
   async start(): Promise<void> {
