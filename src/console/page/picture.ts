@@ -94,11 +94,9 @@ export class Picture {
     ]
     for (const [index, { name, sources, what, lag }] of readers.entries()) {
       const place = drawing.place(3, index)
+      const reads = matcherOf(sources)
       const read = () => {
-        const end = sum(
-          this.#views().filter(view => sources.some(glob => fits(glob, view))),
-          view => view.core?.next ?? 0,
-        )
+        const end = sum(this.#views().filter(reads), view => view.core?.next ?? 0)
         return this.#readers.take(name, this.#model.timeMs, end - (lag() ?? 0)).perSecond
       }
       drawing.arrow(drawing.place(2), place, read)
@@ -126,11 +124,14 @@ function sum(views: readonly SourceView[], of: (view: SourceView) => number): nu
   return views.reduce((total, view) => total + of(view), 0)
 }
 
-/** A glob over a source's name, or, with a slash in it, over its gateway and name. */
-function fits(glob: string, { key, source }: SourceView): boolean {
-  const pattern = glob
-    .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll(/\*+/g, '[^/]*')
-    .replaceAll('?', '[^/]')
-  return new RegExp(`^${pattern}$`).test(glob.includes('/') ? key : source)
+/** Globs over a source's name, or, with a slash in it, over its gateway and name. */
+function matcherOf(globs: readonly string[]): (view: SourceView) => boolean {
+  const patterns = globs.map(glob => {
+    const pattern = glob
+      .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replaceAll(/\*+/g, '[^/]*')
+      .replaceAll('?', '[^/]')
+    return { isWhole: glob.includes('/'), expression: new RegExp(`^${pattern}$`) }
+  })
+  return ({ key, source }) => patterns.some(({ isWhole, expression }) => expression.test(isWhole ? key : source))
 }
