@@ -34,10 +34,20 @@ DROP TABLE first_silences;`
 export function openAlertBook(path: string): Database.Database {
   const db = new Database(path)
   db.pragma('journal_mode = WAL')
-  // Who takes care of what, and what is silenced, is told once by a person: it outlives a power cut.
-  db.pragma('synchronous = FULL')
+  // Alerts come by the hundred: what is said of them outlives the process and its kill, and what has to outlive a power cut is written durably.
+  db.pragma('synchronous = NORMAL')
   const columns = db.pragma('table_info(alerts)') as { name: string }[]
   const isFirst = columns.some(({ name }) => name === 'ack_by')
   db.transaction(() => db.exec(isFirst ? FROM_FIRST : SCHEMA))()
   return db
+}
+
+/** A transaction that outlives a power cut, with all that was written before it: for what a person said, and said once. */
+export function durably<Result>(db: Database.Database, work: () => Result): Result {
+  db.pragma('synchronous = FULL')
+  try {
+    return db.transaction(work)()
+  } finally {
+    db.pragma('synchronous = NORMAL')
+  }
 }

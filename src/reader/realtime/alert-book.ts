@@ -4,7 +4,7 @@ import type { Alert } from '../../analyser/analyser.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { matchesGlob, sourceKey } from '../../runtime/names.ts'
-import { openAlertBook } from './alert-book-schema.ts'
+import { durably, openAlertBook } from './alert-book-schema.ts'
 import type { AlertWord, SaidAlert } from './alert-words.ts'
 import { type HeldAlert, HeldAlerts } from './held-alerts.ts'
 
@@ -79,7 +79,11 @@ export class AlertBook {
   readonly #clock: Clock
   /** Whether other cores are told, too. */
   readonly shares: boolean
-  /** Alerts of this turn: they are written together, with one fsync. */
+  /** What is asked for each alert. */
+  readonly #insertion: Database.Statement
+  readonly #standing: Database.Statement<[number], SilenceRow>
+  readonly #saying: Database.Statement<[string]>
+  /** Alerts of this turn: they are written together. */
   #added: SaidAlert[] = []
   /** What is held back for the end of silences. */
   readonly held: HeldAlerts
@@ -89,6 +93,11 @@ export class AlertBook {
     this.held = new HeldAlerts(this.#db)
     this.#clock = clock
     this.shares = options.shares === true
+    this.#insertion = this.#db.prepare(
+      'INSERT OR IGNORE INTO alerts (key, id, analyser, source, state, time, message, vals) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    )
+    this.#standing = this.#db.prepare('SELECT * FROM silences WHERE until > ? ORDER BY until, id')
+    this.#saying = this.#db.prepare('INSERT INTO words (json) VALUES (?)')
   }
 
   close(): void {
@@ -114,11 +123,8 @@ export class AlertBook {
 
   /** Whether it is a new one. */
   #insert({ key, id, analyser, source, state, timeMs, message, values }: SaidAlert): boolean {
-    const { changes, lastInsertRowid } = this.#db
-      .prepare(
-        'INSERT OR IGNORE INTO alerts (key, id, analyser, source, state, time, message, vals) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-      )
-      .run(key, id, analyser, source, state, timeMs, message, JSON.stringify(values))
+    const vals = JSON.stringify(values)
+    const { changes, lastInsertRowid } = this.#insertion.run(key, id, analyser, source, state, timeMs, message, vals)
     if (changes > 0 && Number(lastInsertRowid) % TRIMMED_EVERY === 0) this.#trim(Number(lastInsertRowid))
     return changes > 0
   }
@@ -179,10 +185,10 @@ export class AlertBook {
     if (found?.acknowledged) return found
     if (found) {
       const word = { kind: 'acknowledged', key, by, atMs: Math.round(this.#clock.wallMs()), note } as const
-      this.#db.transaction(() => {
+      durably(this.#db, () => {
         this.#apply(word)
         this.#say(word)
-      })()
+      })
       return find() ?? found
     }
     throw new HeadraceError('not_found', `there is no alert "${key}"`, {
@@ -192,8 +198,7 @@ export class AlertBook {
 
   /** Those that have not ended; the one that ends first is first. */
   silences(): Silence[] {
-    return this.#db
-      .prepare<[number], SilenceRow>('SELECT * FROM silences WHERE until > ? ORDER BY until, id')
+    return this.#standing
       .all(Math.round(this.#clock.wallMs()))
       .map(({ started, until, uid: _uid, ...rest }) => ({ ...rest, startedMs: started, untilMs: until }))
   }
@@ -211,12 +216,12 @@ export class AlertBook {
     const startedMs = Math.round(this.#clock.wallMs())
     const untilMs = startedMs + Math.round(forMs)
     const word = { kind: 'silenced', uid: randomUUID(), analyser, source, startedMs, untilMs, by, reason } as const
-    const id = this.#db.transaction(() => {
+    const id = durably(this.#db, () => {
       this.#db.prepare('DELETE FROM silences WHERE until <= ?').run(startedMs)
       const made = this.#apply(word)
       this.#say(word)
       return made
-    })()
+    })
     return { id, analyser, source, startedMs, untilMs, by, reason }
   }
 
@@ -227,10 +232,10 @@ export class AlertBook {
     if (!found || !row)
       throw new HeadraceError('not_found', `there is no silence ${id}`, { advice: 'See "headrace alerts silences".' })
     const word = { kind: 'unsilenced', uid: row.uid } as const
-    this.#db.transaction(() => {
+    durably(this.#db, () => {
       this.#apply(word)
       this.#say(word)
-    })()
+    })
     return found
   }
 
@@ -255,8 +260,7 @@ export class AlertBook {
       words.push({ kind: 'alert', alert })
       if (acknowledged) words.push({ kind: 'acknowledged', key: alert.key, ...acknowledged })
     }
-    const rows = this.#db.prepare<[number], SilenceRow>('SELECT * FROM silences WHERE until > ?').all(this.#clock.wallMs())
-    for (const { id: _id, started, until, ...rest } of rows)
+    for (const { id: _id, started, until, ...rest } of this.#standing.all(Math.round(this.#clock.wallMs())))
       words.push({ kind: 'silenced', ...rest, startedMs: started, untilMs: until })
     return words
   }
@@ -315,8 +319,8 @@ export class AlertBook {
 
   #say(word: AlertWord): void {
     if (!this.shares) return
-    this.#db.prepare('INSERT INTO words (json) VALUES (?)').run(JSON.stringify(word))
-    this.#db.prepare('DELETE FROM words WHERE number <= (SELECT max(number) FROM words) - ?').run(WORDS_MAX)
+    const number = Number(this.#saying.run(JSON.stringify(word)).lastInsertRowid)
+    if (number % TRIMMED_EVERY === 0) this.#db.prepare('DELETE FROM words WHERE number <= ?').run(number - WORDS_MAX)
   }
 
   isSilenced(id: string, source: string | null): boolean {

@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3'
+import { durably } from './alert-book-schema.ts'
 
 /** What is held back for the end of silences; past that the oldest is given up. */
 const HELD_MAX = 10_000
@@ -19,18 +20,21 @@ type About = Pick<HeldAlert, 'sink' | 'id' | 'source'>
 /** What sinks were not told because it is silenced: of each thing the last word, in the file of the alert book. */
 export class HeldAlerts {
   readonly #db: Database.Database
+  /** Asked for each alert that goes out. */
+  readonly #lookup: Database.Statement<[string, string, string], { state: string; key: string }>
   /** What a sink is being told just now. */
   #telling: HeldAlert | undefined
 
   constructor(db: Database.Database) {
     this.#db = db
+    this.#lookup = db.prepare('SELECT state, key FROM held WHERE sink = ? AND id = ? AND source = ?')
   }
 
   /** What was raised and cleared within a silence is nothing any more, and what was only noted is over. */
   hold(held: HeldAlert): void {
     const { sink, id, source, state, key, json, timeMs } = held
     if (state === 'noted') return
-    this.#db.transaction(() => {
+    durably(this.#db, () => {
       const before = this.#of(held)
       this.#db.prepare('DELETE FROM held WHERE sink = ? AND id = ? AND source = ?').run(sink, id, source)
       if (before && before.state !== state && before.key !== this.#telling?.key) return
@@ -38,7 +42,7 @@ export class HeldAlerts {
         .prepare('INSERT INTO held (sink, id, source, state, key, json, time) VALUES (?, ?, ?, ?, ?, ?, ?)')
         .run(sink, id, source, state, key, json, Math.round(timeMs))
       this.#db.prepare('DELETE FROM held WHERE number <= (SELECT max(number) FROM held) - ?').run(HELD_MAX)
-    })()
+    })
   }
 
   /** Whether something is held back that this would overtake. */
@@ -67,10 +71,6 @@ export class HeldAlerts {
   }
 
   #of({ sink, id, source }: About): { state: string; key: string } | undefined {
-    return this.#db
-      .prepare<[string, string, string], { state: string; key: string }>(
-        'SELECT state, key FROM held WHERE sink = ? AND id = ? AND source = ?',
-      )
-      .get(sink, id, source)
+    return this.#lookup.get(sink, id, source)
   }
 }

@@ -41,6 +41,7 @@ export class SharedAlerts {
   #handed: number | undefined
   #timer: Timer | undefined
   #looking: Promise<void> = Promise.resolve()
+  #heardOwn = false
   #stopped = false
 
   constructor(deps: SharedAlertsDeps) {
@@ -97,13 +98,18 @@ export class SharedAlerts {
   }
 
   async #hear(): Promise<void> {
-    const { log } = this.#deps
-    const claims = (await log.claims()).filter(({ topic, source }) => topic === STATE_TOPIC && source.source.startsWith(PREFIX))
+    const { log, owner } = this.#deps
+    const own = alertsSource(owner.core).source
+    // What this core said itself it reads once: it may have a new disk.
+    const isHeard = ({ topic, source: { source } }: Claim) =>
+      topic === STATE_TOPIC && source.startsWith(PREFIX) && (source !== own || !this.#heardOwn)
+    const claims = (await log.claims()).filter(isHeard)
     const ends = await log.ends(claims)
     for (const claim of claims) {
       const end = ends.get(claim)
       if (end) await this.#hearOf(claim, end)
     }
+    this.#heardOwn = true
   }
 
   async #hearOf({ topic, partition, source }: Claim, { first, next }: { first: number; next: number }): Promise<void> {
