@@ -21,6 +21,16 @@ const sessionSchema = z.object({
   version: z.string(),
 })
 const healthSchema = z.object({ alarms: z.array(alarmSchema) })
+const auditSchema = z.array(
+  z.object({
+    time: z.string(),
+    user: z.string(),
+    address: z.string(),
+    what: z.string(),
+    given: z.record(z.string(), z.unknown()).optional(),
+    status: z.number(),
+  }),
+)
 const historySchema = z.array(z.object({ timeMs: z.number(), records: z.number() }))
 
 /** OpenAPI 3.1 of all that the console answers, from the schemas by which it checks. */
@@ -111,8 +121,15 @@ function ownPaths(sides: readonly Side[]): Paths {
         },
       ),
     },
+    '/api/audit': {
+      get: own(
+        'audit',
+        'The latest changes that were asked for through the console, newest first; for operators.',
+        json(auditSchema),
+      ),
+    },
     '/api/live': { get: own('live', 'Status as it changes: server-sent events `all`, `changes` and `trouble`.', EVENTS) },
-    '/api/openapi.json': { get: own('openapi', 'This document.', json(z.looseObject({ openapi: z.string() }))) },
+    '/api/openapi.json': { get: own('openapi', 'This document.', json(z.record(z.string(), z.unknown()))) },
   }
 }
 

@@ -7,10 +7,12 @@ import { pause, systemClock } from '../../src/runtime/clock.ts'
 import { launchChromium } from '../browser/chromium.ts'
 import { consoleUrlOf } from '../browser/console-page.ts'
 import { Up } from '../cli/up-process.ts'
+import { until } from '../support/until.ts'
 
 const SOURCES = 1_000
 const SECONDS = Number(process.argv[2] ?? 10)
 const SLOWER = [1, 4]
+const START_LIMIT_MS = 120_000
 /** What has to be there before a page counts as shown. */
 const PAGES = {
   overview: ['', '[aria-label=Sources] tbody tr'],
@@ -107,6 +109,11 @@ analysers:
 const browser = await launchChromium()
 try {
   await up.start()
+  await until(
+    'every source has brought some records',
+    async () => (await up.status()).core.sources.every(({ next }) => (next ?? 0) > 5),
+    START_LIMIT_MS,
+  )
   for (const slower of SLOWER)
     for (const name of Object.keys(PAGES) as (keyof typeof PAGES)[]) printRow(await look(browser, consoleUrlOf(up), name, slower))
 } finally {

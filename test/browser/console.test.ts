@@ -67,24 +67,19 @@ describe.each([
       ['Batch jobs', 'plant.load'],
       ['Analysers', 'too-many'],
       ['Partitions', 'plant-a-1/b'],
+      ['Changes', 'Who asked for what'],
     ] as const) {
       await page.getByRole('link', { name }).click()
       await page.getByText(shows).first().waitFor()
       expect([name, ...(await serious(page))]).toEqual([name])
     }
     expect(errors).toEqual([])
+    // What would be serious to a screen reader, or wider than the window, is found.
+    await page.evaluate(`document.querySelector('main').append(document.createElement('button'))
+      document.querySelector('main').firstElementChild.style.width = '1900px'`)
+    expect(await serious(page)).toEqual([['button-name', expect.any(String)], 'the page is wider than its window'])
     await page.context().close()
   })
-})
-
-test('what would be serious to a screen reader, or wider than a phone, is found', async () => {
-  const { page } = await openPage(browser, { viewport: { width: 390, height: 844 } })
-  await page.goto(url)
-  await becomesLive(page)
-  await page.evaluate(`document.querySelector('main').append(document.createElement('button'))
-    document.querySelector('main').firstElementChild.style.width = '900px'`)
-  expect(await serious(page)).toEqual([['button-name', expect.any(String)], 'the page is wider than its window'])
-  await page.context().close()
 })
 
 /** Goes on with the Tab key until what has the focus is it. */
@@ -101,6 +96,8 @@ test('with the keyboard alone a job is found and run, and its run is there', asy
   const { page, errors } = await openPage(browser)
   await page.goto(url)
   await becomesLive(page)
+  // `up` is for this machine alone: whoever is on it may act.
+  expect(await page.getByRole('button', { name: /Log out/ }).count()).toBe(0)
   await tabTo(page, 'A', 'Skip to content')
   await tabTo(page, 'A', 'Batch jobs')
   await page.keyboard.press('Enter')
@@ -149,12 +146,6 @@ test('a gateway shows by itself what it reads, what waits, and its link, and has
 })
 
 test('log-in: wrong, right, a viewer has no button, and out again', async () => {
-  const { page } = await openPage(browser)
-  await page.goto(url)
-  // `up` is for this machine alone: whoever is on it may act.
-  await becomesLive(page)
-  expect(await page.getByRole('button', { name: /Log out/ }).count()).toBe(0)
-  await page.context().close()
   const users = join(up.folder, 'users.json')
   await new Users(users).put('bert', 'viewer', PASSWORD)
   const [locked, lockedUrl] = await anotherConsole('core', ['status', 'batch.run'], { users })

@@ -80,6 +80,7 @@ const ASKED: Readonly<Record<string, Readonly<Record<string, unknown>> | (() => 
   'core.batch.losses': { job: 'load' },
   'core.batch.poison': { job: 'load' },
   history: { job: 'plant.load' },
+  audit: {},
   'core.dead.list': {},
   'core.dead.show': { letter: LETTER },
   'core.dead.retry': { letter: LETTER },

@@ -265,6 +265,15 @@ describe('with users', () => {
     expect(ran).toEqual([])
     expect((await silence('anna')).status).toBe(200)
     expect(ran).toEqual([{ analyser: '*', source: '*', for_ms: 60_000, reason: '', by: 'anna' }])
+    const audited = (name: 'anna' | 'bert') => ask(`${url}/api/audit`, { headers: { cookie: cookies[name] } })
+    expect((await audited('bert')).status).toBe(403)
+    const shown = JSON.parse((await audited('anna')).body) as { user: string; status: number }[]
+    expect(shown.map(({ user, status }) => [user, status])).toEqual([
+      ['anna', 200],
+      ['anna', 400],
+      ['anna', 400],
+      ['bert', 403],
+    ])
     const audit = readFileSync(join(folder, 'console-audit.ndjson'), 'utf8').trim().split('\n')
     expect(audit.map(line => JSON.parse(line) as object)).toMatchObject([
       { user: 'bert', status: 403 },
