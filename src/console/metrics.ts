@@ -30,7 +30,12 @@ export interface EdgeFigures {
     readonly decode_errors: number
     readonly dropped: number
     readonly trouble: Readonly<Record<string, number>>
-    readonly steps: readonly { readonly step: string; readonly taken: number; readonly withheld: number; readonly unread: number }[]
+    readonly steps: readonly {
+      readonly step: string
+      readonly taken: number
+      readonly withheld: number
+      readonly unread: number
+    }[]
     readonly next: number
     readonly settled: number
     readonly buffered: { readonly records: number; readonly bytes: number; readonly oldest: string | null }

@@ -64,7 +64,7 @@ export const serialOptions = z
     gather: duration({ max: '1s' })
       .optional()
       .describe(
-        "How long what comes is gathered before it is read again; a fifth of the pipeline's `durability` and at most 10ms, unless set. Each read costs more than each line; a record may wait that long.",
+        "How long what comes is gathered before it is read again; a fifth of the pipeline's `durability` and at most 10ms, unless set; not at all where `silence` tells records apart. Each read costs more than each line; a record may wait that long.",
       ),
   })
   .refine(options => (options.path === undefined) !== (options.usb === undefined), 'needs either `path` or `usb`')
@@ -79,6 +79,10 @@ const GATHER_MAX_MS = 10
 const GATHER_SHARE = 5
 
 /** How long bytes are gathered before the next read, ms: the promise of the pipeline says how much a reading may be late. */
-export function gatherMs({ gather }: Pick<SerialOptions, 'gather'>, durabilityMs: number): number {
-  return gather ?? Math.min(GATHER_MAX_MS, durabilityMs / GATHER_SHARE)
+export function gatherMs(
+  { gather }: Pick<SerialOptions, 'gather'>,
+  pipeline: { readonly pausesMatter: boolean; durabilityMs(): number },
+): number {
+  if (gather !== undefined) return gather
+  return pipeline.pausesMatter ? 0 : Math.min(GATHER_MAX_MS, pipeline.durabilityMs() / GATHER_SHARE)
 }

@@ -9,7 +9,7 @@ import { lineErrors } from '../../src/source/serial-line-errors.ts'
 import type { SerialHandle, SerialMachine, SerialSettings } from '../../src/source/serial-machine.ts'
 import { gatherMs, type SerialOptions, serialOptions } from '../../src/source/serial-options.ts'
 import { findUsbPort } from '../../src/source/serial-usb.ts'
-import type { SourceKind } from '../../src/source/source.ts'
+import type { Source, SourceKind } from '../../src/source/source.ts'
 import { until } from '../support/until.ts'
 import { SourceBench } from './harness.ts'
 
@@ -267,5 +267,23 @@ test.each([
   [{ gather: 200 }, 0, 200],
   [{ gather: 0 }, 1_000, 0],
 ])('%j with a durability of %i ms is read at most every %i ms', (options, durabilityMs, ms) => {
-  expect(gatherMs({ gather: undefined, ...options }, durabilityMs)).toBe(ms)
+  expect(gatherMs({ gather: undefined, ...options }, { pausesMatter: false, durabilityMs: () => durabilityMs })).toBe(ms)
+})
+
+test('where pauses tell records apart nothing is gathered: that cut long records and joined short ones', async () => {
+  const durable = { durabilityMs: () => 1_000 }
+  expect(gatherMs({ gather: undefined }, { pausesMatter: true, ...durable })).toBe(0)
+  expect(gatherMs({ gather: 5 }, { pausesMatter: true, ...durable })).toBe(5)
+  const told: boolean[] = []
+  const silent: Source = { start: async () => {}, stop: async () => {}, pause: () => {}, resume: () => {} }
+  const telling: SourceKind = {
+    ...kindOn(new MockMachine(folder)),
+    open: (_options, { pausesMatter }) => {
+      told.push(pausesMatter)
+      return silent
+    },
+  }
+  bench.start(telling, { path: '/dev/ttyS1' }, { frame: { silence: '30ms' } })
+  bench.start(telling, { path: '/dev/ttyS1' }, { frame: { delimiter: '\\n' } })
+  expect(told).toEqual([true, false])
 })

@@ -87,9 +87,7 @@ export function countTables(sources: readonly Pick<EdgeSourceStatus, 'source' | 
   const steps = sources.flatMap(({ source, steps }) =>
     steps.map(({ step, taken, withheld, unread }, index) => [source, `${index + 1} ${step}`, taken, withheld, unread]),
   )
-  const troubles = sources.flatMap(({ source, trouble }) =>
-    Object.entries(trouble).map(([what, count]) => [source, count, what]),
-  )
+  const troubles = sources.flatMap(({ source, trouble }) => Object.entries(trouble).map(([what, count]) => [source, count, what]))
   return [
     ...(steps.length > 0 ? [table(['source', 'step', 'taken', 'left out', 'could not judge'], steps)] : []),
     ...(troubles.length > 0 ? [table(['source', 'times', 'trouble'], troubles)] : []),
