@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { nearest } from '../runtime/nearest.ts'
 import { duration } from '../runtime/units.ts'
+import { rs485Options } from './rs485.ts'
 import { serialProfileNames } from './serial-profile.ts'
 import { usbIdentity } from './serial-usb.ts'
 
@@ -39,16 +40,7 @@ export const serialOptions = z
     dtr: z.enum(['on', 'off']).optional().describe('State of the DTR line while it is open; the system decides, unless set.'),
     rts: z.enum(['on', 'off']).optional().describe('State of the RTS line while it is open; the system decides, unless set.'),
     hang_up: z.boolean().default(true).describe('Whether DTR is dropped when the port is closed.'),
-    rs485: z
-      .strictObject({
-        send_while: z.enum(['rts_on', 'rts_off']).default('rts_on').describe('State of RTS in which the transceiver sends.'),
-        before: duration({ max: '1s' }).default(0).describe('Wait between switching to sending and the first byte.'),
-        after: duration({ max: '1s' }).default(0).describe('Wait between the last byte and switching back.'),
-      })
-      .optional()
-      .describe(
-        'Half-duplex RS-485 whose direction is switched by RTS, from here. Where the adapter or the kernel does it, leave this out: they are quicker.',
-      ),
+    rs485: rs485Options.optional(),
     ask: z
       .strictObject({
         requests: z

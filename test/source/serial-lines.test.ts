@@ -198,7 +198,8 @@ describe('on a pseudo terminal', () => {
     const runner = bench.start('serial', { path: link(), ask: { requests: ['?\\n'], every: '10ms', timeout: '100ms' } })
     await until('a record', () => bench.records.length >= 2)
     expect(new Set(bench.texts)).toEqual(new Set(['whole']))
-    expect(runner.status().trouble).toMatchObject({ 'a record broke off': 1, 'no answer': 1 })
+    // How often nothing comes in time depends on the machine as well.
+    expect(runner.status().trouble).toMatchObject({ 'a record broke off': 1, 'no answer': expect.any(Number) })
   })
 })
 
