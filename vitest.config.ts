@@ -8,7 +8,7 @@ const LONGER = [
   'console/{console,history,monitoring,tracing}',
   'ingress/admission',
   'link/{direct,faults,link}',
-  'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler}',
+  'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler,shared-alerts}',
   'record/{hostile,round-trip}',
   'source/{file,http,modbus,serial,sockets}',
 ].map(names => `test/${names}.test.ts`)

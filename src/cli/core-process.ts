@@ -122,7 +122,8 @@ export class CoreProcess {
       const ledger = parts.openLedger?.(ledgerPath) ?? new Ledger(ledgerPath)
       open.unshift(ledger)
       const deps = { log, ledger, clock, random: Math.random, logger, alarms, name: config.name, stateDir }
-      const book = new AlertBook(join(stateDir, 'alerts.db'), clock)
+      // The embedded log has one core.
+      const book = new AlertBook(join(stateDir, 'alerts.db'), clock, { shares: config.log.kafka !== undefined })
       open.unshift(book)
       const tracing = config.traces && new Tracing(config.traces, { service: 'headrace-core', instance: config.name, logger })
       const onRun = (job: string, result: RunResult) => {
