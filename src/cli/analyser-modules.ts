@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url'
 import type { AnalyserModule } from '../analyser/define-analyser.ts'
 import { asModule } from '../analyser/module.ts'
 import { ConfigError, type ConfigIssue } from '../config/errors.ts'
-import type { LoadedPipeline } from '../config/load.ts'
+import type { CheckedPipeline, LoadedPipeline } from '../config/load.ts'
 import { messageOf } from '../runtime/errors.ts'
 
 /** What a module imports, wherever it lies: `import { defineAnalyser } from 'headrace/analyser'`. */
@@ -14,7 +14,7 @@ const API = new URL('../analyser/define-analyser.ts', import.meta.url)
 /** Analysers that somebody wrote, by the path of their file. */
 export type AnalyserModules = ReadonlyMap<string, AnalyserModule>
 
-export function modulePath(pipeline: LoadedPipeline, module: string): string {
+export function modulePath(pipeline: CheckedPipeline, module: string): string {
   return resolve(pipeline.folder, module)
 }
 

@@ -3,7 +3,7 @@ import { watchedConnection } from '../amqp/watched.ts'
 import type { EdgeBuffer } from '../buffer/buffer.ts'
 import { openEdgeBuffer } from '../buffer/open.ts'
 import type { EdgeConfig } from '../config/edge.ts'
-import type { LoadedPipeline } from '../config/load.ts'
+import type { CheckedPipeline, LoadedPipeline } from '../config/load.ts'
 import type { Console } from '../console/console.ts'
 import { type ControlCalls, ControlServer } from '../console/control-server.ts'
 import { FlowWatch } from '../console/flow-watch.ts'
@@ -53,7 +53,7 @@ export class EdgeProcess {
   readonly #flow: FlowWatch
   readonly #analysers: GatewayRunner | undefined
   readonly #retired: RetiredSources
-  #pipelines: readonly LoadedPipeline[]
+  #pipelines: readonly CheckedPipeline[]
   readonly #tracing: Tracing | undefined
 
   private constructor(parts: {
@@ -64,7 +64,7 @@ export class EdgeProcess {
     alarms: Alarms
     analysers: GatewayRunner | undefined
     retired: RetiredSources
-    pipelines: readonly LoadedPipeline[]
+    pipelines: readonly CheckedPipeline[]
     tracing: Tracing | undefined
     log: Logger
   }) {
@@ -107,7 +107,7 @@ export class EdgeProcess {
   /** Opens everything and starts it, the buffer first and the sources last. */
   static async start(
     config: EdgeConfig,
-    pipelines: readonly LoadedPipeline[],
+    pipelines: readonly CheckedPipeline[],
     log: Logger,
     parts: EdgeParts = {},
   ): Promise<EdgeProcess> {
@@ -116,7 +116,7 @@ export class EdgeProcess {
     if (config.uplink.sasl) readLogin(config.uplink.sasl)
     const clock = systemClock
     const alarms = new Alarms(clock)
-    const modules = await loadAnalyserModules(pipelines)
+    const modules = await loadAnalyserModules(pipelines.filter(hasText))
     const retired = RetiredSources.open(join(config.state, 'edge', 'retired.json'), clock, log)
     const buffer = await (parts.openBuffer ?? openEdgeBuffer)({
       stateDir: join(config.state, 'edge'),
@@ -202,7 +202,7 @@ export class EdgeProcess {
   }
 
   /** Takes over other pipelines while it runs: only what changed begins anew. What else edge.yaml says holds from the next start on. */
-  async reload(config: EdgeConfig, pipelines: readonly LoadedPipeline[]): Promise<SourceChanges> {
+  async reload(config: EdgeConfig, pipelines: readonly CheckedPipeline[]): Promise<SourceChanges> {
     const rest = ({ pipelines: _pipelines, ...others }: EdgeConfig) => JSON.stringify(others)
     if (rest(config) !== rest(this.#config)) {
       this.#log.warn({}, 'edge.yaml has changed beside its pipelines: that holds from the next start on')
@@ -315,6 +315,11 @@ export class EdgeProcess {
   }
 }
 
-function hasAnalysers(pipelines: readonly LoadedPipeline[]): boolean {
+/** All that have analysers come with their text (checked-edge.ts). */
+function hasText(pipeline: CheckedPipeline): pipeline is LoadedPipeline {
+  return 'document' in pipeline
+}
+
+function hasAnalysers(pipelines: readonly CheckedPipeline[]): boolean {
   return pipelines.some(({ config }) => Object.keys(config.analysers).length > 0)
 }
