@@ -1,6 +1,7 @@
 /**
  * From arrival in the log to the alert: one core with 100 analysers over 50 sources at 10,000 records/s, on a real Kafka. Half of the analysers have
- * a window of a second, half look at each record. `npm run bench:analysers [seconds]`.
+ * a window of a second, half look at each record. `npm run bench:analysers [seconds] [folder]`: in the
+ * folder lies the core's CPU profile afterwards.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -17,7 +18,7 @@ import { silentLogger } from '../../src/runtime/logger.ts'
 import { HeadraceProcess } from '../support/headrace-process.ts'
 import { KafkaCluster } from '../support/kafka/cluster.ts'
 import { until } from '../support/until.ts'
-import { cpuSeconds, peakRssMib } from './process-figures.ts'
+import { cpuSeconds, peakRssMib, profileArgs } from './process-figures.ts'
 
 const SOURCES = 50
 const ANALYSERS = 100
@@ -26,7 +27,9 @@ const ROUND_MS = 20
 /** Sources that make the windowed analysers speak, every second. */
 const FLIPPING = 2
 const SECONDS = Number(process.argv[2] ?? 20)
-const WARM_UP_SECONDS = 5
+const PROFILE_FOLDER = process.argv[3]
+/** Broker and core have just started: what they compile of themselves meanwhile takes the same two cores. */
+const WARM_UP_SECONDS = 45
 const TOPIC = 'bench-analysers'
 
 interface AlertJson {
@@ -113,6 +116,7 @@ const core = new HeadraceProcess({
   name: 'core',
   args: ['core', '--config', config, '--log-level', 'error'],
   logPath: join(folder, 'core.log'),
+  nodeArgs: PROFILE_FOLDER === undefined ? [] : profileArgs(PROFILE_FOLDER),
 })
 try {
   core.start()
@@ -157,6 +161,7 @@ try {
     const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))]?.toFixed(1)
     console.log(`${kind}: ${sorted.length} alerts, ms from the log's answer: p50 ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}`)
   }
+  await core.stop()
 } finally {
   await core.end()
   server.closeAllConnections()

@@ -2,49 +2,53 @@ import type { Connection } from '../../src/amqp/amqp.ts'
 import { listen } from '../../src/amqp/listen.ts'
 import { identityRule } from '../../src/ingress/identity.ts'
 import { Ingress } from '../../src/ingress/ingress.ts'
-import type { Place } from '../../src/log/log.ts'
+import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts'
+import type { Log } from '../../src/log/log.ts'
+import { readRange } from '../../src/log/read-range.ts'
+import { decodeBatch } from '../../src/record/batch-reader.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { MemoryLog } from '../support/memory-log.ts'
+import { type CoresCommand, type CoresReport, type CoresSetup, FLEET_TOPIC } from './fleet-messages.ts'
 
-/** What the process of the cores tells when it is asked. */
-export interface CoresReport {
-  readonly open: number
-  readonly records: number
-  readonly rssBytes: number
-  readonly heapBytes: number
-  /** Openings that asked the log at the same time, at the most, since the last report. */
-  readonly openingsAtOnce: number
-  /** Records that do not lie at the offset that is their number. */
-  readonly misplaced: number
-}
+const RANGES_AT_ONCE = 500
+const READ_BYTES = 8 * 2 ** 20
 
-export type CoresCommand = 'report' | 'outage' | 'return'
+/** Openings that are before a log at the same moment: each asks for the ends of several sources at once. */
+const openings = { now: 0, most: 0 }
 
-/** Counts how many openings are before the log at once. */
-class CountingLog extends MemoryLog {
-  now = 0
-  most = 0
-
-  override async ends(places: readonly Place[]) {
-    this.now += 1
-    this.most = Math.max(this.most, this.now)
+function counted<AnyLog extends Log>(log: AnyLog): AnyLog {
+  const ends = log.ends.bind(log)
+  log.ends = async places => {
+    const isOpening = places.length > 1
+    if (isOpening) openings.now += 1
+    openings.most = Math.max(openings.most, openings.now)
     try {
-      return await super.ends(places)
+      return await ends(places)
     } finally {
-      this.now -= 1
+      if (isOpening) openings.now -= 1
     }
   }
+  return log
 }
 
-/** Two ingresses before the model of a log, in a process of their own, so that what they cost can be seen. */
-const ports = process.argv.slice(2).map(Number)
-const log = new CountingLog(systemClock)
+/** Two ingresses in a process of their own, so that what they cost can be seen: before one Kafka, each with a log of its own, or the model of a log. */
+const { ports, brokers } = JSON.parse(process.argv[2] ?? '{}') as CoresSetup
+const memory = counted(new MemoryLog(systemClock))
+
+async function openLog(): Promise<Log> {
+  if (!brokers) return memory
+  return counted(await openKafkaLog({ brokers: [...brokers], client_id: 'fleet' }, { clock: systemClock, log: silentLogger }))
+}
+
+let logs: Log[] = []
 let ingresses: Ingress[] = []
 
 async function start(): Promise<void> {
-  ingresses = ports.map((port, index) => {
+  logs = await Promise.all(ports.map(openLog))
+  ingresses = logs.map((log, index) => {
+    const port = ports[index]
     const name = `core-${index}`
     const url = `amqp://127.0.0.1:${port}`
     return new Ingress({
@@ -72,19 +76,31 @@ const connections = new Set<Connection>()
 async function report(): Promise<CoresReport> {
   globalThis.gc?.()
   const { rss, heapUsed } = process.memoryUsage()
-  const claims = await log.claims()
+  const { records, misplaced } = logs[0] ? await lies(logs[0]) : { records: 0, misplaced: 0 }
+  const open = ingresses.reduce((sum, ingress) => sum + ingress.status().gateways.length, 0)
+  const { most } = openings
+  openings.most = 0
+  return { open, records, rssBytes: rss, heapBytes: heapUsed, openingsAtOnce: most, misplaced }
+}
+
+/** What lies in the log, read to its end; `misplaced` are records that are not at the offset of their number. */
+async function lies(log: Log): Promise<{ records: number; misplaced: number }> {
+  const claims = (await log.claims()).filter(({ topic }) => topic.startsWith(FLEET_TOPIC))
+  const ends = await log.ends(claims)
+  const ranges = claims.map(claim => ({ ...claim, from: 0, to: ends.get(claim)?.next ?? 0 }))
+  const sources = new Map(claims.map(claim => [`${claim.topic} ${claim.partition}`, claim.source.source]))
   let records = 0
   let misplaced = 0
-  for (const claim of claims) {
-    const values = log.records(claim)
-    records += values.length
-    const source = claim.source.source
-    misplaced += values.filter(({ value }, offset) => value?.toString() !== `${source}#${offset}`).length
+  for (let at = 0; at < ranges.length; at += RANGES_AT_ONCE) {
+    for await (const { place, batches } of readRange(log, ranges.slice(at, at + RANGES_AT_ONCE), { maxBytes: READ_BYTES })) {
+      const source = sources.get(`${place.topic} ${place.partition}`)
+      for (const { sequence, value } of batches.flatMap(batch => decodeBatch(batch))) {
+        records += 1
+        if (value?.toString() !== `${source}#${sequence}`) misplaced += 1
+      }
+    }
   }
-  const open = ingresses.reduce((sum, ingress) => sum + ingress.status().gateways.length, 0)
-  const { most } = log
-  log.most = 0
-  return { open, records, rssBytes: rss, heapBytes: heapUsed, openingsAtOnce: most, misplaced }
+  return { records, misplaced }
 }
 
 process.on('message', (command: CoresCommand) => {
@@ -92,6 +108,9 @@ process.on('message', (command: CoresCommand) => {
     if (command === 'outage') {
       for (const connection of connections) connection.destroy()
       await Promise.all(ingresses.map(ingress => ingress.stop()))
+      if (brokers) await Promise.all(logs.map(log => log.close()))
+      ingresses = []
+      logs = brokers ? [] : logs
     }
     if (command === 'return') await start()
     process.send?.(await report())

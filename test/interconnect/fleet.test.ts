@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { until } from '../support/until.ts'
 import { Fleet } from './fleet.ts'
-import type { CoresReport } from './fleet-cores.ts'
+import type { CoresReport } from './fleet-messages.ts'
 
 /** HEADRACE_FLEET=1000 measures what a thousand cost. */
 const GATEWAYS = Number(process.env['HEADRACE_FLEET'] ?? 60)
@@ -20,7 +20,7 @@ describe(`${GATEWAYS} gateways with ${SOURCES} sources each, before two cores`, 
   const all = (records: number) => GATEWAYS * SOURCES * records
 
   beforeAll(async () => {
-    ;({ fleet, idle } = await Fleet.start(SOURCES))
+    ;({ fleet, idle } = await Fleet.start({ sources: SOURCES }))
   })
 
   afterAll(() => fleet?.end())

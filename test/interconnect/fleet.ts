@@ -8,7 +8,7 @@ import { Alarms } from '../../src/runtime/alarms.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { MemoryBuffer, MemoryDisk } from '../support/memory-buffer.ts'
-import type { CoresCommand, CoresReport } from './fleet-cores.ts'
+import { type CoresCommand, type CoresReport, type CoresSetup, FLEET_TOPIC } from './fleet-messages.ts'
 
 const CORES = fileURLToPath(new URL('./fleet-cores.ts', import.meta.url))
 
@@ -21,17 +21,27 @@ export class Fleet {
   readonly #sources: readonly string[]
   readonly #kill = () => this.#cores.kill('SIGKILL')
 
-  private constructor(cores: ChildProcess, ports: readonly number[], sources: number) {
+  readonly #topics: number
+
+  private constructor(cores: ChildProcess, ports: readonly number[], sources: number, topics: number) {
     this.#cores = cores
     this.#ports = ports
+    this.#topics = topics
     this.#sources = Array.from({ length: sources }, (_, index) => `source-${index}`)
     process.once('exit', this.#kill)
   }
 
-  static async start(sources: number): Promise<{ fleet: Fleet; idle: CoresReport }> {
+  /** `brokers`: a real Kafka, before which the ingresses are; the model of a log unless given. Gateways are spread over so many topics. */
+  static async start(options: {
+    sources: number
+    brokers?: readonly string[]
+    topics?: number
+  }): Promise<{ fleet: Fleet; idle: CoresReport }> {
+    const { sources, brokers, topics = 1 } = options
     const ports = [await freePort(), await freePort()]
-    const cores = fork(CORES, ports.map(String), { execArgv: ['--expose-gc'] })
-    const fleet = new Fleet(cores, ports, sources)
+    const setup: CoresSetup = { ports, ...(brokers && { brokers }) }
+    const cores = fork(CORES, [JSON.stringify(setup)], { execArgv: ['--expose-gc'] })
+    const fleet = new Fleet(cores, ports, sources, topics)
     const [idle] = (await once(cores, 'message')) as [CoresReport]
     return { fleet, idle }
   }
@@ -42,7 +52,7 @@ export class Fleet {
       const number = this.#links.length
       const gateway = `gw-${number}`
       const buffer = new MemoryBuffer(gateway, new MemoryDisk(`instance-of-${gateway}`))
-      for (const source of this.#sources) buffer.addSource(source, 'topic-1')
+      for (const source of this.#sources) buffer.addSource(source, `${FLEET_TOPIC}${1 + (number % this.#topics)}`)
       const connect = (attempt: number) => {
         const url = `amqp://127.0.0.1:${this.#ports[(number + attempt) % this.#ports.length]}`
         return dial({ url, containerId: gateway, clock: systemClock, log: silentLogger })
@@ -58,6 +68,11 @@ export class Fleet {
   /** Every source's device gives `count` more records. */
   give(count: number): void {
     for (const buffer of this.buffers) for (const source of this.#sources) buffer.give(source, count)
+  }
+
+  /** Sources that the cores have told their places. */
+  opened(): number {
+    return this.buffers.flatMap(buffer => buffer.outlets()).filter(outlet => outlet.assignment !== undefined).length
   }
 
   settled(): number {

@@ -100,7 +100,17 @@ describe('a topic that cannot be used', () => {
     await produce(topic, 'an order\nanother order\n')
     await expect(log.claim(source('pump-1'), topic)).rejects.toMatchObject({ code: 'topic_refused' })
     const { stdout } = await kafka.tool('org.apache.kafka.tools.consumer.ConsoleConsumer', [
-      ...['--bootstrap-server', kafka.bootstrap, '--topic', topic, '--from-beginning', '--timeout-ms', '5000'],
+      ...[
+        '--bootstrap-server',
+        kafka.bootstrap,
+        '--topic',
+        topic,
+        '--from-beginning',
+        '--max-messages',
+        '2',
+        '--timeout-ms',
+        '60000',
+      ],
     ])
     expect(stdout).toContain('another order')
   })

@@ -1,4 +1,4 @@
-import { canonical, PLACEHOLDER, type Rules, type State } from './state.ts'
+import { canonical, FORGOTTEN, PLACEHOLDER, type Rules, type State } from './state.ts'
 import { stepsFrom } from './steps.ts'
 
 export interface Verdict {
@@ -68,6 +68,8 @@ function wrongIn({ log, settled, cut, cutBack, lost, intruded, frozen, left }: S
   if (!intruded && log.some((holds, offset) => holds >= 0 && holds !== offset))
     return `an offset is not the number: ${log.join(' ')}`
   if (!cutBack && settled > log.length) return `${settled} is settled, the log ends at ${log.length}`
+  const untrue = cut.findIndex((holds, seq) => seq < settled && holds !== FORGOTTEN && seq < log.length && log[seq] !== holds)
+  if (!cutBack && untrue >= 0) return `the gateway was told that ${untrue} is in the log, where something else lies`
   if (!lost && log.includes(PLACEHOLDER)) return 'a placeholder took the place of what was not lost'
   if (frozen && !intruded) return `frozen without need: ${frozen}`
   if (left < 0 || settled > cut.length) return 'the model is wrong'

@@ -10,6 +10,7 @@ export const REAL: Rules = {
   window: MODEL_WINDOW,
   proofsExpire: true,
   offsetIsJudge: true,
+  compares: true,
   deaf: true,
   takeover: true,
   cutOnDisk: true,
@@ -58,6 +59,10 @@ export const BROKEN: Readonly<Record<string, { readonly rules: Rules; readonly f
     },
     faults: { 'tail lost': 1 },
   },
+  'rule 6: a clone that cut the same numbers is not told from its original': {
+    rules: { ...REAL, compares: false },
+    faults: { clone: 1 },
+  },
   'section 4: outcomes of older sessions are listened to': {
     rules: { ...REAL, deaf: false },
     faults: { 'connection lost': 1, 'tail lost': 1 },
@@ -74,4 +79,5 @@ export const SEARCHED: readonly Faults[] = [
   { 'request lost': 1, 'producer forgotten': 1, 'answer lost': 1 },
   { 'tail lost': 1 },
   { intruder: 1 },
+  { clone: 1, 'connection lost': 1 },
 ]

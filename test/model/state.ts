@@ -3,7 +3,7 @@ import type { standingOf } from '../../src/ingress/gate.ts'
 import { BATCHES_IN_FLIGHT_PER_SOURCE_MAX, Flight } from '../../src/link/flight.ts'
 import type { decideOpening } from '../../src/link/opening.ts'
 
-/** What a number holds: 0 and up, the device's record; below that, what no device said. */
+/** What a number holds: 0 and up, the device's record; below that, what no device of this gateway said. */
 export const PLACEHOLDER = -1
 export const INTRUDER = -2
 /** The gateway settled it and keeps it no more. */
@@ -75,6 +75,7 @@ export const FAULTS = [
   'producer forgotten',
   'tail lost',
   'intruder',
+  'clone',
 ] as const
 export type Fault = (typeof FAULTS)[number]
 
@@ -90,6 +91,8 @@ export interface Rules {
   readonly proofsExpire: boolean
   /** The offset in an answer has to be the number. */
   readonly offsetIsJudge: boolean
+  /** What lies in the log at a batch's numbers is looked at before the batch is said to be there. */
+  readonly compares: boolean
   /** Outcomes of sessions that are over are not listened to. */
   readonly deaf: boolean
   /** What an ingress holds of a session that is over is not passed on. */

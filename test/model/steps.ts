@@ -222,7 +222,10 @@ function ingressSteps(state: State, at: number, rules: Rules, step: Can): void {
   else if (ingress.end === null || (rules.proofsExpire && !ingress.fresh)) change('reads the end', readEnd)
   else {
     const standing = rules.standing({ sequence: head.seq, count: 1, bytes: NO_BYTES }, ingress.end)
-    if (standing === 'stored') change(`accepts ${head.seq}: it is stored`, (_own, draft) => tell(draft, at, 'accepted', rules))
+    if (standing === 'stored' && rules.compares && state.log[head.seq] !== head.holds)
+      change(`freezes: another's record lies at ${head.seq}`, own => (own.frozen = true))
+    else if (standing === 'stored')
+      change(`accepts ${head.seq}: it is stored`, (_own, draft) => tell(draft, at, 'accepted', rules))
     else if (standing === 'next') {
       change(`appends ${head.seq}`, (own, draft) => {
         own.pending = { ...head, leader: draft.leader }
@@ -259,9 +262,11 @@ function ingressFaults(state: State, at: number, rules: Rules, step: Can, fault:
   const lose = (draft: State) => giveUp(draft, at, rules)
   if (pending && pending.leader !== state.leader) step(`ingress ${at} wrote to a leader that is none any more`, lose)
   else if (pending) {
-    step(`the log answers ingress ${at} for ${pending.seq}`, draft =>
-      answered(draft, at, judge(draft, pending.seq, pending.holds), rules),
-    )
+    step(`the log answers ingress ${at} for ${pending.seq}`, draft => {
+      const offset = judge(draft, pending.seq, pending.holds)
+      const isAnothers = rules.compares && offset !== 'refused' && draft.log[offset] !== pending.holds
+      answered(draft, at, offset, rules, isAnothers)
+    })
     fault('answer lost', `the answer to ingress ${at} for ${pending.seq} is lost`, draft => {
       judge(draft, pending.seq, pending.holds)
       lose(draft)
@@ -291,7 +296,7 @@ function judge(draft: State, seq: number, holds: number): number | 'refused' {
   return draft.log.length - 1
 }
 
-function answered(draft: State, at: number, offset: number | 'refused', rules: Rules): void {
+function answered(draft: State, at: number, offset: number | 'refused', rules: Rules, isAnothers: boolean): void {
   const own = draft.ingresses[at]
   if (!own?.pending) return
   const { seq } = own.pending
@@ -300,7 +305,7 @@ function answered(draft: State, at: number, offset: number | 'refused', rules: R
     own.end = null
     return
   }
-  if (offset !== seq && rules.offsetIsJudge) {
+  if (isAnothers || (offset !== seq && rules.offsetIsJudge)) {
     own.frozen = true
     return
   }
@@ -326,6 +331,10 @@ function logFaults(state: State, fault: Fails): void {
     })
   }
   if (state.log.length > 0) fault('tail lost', 'the log loses its tail', loseTail)
+  fault('clone', "a copy of the gateway's disk runs as well, and writes what is next", draft => {
+    judge(draft, draft.log.length, INTRUDER)
+    draft.intruded = true
+  })
   fault('intruder', 'somebody else writes', draft => {
     draft.log.push(INTRUDER)
     draft.intruded = true

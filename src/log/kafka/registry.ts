@@ -6,7 +6,8 @@ import { type SourceId, sourceKey } from '../../runtime/names.ts'
 import type { Claim, Place, SourceFields } from '../log.ts'
 import { EARLIEST, initProducerId, LATEST, listOffsets } from './apis.ts'
 import { ClaimFold, encodeClaim, encodeFields, encodeRetired, FIRST_CLAIM } from './claim-fold.ts'
-import type { KafkaCluster } from './cluster.ts'
+import { answer, ClaimQueue, refuse, type WaitingClaim } from './claim-queue.ts'
+import { type KafkaCluster, placeKey } from './cluster.ts'
 import { COORDINATOR_BUSY, KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 import type { Fetcher } from './fetcher.ts'
 import type { RecordAppender } from './record-appender.ts'
@@ -18,6 +19,10 @@ export const CLAIMS_TOPIC = 'headrace.claims'
 const PARTITIONS_STEP = 8
 /** Another core may claim the same partition in the same moment; each attempt sees more of what they did. */
 const CLAIM_ATTEMPTS_MAX = 20
+/** Claims that are made together. */
+const CLAIMS_AT_ONCE_MAX = 64
+/** Who leads a partition that has no leader now. */
+const NOBODY = -1
 const BUSY_PAUSE_MS = 100
 const BUSY_ATTEMPTS_MAX = 100
 const READ_BYTES = 4 * 2 ** 20
@@ -41,6 +46,7 @@ export class Registry {
   readonly #view: SourcesView
   readonly #fold = new ClaimFold()
   readonly #checked = new Set<string>()
+  readonly #asked = new ClaimQueue()
   #next = 0
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -73,29 +79,78 @@ export class Registry {
     })
   }
 
+  /** Those that are asked for while others are worked on are claimed together: a fleet that comes for the first time brings thousands. */
   claim(source: SourceId, topic: string): Promise<Claim> {
-    return this.#inTurn(async () => {
-      const known = this.#fold.of(source)
-      if (known) return this.#standing(known)
+    const claim = this.#asked.ask(source, topic)
+    if (this.#asked.size === 1) this.#workOff()
+    return claim
+  }
+
+  #workOff(): void {
+    void this.#inTurn(async () => {
+      const group = this.#asked.take(CLAIMS_AT_ONCE_MAX)
+      if (this.#asked.size > 0) this.#workOff()
+      const unknown = await this.#unknownOf(group, claim => this.#standing(claim))
+      if (unknown.length > 0) await this.#claimUnknown(unknown)
+    })
+  }
+
+  async #claimUnknown(group: readonly WaitingClaim[]): Promise<void> {
+    let left = group
+    try {
       await this.#catchUp()
-      const found = this.#fold.of(source)
-      if (found) return this.#standing(found)
+      left = await this.#unknownOf(left, claim => this.#standing(claim))
+    } catch (error) {
+      refuse(left, error)
+      return
+    }
+    for (const [topic, waiting] of Map.groupBy(left, ({ topic }) => topic)) await this.#claimIn(topic, waiting)
+  }
+
+  /** New claims in one topic. Another core may take a partition in the same moment: who wrote first has it, and the other tries the next. */
+  async #claimIn(topic: string, group: readonly WaitingClaim[]): Promise<void> {
+    let left = group
+    const producers = new Map<WaitingClaim, number>()
+    try {
       await this.#checkTopic(topic)
-      let producerId: number | undefined
       for (let attempt = 0; attempt < CLAIM_ATTEMPTS_MAX; attempt++) {
-        const standing = this.#fold.of(source)
-        if (standing) return this.#withTopicId(standing)
-        producerId ??= await this.#newProducerId()
-        const partition = await this.#freePartition(topic)
+        left = await this.#unknownOf(left, claim => this.#withTopicId(claim))
+        if (left.length === 0) return
+        for (const waiting of left) if (!producers.has(waiting)) producers.set(waiting, await this.#newProducerId())
+        const partitions = await this.#freePartitions(topic, left.length)
         const topicId = await this.#cluster.topicId(topic)
-        await this.#append({ ...source, topic, topicId, partition, producerId, epoch: 0, epochStart: 0, replaces: FIRST_CLAIM })
+        await Promise.all(
+          left.map((waiting, index) => {
+            const producerId = producers.get(waiting) ?? -1
+            const partition = partitions[index] ?? -1
+            const first = { producerId, epoch: 0, epochStart: 0, replaces: FIRST_CLAIM }
+            return this.#append({ ...waiting.source, topic, topicId, partition, ...first })
+          }),
+        )
         await this.#catchUp()
       }
-      throw new HeadraceError(
-        'claim_refused',
-        `${sourceKey(source)} could not be given a partition of ${topic} in ${CLAIM_ATTEMPTS_MAX} attempts`,
-      )
-    })
+      const names = left.map(({ source }) => sourceKey(source)).join(', ')
+      const what = `${names} could not be given a partition of ${topic} in ${CLAIM_ATTEMPTS_MAX} attempts`
+      throw new HeadraceError('claim_refused', what)
+    } catch (error) {
+      refuse(left, error)
+    }
+  }
+
+  /** Answers those who asked for sources that have a claim by now, and gives the others. */
+  async #unknownOf(group: readonly WaitingClaim[], look: (claim: Claim) => Promise<Claim>): Promise<WaitingClaim[]> {
+    const unknown: WaitingClaim[] = []
+    for (const waiting of group) {
+      const known = this.#fold.of(waiting.source)
+      if (!known) unknown.push(waiting)
+      else {
+        await look(known).then(
+          claim => answer(waiting, claim),
+          error => refuse([waiting], error),
+        )
+      }
+    }
+    return unknown
   }
 
   renewEpoch(source: SourceId): Promise<Claim> {
@@ -195,25 +250,35 @@ export class Registry {
     this.#checked.add(topic)
   }
 
-  /** The lowest partition that nobody has. What holds data without a claim is somebody else's. */
-  async #freePartition(topic: string): Promise<number> {
+  /** The lowest partitions that nobody has. What holds data without a claim is somebody else's. */
+  async #freePartitions(topic: string, wanted: number): Promise<number[]> {
     for (;;) {
       const count = await this.#partitionsOf(topic)
-      for (let partition = 0; partition < count; partition++) {
-        if (this.#fold.isTaken(topic, partition)) continue
-        const end = await this.#endOf({ topic, partition })
-        if (end === 0) return partition
-        throw new HeadraceError(
-          'topic_refused',
-          `topic ${topic} holds data of somebody else: partition ${partition} has ${end} records, and no source claims it`,
-          {
-            advice: 'Name another topic in the pipeline (`topic:`); Headrace writes only into topics of its own.',
-          },
-        )
+      const free: number[] = []
+      for (let partition = 0; partition < count && free.length < wanted; partition++) {
+        if (!this.#fold.isTaken(topic, partition)) free.push(partition)
       }
-      await addPartitions(this.#cluster, topic, count + PARTITIONS_STEP)
+      if (free.length === wanted) {
+        await this.#checkEmpty(topic, free)
+        return free
+      }
+      const steps = Math.ceil((wanted - free.length) / PARTITIONS_STEP)
+      await addPartitions(this.#cluster, topic, count + steps * PARTITIONS_STEP)
       await this.#partitionsOf(topic, count + 1)
     }
+  }
+
+  async #checkEmpty(topic: string, partitions: readonly number[]): Promise<void> {
+    const ends = await this.#endsOf(partitions.map(partition => ({ topic, partition })))
+    const at = ends.findIndex(end => end > 0)
+    if (at < 0) return
+    throw new HeadraceError(
+      'topic_refused',
+      `topic ${topic} holds data of somebody else: partition ${partitions[at]} has ${ends[at]} records, and no source claims it`,
+      {
+        advice: 'Name another topic in the pipeline (`topic:`); Headrace writes only into topics of its own.',
+      },
+    )
   }
 
   /** How many partitions a topic has, once it has so many: what was just made is not known to the broker that is asked in the same moment. */
@@ -227,24 +292,33 @@ export class Registry {
     throw new HeadraceError('log_unavailable', `topic ${topic} does not come to ${atLeast} partitions, though they were made`)
   }
 
-  /** The partition's end. One that has just been made has no leader for a moment. */
   async #endOf(place: Place): Promise<number> {
+    const [end = 0] = await this.#endsOf([place])
+    return end
+  }
+
+  /** The ends of partitions. One that has just been made has no leader for a moment. */
+  async #endsOf(places: readonly Place[]): Promise<number[]> {
+    const found = new Map<string, number>()
     let error: number | undefined
     for (let attempt = 0; attempt < BUSY_ATTEMPTS_MAX; attempt++) {
-      const leader = this.#cluster.leader(place) ?? (await this.#cluster.findLeader(place).catch(() => undefined))
-      if (leader) {
-        const [part] = await this.#cluster.request(leader.node, listOffsets, { places: [place], timestamp: LATEST })
-        if (part?.error === KAFKA_ERROR.none) return part.offset
-        error = part?.error
-        if (error === undefined || !LEADER_MOVED.includes(error)) break
-        this.#cluster.forgetLeader(place)
+      const left = places.filter(place => !found.has(placeKey(place)))
+      const unled = left.find(place => !this.#cluster.leader(place))
+      if (unled) await this.#cluster.findLeader(unled).catch(() => {})
+      const byNode = Map.groupBy(left, place => this.#cluster.leader(place)?.node ?? NOBODY)
+      byNode.delete(NOBODY)
+      for (const [node, mine] of byNode) {
+        for (const part of await this.#cluster.request(node, listOffsets, { places: mine, timestamp: LATEST })) {
+          if (part.error === KAFKA_ERROR.none) found.set(placeKey(part), part.offset)
+          else if (!LEADER_MOVED.includes(part.error)) throw endUnread(part, part.error)
+          else this.#cluster.forgetLeader(part)
+          error = part.error
+        }
       }
+      if (found.size === places.length) return places.map(place => found.get(placeKey(place)) ?? 0)
       await new Promise<void>(resolve => this.#clock.after(BUSY_PAUSE_MS, resolve))
     }
-    throw new HeadraceError(
-      'log_unavailable',
-      `the end of ${place.topic}[${place.partition}] could not be read: Kafka error ${error ?? 'unknown'}`,
-    )
+    throw endUnread(places.find(place => !found.has(placeKey(place))) ?? { topic: '?', partition: -1 }, error)
   }
 
   async #newProducerId(): Promise<number> {
@@ -297,6 +371,13 @@ export class Registry {
         )
     }
   }
+}
+
+function endUnread({ topic, partition }: Place, error: number | undefined): HeadraceError {
+  return new HeadraceError(
+    'log_unavailable',
+    `the end of ${topic}[${partition}] could not be read: Kafka error ${error ?? 'unknown'}`,
+  )
 }
 
 function topicGone(topic: string, partition: number): HeadraceError {

@@ -10,7 +10,7 @@ import { type Renderer, Unrenderable } from '../render/renderer.ts'
 import type { Sink } from './sinks.ts'
 
 /** Bytes of batches that one fetch brings; a run holds about two of them. */
-const FETCH_BYTES = 4 * 2 ** 20
+const FETCH_BYTES = 2 * 2 ** 20
 /** A chunk is handed on when it holds this much; the rest of it waits for more. */
 const HAND_OVER_BYTES = 128 * 1024
 /** Whatever else the process does has its turn after so many bytes of batches: a run must not hold up the ingress beside it. */

@@ -59,6 +59,16 @@ export interface HeldAlert {
   readonly timeMs: number
 }
 
+interface SilenceRow {
+  id: number
+  analyser: string
+  source: string
+  started: number
+  until: number
+  by: string
+  reason: string
+}
+
 interface AlertRow {
   key: string
   id: string
@@ -94,6 +104,10 @@ CREATE TABLE IF NOT EXISTS held (
 export class AlertBook {
   readonly #db: Database.Database
   readonly #clock: Clock
+  /** What is asked for each alert that goes out. */
+  readonly #insert: Database.Statement
+  readonly #standing: Database.Statement<[number], SilenceRow>
+  readonly #held: Database.Statement<[string, string, string], { state: string; key: string }>
   /** What a sink is being told just now. */
   #telling: HeldAlert | undefined
 
@@ -104,6 +118,11 @@ export class AlertBook {
     this.#db.pragma('synchronous = NORMAL')
     this.#db.exec(SCHEMA)
     this.#clock = clock
+    this.#insert = this.#db.prepare(
+      'INSERT OR IGNORE INTO alerts (key, id, analyser, source, state, time, message, vals) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    )
+    this.#standing = this.#db.prepare('SELECT * FROM silences WHERE until > ? ORDER BY until, id')
+    this.#held = this.#db.prepare('SELECT state, key FROM held WHERE sink = ? AND id = ? AND source = ?')
   }
 
   close(): void {
@@ -115,14 +134,8 @@ export class AlertBook {
     const source = alert.source && sourceKey(alert.source)
     const time = Math.round(alert.timeMs)
     const { key, analyser, state, message, values } = alert
-    this.#db.transaction(() => {
-      const { changes, lastInsertRowid } = this.#db
-        .prepare(
-          'INSERT OR IGNORE INTO alerts (key, id, analyser, source, state, time, message, vals) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-        )
-        .run(key, id, analyser, source, state, time, message, JSON.stringify(values))
-      if (changes > 0 && Number(lastInsertRowid) % TRIMMED_EVERY === 0) this.#trim(Number(lastInsertRowid))
-    })()
+    const { changes, lastInsertRowid } = this.#insert.run(key, id, analyser, source, state, time, message, JSON.stringify(values))
+    if (changes > 0 && Number(lastInsertRowid) % TRIMMED_EVERY === 0) this.#trim(Number(lastInsertRowid))
   }
 
   #trim(newest: number): void {
@@ -176,11 +189,7 @@ export class AlertBook {
 
   /** Those that have not ended; the one that ends first is first. */
   silences(): Silence[] {
-    return this.#db
-      .prepare<
-        [number],
-        { id: number; analyser: string; source: string; started: number; until: number; by: string; reason: string }
-      >('SELECT * FROM silences WHERE until > ? ORDER BY until, id')
+    return this.#standing
       .all(Math.round(this.#clock.wallMs()))
       .map(({ started, until, ...rest }) => ({ ...rest, startedMs: started, untilMs: until }))
   }
@@ -238,11 +247,7 @@ export class AlertBook {
   }
 
   #heldOf({ sink, id, source }: { sink: string; id: string; source: string }): { state: string; key: string } | undefined {
-    return this.#db
-      .prepare<[string, string, string], { state: string; key: string }>(
-        'SELECT state, key FROM held WHERE sink = ? AND id = ? AND source = ?',
-      )
-      .get(sink, id, source)
+    return this.#held.get(sink, id, source)
   }
 
   /** What was held back and is silenced no more, oldest first. */

@@ -145,7 +145,7 @@ export class GatewayRunner {
       const sample = sampleOf(tapped.source, tapped.key, { sequence: tapped.next, timeMs, value, headers }, nowMs)
       tapped.next += 1
       for (const watch of tapped.watches) {
-        watch.sample(sample, monotonicMs)
+        watch.take([sample], monotonicMs)
         if (watch.failure === undefined) watch.setFloor(tapped.key, tapped.next)
       }
     }

@@ -35,7 +35,7 @@ export class Rehearsal {
     const key = sourceKey(source)
     const sample = sampleOf(source, key, record, nowMs)
     for (const watch of this.#watchesOf(source, topic)) {
-      watch.sample(sample, nowMs)
+      watch.take([sample], nowMs)
       this.#listen(watch, nowMs)
     }
   }

@@ -1,4 +1,4 @@
-import type { Alert } from '../../analyser/analyser.ts'
+import type { Alert, Sample } from '../../analyser/analyser.ts'
 import type { Claim, Fetched, Log, PartitionEnd } from '../../log/log.ts'
 import { visitRecords } from '../../record/batch-reader.ts'
 import type { Alarms } from '../../runtime/alarms.ts'
@@ -12,6 +12,7 @@ import { type AnalyserDefinition, shardOf, shardOfWatch, watchesSource } from '.
 import { AlertDelivery } from './delivery.ts'
 import { DerivedWriter } from './derived-writer.ts'
 import { type FedBatch, Feed } from './feed.ts'
+import { Keeping } from './keeping.ts'
 import { Ownership } from './ownership.ts'
 import type { RunningWatch } from './running-watch.ts'
 import { sampleOfView } from './sample.ts'
@@ -21,11 +22,15 @@ import { ShardState } from './shard-state.ts'
 /** How long a fetch waits where nothing comes: also how late silence and the end of a window are noticed. */
 const FETCH_WAIT_MS = 250
 const FETCH_BYTES = 4 * 2 ** 20
+/** There may be thousands of watches: the clock is not told to all of them after each fetch. */
+const TICK_EVERY_MS = 50
 /** How soon a source that is new in the log is watched. */
 const CLAIMS_EVERY_MS = 1_000
 /** While too much is on its way, it is looked so often whether some has got there. */
 const FULL_PAUSE_MS = 50
 const RETRY = { firstMs: 200, maxMs: 10_000 }
+/** Batches that are read between two looks at the clock. */
+const LOOK_EVERY_BATCHES = 16
 
 export interface AnalyserRunnerOptions {
   readonly log: Log
@@ -77,7 +82,7 @@ export interface AnalyserStatus {
  *
  *   fetch → samples → alerts and derived records → all of it kept with state and offsets, in one entry of the log → delivery
  *
- * Nothing goes out before it is kept. After a crash, this core or another goes on from what was kept: windows are the same, alerts that were on
+ * Nothing goes out before it is kept; while one part of what was said is being kept, the next is read, and no more. After a crash, this core or another goes on from what was kept: windows are the same, alerts that were on
  * their way are told again with the same keys, and derived records lie at the numbers that were kept with them.
  */
 export class AnalyserRunner {
@@ -88,11 +93,13 @@ export class AnalyserRunner {
   readonly #delivery: AlertDelivery
   readonly #ownership: Ownership
   readonly #feed: Feed
+  readonly #keeping: Keeping
   readonly #stopping = new AbortController()
   /** What was found beside the reading, and is taken up between two passes. */
   #found: { shards: Map<number, ShardLog>; sources: Map<string, SourceSeen> } | undefined
   #looking: Promise<void> | undefined
   #lookedMs = Number.NEGATIVE_INFINITY
+  #tickedMs = Number.NEGATIVE_INFINITY
   #sources = new Map<string, SourceSeen>()
   #loop: Promise<void> | undefined
 
@@ -102,6 +109,7 @@ export class AnalyserRunner {
     this.#feed = new Feed(log)
     this.#ownership = new Ownership({ log, clock, logger, owner })
     this.#delivery = new AlertDelivery({ outboxes: () => this.#shards.values(), sinks, clock, random, logger, alarms })
+    this.#keeping = new Keeping({ shards: this.#shards, clock, onAlert: this.#onAlert, onKept: () => this.#deliver() })
     for (const { id, stream } of definitions)
       if (stream) this.#writers.set(id, new DerivedWriter(stream, { log, clock, random, alarms }))
   }
@@ -115,6 +123,7 @@ export class AnalyserRunner {
     this.#stopping.abort(new Error('stopping'))
     await this.#loop
     await this.#looking
+    await this.#keeping.settled()
     await this.#delivery.stop()
     await Promise.all([...this.#writers.values()].map(writer => writer.settled()))
     const { logger, clock } = this.#options
@@ -184,11 +193,12 @@ export class AnalyserRunner {
   async #pass(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options
     this.#look()
-    await this.#takeUp()
     // What was said and could not be kept goes first: nothing may be read over it.
-    await this.#keep()
+    if (this.#found || this.#keeping.mustWait) await this.#keep()
+    await this.#takeUp()
     const isFull = [...this.#shards.values()].some(shard => shard.isFull)
     if (isFull || this.#watched.size === 0) {
+      await this.#keep()
       await pause(clock, isFull ? FULL_PAUSE_MS : FETCH_WAIT_MS, signal).catch(() => {})
       return
     }
@@ -204,12 +214,15 @@ export class AnalyserRunner {
       const watched = byPlace.get(placeKey(part))
       if (watched) this.#seeBounds(watched, part)
     }
-    for (const batch of batches) {
+    for (const [index, batch] of batches.entries()) {
       const watched = byPlace.get(placeKey(batch))
       if (watched) this.#read(watched, batch)
+      if (index % LOOK_EVERY_BATCHES > 0 || !this.#keeping.isDue) continue
+      // What is left of the fetch is fetched again where shards were lost: others may see those sources now.
+      if ((await this.#handOn()) === 'lost' || signal.aborted) return
     }
     this.#tick()
-    await this.#keep()
+    if (this.#keeping.isFree || this.#keeping.isDue) await this.#handOn()
   }
 
   #seeBounds(watched: Watched, part: Fetched): void {
@@ -228,11 +241,11 @@ export class AnalyserRunner {
     const { claim, key, watches } = watched
     const nowMs = this.#options.clock.wallMs()
     const monotonicMs = this.#options.clock.monotonicMs()
+    const samples: Sample[] = []
     visitRecords(batch.bytes, view => {
-      if (view.sequence < watched.next) return
-      const sample = sampleOfView(claim.source, key, view, nowMs)
-      for (const watch of watches) watch.sample(sample, monotonicMs)
+      if (view.sequence >= watched.next) samples.push(sampleOfView(claim.source, key, view, nowMs))
     })
+    for (const watch of watches) watch.take(samples, monotonicMs)
     this.#options.onRead?.(key, watched.next, batch.next, nowMs, this.#options.clock.wallMs())
     this.#moveTo(watched, Math.max(watched.next, batch.next))
   }
@@ -245,10 +258,12 @@ export class AnalyserRunner {
 
   /** The clock is told to those whose sources are read to their ends: while one is behind, its silence is not known yet. */
   #tick(): void {
+    const monotonicMs = this.#options.clock.monotonicMs()
+    if (monotonicMs - this.#tickedMs < TICK_EVERY_MS) return
+    this.#tickedMs = monotonicMs
     const behind = new Set<RunningWatch>()
     for (const { next, end, watches } of this.#watched.values()) if (next < end) for (const watch of watches) behind.add(watch)
     const nowMs = this.#options.clock.wallMs()
-    const monotonicMs = this.#options.clock.monotonicMs()
     for (const shard of this.#shards.values())
       for (const watch of shard.watches.values()) {
         if (!behind.has(watch)) watch.tick(nowMs, monotonicMs)
@@ -264,17 +279,18 @@ export class AnalyserRunner {
     })
   }
 
+  /** What was said so far is kept, or will be, while the next is read. Says whether shards were lost, by now. */
+  async #handOn(): Promise<'kept' | 'lost'> {
+    return this.#lose(await this.#keeping.handOn())
+  }
+
   async #keep(): Promise<void> {
-    const monotonicMs = this.#options.clock.monotonicMs()
-    const kept = await Promise.allSettled(
-      [...this.#shards].map(async ([number, shard]) => {
-        if ((await shard.keep({ monotonicMs }, this.#onAlert)) === 'lost') this.#lose(number)
-      }),
-    )
+    this.#lose(await this.#keeping.keep())
+  }
+
+  #deliver(): void {
     this.#delivery.wake()
     for (const shard of this.#shards.values()) for (const [id, stream] of shard.streams) this.#writers.get(id)?.wake(stream)
-    const failed = kept.find(each => each.status === 'rejected')
-    if (failed) throw failed.reason
   }
 
   readonly #onAlert = (definition: AnalyserDefinition, alert: Alert): void => {
@@ -283,12 +299,16 @@ export class AnalyserRunner {
     this.#options.onAlert?.(alert, definition.id)
   }
 
-  /** Another core keeps the shard: what this one knows of it is not true any more. */
-  #lose(number: number): void {
-    this.#options.logger.info({ shard: number }, `another core keeps shard ${number} of the analysers now`)
-    this.#shards.delete(number)
-    this.#ownership.lost(number)
+  /** Another core keeps the shards: what this one knows of them is not true any more. */
+  #lose(shards: readonly number[]): 'kept' | 'lost' {
+    for (const number of shards) {
+      this.#options.logger.info({ shard: number }, `another core keeps shard ${number} of the analysers now`)
+      this.#shards.delete(number)
+      this.#ownership.lost(number)
+    }
+    if (shards.length === 0) return 'kept'
     this.#arrange()
+    return 'lost'
   }
 
   /** Looks for shards and sources beside the reading: an answer of the log is nothing that records should wait for. */

@@ -26,9 +26,17 @@ export class RunningWatch implements Output {
   #failure: unknown
   /** Monotonic ms since when something is not kept; undefined where all is. */
   unkeptSinceMs: number | undefined
+  readonly #onSaid: (watch: RunningWatch) => void
 
-  constructor(definition: AnalyserDefinition, source: SourceId | null, kept: KeptWatch | undefined) {
+  /** `onSaid`: called when it says something for the first time since all was kept that it said. */
+  constructor(
+    definition: AnalyserDefinition,
+    source: SourceId | null,
+    kept: KeptWatch | undefined,
+    onSaid: (watch: RunningWatch) => void = () => {},
+  ) {
     this.definition = definition
+    this.#onSaid = onSaid
     this.subject = subjectKey(source)
     this.#watch = definition.open({ analyser: definition.name, id: definition.id, source })
     for (const [key, next] of Object.entries(kept?.at ?? {})) this.#floors.set(key, next)
@@ -66,13 +74,18 @@ export class RunningWatch implements Output {
     this.#floors.set(source, Math.max(next, this.#floors.get(source) ?? 0))
   }
 
-  sample(sample: Sample, monotonicMs: number): void {
-    if (this.#failure !== undefined) return
-    const floor = this.#floors.get(sample.key)
-    if (floor !== undefined && sample.sequence < floor) return
+  /** Records of one source, in order. It stands still at the first at which it throws. */
+  take(samples: readonly Sample[], monotonicMs: number): void {
+    const [first] = samples
+    if (!first || this.#failure !== undefined) return
+    const floor = this.#floors.get(first.key) ?? 0
+    const watch = this.#watch
     try {
-      this.#watch.sample(sample, this)
-      this.unkeptSinceMs ??= monotonicMs
+      for (const sample of samples) {
+        if (sample.sequence < floor) continue
+        watch.sample(sample, this)
+        this.unkeptSinceMs ??= monotonicMs
+      }
     } catch (error) {
       this.#failure = error
     }
@@ -89,10 +102,12 @@ export class RunningWatch implements Output {
   }
 
   alert(alert: Alert): void {
+    if (!this.hasSaid) this.#onSaid(this)
     this.said.alerts.push(alert)
   }
 
   record(record: Derived): void {
+    if (!this.hasSaid) this.#onSaid(this)
     this.said.derived.push(record)
   }
 

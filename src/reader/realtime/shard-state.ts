@@ -19,6 +19,8 @@ import type { StateKeeper } from './state-keeper.ts'
 const KEEP_AFTER_MS = 2_000
 /** Watches kept at once beside those that said something: keeping takes the time that records wait. */
 const KEPT_AT_ONCE_MAX = 200
+/** How often it is looked what is to be kept beside what was said: there may be thousands of watches. */
+const LOOK_EVERY_MS = 200
 /** How often a sign of life is kept: others take over where there is none. */
 const SIGN_OF_LIFE_EVERY_MS = 1_500
 /** Alerts on their way, and records of one derived stream: past that no more records are read until some have got there. */
@@ -36,10 +38,13 @@ export class ShardState {
   readonly #owner: Owner | null
   readonly #fold = new StateFold()
   readonly #watches = new Map<string, RunningWatch>()
+  /** Watches that said something which is not kept. */
+  readonly #speaking = new Set<RunningWatch>()
   readonly #newlyKnown: StateEntry[] = []
   #delivered: number[] = []
   #handed: Handed | undefined
   #signedMs = Number.NEGATIVE_INFINITY
+  #lookedMs = Number.NEGATIVE_INFINITY
   /** When each analyser last said something, ISO 8601. */
   readonly lastAlert = new Map<string, string>()
 
@@ -88,7 +93,7 @@ export class ShardState {
     const name = watchKey(definition.id, about ? key : '*')
     let watch = this.#watches.get(name)
     if (!watch) {
-      watch = new RunningWatch(definition, about, this.#fold.watches.get(name))
+      watch = new RunningWatch(definition, about, this.#fold.watches.get(name), each => this.#speaking.add(each))
       this.#watches.set(name, watch)
       this.#fold.watches.delete(name)
     }
@@ -124,8 +129,12 @@ export class ShardState {
       this.lastAlert.set(definition.id, new Date(alert.timeMs).toISOString())
       onAlert(definition, alert)
     }
-    if (this.#keeper.isLong) return this.#makeShort()
-    return 'kept'
+    return this.isLong ? this.#makeShort() : 'kept'
+  }
+
+  /** It is made short by the next keep during which nothing is said. */
+  get isLong(): boolean {
+    return this.#keeper.isLong
   }
 
   /** The last word: nobody needs to wait for this core to be missed. */
@@ -137,26 +146,38 @@ export class ShardState {
     const entries: StateEntry[] = this.#newlyKnown.splice(0)
     const alerts: { definition: AnalyserDefinition; alert: Alert }[] = []
     const next = { alert: this.#fold.nextAlert, derived: new Map<string, number>() }
-    let due = 0
-    for (const watch of this.#watches.values()) {
-      if (watch.unkeptSinceMs === undefined || watch.failure !== undefined) continue
-      if (!watch.hasSaid && !all) {
-        if (monotonicMs - watch.unkeptSinceMs < KEEP_AFTER_MS || due >= KEPT_AT_ONCE_MAX) continue
-        due += 1
-      }
+    const isLook = all || monotonicMs - this.#lookedMs >= LOOK_EVERY_MS
+    if (isLook) this.#lookedMs = monotonicMs
+    for (const watch of [...this.#speaking, ...(isLook ? this.#due(monotonicMs, all) : [])]) {
+      if (watch.failure !== undefined) continue
       const state = watch.snapshot()
       if (state === undefined) continue
       for (const alert of watch.said.alerts) alerts.push({ definition: watch.definition, alert })
       entries.push(this.#entryOf(watch, state, next))
     }
-    if (this.#delivered.length > 0) entries.push({ kind: 'delivered', numbers: this.#delivered })
-    this.#delivered = []
+    this.#speaking.clear()
+    // That one has arrived need not be kept at once: it bears a key, and is told again if that is lost.
+    if (this.#delivered.length > 0 && (isLook || entries.length > 0)) {
+      entries.push({ kind: 'delivered', numbers: this.#delivered })
+      this.#delivered = []
+    }
     // Whoever looks at the last batch sees who wrote it.
     if (this.#owner && (entries.length > 0 || monotonicMs - this.#signedMs >= SIGN_OF_LIFE_EVERY_MS)) {
       entries.push({ kind: 'owner', ...this.#owner, released: false })
       this.#signedMs = monotonicMs
     }
     return { entries, alerts }
+  }
+
+  /** Watches that said nothing, and saw records that they should not have to see again. */
+  *#due(monotonicMs: number, all: true | undefined): Generator<RunningWatch> {
+    let due = 0
+    for (const watch of this.#watches.values()) {
+      if (watch.unkeptSinceMs === undefined || watch.failure !== undefined || watch.hasSaid) continue
+      if (!all && monotonicMs - watch.unkeptSinceMs < KEEP_AFTER_MS) continue
+      if (!all && due++ >= KEPT_AT_ONCE_MAX) return
+      yield watch
+    }
   }
 
   #entryOf(watch: RunningWatch, state: unknown, next: { alert: number; derived: Map<string, number> }): StateEntry {
@@ -176,8 +197,12 @@ export class ShardState {
     return { kind: 'watch', id, subject, fingerprint, at: watch.positions(), state, alerts, derived }
   }
 
-  /** Writes all that counts anew, so that what was written before may go. */
+  /**
+   * Writes all that counts anew, so that what was written before may go. Not while something is said that is not kept: the state of such a watch is
+   * one in which it was said, and after a crash nobody would say it.
+   */
   async #makeShort(): Promise<'kept' | 'lost'> {
+    if (this.#speaking.size > 0) return 'kept'
     const forget = this.#keeper.startAnew()
     const entries: StateEntry[] = [
       { kind: 'pending', nextAlert: this.#fold.nextAlert, alerts: [...this.#fold.outbox.values()] },

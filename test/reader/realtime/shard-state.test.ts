@@ -1,0 +1,132 @@
+import { describe, expect, test } from 'vitest'
+import type { Alert, Sample, Watch } from '../../../src/analyser/analyser.ts'
+import type { AnalyserDefinition } from '../../../src/reader/realtime/definition.ts'
+import { ShardState } from '../../../src/reader/realtime/shard-state.ts'
+import type { StateEntry } from '../../../src/reader/realtime/state-entry.ts'
+import type { StateKeeper } from '../../../src/reader/realtime/state-keeper.ts'
+
+const SOURCE = { gateway: 'gw-1', source: 'pump' }
+const KEY = 'gw-1/pump'
+const LATER_MS = 60_000
+
+/** Says something once, at the record that it is told of, and knows that it did. */
+class OnceWatch implements Watch {
+  readonly #at: number
+  #said = false
+
+  constructor(at: number) {
+    this.#at = at
+  }
+
+  sample({ sequence, timeMs }: Sample, out: { alert(alert: Alert): void }): void {
+    if (this.#said || sequence < this.#at) return
+    this.#said = true
+    out.alert({ key: 'the only one', analyser: 'once', source: SOURCE, state: 'raised', timeMs, message: 'so it is', values: {} })
+  }
+
+  tick(): void {}
+
+  snapshot(): unknown {
+    return this.#said
+  }
+
+  restore(said: unknown): void {
+    this.#said = said === true
+  }
+}
+
+const definition: AnalyserDefinition = {
+  id: 'p.once',
+  name: 'once',
+  topic: 'p',
+  sources: ['*'],
+  per: 'source',
+  open: () => new OnceWatch(1),
+  fingerprint: 'f',
+  sinks: ['p.once webhook'],
+}
+
+/** Keeps in memory what outlives a crash; an append ends when the test says so. */
+class MemoryKeeper implements StateKeeper {
+  entries: StateEntry[] = []
+  isLong = false
+  #whenAsked: () => void = () => {}
+
+  /** Done while the next append is under way. */
+  meanwhile(what: () => void): void {
+    this.#whenAsked = what
+  }
+
+  async append(entries: readonly StateEntry[]): Promise<'kept'> {
+    const what = this.#whenAsked
+    this.#whenAsked = () => {}
+    what()
+    this.entries.push(...(structuredClone(entries) as StateEntry[]))
+    return 'kept'
+  }
+
+  startAnew(): () => Promise<void> {
+    const from = this.entries.length
+    this.isLong = false
+    return async () => void this.entries.splice(0, from)
+  }
+}
+
+function sample(sequence: number): Sample {
+  return { source: SOURCE, key: KEY, sequence, timeMs: sequence, nowMs: sequence, fields: {}, value: null, gap: undefined }
+}
+
+/** Reads [from, to), from where it stands. */
+function read(state: ShardState, from: number, to: number): void {
+  const watch = state.watchFor(definition, SOURCE, KEY, 0)
+  for (let sequence = Math.max(from, watch.floor(KEY) ?? 0); sequence < to; sequence++) {
+    watch.take([sample(sequence)], sequence)
+    watch.setFloor(KEY, sequence + 1)
+  }
+}
+
+const told = (state: ShardState) => [...state.outbox.values()].map(({ alert }) => alert.key)
+
+describe('the states of a shard', () => {
+  test('what is said while they are made short is said after a crash as well', async () => {
+    const keeper = new MemoryKeeper()
+    const before = new ShardState(keeper, null)
+    read(before, 0, 1)
+    keeper.isLong = true
+    keeper.meanwhile(() => read(before, 1, 2))
+    await before.keep({ monotonicMs: LATER_MS }, () => {})
+    const after = new ShardState(keeper, null)
+    read(after, 0, 2)
+    await after.keep({ monotonicMs: LATER_MS }, () => {})
+    expect(told(after)).toEqual(['the only one'])
+  })
+
+  test('are made short by the next keep, and what is on its way stays', async () => {
+    const keeper = new MemoryKeeper()
+    const state = new ShardState(keeper, null)
+    read(state, 0, 2)
+    await state.keep({ monotonicMs: LATER_MS }, () => {})
+    expect(told(state)).toEqual(['the only one'])
+    keeper.isLong = true
+    await state.keep({ monotonicMs: 2 * LATER_MS }, () => {})
+    expect(keeper.isLong).toBe(false)
+    const after = new ShardState(keeper, null)
+    expect(told(after)).toEqual(['the only one'])
+    read(after, 0, 2)
+    await after.keep({ monotonicMs: 3 * LATER_MS }, () => {})
+    expect(told(after)).toEqual(['the only one'])
+  })
+
+  test('that an alert has arrived is kept with the next look, and not at once', async () => {
+    const keeper = new MemoryKeeper()
+    const state = new ShardState(keeper, null)
+    read(state, 0, 2)
+    await state.keep({ monotonicMs: LATER_MS }, () => {})
+    const kept = keeper.entries.length
+    for (const number of [...state.outbox.keys()]) state.delivered(number)
+    await state.keep({ monotonicMs: LATER_MS + 1 }, () => {})
+    expect(keeper.entries.length).toBe(kept)
+    await state.keep({ monotonicMs: 2 * LATER_MS }, () => {})
+    expect(told(new ShardState(keeper, null))).toEqual([])
+  })
+})
