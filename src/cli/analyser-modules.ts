@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url'
 import type { AnalyserModule } from '../analyser/define-analyser.ts'
 import { asModule } from '../analyser/module.ts'
 import { ConfigError, type ConfigIssue } from '../config/errors.ts'
-import type { LoadedPipeline } from '../config/load.ts'
+import type { CheckedPipeline, LoadedPipeline } from '../config/load.ts'
 import { messageOf } from '../runtime/errors.ts'
 
 /** What a module imports, wherever it lies: `import { defineAnalyser } from 'headrace/analyser'`. */
@@ -14,12 +14,12 @@ const API = new URL('../analyser/define-analyser.ts', import.meta.url)
 /** Analysers that somebody wrote, by the path of their file. */
 export type AnalyserModules = ReadonlyMap<string, AnalyserModule>
 
-export function modulePath(pipeline: LoadedPipeline, module: string): string {
+export function modulePath(pipeline: CheckedPipeline, module: string): string {
   return resolve(pipeline.folder, module)
 }
 
 /** Loads every module that pipelines name. Throws {@link ConfigError} at the place that names one which cannot be loaded or is no analyser. */
-export async function loadAnalyserModules(pipelines: readonly LoadedPipeline[]): Promise<AnalyserModules> {
+export async function loadAnalyserModules(pipelines: readonly CheckedPipeline[]): Promise<AnalyserModules> {
   const modules = new Map<string, AnalyserModule>()
   const issues: ConfigIssue[] = []
   const hooks = registerHooks({
@@ -27,7 +27,7 @@ export async function loadAnalyserModules(pipelines: readonly LoadedPipeline[]):
       specifier === SPECIFIER ? { url: API.href, shortCircuit: true } : next(specifier, context),
   })
   try {
-    for (const pipeline of pipelines) {
+    for (const pipeline of pipelines.filter(hasText)) {
       for (const [name, options] of Object.entries(pipeline.config.analysers)) {
         if (!('module' in options)) continue
         const path = modulePath(pipeline, options.module)
@@ -50,4 +50,9 @@ export async function loadAnalyserModules(pipelines: readonly LoadedPipeline[]):
   }
   if (issues.length > 0) throw new ConfigError(issues)
   return modules
+}
+
+/** All that have analysers come with their text (config/checked-edge.ts). */
+function hasText(pipeline: CheckedPipeline): pipeline is LoadedPipeline {
+  return 'document' in pipeline
 }

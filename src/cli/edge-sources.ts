@@ -1,6 +1,7 @@
 import type { EdgeBuffer } from '../buffer/buffer.ts'
 import type { SourceSettings } from '../buffer/source-buffer.ts'
-import { kindOf, type LoadedPipeline } from '../config/load.ts'
+import { kindOf } from '../config/kind-of.ts'
+import type { CheckedPipeline } from '../config/load.ts'
 import type { SourceConfig } from '../config/pipeline.ts'
 import { type Fields, withDeclared } from '../record/fields.ts'
 import { systemClock } from '../runtime/clock.ts'
@@ -27,7 +28,7 @@ export function fieldsOfSource(config: SourceConfig): Fields {
   return fieldsBehind(chosenSteps(config.steps), withDeclared({ ...columns, ...kind.fields?.(options) }, config.fields))
 }
 
-function fieldsOfAll(pipelines: readonly LoadedPipeline[]): Map<string, Fields> {
+function fieldsOfAll(pipelines: readonly CheckedPipeline[]): Map<string, Fields> {
   const sources = pipelines.flatMap(({ config }) => Object.entries(config.sources))
   return new Map(sources.map(([source, config]) => [source, fieldsOfSource(config)]))
 }
@@ -40,7 +41,7 @@ export interface SourceChanges {
 }
 
 /** How the buffer keeps each source of these pipelines. */
-export function settingsOf(pipelines: readonly LoadedPipeline[]): SourceSettings[] {
+export function settingsOf(pipelines: readonly CheckedPipeline[]): SourceSettings[] {
   return pipelines.flatMap(({ topic, config: { durability, sources } }) =>
     Object.entries(sources).map(([source, config]) => ({
       source,
@@ -72,7 +73,7 @@ export class EdgeSources {
     log: Logger
     analysers: EdgeAnalysers
     retired: RetiredSources
-    pipelines: readonly LoadedPipeline[]
+    pipelines: readonly CheckedPipeline[]
   }) {
     this.#gateway = deps.gateway
     this.#buffer = deps.buffer
@@ -100,13 +101,13 @@ export class EdgeSources {
    * source to another. Nothing that was read is lost: it is in the buffer, or handed on to the runner that comes after. One call after the other; rejects
    * before anything is changed, where an analyser's module cannot be loaded.
    */
-  apply(pipelines: readonly LoadedPipeline[]): Promise<SourceChanges> {
+  apply(pipelines: readonly CheckedPipeline[]): Promise<SourceChanges> {
     const applied = this.#turn.then(() => this.#apply(pipelines))
     this.#turn = applied.catch(() => {})
     return applied
   }
 
-  async #apply(named: readonly LoadedPipeline[]): Promise<SourceChanges> {
+  async #apply(named: readonly CheckedPipeline[]): Promise<SourceChanges> {
     const pipelines = withoutRetired(named, this.#retired)
     const changeAnalysers = await this.#analysers.prepare(pipelines)
     this.#fields = fieldsOfAll(named)
