@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 const LONGER = [
   'amqp/{connection,hazards,hostile}',
   'buffer/{buffer,damaged-while-open,kill,loss}',
-  'ca/{enrolment,failover,relayed}',
+  'ca/{enrolment,failover,relayed,routed,shared}',
   'console/{console,history,monitoring,tracing}',
   'ingress/admission',
   'link/{direct,faults,link}',

@@ -44,6 +44,7 @@ const WEATHER: Registers = {
 export const MODBUS_RTU: DeviceModel = {
   name: 'modbus-rtu',
   summary: 'an energy meter (Eastron SDM120), unit 1, on a line with Modbus RTU',
+  over: 'serial',
   answer: request => answerRtu(METER, request),
   yaml: path => `    modbus: { rtu: { path: ${path}, baud: 9600 }, unit: 1, device: eastron-sdm120, every: 1s }\n`,
 }
@@ -51,6 +52,7 @@ export const MODBUS_RTU: DeviceModel = {
 export const MODBUS_WEATHER: DeviceModel = {
   name: 'weather',
   summary: 'a weather station (ComWinTop CWT-UWD), unit 1, on a line with Modbus RTU',
+  over: 'serial',
   answer: request => answerRtu(WEATHER, request),
   yaml: path => `    modbus: { rtu: { path: ${path}, baud: 4800 }, unit: 1, device: comwintop-cwt-uwd, every: 1s }\n`,
 }
@@ -58,6 +60,7 @@ export const MODBUS_WEATHER: DeviceModel = {
 export const MODBUS_TCP: DeviceModel = {
   name: 'modbus-tcp',
   summary: 'an energy meter (Eastron SDM120), unit 1, on a TCP port with Modbus TCP',
+  over: 'tcp',
   answer: request => {
     if (request.length < MBAP_BYTES) return undefined
     const taken = 6 + request.readUInt16BE(4)
@@ -69,6 +72,14 @@ export const MODBUS_TCP: DeviceModel = {
     return { reply: Buffer.concat([head, reply]), taken }
   },
   yaml: address => `    modbus: { tcp: "${address}", unit: 1, device: eastron-sdm120, every: 1s }\n`,
+}
+
+export const MODBUS_RTU_OVER_TCP: DeviceModel = {
+  ...MODBUS_RTU,
+  name: 'rtu-over-tcp',
+  summary: 'the same meter behind a serial server that passes on Modbus RTU as it is',
+  over: 'tcp',
+  yaml: address => `    modbus: { rtu_over_tcp: "${address}", unit: 1, device: eastron-sdm120, every: 1s }\n`,
 }
 
 function answerRtu(registers: Registers, request: Buffer): ReturnType<NonNullable<DeviceModel['answer']>> {

@@ -1,10 +1,10 @@
 import type { DeviceModel } from './device-model.ts'
+import { MessageOrder } from './message-order.ts'
 import { Mischief, type MischiefOptions } from './mischief.ts'
+import { AWAY_MS } from './opened.ts'
 import { Pty } from './pty.ts'
 import type { MischievousSimulator } from './simulator.ts'
 
-/** How long a device that starts anew is away. */
-const AWAY_MS = 150
 /** Bytes of a request that does not end. */
 const REQUEST_BYTES_MAX = 4_096
 
@@ -31,7 +31,7 @@ class SerialSimulator implements MischievousSimulator {
   #timer: NodeJS.Timeout | undefined
   #held = Buffer.alloc(0)
   #stopped = false
-  #sending: Promise<void> = Promise.resolve()
+  readonly #order = new MessageOrder()
   /** The opening, or the starting anew, that is under way. */
   #opening: Promise<void> | undefined
 
@@ -85,15 +85,11 @@ class SerialSimulator implements MischievousSimulator {
     const pty = this.#pty
     if (!pty) return
     const { bytes, delayMs, restarts } = this.#mischief.spoil(message)
-    // Messages keep their order: what comes after a late one is late as well.
-    const before = this.#sending
-    this.#sending = (async () => {
-      await before
-      if (delayMs > 0) await new Promise(resolve => setTimeout(resolve, delayMs))
+    this.#order.add(delayMs, () => {
       if (pty !== this.#pty) return
       pty.write(bytes)
       if (restarts && !this.#stopped) this.#opening = this.#restart(pty)
-    })()
+    })
   }
 
   async #restart(pty: Pty): Promise<void> {

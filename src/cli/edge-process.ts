@@ -13,14 +13,13 @@ import { Link, TURN_WITHIN_MS } from '../link/link.ts'
 import { Reports } from '../link/reports.ts'
 import type { Resumed } from '../link/resume-requests.ts'
 import type { SourceFacts } from '../link/telling.ts'
-import type { GatewayRunner } from '../reader/realtime/gateway-runner.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { stillFor, type Vital } from '../runtime/watchdog.ts'
 import { type CaptureHead, type CaptureItem, capture } from '../source/capture.ts'
-import { loadAnalyserModules } from './analyser-modules.ts'
+import { EdgeAnalysers } from './edge-analysers.ts'
 import { EdgeSources, type SourceChanges, settingsOf } from './edge-sources.ts'
 import { type EdgeStatus, edgeStatus } from './edge-status.ts'
 import { reportOf } from './gateway-report.ts'
@@ -51,7 +50,7 @@ export class EdgeProcess {
   consoleUrl: string | undefined
   readonly #alarms: Alarms
   readonly #flow: FlowWatch
-  readonly #analysers: GatewayRunner | undefined
+  readonly #analysers: EdgeAnalysers
   readonly #retired: RetiredSources
   #pipelines: readonly LoadedPipeline[]
   readonly #tracing: Tracing | undefined
@@ -62,7 +61,7 @@ export class EdgeProcess {
     sources: EdgeSources
     link: Link
     alarms: Alarms
-    analysers: GatewayRunner | undefined
+    analysers: EdgeAnalysers
     retired: RetiredSources
     pipelines: readonly LoadedPipeline[]
     tracing: Tracing | undefined
@@ -116,8 +115,8 @@ export class EdgeProcess {
     if (config.uplink.sasl) readLogin(config.uplink.sasl)
     const clock = systemClock
     const alarms = new Alarms(clock)
-    const modules = await loadAnalyserModules(pipelines)
     const retired = RetiredSources.open(join(config.state, 'edge', 'retired.json'), clock, log)
+    const analysers = await EdgeAnalysers.load(withoutRetired(pipelines, retired), { config, clock, logger: log, alarms })
     const buffer = await (parts.openBuffer ?? openEdgeBuffer)({
       stateDir: join(config.state, 'edge'),
       gateway: config.gateway,
@@ -157,9 +156,6 @@ export class EdgeProcess {
       log,
       alarms,
     })
-    const analysers = hasAnalysers(pipelines)
-      ? (await import('./gateway-analysers.ts')).gatewayRunner(pipelines, modules, { config, clock, logger: log, alarms })
-      : undefined
     const sources = new EdgeSources({ gateway: config.gateway, buffer, log, analysers, retired, pipelines })
     const edge: EdgeProcess = new EdgeProcess({
       config,
@@ -177,9 +173,9 @@ export class EdgeProcess {
       await edge.#control.start()
       edge.#console = await edge.#makeConsole()
       edge.consoleUrl = await edge.#console?.start()
-      analysers?.start()
+      await analysers.start()
     } catch (error) {
-      await analysers?.stop()
+      await analysers.stop()
       await edge.#control.stop()
       await buffer.close()
       throw error
@@ -207,8 +203,8 @@ export class EdgeProcess {
     if (rest(config) !== rest(this.#config)) {
       this.#log.warn({}, 'edge.yaml has changed beside its pipelines: that holds from the next start on')
     }
+    const changes = await this.#sources.apply(pipelines)
     this.#pipelines = pipelines
-    const changes = await this.#apply()
     this.#config = { ...this.#config, pipelines: config.pipelines }
     this.#alarms.clear(CONFIG_REFUSED)
     this.#log.info(changes, 'the changed pipelines are taken over')
@@ -256,7 +252,7 @@ export class EdgeProcess {
   async stop(): Promise<void> {
     await this.stopReading()
     this.#flow.stop()
-    await this.#analysers?.stop()
+    await this.#analysers.stop()
     await this.#link.stop()
     await this.#buffer.close()
     await this.#tracing?.stop()
@@ -313,8 +309,4 @@ export class EdgeProcess {
       'source.retire': async (args: Readonly<Record<string, unknown>>) => this.#retire(String(args['source'])),
     }
   }
-}
-
-function hasAnalysers(pipelines: readonly LoadedPipeline[]): boolean {
-  return pipelines.some(({ config }) => Object.keys(config.analysers).length > 0)
 }

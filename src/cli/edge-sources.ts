@@ -2,7 +2,6 @@ import type { EdgeBuffer } from '../buffer/buffer.ts'
 import type { SourceSettings } from '../buffer/source-buffer.ts'
 import { kindOf, type LoadedPipeline } from '../config/load.ts'
 import type { SourceConfig } from '../config/pipeline.ts'
-import type { GatewayRunner } from '../reader/realtime/gateway-runner.ts'
 import { type Fields, withDeclared } from '../record/fields.ts'
 import { systemClock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -10,6 +9,7 @@ import { columnsOf } from '../source/decode/options.ts'
 import { SourceRunner } from '../source/runner.ts'
 import { SharedParts } from '../source/shared-parts.ts'
 import { chosenSteps, fieldsBehind } from '../source/steps/options.ts'
+import type { EdgeAnalysers } from './edge-analysers.ts'
 import { type RetiredSources, withoutRetired } from './retired-sources.ts'
 
 interface Running {
@@ -58,7 +58,7 @@ export class EdgeSources {
   readonly #gateway: string
   readonly #buffer: EdgeBuffer
   readonly #log: Logger
-  readonly #analysers: GatewayRunner | undefined
+  readonly #analysers: EdgeAnalysers
   readonly #shared = new SharedParts()
   readonly #running = new Map<string, Running>()
   readonly #retired: RetiredSources
@@ -70,7 +70,7 @@ export class EdgeSources {
     gateway: string
     buffer: EdgeBuffer
     log: Logger
-    analysers: GatewayRunner | undefined
+    analysers: EdgeAnalysers
     retired: RetiredSources
     pipelines: readonly LoadedPipeline[]
   }) {
@@ -97,7 +97,8 @@ export class EdgeSources {
 
   /**
    * Makes these pipelines' sources run: what did not change goes on untouched, and what ends ends before anything begins, so that a port may pass from one
-   * source to another. Nothing that was read is lost: it is in the buffer, or handed on to the runner that comes after. One call after the other.
+   * source to another. Nothing that was read is lost: it is in the buffer, or handed on to the runner that comes after. One call after the other; rejects
+   * before anything is changed, where an analyser's module cannot be loaded.
    */
   apply(pipelines: readonly LoadedPipeline[]): Promise<SourceChanges> {
     const applied = this.#turn.then(() => this.#apply(pipelines))
@@ -106,8 +107,9 @@ export class EdgeSources {
   }
 
   async #apply(named: readonly LoadedPipeline[]): Promise<SourceChanges> {
-    this.#fields = fieldsOfAll(named)
     const pipelines = withoutRetired(named, this.#retired)
+    const changeAnalysers = await this.#analysers.prepare(pipelines)
+    this.#fields = fieldsOfAll(named)
     const wanted = new Map(
       pipelines.flatMap(({ topic, config: { pipeline, durability, sources } }) =>
         Object.entries(sources).map(
@@ -117,8 +119,13 @@ export class EdgeSources {
     )
     const ending = [...this.#running].filter(([source, { facts }]) => wanted.get(source)?.facts !== facts)
     await Promise.allSettled(ending.map(([, { runner }]) => runner.stop()))
-    for (const [source] of ending) this.#running.delete(source)
+    for (const [source] of ending) {
+      this.#running.delete(source)
+      this.#analysers.untap(source)
+    }
     this.#buffer.configure(settingsOf(pipelines))
+    // Under way from here on, and waited for at the end: an alert that is slow to be taken keeps no source from being read.
+    const analysersChanged = changeAnalysers?.()
     const before = new Map(ending)
     const beginning: SourceRunner[] = []
     const started: string[] = []
@@ -135,6 +142,7 @@ export class EdgeSources {
       started.push(source)
     }
     await Promise.all(beginning.map(runner => runner.start()))
+    await analysersChanged
     return {
       started: started.filter(source => !before.has(source)),
       restarted: started.filter(source => before.has(source)),
@@ -157,7 +165,7 @@ export class EdgeSources {
     const inlet = this.#buffer.inlet(source)
     const outlet = this.#buffer.outlet(source)
     const buffered = () => outlet?.buffered().records ?? 0
-    const tap = this.#analysers?.tap(source, topic, () => inlet.stored())
+    const tap = this.#analysers.tap(source, topic, () => inlet.stored())
     return new SourceRunner({
       id: { gateway: this.#gateway, source },
       kind,
@@ -170,7 +178,7 @@ export class EdgeSources {
       sink: {
         append: (timeMs, bytes, from, to, headers, bookmark) => {
           const taken = inlet.append(timeMs, bytes, from, to, headers, bookmark)
-          if (taken !== 'full') tap?.take(timeMs, bytes, from, to, headers)
+          if (taken !== 'full') tap.take(timeMs, bytes, from, to, headers)
           return taken
         },
         bookmark: () => inlet.bookmark,

@@ -62,7 +62,7 @@ interface EdgeStatusParts {
   readonly buffer: EdgeBuffer
   readonly sources: EdgeSources
   readonly retired: RetiredSources
-  readonly analysers: GatewayRunner | undefined
+  readonly analysers: Pick<GatewayRunner, 'status'>
   readonly alarms: Alarms
 }
 
@@ -119,7 +119,7 @@ export function edgeStatus({ gateway, link, buffer, sources, retired, analysers,
         partition: outlet.assignment?.partition ?? null,
       }
     }),
-    analysers: analysers?.status() ?? [],
+    analysers: analysers.status(),
     alarms: alarms.list(),
   }
 }

@@ -3,9 +3,8 @@ import { join } from 'node:path'
 import type { DeviceModel } from '../../hardware/simulators/device-model.ts'
 import type { MischiefOptions } from '../../hardware/simulators/mischief.ts'
 import { MODELS } from '../../hardware/simulators/models.ts'
-import { startSerialSimulator } from '../../hardware/simulators/serial-simulator.ts'
 import type { MischievousSimulator } from '../../hardware/simulators/simulator.ts'
-import { startTcpSimulator } from '../../hardware/simulators/tcp-simulator.ts'
+import { startSimulator } from '../../hardware/simulators/start.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { nearest } from '../runtime/nearest.ts'
 
@@ -29,12 +28,7 @@ export async function startSimulated(
       advice: `Known: ${names.join(', ')}.`,
     })
   }
-  const simulator = model.name.endsWith('-tcp')
-    ? await startTcpSimulator(model, { ...(port !== undefined && { port }), mischief })
-    : await startSerialSimulator(model, {
-        link: link ?? join(tmpdir(), `headrace-${model.name}-${process.pid}`),
-        perSecond: rate,
-        mischief,
-      })
+  const path = link ?? join(tmpdir(), `headrace-${model.name}-${process.pid}`)
+  const simulator = await startSimulator(model, { link: path, ...(port !== undefined && { port }), perSecond: rate, mischief })
   return { model, simulator }
 }

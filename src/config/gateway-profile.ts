@@ -12,6 +12,8 @@ const FOLDER = fileURLToPath(new URL('../../hardware/gateways/', import.meta.url
 export const gatewaySchema = z.strictObject({
   gateway: z.string().min(5),
   sources: z.array(z.string().min(15)).min(1).describe('Documents that it was taken from.'),
+  confirmed: z.array(z.string().min(15)).min(1).describe('What somebody else has published as well, and where.'),
+  unconfirmed: z.array(z.string().min(15)).min(1).describe('What was found in one document only, or in none.'),
   serial: z
     .array(
       z.strictObject({

@@ -47,6 +47,14 @@ const sourceSchema = z
         message: `names "${field}", which is none of the columns that are decoded`,
       })
     }
+    const { gather } = (source as { serial?: { gather?: number } }).serial ?? {}
+    if (gather !== undefined && source.frame?.silence !== undefined && gather >= source.frame.silence) {
+      context.addIssue({
+        code: 'custom',
+        path: ['serial', 'gather'],
+        message: 'hides the pauses that tell records apart: leave it out, or make it shorter than `silence`',
+      })
+    }
     const given = kindNames.filter(kind => (source as Record<string, unknown>)[kind] !== undefined)
     if (given.length === 1) return
     const message =

@@ -29,6 +29,13 @@ export interface EdgeFigures {
     readonly read: number
     readonly decode_errors: number
     readonly dropped: number
+    readonly trouble: Readonly<Record<string, number>>
+    readonly steps: readonly {
+      readonly step: string
+      readonly taken: number
+      readonly withheld: number
+      readonly unread: number
+    }[]
     readonly next: number
     readonly settled: number
     readonly buffered: { readonly records: number; readonly bytes: number; readonly oldest: string | null }
@@ -72,6 +79,11 @@ export interface CoreFigures {
 export function edgeMetrics(status: EdgeFigures): string {
   const of = (value: (source: EdgeFigures['sources'][number]) => number | null): Sample[] =>
     status.sources.map(source => [{ source: source.source }, value(source)])
+  // A source may have two steps of a kind: their places tell them apart.
+  const ofSteps = (count: 'taken' | 'withheld' | 'unread'): Sample[] =>
+    status.sources.flatMap(({ source, steps }) =>
+      steps.map((step, index): Sample => [{ source, step: step.step, place: index + 1 }, step[count]]),
+    )
   return [
     ...common('edge', status),
     family('headrace_link_up', 'gauge', 'Whether the gateway has a session with a core.', [
@@ -100,6 +112,27 @@ export function edgeMetrics(status: EdgeFigures): string {
       'counter',
       'Records that gave way in a full buffer; each is declared as a gap.',
       of(each => each.dropped),
+    ),
+    family(
+      'headrace_source_trouble_total',
+      'counter',
+      'What went wrong with a device and did not end its source, such as an answer that did not come.',
+      status.sources.flatMap(({ source, trouble }) =>
+        Object.entries(trouble).map(([what, count]): Sample => [{ source, what }, count]),
+      ),
+    ),
+    family('headrace_source_step_taken_records_total', 'counter', 'Records that came to a step.', ofSteps('taken')),
+    family(
+      'headrace_source_step_withheld_records_total',
+      'counter',
+      'Records that a step left out, or made into others.',
+      ofSteps('withheld'),
+    ),
+    family(
+      'headrace_source_step_unread_records_total',
+      'counter',
+      'Records that a step could not judge, and passed on as they were.',
+      ofSteps('unread'),
     ),
     family(
       'headrace_source_next_sequence',

@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { basename, join, matchesGlob } from 'node:path'
 import { z } from 'zod'
 import { pause } from '../runtime/clock.ts'
@@ -66,6 +66,8 @@ class DirectorySource extends LoopingSource {
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES)
   readonly #done = new Set<string>()
   #partly: { readonly id: string; readonly offset: number } | undefined
+  /** Why the last file that could not be opened could not. */
+  #unreadable: string | undefined
 
   constructor(options: DirectoryOptions, context: SourceContext) {
     super()
@@ -88,12 +90,21 @@ class DirectorySource extends LoopingSource {
     const { signal } = this.stopping
     while (!signal.aborted) {
       try {
-        const found = this.#look()
-        this.#context.state('reading')
-        for (const each of found) {
+        const { unread, left } = this.#look()
+        if (this.#unreadable === undefined) this.#context.state('reading')
+        for (const each of left) await this.#putAway(each)
+        let unreadable: string | undefined
+        for (const each of unread) {
           if (signal.aborted) return
-          await this.#read(each)
+          const handle = await open(each.path, 'r').catch(error => {
+            // One that may not be read keeps no other one from being read; it is tried again.
+            unreadable = messageOf(error)
+          })
+          if (handle) await this.#read(each, handle)
+          else this.#context.trouble('a file could not be opened')
         }
+        this.#unreadable = unreadable
+        this.#context.state(unreadable === undefined ? 'reading' : 'waiting', unreadable)
       } catch (error) {
         if (!signal.aborted) this.#context.state('waiting', messageOf(error))
       }
@@ -101,22 +112,25 @@ class DirectorySource extends LoopingSource {
     }
   }
 
-  /** Files that are to be read, oldest first; forgets those that are gone. */
-  #look(): Found[] {
-    const { path, match, settled } = this.#options
+  /**
+   * Files that are to be read, oldest first, and those that were read and not put away, because the process ended or it failed; forgets those that are
+   * gone.
+   */
+  #look(): { unread: Found[]; left: Found[] } {
+    const { path, match, settled, afterwards } = this.#options
     const names = readdirSync(path).filter(name => !name.startsWith('.') && matchesGlob(name, match))
     const found = names.flatMap(name => facts(join(path, name)))
     const present = new Set(found.map(({ id }) => id))
     for (const id of this.#done) if (!present.has(id)) this.#done.delete(id)
+    if (this.#done.size >= FILES_MAX) throw new Error(`${path} holds ${FILES_MAX} files that are read: move or delete them`)
     const nowMs = this.#context.clock.wallMs()
-    return found
+    const unread = found
       .filter(each => !this.#done.has(each.id) && Math.abs(nowMs - each.changedMs) >= settled)
       .sort((a, b) => a.changedMs - b.changedMs || a.path.localeCompare(b.path))
+    return { unread, left: afterwards === 'keep' ? [] : found.filter(each => this.#done.has(each.id)) }
   }
 
-  async #read(found: Found): Promise<void> {
-    if (this.#done.size >= FILES_MAX)
-      throw new Error(`${this.#options.path} holds ${FILES_MAX} files that are read: move or delete them`)
+  async #read(found: Found, handle: FileHandle): Promise<void> {
     const { signal } = this.stopping
     const { delimiter, max_bytes } = this.#options
     let last: { line: Buffer; end: number } | undefined
@@ -125,18 +139,22 @@ class DirectorySource extends LoopingSource {
     const after = `{"done":${JSON.stringify([...this.#done, found.id])},"id":"","offset":0}`
     const give = (line: Buffer, bookmark: string) =>
       this.#context.message(line, this.#context.clock.wallMs(), this.#nameHeader(found), bookmark)
+    const givePartly = ({ line, end }: { line: Buffer; end: number }) => {
+      give(line, `${before}${end}}`)
+      // Where a disk that fails in the middle of a file is taken up again.
+      this.#partly = { id: found.id, offset: end }
+    }
     const cutter = new LineCutter({
       delimiter: delimiter === undefined ? undefined : escapedBytes(delimiter),
       maxBytes: max_bytes,
       onTooLong: () => this.#context.trouble('a record was too long'),
       // Each is held until the next has come: the last one is stored with the word that the file is done.
       onLine: (line, end) => {
-        if (last) give(last.line, `${before}${last.end}}`)
+        if (last) givePartly(last)
         last = { line: Buffer.from(line), end }
       },
     })
     let offset = this.#partly?.id === found.id ? this.#partly.offset : 0
-    const handle = await open(found.path, 'r')
     try {
       for (;;) {
         await this.gate.passed()

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { crc32c } from '../record/crc32c.ts'
 
@@ -30,8 +31,18 @@ export function parsePlace(text: string): FilePlace | undefined {
 /** What a file is known by, from its first bytes as far as there are any. */
 export function identify(path: string): FilePlace {
   const { ino } = statSync(path)
-  const head = headOf(path, HEAD_BYTES)
-  return { inode: ino, headBytes: head.length, headCrc: crc32c(head), offset: 0 }
+  return { inode: ino, offset: 0, ...headFacts(headOf(path, HEAD_BYTES)) }
+}
+
+/** The same file, by as many of its first bytes as there are by now; undefined where they are not those that it began with. */
+export async function identifiedAnew(handle: FileHandle, place: FilePlace): Promise<FilePlace | undefined> {
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0)
+  if (bytesRead < place.headBytes || crc32c(buffer.subarray(0, place.headBytes)) !== place.headCrc) return undefined
+  return { ...place, ...headFacts(buffer.subarray(0, bytesRead)) }
+}
+
+function headFacts(head: Buffer): Pick<FilePlace, 'headBytes' | 'headCrc'> {
+  return { headBytes: head.length, headCrc: crc32c(head) }
 }
 
 /** Whether the file at `path` is the one that was read up to `place`. */

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { pause } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { duration, size } from '../runtime/units.ts'
-import { type FilePlace, identify, isSameFile, parsePlace, placeText, putAway } from './file-place.ts'
+import { type FilePlace, identifiedAnew, identify, isSameFile, parsePlace, placeText, putAway } from './file-place.ts'
 import { escapedBytes } from './framing/options.ts'
 import { LineCutter } from './line-cutter.ts'
 import { LoopingSource } from './looping-source.ts'
@@ -110,14 +110,17 @@ class FileSource extends LoopingSource {
         await this.gate.passed()
         if (signal.aborted) return
         const { bytesRead } = await handle.read(this.#buffer, 0, READ_BYTES, offset)
-        if (bytesRead > 0) {
+        // Whoever cuts a file short may have written more than there was by the time it is looked at: then its beginning is another one.
+        const same = bytesRead > 0 ? await identifiedAnew(handle, known) : known
+        if (bytesRead > 0 && same) {
+          known = same
           offset += bytesRead
           cutter.push(this.#buffer.subarray(0, bytesRead), offset)
           wasOver = false
-        } else if (wasOver) {
+        } else if (same && wasOver) {
           cutter.end(offset)
           return
-        } else if (await this.#isShorter(handle, offset)) {
+        } else if (!same || (await this.#isShorter(handle, offset))) {
           this.#context.trouble('the file was cut short')
           known = identify(path)
           offset = 0

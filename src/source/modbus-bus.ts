@@ -2,6 +2,7 @@ import type modbusSerial from 'modbus-serial'
 import { Backoff } from '../runtime/backoff.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { isBits, type ModbusFunction } from './modbus-profile.ts'
 
 /** Requests that wait for their turn; one for each source is usual. */
 const REQUESTS_WAITING_MAX = 256
@@ -9,6 +10,8 @@ const CONNECT_AGAIN_AFTER = { firstMs: 250, maxMs: 15_000 }
 const CONNECT_LIMIT_MS = 5_000
 /** So many requests in a row without an answer, and the connection is made anew: a stream that has lost its step gives none any more. */
 const UNANSWERED_MAX = 3
+
+const BITS_IN_BYTE = 8
 
 export type ModbusClient = InstanceType<typeof modbusSerial.default>
 
@@ -18,12 +21,15 @@ export interface BusLine {
   /** Whether answers carry the number of their request, as over TCP. */
   readonly numbered: boolean
   connect(client: ModbusClient): Promise<void>
+  /** A port that is not plugged in now: to look costs nothing, and a person waits for it. */
+  isAbsent(): boolean
 }
 
 export interface ReadRequest {
   readonly unit: number
-  readonly function: 'holding' | 'input'
+  readonly function: ModbusFunction
   readonly address: number
+  /** Registers, or bits of coils and discrete inputs. */
   readonly length: number
   readonly timeoutMs: number
 }
@@ -71,12 +77,10 @@ export class ModbusBus {
     client.setID(request.unit)
     client.setTimeout(request.timeoutMs)
     try {
-      const { buffer } =
-        request.function === 'input'
-          ? await client.readInputRegisters(request.address, request.length)
-          : await client.readHoldingRegisters(request.address, request.length)
+      const { buffer } = await ask(client, request)
       this.#unanswered = 0
-      if (buffer.length !== request.length * 2) throw new Error(`${buffer.length} bytes came for ${request.length} registers`)
+      if (buffer.length !== bytesOf(request))
+        throw new Error(`${buffer.length} bytes came where ${bytesOf(request)} were asked for`)
       return buffer
     } catch (cause) {
       const exception = (cause as { modbusCode?: number }).modbusCode
@@ -99,6 +103,12 @@ export class ModbusBus {
     const { default: library } = await import('modbus-serial')
     if (this.#closed) throw new HeadraceError('interrupted', 'the bus is closed')
     if (this.#client?.isOpen) return this.#client
+    if (this.#line.isAbsent()) {
+      this.#drop()
+      this.#backoff.reset()
+      this.#connectAfterMs = 0
+      throw new HeadraceError('source_failed', `${this.#line.name} is not there`)
+    }
     if (this.#clock.monotonicMs() < this.#connectAfterMs)
       throw new HeadraceError('source_failed', `${this.#line.name}: ${this.#why}`)
     this.#drop()
@@ -127,6 +137,23 @@ export class ModbusBus {
     port?.on('error', () => {})
     client.close(() => {})
   }
+}
+
+function ask(client: ModbusClient, { function: code, address, length }: ReadRequest): Promise<{ readonly buffer: Buffer }> {
+  switch (code) {
+    case 'coil':
+      return client.readCoils(address, length)
+    case 'discrete':
+      return client.readDiscreteInputs(address, length)
+    case 'holding':
+      return client.readHoldingRegisters(address, length)
+    case 'input':
+      return client.readInputRegisters(address, length)
+  }
+}
+
+function bytesOf({ function: code, length }: ReadRequest): number {
+  return isBits(code) ? Math.ceil(length / BITS_IN_BYTE) : length * 2
 }
 
 function withLimit(work: Promise<void>, clock: Clock): Promise<void> {

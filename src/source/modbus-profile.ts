@@ -8,7 +8,11 @@ import { ALIASES_MAX, parseYaml, readYamlFile } from '../runtime/yaml.ts'
 
 const PROFILES_FOLDER = new URL('../../hardware/devices/', import.meta.url)
 
-const TYPES = { u16: 1, i16: 1, u32: 2, i32: 2, f32: 2, u64: 4, i64: 4, f64: 4 } as const
+const FUNCTIONS = ['holding', 'input', 'coil', 'discrete'] as const
+export type ModbusFunction = (typeof FUNCTIONS)[number]
+
+/** Registers of a type; a coil or a discrete input is a bit, and has an address of its own. */
+const TYPES = { bit: 1, u16: 1, i16: 1, u32: 2, i32: 2, f32: 2, u64: 4, i64: 4, f64: 4 } as const
 export type RegisterType = keyof typeof TYPES
 
 const fieldName = z.string().regex(/^[a-z][a-z0-9_]*$/)
@@ -16,7 +20,8 @@ const fieldName = z.string().regex(/^[a-z][a-z0-9_]*$/)
 const registerSchema = z.strictObject({
   name: fieldName,
   address: z.int().min(0).max(65_535).describe('As it goes over the wire: from 0.'),
-  type: z.enum(Object.keys(TYPES) as [RegisterType, ...RegisterType[]]),
+  function: z.enum(FUNCTIONS).optional().describe('How it is read, where that is not how the others are.'),
+  type: z.enum(Object.keys(TYPES) as [RegisterType, ...RegisterType[]]).optional(),
   words: z.enum(['big', 'little']).default('big').describe('Which register of a number comes first.'),
   bytes: z
     .enum(['big', 'little'])
@@ -35,12 +40,12 @@ const registerSchema = z.strictObject({
   unit: z.string().default(''),
   none: z.number().optional().describe('The number, before it is scaled, that stands for "not known"; null is given then.'),
 })
-export type Register = z.output<typeof registerSchema>
+export type Register = z.output<typeof registerSchema> & { readonly function: ModbusFunction; readonly type: RegisterType }
 
 const profileSchema = z.strictObject({
   device: z.string(),
   source: z.string().describe('Where the register map was published.'),
-  function: z.enum(['holding', 'input']).default('holding'),
+  function: z.enum(FUNCTIONS).default('holding'),
   max_registers: z.int().min(1).max(125).default(60).describe('Registers that the device gives in one answer.'),
   max_gap: z
     .int()
@@ -50,7 +55,29 @@ const profileSchema = z.strictObject({
     .describe('Registers that may be read for nothing to join two reads; 0 where the device refuses what it does not know.'),
   registers: z.array(registerSchema).min(1).max(1_000),
 })
-export type ModbusProfile = z.output<typeof profileSchema>
+export type ModbusProfile = Omit<z.output<typeof profileSchema>, 'registers'> & { readonly registers: readonly Register[] }
+
+/** Coils and discrete inputs: single bits. */
+export function isBits(code: ModbusFunction): boolean {
+  return code === 'coil' || code === 'discrete'
+}
+
+/** Fills in how each register is read. Throws an error that says which one makes no sense. */
+function whole({ registers, ...profile }: z.output<typeof profileSchema>): ModbusProfile {
+  return {
+    ...profile,
+    registers: registers.map(register => {
+      const code = register.function ?? profile.function
+      const type = register.type ?? (isBits(code) ? 'bit' : undefined)
+      if (type === undefined) throw new Error(`${register.name} needs a type: one of ${Object.keys(TYPES).slice(1).join(', ')}`)
+      if (isBits(code) !== (type === 'bit'))
+        throw new Error(
+          `${register.name} cannot be ${type}: what is read as ${code} ${isBits(code) ? 'is a bit' : 'is a register'}`,
+        )
+      return { ...register, function: code, type }
+    }),
+  }
+}
 
 /** A device profile by its name in hardware/devices/, or by the path of a file. Throws `config_invalid`. */
 export function loadProfile(device: string): ModbusProfile {
@@ -69,7 +96,9 @@ export function loadProfile(device: string): ModbusProfile {
   try {
     const { document, errors } = parseYaml(readYamlFile(path))
     if (errors[0]) throw new Error(errors[0].message)
-    return profileSchema.parse(document.toJS({ maxAliasCount: ALIASES_MAX }))
+    const { data, error } = profileSchema.safeParse(document.toJS({ maxAliasCount: ALIASES_MAX }))
+    if (error) throw new Error(error.issues.map(({ path: at, message }) => `${at.join('.')}: ${message}`).join('; '))
+    return whole(data)
   } catch (cause) {
     throw new HeadraceError('config_invalid', `the device profile ${device} cannot be used: ${messageOf(cause)}`, {
       advice: 'Look at those in hardware/devices/ for how one is made.',
@@ -89,15 +118,17 @@ export function profileNames(): string[] {
 /** The fields that a profile's registers give, with their units. */
 export function fieldsOf({ registers }: ModbusProfile): Fields {
   return Object.fromEntries(
-    registers.flatMap(({ name, unit, bits, values }): [string, FieldFacts][] => {
+    registers.flatMap(({ name, type, unit, bits, values }): [string, FieldFacts][] => {
+      if (type === 'bit' && !values) return [[name, { type: 'boolean' }]]
       if (bits) return Object.keys(bits).map(bit => [bit, { type: 'boolean' }])
       return [[name, { type: values ? 'text' : 'number', ...(unit !== '' && { unit }) }]]
     }),
   )
 }
 
-/** Registers that one request reads. */
+/** Registers, or bits, that one request reads. */
 export interface Span {
+  readonly function: ModbusFunction
   readonly address: number
   readonly length: number
   readonly registers: readonly Register[]
@@ -105,16 +136,20 @@ export interface Span {
 
 /** Joins a profile's registers into as few requests as the device allows. */
 export function joinReads(profile: ModbusProfile): Span[] {
-  const spans: { address: number; length: number; registers: Register[] }[] = []
-  for (const register of profile.registers.toSorted((a, b) => a.address - b.address)) {
+  const spans: { function: ModbusFunction; address: number; length: number; registers: Register[] }[] = []
+  const order = (register: Register) => FUNCTIONS.indexOf(register.function)
+  for (const register of profile.registers.toSorted((a, b) => order(a) - order(b) || a.address - b.address)) {
     const end = register.address + TYPES[register.type]
     const last = spans.at(-1)
     const joined =
-      last && end - last.address <= profile.max_registers && register.address - (last.address + last.length) <= profile.max_gap
+      last?.function === register.function &&
+      end - last.address <= profile.max_registers &&
+      register.address - (last.address + last.length) <= profile.max_gap
     if (joined) {
       last.length = Math.max(last.length, end - last.address)
       last.registers.push(register)
-    } else spans.push({ address: register.address, length: TYPES[register.type], registers: [register] })
+    } else
+      spans.push({ function: register.function, address: register.address, length: TYPES[register.type], registers: [register] })
   }
   return spans
 }
@@ -123,6 +158,11 @@ export type RegisterValue = number | string | boolean
 
 /** The fields that a register gives, from the bytes that a span brought: one, or one for each bit that is named. */
 export function readRegister(register: Register, span: Span, bytes: Buffer): [name: string, value: RegisterValue][] {
+  if (register.type === 'bit') {
+    const at = register.address - span.address
+    const bit = ((bytes[at >> 3] ?? 0) >> (at & 7)) & 1
+    return [[register.name, register.values?.[String(bit)] ?? bit === 1]]
+  }
   const raw = rawOf(register, span, bytes)
   if (register.bits) {
     const all = raw.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
@@ -150,7 +190,7 @@ function scaled({ type, scale, offset, none }: Register, number: number): number
   return Number((number * scale + offset).toPrecision(type === 'f32' ? 7 : 12))
 }
 
-function decode(type: RegisterType, raw: Buffer): number {
+function decode(type: Exclude<RegisterType, 'bit'>, raw: Buffer): number {
   switch (type) {
     case 'u16':
       return raw.readUInt16BE()

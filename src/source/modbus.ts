@@ -2,33 +2,15 @@ import { z } from 'zod'
 import { pause, settledWithin } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { duration } from '../runtime/units.ts'
-import { type BusLine, ModbusBus } from './modbus-bus.ts'
-import {
-  fieldsOf,
-  joinReads,
-  loadProfile,
-  type ModbusProfile,
-  type RegisterValue,
-  readRegister,
-  type Span,
-} from './modbus-profile.ts'
+import { ModbusBus } from './modbus-bus.ts'
+import { lineOf, rtuName, rtuOptions } from './modbus-line.ts'
+import { fieldsOf, joinReads, loadProfile, type RegisterValue, readRegister, type Span } from './modbus-profile.ts'
 import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
-const DEFAULT_PORT = 502
 /** How long a stop waits for an answer that is on its way, ms. */
 const END_LIMIT_MS = 1_000
 /** A device that does not answer is asked less often, down to this part of its rate, so that the others on its bus get their turn. */
 const SLOW_DOWN_MAX = 16
-
-const rtuLine = z.strictObject({
-  path: z.string().min(1).describe('Device file of the port.'),
-  baud: z.int().min(50).max(4_000_000).default(9_600).describe('Line speed, bit/s.'),
-  parity: z.enum(['none', 'even', 'odd']).default('none').describe('Parity bit.'),
-  stop_bits: z
-    .union([z.literal(1), z.literal(2)])
-    .default(1)
-    .describe('Stop bits.'),
-})
 
 /** What a profile's own file ends in; a name without it is one of hardware/devices/. */
 const PROFILE_FILE = '.yaml'
@@ -48,7 +30,7 @@ const address = z.string().regex(/^[^\s:]+(:\d{1,5})?$/, 'is not an address: wri
 export const modbusOptions = z
   .strictObject({
     tcp: address.optional().describe('Address of a Modbus TCP device or gateway, host:port.'),
-    rtu: rtuLine.optional().describe('A serial line with Modbus RTU.'),
+    rtu: rtuOptions.optional().describe('A serial line with Modbus RTU.'),
     rtu_over_tcp: address.optional().describe('Address of a serial server that passes on Modbus RTU as it is, host:port.'),
     unit: z.int().min(0).max(255).default(1).describe('Which device on the line.'),
     device: z.string().min(1).describe('Its register map: a profile in hardware/devices/, or the path of a .yaml file.'),
@@ -65,7 +47,6 @@ export type ModbusOptions = z.output<typeof modbusOptions>
 class ModbusSource implements Source {
   readonly #options: ModbusOptions
   readonly #context: SourceContext
-  readonly #profile: ModbusProfile
   readonly #spans: readonly Span[]
   readonly #stopping = new AbortController()
   readonly #bus: { readonly part: ModbusBus; release(): void }
@@ -75,9 +56,8 @@ class ModbusSource implements Source {
   constructor(options: ModbusOptions, context: SourceContext) {
     this.#options = options
     this.#context = context
-    this.#profile = loadProfile(options.device)
-    this.#spans = joinReads(this.#profile)
-    const line = lineOf(options)
+    this.#spans = joinReads(loadProfile(options.device))
+    const line = lineOf(options, context.clock)
     this.#bus = context.shared.use(`modbus ${line.name}`, () => new ModbusBus(line, context.clock, context.random))
   }
 
@@ -110,63 +90,51 @@ class ModbusSource implements Source {
     let dueMs = clock.monotonicMs()
     while (!signal.aborted) {
       if (this.#paused) await this.#paused.promise
-      slower = (await this.#round()) ? 1 : Math.min(SLOW_DOWN_MAX, slower * 2)
+      // Only a unit that does not answer takes the others' time; a line that is away is the bus's own to wait for.
+      slower = (await this.#round()) === 'silent' ? Math.min(SLOW_DOWN_MAX, slower * 2) : 1
       // Rounds keep their raster; one that took too long leaves out what it missed.
       dueMs = Math.max(dueMs + every * slower, clock.monotonicMs())
       await pause(clock, dueMs - clock.monotonicMs(), signal).catch(() => {})
     }
   }
 
-  async #round(): Promise<boolean> {
+  async #round(): Promise<'over' | 'silent'> {
     const { unit, timeout } = this.#options
     const timeMs = Math.floor(this.#context.clock.wallMs())
     const values: Record<string, RegisterValue> = {}
     try {
       for (const span of this.#spans) {
-        const { address, length } = span
-        const bytes = await this.#bus.part.read({ unit, function: this.#profile.function, address, length, timeoutMs: timeout })
+        const { function: code, address, length } = span
+        const bytes = await this.#bus.part.read({ unit, function: code, address, length, timeoutMs: timeout })
         for (const register of span.registers) Object.assign(values, Object.fromEntries(readRegister(register, span, bytes)))
       }
     } catch (error) {
-      if (this.#stopping.signal.aborted) return true
-      this.#context.trouble(error instanceof HeadraceError && error.code === 'timeout' ? 'no answer' : 'a read failed')
+      if (this.#stopping.signal.aborted) return 'over'
+      const isSilent = error instanceof HeadraceError && error.code === 'timeout'
+      this.#context.trouble(isSilent ? 'no answer' : 'a read failed')
       this.#context.state('waiting', messageOf(error))
-      return false
+      return isSilent ? 'silent' : 'over'
     }
-    if (this.#stopping.signal.aborted) return true
+    if (this.#stopping.signal.aborted) return 'over'
     this.#context.state('reading')
     this.#context.message(Buffer.from(JSON.stringify(values)), timeMs)
-    return true
+    return 'over'
   }
-}
-
-function lineOf({ tcp, rtu, rtu_over_tcp: overTcp }: ModbusOptions): BusLine {
-  if (rtu) {
-    const { path, baud, parity, stop_bits } = rtu
-    const connect: BusLine['connect'] = client => client.connectRTUBuffered(path, { baudRate: baud, parity, stopBits: stop_bits })
-    return { name: path, numbered: false, connect }
-  }
-  const [host = '', port] = (tcp ?? overTcp ?? '').split(':')
-  const number = port === undefined ? DEFAULT_PORT : Number(port)
-  if (overTcp !== undefined) {
-    // What the library calls telnet is RTU, byte for byte; its "TcpRTUBuffered" puts the header of Modbus TCP before it.
-    const connect: BusLine['connect'] = client => client.connectTelnet(host, { port: number })
-    return { name: `${host}:${number}`, numbered: false, connect }
-  }
-  return { name: `${host}:${number}`, numbered: true, connect: client => client.connectTCP(host, { port: number }) }
 }
 
 /** Devices that speak Modbus, over TCP or a serial line. */
 export const modbus = defineSource({
   kind: 'modbus',
-  summary: 'Reads the registers of a Modbus device at intervals, by its device profile.',
+  summary: 'Reads the registers and coils of a Modbus device at intervals, by its device profile.',
+  notes:
+    "Lines are tested on pseudo terminals, USB names on trees of files, RS-485 switching on the serial library's mock binding. A unit that does not answer is asked less often, down to a sixteenth, so that the others on its line get their turn.",
   options: modbusOptions,
   gives: 'messages',
   whenFull: 'block',
   resource: options => {
     if (!options.rtu) return undefined
-    const { path, ...settings } = options.rtu
-    return { name: path, shared: `modbus ${JSON.stringify(settings)}` }
+    const { path: _path, usb: _usb, ...settings } = options.rtu
+    return { name: rtuName(options.rtu), shared: `modbus ${JSON.stringify(settings)}` }
   },
   fields: ({ device }) => fieldsOf(loadProfile(device)),
   within: ({ rtu, ...options }, folder) => ({

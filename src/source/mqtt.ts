@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { IClientOptions, MqttClient } from 'mqtt'
 import { z } from 'zod'
-import { settledWithin } from '../runtime/clock.ts'
+import { pause, settledWithin } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
+import type { SourceId } from '../runtime/names.ts'
 import { duration } from '../runtime/units.ts'
 import { acknowledgeWhenStored } from './mqtt-acknowledgements.ts'
 import { PauseGate } from './pause-gate.ts'
@@ -12,6 +14,9 @@ const CONNECT_AGAIN_AFTER_MS = 2_000
 const CONNECT_LIMIT_MS = 10_000
 /** How long a stop waits for what was taken to be stored, and for the goodbye, ms. */
 const END_LIMIT_MS = 2_000
+/** More than a broker has to take (23), and what those in use do take. */
+const CLIENT_ID_MAX = 65
+const DIGEST_CHARACTERS = 16
 const PROTOCOL = { '3.1.1': 4, '5': 5 } as const
 /** Messages that a broker may have under way before it waits for acknowledgements (MQTT 5 "Receive Maximum"). */
 const UNACKNOWLEDGED_MAX = 1_000
@@ -37,7 +42,9 @@ export const mqttOptions = z.strictObject({
     .string()
     .regex(/^[0-9a-zA-Z_-]{1,65}$/, 'has to be 1 to 65 letters, digits, - and _')
     .optional()
-    .describe('By which the broker knows the session; headrace-<gateway>-<source>, unless set.'),
+    .describe(
+      'By which the broker knows the session; headrace-<gateway>-<source>, unless set; where that is too long it ends in a digest.',
+    ),
   session: z
     .enum(['persistent', 'clean'])
     .default('persistent')
@@ -47,7 +54,7 @@ export const mqttOptions = z.strictObject({
     .describe('With version 5: how long it keeps the session.'),
   keep_alive: duration({ min: '1s', max: '18h' }).default(30_000).describe('How soon a dead connection is noticed.'),
   username: z.string().optional().describe('User at the broker.'),
-  password_file: z.string().min(1).optional().describe('File with the password.'),
+  password_file: z.string().min(1).optional().describe('File with the password; read anew for each connection.'),
   tls: z
     .strictObject({
       ca: z.string().min(1).optional().describe("File with the authority's certificate, where the system does not know it."),
@@ -55,7 +62,7 @@ export const mqttOptions = z.strictObject({
       key: z.string().min(1).optional().describe('File with its key.'),
     })
     .optional()
-    .describe('For mqtts:// and wss://.'),
+    .describe('For mqtts:// and wss://; read anew for each connection.'),
 })
 export type MqttOptions = z.output<typeof mqttOptions>
 
@@ -67,8 +74,9 @@ class MqttSource implements Source {
   readonly #options: MqttOptions
   readonly #context: SourceContext
   readonly #gate = new PauseGate()
+  readonly #stopping = new AbortController()
   #client: MqttClient | undefined
-  #isStopped = false
+  #connecting: Promise<void> | undefined
 
   constructor(options: MqttOptions, context: SourceContext) {
     this.#options = options
@@ -76,11 +84,17 @@ class MqttSource implements Source {
   }
 
   async start(): Promise<void> {
+    this.#connecting = this.#connect()
+  }
+
+  async #connect(): Promise<void> {
     // Loaded where a broker is read: it takes its time and memory.
     const { default: mqttLibrary } = await import('mqtt')
-    if (this.#isStopped) return
-    const client = mqttLibrary.connect(this.#options.url, { ...this.#connection(), ...this.#credentials() })
+    const credentials = await this.#credentialsWhenThere()
+    if (!credentials) return
+    const client = mqttLibrary.connect(this.#options.url, { ...this.#connection(), ...credentials })
     this.#client = client
+    client.on('reconnect', () => this.#renewCredentials(client))
     acknowledgeWhenStored(client, () => this.#context.stored())
     client.handleMessage = (packet, done) => {
       const { topic, payload, retain } = packet as { topic: string; payload: Buffer | string; retain: boolean }
@@ -106,7 +120,8 @@ class MqttSource implements Source {
   }
 
   async stop(): Promise<void> {
-    this.#isStopped = true
+    this.#stopping.abort(new Error('stopping'))
+    await this.#connecting
     const client = this.#client
     this.#client = undefined
     this.#gate.open()
@@ -125,6 +140,29 @@ class MqttSource implements Source {
     this.#gate.open()
   }
 
+  /** Their files may come later than this process, as a mounted secret does. Undefined where the source is stopped before. */
+  async #credentialsWhenThere(): Promise<IClientOptions | undefined> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      try {
+        return this.#credentials()
+      } catch (error) {
+        this.#context.state('waiting', messageOf(error))
+        await pause(this.#context.clock, CONNECT_AGAIN_AFTER_MS, signal).catch(() => {})
+      }
+    }
+    return undefined
+  }
+
+  /** Passwords and certificates are renewed while the process runs: each connection is made with those that are there then. */
+  #renewCredentials(client: MqttClient): void {
+    try {
+      Object.assign(client.options, this.#credentials())
+    } catch (error) {
+      this.#context.state('waiting', messageOf(error))
+    }
+  }
+
   async #subscribe(client: MqttClient): Promise<void> {
     const { topics, qos, url } = this.#options
     try {
@@ -139,11 +177,10 @@ class MqttSource implements Source {
 
   #connection(): IClientOptions {
     const { version, client_id, session, session_expiry, keep_alive } = this.#options
-    const { gateway, source } = this.#context.source
     const isClean = session === 'clean'
     return {
       protocolVersion: PROTOCOL[version],
-      clientId: client_id ?? `headrace-${gateway}-${source}`.slice(0, 65),
+      clientId: client_id ?? clientIdOf(this.#context.source),
       clean: isClean,
       keepalive: Math.ceil(keep_alive / 1_000),
       reconnectPeriod: CONNECT_AGAIN_AFTER_MS,
@@ -169,6 +206,14 @@ class MqttSource implements Source {
       ...(tls?.key !== undefined && { key: readFileSync(tls.key) }),
     }
   }
+}
+
+/** Two sources with one name would throw each other out: what is too long ends in a digest of the whole. */
+export function clientIdOf({ gateway, source }: SourceId): string {
+  const whole = `headrace-${gateway}-${source}`
+  if (whole.length <= CLIENT_ID_MAX) return whole
+  const digest = createHash('sha256').update(whole).digest('hex').slice(0, DIGEST_CHARACTERS)
+  return `${whole.slice(0, CLIENT_ID_MAX - DIGEST_CHARACTERS - 1)}-${digest}`
 }
 
 /** Topics of an MQTT broker. */

@@ -173,6 +173,7 @@ export class SourceRunner {
       random,
       shared,
       durabilityMs,
+      pausesMatter: this.#options.frame?.silence !== undefined,
       bytes: (chunk, receivedMs) => {
         for (const tap of this.#taps) tap.bytes(chunk)
         this.#framer?.push(chunk, receivedMs)

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { nearest } from '../runtime/nearest.ts'
 import { duration } from '../runtime/units.ts'
+import { rs485Options } from './rs485.ts'
 import { serialProfileNames } from './serial-profile.ts'
 import { usbIdentity } from './serial-usb.ts'
 
@@ -39,16 +40,7 @@ export const serialOptions = z
     dtr: z.enum(['on', 'off']).optional().describe('State of the DTR line while it is open; the system decides, unless set.'),
     rts: z.enum(['on', 'off']).optional().describe('State of the RTS line while it is open; the system decides, unless set.'),
     hang_up: z.boolean().default(true).describe('Whether DTR is dropped when the port is closed.'),
-    rs485: z
-      .strictObject({
-        send_while: z.enum(['rts_on', 'rts_off']).default('rts_on').describe('State of RTS in which the transceiver sends.'),
-        before: duration({ max: '1s' }).default(0).describe('Wait between switching to sending and the first byte.'),
-        after: duration({ max: '1s' }).default(0).describe('Wait between the last byte and switching back.'),
-      })
-      .optional()
-      .describe(
-        'Half-duplex RS-485 whose direction is switched by RTS, from here. Where the adapter or the kernel does it, leave this out: they are quicker.',
-      ),
+    rs485: rs485Options.optional(),
     ask: z
       .strictObject({
         requests: z
@@ -64,7 +56,7 @@ export const serialOptions = z
     gather: duration({ max: '1s' })
       .optional()
       .describe(
-        "How long what comes is gathered before it is read again; a fifth of the pipeline's `durability` and at most 10ms, unless set. Each read costs more than each line; a record may wait that long.",
+        "How long what comes is gathered before it is read again; a fifth of the pipeline's `durability` and at most 10ms, unless set; not at all where `silence` tells records apart. Each read costs more than each line; a record may wait that long.",
       ),
   })
   .refine(options => (options.path === undefined) !== (options.usb === undefined), 'needs either `path` or `usb`')
@@ -79,6 +71,10 @@ const GATHER_MAX_MS = 10
 const GATHER_SHARE = 5
 
 /** How long bytes are gathered before the next read, ms: the promise of the pipeline says how much a reading may be late. */
-export function gatherMs({ gather }: Pick<SerialOptions, 'gather'>, durabilityMs: number): number {
-  return gather ?? Math.min(GATHER_MAX_MS, durabilityMs / GATHER_SHARE)
+export function gatherMs(
+  { gather }: Pick<SerialOptions, 'gather'>,
+  pipeline: { readonly pausesMatter: boolean; durabilityMs(): number },
+): number {
+  if (gather !== undefined) return gather
+  return pipeline.pausesMatter ? 0 : Math.min(GATHER_MAX_MS, pipeline.durabilityMs() / GATHER_SHARE)
 }

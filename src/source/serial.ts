@@ -154,7 +154,7 @@ export class SerialSource implements Source {
       this.#context.bytes(this.#buffer.subarray(0, bytesRead), clock.wallMs())
       this.#countErrors(path)
       if (this.#paused) await this.#paused.promise
-      const gather = gatherMs(this.#options, this.#context.durabilityMs())
+      const gather = gatherMs(this.#options, this.#context)
       if (gather > 0) await pause(clock, gather, signal)
     }
   }

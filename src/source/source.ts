@@ -46,6 +46,8 @@ export interface SourceContext {
   recordsStored(): number
   /** Records that are buffered and not yet in the log. */
   recordsBuffered(): number
+  /** Records are told apart by the pauses between them: what comes has to be handed on when it comes, and not gathered. */
+  readonly pausesMatter: boolean
   /** The loss that the pipeline declares, ms; it may change. */
   durabilityMs(): number
   /** Parts that sources of one process use together, such as a bus. */

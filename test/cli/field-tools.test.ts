@@ -143,7 +143,8 @@ test.each([
 test('ports are listed, with what is known of a gateway', async () => {
   const { code, stdout } = await headrace(['devices', '--gateway', 'siemens-iot2050'])
   expect(code).toBe(0)
-  expect(stdout).toContain('switchserialmode')
+  for (const what of ['switchserialmode', 'watchdog    /dev/watchdog', 'durability 200ms', 'unconfirmed '])
+    expect(stdout).toContain(what)
   expect(JSON.parse((await headrace(['devices', '--json'])).stdout)).toMatchObject({ ports: expect.any(Array), gateway: null })
   expect(await headrace(['devices', '--gateway', 'x'])).toMatchObject({ code: 2 })
   expect(await headrace(['simulate', 'gsp'])).toMatchObject({ code: 2, stderr: expect.stringContaining('did you mean "gps"?') })

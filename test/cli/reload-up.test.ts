@@ -37,10 +37,11 @@ test('up takes changed files over: sources, jobs and analysers, on both sides, a
   await until('the first are there', async () => (await seen('kept', 10)) && (await seen('gone', 20)))
 
   const high = 'high: { sources: [rising], when: "n > 3", alert: { command: [sh, -c, "cat >> alerts"] } }'
+  const near = 'near: { on: gateway, sources: [rising], when: "n > 3", alert: { command: [sh, -c, "cat >> alerts-near"] } }'
   const after = {
     sources: [...kept, GEN('late', 7)],
     jobs: [JOB('kept', 'kept.out'), JOB('late', 'late.out')],
-    analysers: [high],
+    analysers: [high, near],
   }
   change(pipeline(after))
   await until('the new source has come', () => seen('late', 7))
@@ -48,6 +49,7 @@ test('up takes changed files over: sources, jobs and analysers, on both sides, a
   await until('the jobs are others', async () => (await jobs()).join() === 'plant.kept,plant.late')
   await until('the analyser watches', async () => (await status()).core.analysers[0]?.sources === 1)
   await until('it has said so', () => up.exists('alerts'))
+  await until('so has the one on the gateway', () => up.exists('alerts-near'))
   for (const job of ['kept', 'late']) expect(await up.run('batch', 'run', job)).toMatchObject({ code: 0 })
   expect(up.read('late.out').split('\n').length - 1).toBe(7)
   const { edge } = await status()

@@ -130,6 +130,11 @@ export const WRONG_KEYS: readonly WrongPart[] = [
 ]
 
 export const WRONG_VALUES: readonly WrongPart[] = [
+  {
+    what: 'bytes that are gathered for longer than the pause that ends a record',
+    text: source('serial: { path: /dev/ttyS0, gather: 20ms }', 'frame: { silence: 5ms }'),
+    said: ['p.yaml:4:41: gather hides the pauses that tell records apart: leave it out, or make it shorter than `silence`'],
+  },
   { what: 'a name left out', text: 'pipeline:\n', said: ['p.yaml:1:10: pipeline has to be a string, not null'] },
   {
     what: 'sources as a list',

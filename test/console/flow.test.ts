@@ -42,6 +42,11 @@ describe('metrics', () => {
         read: 12,
         decode_errors: 1,
         dropped: 0,
+        trouble: { 'no answer': 3 },
+        steps: [
+          { step: 'filter', taken: 12, withheld: 4, unread: 1 },
+          { step: 'filter', taken: 8, withheld: 0, unread: 0 },
+        ],
         next: 12,
         settled: 10,
         buffered: { records: 2, bytes: 99, oldest: '2026-01-01T00:00:00.000Z' },
@@ -84,5 +89,9 @@ describe('metrics', () => {
     expect(edge).toContain('headrace_source_oldest_buffered_timestamp_seconds{source="s"} 1767225600\n')
     expect(edge).toContain('headrace_alarms{role="edge",code="odd\\"\\\\"} 1\n')
     expect(edge).toContain('headrace_link_up{gateway="g"} 1\n')
+    expect(edge).toContain('headrace_source_trouble_total{source="s",what="no answer"} 3\n')
+    expect(edge).toContain('headrace_source_step_withheld_records_total{source="s",step="filter",place="1"} 4\n')
+    expect(edge).toContain('headrace_source_step_taken_records_total{source="s",step="filter",place="2"} 8\n')
+    expect(edge).toContain('headrace_source_step_unread_records_total{source="s",step="filter",place="1"} 1\n')
   })
 })

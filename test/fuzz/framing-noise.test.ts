@@ -1,12 +1,13 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { createDecoder } from '../../src/source/decode/create-decoder.ts'
 import type { Decoder } from '../../src/source/decode/decoder.ts'
 import { decodeOptions } from '../../src/source/decode/options.ts'
 import { createFramer } from '../../src/source/framing/create-framer.ts'
 import type { Framer, FramerHooks } from '../../src/source/framing/framer.ts'
-import { frameOptions } from '../../src/source/framing/options.ts'
+import { FRAMINGS as ALL_FRAMINGS, frameOptions } from '../../src/source/framing/options.ts'
 import { SeededRandom, seedOfRun } from '../support/random.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
 
@@ -26,8 +27,22 @@ const FRAMINGS: Readonly<Record<string, object>> = {
   slip: { packets: 'slip' },
   cobs: { packets: 'cobs' },
   silence: { silence: '5ms' },
+  'telegrams of DSMR': { telegram: 'dsmr' },
+  'telegrams with a block check': { telegram: 'iec62056', max_bytes: 100 },
 }
-const DECODERS = ['json', 'nmea', { csv: ['a', 'b', 'c'] }]
+/** Each decoder, behind the framing that gives it most to do. */
+const DECODERS: readonly { readonly decode: unknown; readonly frame: object; readonly records: number }[] = [
+  { decode: 'json', frame: { delimiter: '\\n' }, records: 10_000 },
+  { decode: 'nmea', frame: { delimiter: '\\n' }, records: 10_000 },
+  { decode: { csv: ['a', 'b', 'c'] }, frame: { delimiter: '\\n' }, records: 10_000 },
+  { decode: 'telegram', frame: { telegram: 'dsmr' }, records: 100 },
+  { decode: { words: { names: ['a', 'b'], text: ['b'], begins: '(' } }, frame: { delimiter: '\\n' }, records: 10_000 },
+  {
+    decode: { binary: { checksum: 'crc16_modbus', fields: [{ name: 'a', at: 3, type: 'f32' }] } },
+    frame: { length_field: { start: '\\xaa', offset: 1, bytes: 1 } },
+    records: 1_000,
+  },
+]
 
 const CHUNK_BYTES_MAX = 64 * 1024
 
@@ -55,7 +70,15 @@ function retainedBytes(): number {
  */
 function makeNoise(random: SeededRandom): Buffer {
   const noise = Buffer.alloc(NOISE_BYTES)
-  const alphabets = ['', '', '\r\n,"0123456789', '\x02\x03\x10\xaa\x00', '\xc0\xdb\xdc\xdd\x01', '$GPRMC,*{}[]:"\n']
+  const alphabets = [
+    '',
+    '',
+    '\r\n,"0123456789',
+    '\x02\x03\x10\xaa\x00',
+    '\xc0\xdb\xdc\xdd\x01',
+    '$GPRMC,*{}[]:"\n',
+    '/!\x02\x03\n1-0:.*()kWh',
+  ]
   for (let at = 0; at < noise.length; ) {
     const alphabet = Buffer.from(random.pick(alphabets), 'latin1')
     for (const to = Math.min(noise.length, at + random.between(1, 20_000)); at < to; at++) {
@@ -113,19 +136,35 @@ describe.each(Object.entries(FRAMINGS))('10 MB of noise through %s', (_name, fra
   })
 })
 
-test.each(DECODERS)('10 MB of noise through the decoder %j: a value or a reason for each record', async options => {
-  const decode = createDecoder(decodeOptions.parse(options))
-  let answers = 0
-  const seen = await pushNoise(
-    hooks => createFramer(frameOptions.parse({ delimiter: '\\n' }), hooks),
-    (bytes, from, to) => {
-      const decoded = decode?.(bytes, from, to) ?? { error: '' }
-      if (!('error' in decoded) || decoded.error !== '') answers += 1
-      return decoded
-    },
-  )
-  expect(answers).toBe(seen.records)
-  expect(answers).toBeGreaterThan(10_000)
+test.each(DECODERS)(
+  '10 MB of noise through the decoder $decode: a value or a reason for each record',
+  async ({ decode: options, frame, records }) => {
+    const decode = createDecoder(decodeOptions.parse(options))
+    const before = retainedBytes()
+    let answers = 0
+    const seen = await pushNoise(
+      hooks => createFramer(frameOptions.parse(frame), hooks),
+      (bytes, from, to) => {
+        const decoded = decode?.(bytes, from, to) ?? { error: '' }
+        if (!('error' in decoded) || decoded.error !== '') answers += 1
+        return decoded
+      },
+    )
+    expect(answers).toBe(seen.records)
+    expect(answers).toBeGreaterThan(records)
+    expect(retainedBytes() - before).toBeLessThan(RETAINED_BYTES_MAX)
+    expect(decode).toBeDefined()
+  },
+)
+
+test('no framing and no decoder is without its noise', () => {
+  const framed = new Set(Object.values(FRAMINGS).flatMap(frame => Object.keys(frame)))
+  expect(ALL_FRAMINGS.filter(framing => !framed.has(framing))).toEqual([])
+  const tried = new Set(DECODERS.flatMap(({ decode }) => (typeof decode === 'string' ? decode : Object.keys(decode as object))))
+  const { anyOf } = z.toJSONSchema(decodeOptions, { io: 'input', unrepresentable: 'any' })
+  const all = anyOf?.flatMap(each => [...(each.enum ?? []), ...Object.keys(each.properties ?? {})]) ?? []
+  expect(all.length).toBeGreaterThanOrEqual(7)
+  expect(all.filter(name => name !== 'raw' && !tried.has(String(name)))).toEqual([])
 })
 
 test('the check sees a framer that never lets go', async () => {

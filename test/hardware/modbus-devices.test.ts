@@ -50,7 +50,7 @@ describe.each(profileNames())('%s', name => {
     for (const [index, span] of spans.entries()) {
       const request = bytesOf(exchanges[index]?.request ?? '')
       const response = bytesOf(exchanges[index]?.response ?? '')
-      const code = profile.function === 'input' ? 4 : 3
+      const code = span.function === 'input' ? 4 : 3
       expect(request).toEqual(requestFor(unit, code, span.address, span.length))
       expect(isWhole(response)).toBe(true)
       expect([...response.subarray(0, 3)]).toEqual([unit, code, span.length * 2])

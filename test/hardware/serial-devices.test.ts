@@ -54,6 +54,18 @@ describe.each(names)('%s', name => {
   })
 })
 
+test('a sensor of dust that is heard from the middle of a telegram on is read from the next one on', () => {
+  const { settings, conversation_hex: [hex = ''] = [] } = serialProfileSchema.parse(
+    parse(readFileSync(`${FOLDER}plantower-pms5003.yaml`, 'utf8')),
+  )
+  const telegram = Buffer.from(hex.replaceAll(' ', ''), 'hex')
+  for (const from of telegram.keys()) {
+    const records = readBytes(settings, Buffer.concat([telegram.subarray(from), telegram]), 7)
+    expect(records.at(-1)).toMatchObject({ pm2_5_ug_m3: 9 })
+    for (const record of records) expect(record).not.toHaveProperty('error')
+  }
+})
+
 test('a checksum that is wrong makes no reading', () => {
   const { settings, conversation_hex: [hex = ''] = [] } = serialProfileSchema.parse(
     parse(readFileSync(`${FOLDER}plantower-pms5003.yaml`, 'utf8')),

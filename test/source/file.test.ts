@@ -1,10 +1,12 @@
 import {
   appendFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   renameSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -98,6 +100,19 @@ describe('following a file', () => {
     appendFileSync(log, 'three\n')
     await until('three lines', () => bench.records.length === 3)
     expect(bench.texts).toEqual(['one', 'two', 'three'])
+  })
+
+  test('cut short and longer again by the time it is looked at: its new beginning was not seen', async () => {
+    writeFileSync(log, 'one\n')
+    const runner = start()
+    await until('a line', () => bench.records.length === 1)
+    appendFileSync(log, 'two\n')
+    await until('two lines', () => bench.records.length === 2)
+    truncateSync(log, 0)
+    appendFileSync(log, 'three\nfour\nfive\n')
+    await until('all of it', () => bench.records.length >= 5)
+    expect(bench.texts).toEqual(['one', 'two', 'three', 'four', 'five'])
+    expect(runner.status().trouble).toEqual({ 'the file was cut short': 1 })
   })
 
   test('after a restart nothing is read twice, and nothing is left out, wherever it was stopped', async () => {
@@ -195,6 +210,30 @@ describe('a directory', () => {
       await after.end()
       rmSync(join(folder, `new-${stop}.csv`))
     }
+  })
+
+  test('a file that cannot be opened keeps no other one from being read, and is said', async () => {
+    // Not even root may read it.
+    symlinkSync('/proc/sys/vm/drop_caches', join(folder, 'a.csv'))
+    writeFileSync(join(folder, 'b.csv'), '1\n2\n')
+    const runner = start(bench, { delimiter: '\\n' })
+    await until('the other one', () => bench.records.length === 2)
+    await until('it is said', () => /EACCES.*a\.csv/.test(runner.status().reason ?? ''))
+    expect(runner.status().trouble['a file could not be opened']).toBeGreaterThan(0)
+    rmSync(join(folder, 'a.csv'))
+    await until('all is well', () => runner.status().state === 'reading')
+  })
+
+  test('what was read and not put away, because the process ended in between, is put away later and not read again', async () => {
+    writeFileSync(join(folder, 'a.csv'), '1')
+    start(bench)
+    await until('a record', () => bench.records.length === 1)
+    await bench.end()
+    const after = new SourceBench()
+    start(after, { afterwards: 'delete' }, { bookmark: bench.bookmark })
+    await until('it is gone', () => !existsSync(join(folder, 'a.csv')))
+    expect(after.records).toEqual([])
+    await after.end()
   })
 
   test('a whole file is one record unless cut; it is moved once it is stored, not before', async () => {

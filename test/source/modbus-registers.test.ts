@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { freePort } from '../../hardware/simulators/free-port.ts'
-import { joinReads, loadProfile, readRegister } from '../../src/source/modbus-profile.ts'
+import { fieldsOf, joinReads, loadProfile, readRegister } from '../../src/source/modbus-profile.ts'
 import { until } from '../support/until.ts'
 import { SourceBench } from './harness.ts'
 
@@ -92,4 +92,58 @@ test('RTU over TCP: the frames of a line, with their checksum, through a serial 
   isSpoilt = false
   await until('a record', () => bench.records.length > 0)
   expect(bench.texts[0]).toBe('{"v":42}')
+})
+
+/** Unit 5 of a line behind a serial server: coils and inputs whose addresses are odd are on, registers hold their address. */
+function answerOf(request: Buffer): Buffer {
+  const [code = 0, address, length] = [request[1], request.readUInt16BE(2), request.readUInt16BE(4)]
+  const isBits = code === 1 || code === 2
+  const body = Buffer.alloc(isBits ? Math.ceil(length / 8) : length * 2)
+  for (let at = 0; at < length; at++) {
+    if (!isBits) body.writeUInt16BE(address + at, at * 2)
+    else if ((address + at) % 2 === 1) body[at >> 3] = (body[at >> 3] ?? 0) | (1 << (at & 7))
+  }
+  const frame = Buffer.concat([Buffer.from([5, code, body.length]), body, Buffer.alloc(2)])
+  frame.writeUInt16LE(crc16(frame.subarray(0, -2)), frame.length - 2)
+  return frame
+}
+
+test('coils, discrete inputs, input and holding registers of one device, each by its own function, neighbours in one request', async () => {
+  const port = await freePort()
+  const asked = new Set<string>()
+  const listening = createServer(socket => {
+    open.push(socket)
+    socket.on('error', () => {})
+    socket.on('data', request => {
+      asked.add(`${request[1]}: ${request.readUInt16BE(2)}+${request.readUInt16BE(4)}`)
+      socket.write(answerOf(request))
+    })
+  })
+  server = listening
+  await new Promise<void>(resolve => listening.listen(port, '127.0.0.1', () => resolve()))
+  const device = profile(
+    'name: pump, address: 17, function: coil',
+    'name: valve, address: 8, function: coil, values: { 0: shut, 1: open }',
+    'name: door, address: 3, function: discrete',
+    'name: level, address: 7, type: u16, function: input',
+    'name: limit, address: 9, type: u16',
+  )
+  bench.start('modbus', { rtu_over_tcp: `127.0.0.1:${port}`, unit: 5, device, every: '20ms', timeout: '10s' })
+  await until('a record', () => bench.records.length > 0)
+  expect(JSON.parse(bench.texts[0] ?? '')).toEqual({ pump: true, valve: 'shut', door: true, level: 7, limit: 9 })
+  expect([...asked].toSorted()).toEqual(['1: 8+10', '2: 3+1', '3: 9+1', '4: 7+1'])
+  expect(fieldsOf(loadProfile(device))).toMatchObject({
+    pump: { type: 'boolean' },
+    valve: { type: 'text' },
+    level: { type: 'number' },
+  })
+})
+
+test.each([
+  ['name: v, address: 0', 'v needs a type: one of u16, i16, u32, i32, f32, u64, i64, f64'],
+  ['name: v, address: 0, type: bit', 'v cannot be bit: what is read as holding is a register'],
+  ['name: v, address: 0, type: u16, function: coil', 'v cannot be u16: what is read as coil is a bit'],
+  ['name: v, address: 70000, type: u16', 'registers.0.address: '],
+])('a profile with %s is refused in words that say which register it is', (register, said) => {
+  expect(() => loadProfile(profile(register))).toThrow(said)
 })

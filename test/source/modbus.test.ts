@@ -106,6 +106,16 @@ describe('on a line', () => {
     expect(bench.texts.every(text => text.includes('2010'))).toBe(true)
   })
 
+  test('a line that is unplugged is waited for, said, and read as soon as it is plugged in again', async () => {
+    const runner = start(1)
+    await until('it was read', () => bench.records.length > 0)
+    await line.close()
+    await until('it is missed', () => runner.status().reason === `${link} is not there`)
+    const before = bench.records.length
+    line = await RtuLine.open(link, [1])
+    await until('it goes on', () => bench.records.length > before)
+  })
+
   test('an answer that comes after its time is not taken for that of the next request', async () => {
     line.delayOf.set(1, 250)
     const late = start(1, { timeout: '150ms' })

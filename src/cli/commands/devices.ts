@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { parseDurationMs } from '../../runtime/units.ts'
+import type { GatewayProfile } from '../../config/gateway-profile.ts'
+import { durationText, parseDurationMs } from '../../runtime/units.ts'
 import type { Found, LineSettings } from '../../source/probe.ts'
 import type { SerialPortInfo } from '../../source/serial-ports.ts'
 import { EXIT, print, printJson, table } from '../output.ts'
@@ -31,10 +32,20 @@ export function devicesCommand(): Command {
           gateway.serial.map(({ path, is, rs485 }) => [path, is, rs485]),
         ),
       )
-      for (const note of gateway.wiring) print(`- ${note}`)
+      print(factsOf(gateway).join('\n'))
     })
   command.addCommand(probeCommand().exitOverride())
   return command
+}
+
+function factsOf({ watchdog, storage, clock, wiring, unconfirmed }: GatewayProfile): string[] {
+  return [
+    `watchdog    ${watchdog.device ?? 'none'}: ${watchdog.note}`,
+    `storage     ${storage.kind}, durability ${durationText(storage.durability)}: ${storage.note}`,
+    `clock       battery: ${clock.battery}; ${clock.note}`,
+    ...wiring.map(note => `wiring      ${note}`),
+    ...unconfirmed.map(note => `unconfirmed ${note}`),
+  ]
 }
 
 function portTable(ports: readonly SerialPortInfo[]): string {

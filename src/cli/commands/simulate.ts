@@ -17,14 +17,16 @@ interface Given {
   readonly restart: number
 }
 
-const NAMES = 'line, gps, ais, dsmr, scale, modbus-rtu, modbus-tcp'
+/** Those of hardware/simulators/models.ts, which are loaded only where one is played. */
+export const SIMULATED =
+  'line, gps, ais, dsmr, scale, weather, modbus-rtu, modbus-tcp, rtu-over-tcp, line-tcp, line-unix, line-udp, http, webhook, mqtt'
 
 export function simulateCommand(): Command {
   return new Command('simulate')
-    .description('Plays a device on a pseudo terminal or a TCP port, and prints the pipeline that reads it.')
-    .argument('<device>', NAMES)
-    .option('--link <path>', 'where the port appears; in the folder for temporary files unless set')
-    .option('--port <number>', 'TCP port of modbus-tcp; a free one unless set', wholeNumber)
+    .description('Plays a device on a pseudo terminal, a socket, HTTP or MQTT, and prints the pipeline that reads it.')
+    .argument('<device>', SIMULATED)
+    .option('--link <path>', 'where the port or Unix socket appears; in the folder for temporary files unless set')
+    .option('--port <number>', 'of what speaks over TCP, UDP, HTTP or MQTT; a free one unless set', wholeNumber)
     .option('--rate <number>', 'how often a second it speaks, where it speaks by itself', rate, 2)
     .option('--seed <number>', 'the same seed misbehaves in the same way', wholeNumber, 1)
     .option('--noise <part>', 'part of the messages, 0 to 1, before which there is noise', part, 0)

@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { control } from '../../console/control-client.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import type { CoreProcess } from '../core-process.ts'
-import type { EdgeStatus } from '../edge-status.ts'
+import type { EdgeSourceStatus, EdgeStatus } from '../edge-status.ts'
 import { print, printJson, table } from '../output.ts'
 import { controlPath, type Role } from '../state-paths.ts'
 import { stateOf, type WhereOptions } from '../where.ts'
@@ -78,7 +78,20 @@ function printEdge(edge: EdgeStatus): void {
     source.reason ?? '',
   ])
   print(table(['source', 'state', 'read', 'dropped', 'undecoded', 'buffered', 'settled', 'partition', ''], rows))
+  for (const counts of countTables(edge.sources)) print(`\n${counts}`)
   printAlarms(edge.alarms)
+}
+
+/** What steps did and what went wrong, as tables, where there is any of it. */
+export function countTables(sources: readonly Pick<EdgeSourceStatus, 'source' | 'steps' | 'trouble'>[]): string[] {
+  const steps = sources.flatMap(({ source, steps }) =>
+    steps.map(({ step, taken, withheld, unread }, index) => [source, `${index + 1} ${step}`, taken, withheld, unread]),
+  )
+  const troubles = sources.flatMap(({ source, trouble }) => Object.entries(trouble).map(([what, count]) => [source, count, what]))
+  return [
+    ...(steps.length > 0 ? [table(['source', 'step', 'taken', 'left out', 'could not judge'], steps)] : []),
+    ...(troubles.length > 0 ? [table(['source', 'times', 'trouble'], troubles)] : []),
+  ]
 }
 
 function printCore(core: CoreStatus): void {

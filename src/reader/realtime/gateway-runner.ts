@@ -18,7 +18,8 @@ const TICK_EVERY_MS = 250
 /** Records that wait to be stored before they are looked at; past that the newest are not looked at, with an alarm. */
 const WAITING_MAX = 100_000
 
-interface Waiting {
+/** A record of a source, with memory of its own. */
+export interface TakenRecord {
   readonly timeMs: number
   readonly value: Buffer
   readonly headers: readonly RecordHeader[]
@@ -29,7 +30,7 @@ interface Tapped {
   readonly key: string
   readonly watches: readonly RunningWatch[]
   next: number
-  waiting: Waiting[]
+  waiting: TakenRecord[]
   asked: boolean
 }
 
@@ -82,13 +83,18 @@ export class GatewayRunner {
     this.#sleep()
   }
 
-  async stop(): Promise<void> {
+  /** Keeps where all stand, and gives the records that were taken and not looked at, by the name of their source: whoever comes after this looks at them. */
+  async stop(): Promise<ReadonlyMap<string, readonly TakenRecord[]>> {
     this.#stopped = true
     this.#timer?.cancel()
     await this.#keeping
     await this.#keep('all')
     await this.#delivery.stop()
-    this.#options.keeper.close()
+    const { keeper, alarms } = this.#options
+    keeper.close()
+    for (const { key } of this.#tapped.values()) alarms.clear('analysers_behind', key)
+    for (const watch of this.#state.watches.values()) alarms.clear('analyser_failed', failedName(watch))
+    return new Map([...this.#tapped.values()].map(({ source, waiting }) => [source.source, waiting]))
   }
 
   /** Undefined where no analyser watches the source. `stored` resolves when all that was taken before is on disk. */
@@ -188,9 +194,10 @@ export class GatewayRunner {
     this.#options.logger.warn({ analyser, source: source && sourceKey(source), state, key }, message)
   }
 
-  #sayFailed({ definition, subject, failure }: RunningWatch): void {
+  #sayFailed(watch: RunningWatch): void {
+    const { definition, subject, failure } = watch
     this.#options.alarms.raise('analyser_failed', {
-      source: `${definition.id} ${subject}`,
+      source: failedName(watch),
       message: `Analyser ${definition.name} failed for ${subject} and stands still: ${messageOf(failure)}`,
       advice: 'Mend it and start the agent again.',
     })
@@ -203,4 +210,8 @@ export class GatewayRunner {
       advice: 'Nothing is lost to the core. Give the analysers less to do, or the gateway a faster disk.',
     })
   }
+}
+
+function failedName({ definition, subject }: RunningWatch): string {
+  return `${definition.id} ${subject}`
 }

@@ -17,7 +17,7 @@ export const FRAME_BYTES_MAX = 900_000
 
 const border = z.string().min(1).max(16)
 /** The keys of which a framing has exactly one. */
-const FRAMINGS = ['delimiter', 'length', 'length_field', 'between', 'packets', 'silence', 'telegram'] as const
+export const FRAMINGS = ['delimiter', 'length', 'length_field', 'between', 'packets', 'silence', 'telegram'] as const
 
 /** `frame:` of a source in a pipeline file. */
 export const frameOptions = z

@@ -1,0 +1,68 @@
+import { rmSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
+import type { DeviceModel } from './device-model.ts'
+import { MessageOrder } from './message-order.ts'
+import { Mischief, type MischiefOptions } from './mischief.ts'
+import { closed, listening, Opened } from './opened.ts'
+import type { MischievousSimulator } from './simulator.ts'
+
+const CONNECTIONS_MAX = 32
+const REQUEST_BYTES_MAX = 4_096
+
+/**
+ * A device on a TCP port or a Unix socket, which answers, or speaks to each that connects. Where it starts anew, its connections are cut and its port is
+ * closed for a moment.
+ */
+export async function startStreamSimulator(
+  model: DeviceModel,
+  options: { place: { readonly port: number } | { readonly path: string }; perSecond: number; mischief: MischiefOptions },
+): Promise<MischievousSimulator> {
+  const { place, perSecond } = options
+  const mischief = new Mischief(options.mischief)
+  const startedMs = performance.now()
+
+  const accept = (socket: Socket) => {
+    const order = new MessageOrder()
+    const send = (message: Buffer) => {
+      const { bytes, delayMs, restarts } = mischief.spoil(message)
+      order.add(delayMs, () => {
+        if (!socket.destroyed) socket.write(bytes)
+        if (restarts) opened.restart()
+      })
+    }
+    const speak = () => {
+      for (const message of model.say?.((performance.now() - startedMs) / 1_000) ?? []) send(message)
+    }
+    const timer = model.say && setInterval(speak, 1_000 / perSecond)
+    let held = Buffer.alloc(0)
+    socket.on('error', () => socket.destroy())
+    socket.once('close', () => clearInterval(timer))
+    socket.on('data', bytes => {
+      held = Buffer.concat([held, bytes])
+      for (let answered = model.answer?.(held); answered; answered = model.answer?.(held)) {
+        held = held.subarray(answered.taken)
+        if (answered.reply) send(answered.reply)
+      }
+      if (held.length > REQUEST_BYTES_MAX) socket.destroy()
+    })
+  }
+
+  const opened = new Opened(async () => {
+    const sockets = new Set<Socket>()
+    const server = createServer(socket => {
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+      accept(socket)
+    })
+    server.maxConnections = CONNECTIONS_MAX
+    if ('path' in place) rmSync(place.path, { force: true })
+    await listening(server, place)
+    return async () => {
+      for (const socket of sockets) socket.destroy()
+      await closed(server)
+    }
+  })
+  await opened.start()
+  const path = 'path' in place ? place.path : `127.0.0.1:${place.port}`
+  return { path, misdeeds: mischief.done, stop: () => opened.stop() }
+}

@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest'
+import { countTables } from '../../src/cli/commands/status.ts'
+
+const STEP = { step: 'filter', taken: 12, withheld: 4, unread: 1 }
+
+test('status says of each step what it left out, and what went wrong with a device; of sources without any of it nothing', () => {
+  const [steps, troubles, ...others] = countTables([
+    { source: 'meter', steps: [STEP, { ...STEP, step: 'sample', withheld: 6 }], trouble: {} },
+    { source: 'boiler', steps: [], trouble: { 'no answer': 30, overruns: 2 } },
+    { source: 'quiet', steps: [], trouble: {} },
+  ])
+  expect(steps?.split('\n').map(line => line.trim().split(/ {2,}/))).toEqual([
+    ['source', 'step', 'taken', 'left out', 'could not judge'],
+    ['meter', '1 filter', '12', '4', '1'],
+    ['meter', '2 sample', '12', '6', '1'],
+  ])
+  expect(troubles?.split('\n').map(line => line.trim().split(/ {2,}/))).toEqual([
+    ['source', 'times', 'trouble'],
+    ['boiler', '30', 'no answer'],
+    ['boiler', '2', 'overruns'],
+  ])
+  expect(others).toEqual([])
+  expect(countTables([{ source: 'quiet', steps: [], trouble: {} }])).toEqual([])
+})
