@@ -93,7 +93,7 @@ export class IdentityKeeper {
       message: `This gateway's certificate ended on ${leaf.validToDate.toISOString()}; a ${mode} lets nobody in with one that has ended.`,
       advice:
         renewAt === undefined
-          ? `Name in uplink.renew_at where the ${mode} lets in who has no certificate, or connect once to the core itself (mode: direct), or enrol this gateway again.`
+          ? 'Name a core that listens in uplink.renew_at, or connect to it once (mode: direct), or enrol this gateway again.'
           : `It is asked for another one at ${renewAt}. If that does not come about, enrol this gateway again.`,
     })
   }

@@ -65,7 +65,7 @@ export const uplinkOptions = z
       .refine(url => url.startsWith('amqps:'), 'has to be amqps: the gateway checks who answers there')
       .optional()
       .describe(
-        'Where a router or broker lets in who has no certificate, for questions about certificates alone: `headrace enroll` asks there, and a gateway whose certificate has ended.',
+        'A core that listens, for gateways that otherwise come through a router or broker: `headrace enroll` asks there, and a gateway whose certificate has ended, which no router or broker lets in.',
       ),
     budget: budgetOptions.optional().describe('For a link that costs money. Sources of higher `priority` go first.'),
     mode: z

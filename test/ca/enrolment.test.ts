@@ -7,13 +7,14 @@ import { listen } from '../../src/amqp/listen.ts'
 import { Authority } from '../../src/ca/authority.ts'
 import { newKey, newRequest } from '../../src/ca/certificates.ts'
 import { readIdentity, takeIssued, writeIdentity } from '../../src/ca/gateway-identity.ts'
-import { wrongServer } from '../../src/ca/peer-chain.ts'
+import { wrongFirstServer, wrongServer } from '../../src/ca/peer-chain.ts'
 import { certificatesIn, fingerprintOf } from '../../src/ca/pem.ts'
 import { prove } from '../../src/ca/proof.ts'
-import { askToRenew, askWhetherDue } from '../../src/ca/renewal.ts'
+import { askToEnroll, askToRenew, askWhetherDue, questionAddress } from '../../src/ca/renewal.ts'
 import { decodeToken } from '../../src/ca/token.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
+import { RELEASED_MS } from '../../src/runtime/released.ts'
 import { AT, DAY_MS, Plant } from './world.ts'
 
 const YEAR_MS = 365 * DAY_MS
@@ -247,6 +248,13 @@ describe('a stranger', () => {
     for (const address of ['headrace/open', 'headrace/in/gw-1/1', 'headrace/ctl'])
       await expect(connection.openSender({ address, timeoutMs: 5_000 })).rejects.toThrow('unauthorized-access')
     await expect(connection.openSender({ address: 'headrace/identity', timeoutMs: 5_000 })).resolves.toBeDefined()
+  })
+
+  test('may ask where gateways ask that usually speak with a broker, too', async () => {
+    const plant = await (await plantOf()).startCore()
+    const connection = await plant.dial({ wrongPeer: wrongFirstServer(plant.token().root, RELEASED_MS) })
+    const asking = { connection, clock: systemClock, at: questionAddress('broker') }
+    expect(await askToEnroll(asking, plant.token(), await newKey())).toContain('BEGIN CERTIFICATE')
   })
 
   test('keeps nobody out by being many', async () => {

@@ -46,7 +46,7 @@ export function checkIdentity(
       error(
         CHECK,
         `${ended}: a ${mode} lets nobody in with it`,
-        'Name in uplink.renew_at where it can be renewed, connect once to the core itself, or enrol this gateway again.',
+        'Name a core that listens in uplink.renew_at, or connect to it once (mode: direct), or enrol this gateway again.',
       ),
     ]
   })
