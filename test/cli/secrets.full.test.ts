@@ -101,17 +101,21 @@ pipelines: ["${join(folder, 'edge-pipeline.yaml')}"]
     expect(valid.stderr).toBe('')
     const edge = start('edge', 'edge', '--config', config)
     const waiting = ['broker', 'asked', 'with-name', 'hook']
-    await until('everything fails', async () => {
-      const status = await statusOf<{ sources?: { source: string; state: string }[]; alarms?: { code: string }[] }>([
-        '--config',
-        config,
-      ])
-      const states = new Map(status?.sources?.map(({ source, state }) => [source, state]))
-      return (
-        waiting.every(source => states.get(source) === 'waiting') &&
-        status?.alarms?.some(({ code }) => code === 'alert_undelivered')
-      )
-    })
+    await until(
+      'everything fails',
+      async () => {
+        const status = await statusOf<{ sources?: { source: string; state: string }[]; alarms?: { code: string }[] }>([
+          '--config',
+          config,
+        ])
+        const states = new Map(status?.sources?.map(({ source, state }) => [source, state]))
+        return (
+          waiting.every(source => states.get(source) === 'waiting') &&
+          status?.alarms?.some(({ code }) => code === 'alert_undelivered')
+        )
+      },
+      LIMIT_MS,
+    )
     for (const args of [
       ['status'],
       ['status', '--json'],
@@ -213,7 +217,8 @@ analysers:
       const { port } = listener.address() as AddressInfo
       const at = (of: string, username: string) =>
         `{ ${of}: "amqp://127.0.0.1:${port}", mode: router, sasl: { username: ${username}, password_file: ${secretFile(`${username}-login`)} } }`
-      const pipelines = `pipelines: ["${join(folder, 'core-pipeline.yaml')}"]`
+      const pipeline = write('refused-pipeline.yaml', 'pipeline: p\nsources: { g: { generator: {} } }\n')
+      const pipelines = `pipelines: ["${pipeline}"]`
       const edgeConfig = write(
         'refused-edge.yaml',
         `gateway: plant-a-1\nstate: ${join(folder, 'refused-edge')}\nuplink: ${at('url', 'plant-a-1')}\n${pipelines}\n`,
