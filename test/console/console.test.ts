@@ -211,7 +211,7 @@ describe('with users', () => {
     users = join(home, 'users.json')
     await new Users(users).put('anna', 'operator', PASSWORD)
     await new Users(users).put('bert', 'viewer', PASSWORD)
-  })
+  }, 120_000)
   afterAll(() => rmSync(home, { recursive: true, force: true }))
 
   const startWithUsers = () => start({ users })
