@@ -4,11 +4,11 @@ import { defineConfig } from 'vitest/config'
 const LONGER = [
   'amqp/{connection,hazards,hostile}',
   'buffer/{buffer,damaged-while-open,kill,loss}',
-  'ca/{enrolment,failover,relayed}',
+  'ca/{enrolment,failover,relayed,routed,shared}',
   'console/{console,history,monitoring,tracing}',
   'ingress/admission',
   'link/{direct,faults,link}',
-  'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler}',
+  'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler,shared-alerts}',
   'record/{hostile,round-trip}',
   'source/{file,http,modbus,serial,sockets}',
 ].map(names => `test/${names}.test.ts`)

@@ -56,7 +56,7 @@ async function bundle(arch: Arch): Promise<string> {
   const folder = join(out, `headrace-${version}-linux-${arch}`)
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
-  await layProgram(folder, { root: ROOT, cache: join(ROOT, '.cache/bundle'), arch, version, build })
+  await layProgram(folder, { root: ROOT, cache: join(ROOT, '.cache/bundle'), arch, version, build, epoch })
   for (const [from, to] of [
     ['install.sh', 'install.sh'],
     ['LICENSE', 'LICENSE'],

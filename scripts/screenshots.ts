@@ -10,9 +10,13 @@ import { Command } from 'commander'
 import type { Page } from 'playwright-core'
 import { CoreProcess } from '../src/cli/core-process.ts'
 import { EdgeProcess } from '../src/cli/edge-process.ts'
+import { VERSION } from '../src/cli/version.ts'
 import { coreSchema } from '../src/config/core.ts'
 import { edgeSchema } from '../src/config/edge.ts'
 import { loadPipelines } from '../src/config/load.ts'
+import { Console } from '../src/console/console.ts'
+import { consoleOptions } from '../src/console/options.ts'
+import { Users } from '../src/console/users.ts'
 import { pause, systemClock } from '../src/runtime/clock.ts'
 import { silentLogger } from '../src/runtime/logger.ts'
 import { parseDurationMs } from '../src/runtime/units.ts'
@@ -22,19 +26,34 @@ import { type Plant, startPlant } from './demo/plant.ts'
 const IMAGES = fileURLToPath(new URL('../docs/images', import.meta.url))
 /** Pages settle: streams begin, rates are taken over some seconds. */
 const SETTLE_MS = 9_000
-const LOOKS = [
-  ['light', { colorScheme: 'light', viewport: { width: 1280, height: 860 } }],
-  ['dark', { colorScheme: 'dark', viewport: { width: 1280, height: 860 } }],
-  ['phone', { colorScheme: 'light', viewport: { width: 390, height: 844 } }],
-] as const
-const PAGES: Readonly<Record<string, string>> = {
-  overview: '#/',
-  source: '#/source/plant-a/compressor',
-  pipelines: '#/pipelines',
-  jobs: '#/jobs',
-  job: '#/jobs/plant.to-file',
-  analysers: '#/analysers',
-  partitions: '#/partitions',
+const LOOKS = {
+  light: { colorScheme: 'light', viewport: { width: 1280, height: 860 } },
+  dark: { colorScheme: 'dark', viewport: { width: 1280, height: 860 } },
+  phone: { colorScheme: 'light', viewport: { width: 390, height: 844 } },
+  'phone-dark': { colorScheme: 'dark', viewport: { width: 390, height: 844 } },
+  wide: { colorScheme: 'dark', viewport: { width: 2560, height: 1440 } },
+} as const
+type Look = keyof typeof LOOKS
+
+interface View {
+  /** Whose console: the core's, that of a gateway, or one before which somebody has to log in. */
+  readonly of: 'core' | 'edge' | 'locked'
+  readonly hash: string
+  readonly looks: readonly Look[]
+}
+
+const EVERYWHERE: readonly Look[] = ['light', 'dark', 'phone']
+const PAGES: Readonly<Record<string, View>> = {
+  overview: { of: 'core', hash: '#/', looks: [...EVERYWHERE, 'phone-dark', 'wide'] },
+  source: { of: 'core', hash: '#/source/plant-a/compressor', looks: [...EVERYWHERE, 'phone-dark'] },
+  pipelines: { of: 'core', hash: '#/pipelines', looks: [...EVERYWHERE, 'wide'] },
+  jobs: { of: 'core', hash: '#/jobs', looks: EVERYWHERE },
+  job: { of: 'core', hash: '#/jobs/plant.to-file', looks: EVERYWHERE },
+  analysers: { of: 'core', hash: '#/analysers', looks: EVERYWHERE },
+  partitions: { of: 'core', hash: '#/partitions', looks: EVERYWHERE },
+  changes: { of: 'core', hash: '#/audit', looks: EVERYWHERE },
+  login: { of: 'locked', hash: '#/', looks: EVERYWHERE },
+  gateway: { of: 'edge', hash: '#/', looks: EVERYWHERE },
 }
 const PRESSES = `pipeline: presses
 retention: { age: 30d, size: 2GiB }
@@ -64,14 +83,29 @@ async function scene(folder: string, plant: Plant) {
   )
   const edgeOf = (gateway: string, file: string) =>
     EdgeProcess.start(
-      edgeSchema.parse({ gateway, state: join(folder, gateway), uplink: { url: core.url }, pipelines: [file] }),
+      edgeSchema.parse({
+        ...{ gateway, state: join(folder, gateway), uplink: { url: core.url }, pipelines: [file] },
+        console: { listen: '127.0.0.1:0' },
+      }),
       loadPipelines([file]),
       silentLogger,
     )
   const edges = [await edgeOf('plant-a', files.plant), await edgeOf('plant-b', files.presses)]
+  const users = join(folder, 'users.json')
+  await new Users(users).put('anna', 'operator', 'correct horse battery')
+  const locked = new Console({
+    options: consoleOptions.parse({ listen: '127.0.0.1:0', users }),
+    stateDir: join(folder, 'locked'),
+    sides: { core: core.calls },
+    version: VERSION,
+    clock: systemClock,
+    logger: silentLogger,
+  })
+  const urls = { core: core.consoleUrl ?? '', edge: edges[0]?.consoleUrl ?? '', locked: await locked.start() }
   return {
-    core,
+    urls,
     async stop() {
+      await locked.stop()
       for (const edge of edges) await edge.stop()
       await core.stop()
     },
@@ -83,23 +117,22 @@ async function shoot(options: { only?: string; after: string }): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'headrace-screenshots-'))
   mkdirSync(IMAGES, { recursive: true })
   const plant = await startPlant(folder)
-  const { core, stop } = await scene(folder, plant)
+  const { urls, stop } = await scene(folder, plant)
   const browser = await launchChromium()
   try {
     await pause(systemClock, parseDurationMs(options.after) ?? 0)
-    await core.calls['alerts.silence']?.(
-      { analyser: 'still', source: 'press-*', for_ms: 7_200_000, reason: 'bearing of press 3 is changed', by: 'anna' },
-      new AbortController().signal,
-    )
+    await actOn(urls.core)
     let bytes = 0
-    for (const [look, viewOptions] of LOOKS) {
-      const pages = Object.entries(PAGES).filter(([name]) => !wanted || wanted.includes(name))
+    for (const look of Object.keys(LOOKS) as Look[]) {
+      const pages = Object.entries(PAGES).filter(
+        ([name, { looks }]) => looks.includes(look) && (!wanted || wanted.includes(name)),
+      )
       const open = await Promise.all(
-        pages.map(async ([name, hash]) => {
+        pages.map(async ([name, { of, hash }]) => {
           // Each by itself: a browser has six connections to a server for all tabs of one context.
-          const context = await browser.newContext({ ...viewOptions, reducedMotion: 'reduce' })
+          const context = await browser.newContext({ ...LOOKS[look], reducedMotion: 'reduce' })
           const page = await context.newPage()
-          await page.goto(`${core.consoleUrl}/${hash}`)
+          await page.goto(`${urls[of]}/${hash}`)
           return { name, page, context }
         }),
       )
@@ -116,6 +149,21 @@ async function shoot(options: { only?: string; after: string }): Promise<void> {
     await plant.stop()
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
+}
+
+/** What people have done before the pictures are taken: with the console's own calls, so that it is among the changes as well. */
+async function actOn(url: string): Promise<void> {
+  const { csrf } = (await (await fetch(`${url}/api/session`)).json()) as { csrf: string }
+  const post = async (path: string, body: object = {}) => {
+    const headers = { 'content-type': 'application/json', 'x-headrace-csrf': csrf }
+    await fetch(`${url}/api/core/${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
+  }
+  await post('batch/presses.load-warehouse/run')
+  await post('silences', { analyser: 'still', source: 'press-*', for_ms: 7_200_000, reason: 'bearing of press 3 is changed' })
+  const alerts = (await (await fetch(`${url}/api/core/alerts`)).json()) as { key: string; stands: boolean }[]
+  const standing = alerts.find(({ stands }) => stands)
+  if (standing) await post('alerts/acknowledge', { key: standing.key, note: 'on my way' })
+  await post('batch/presses.nightly/run')
 }
 
 async function save(page: Page, name: string): Promise<number> {

@@ -27,6 +27,8 @@ const START_LIMIT_MS = 120_000
 const DRAIN_LIMIT_MS = 300_000
 /** A shorter run tells nothing of leaks: what fills up once has not filled up. */
 const JUDGED_FROM_MS = 240_000
+/** Fewer measurements of the second half say nothing. */
+const POINTS_MIN = 60
 /** What may be gained over the second half: a share of the median, or so much in any case. */
 const ALLOWED: Readonly<Record<'memory' | 'handles' | 'files', { share: number; atLeast: number; unit: string }>> = {
   memory: { share: 0.15, atLeast: 16, unit: 'MiB' },
@@ -60,8 +62,7 @@ const plant = await SoakPlant.create({
 const faults: Fault[] = []
 let report: RunReport
 try {
-  for (const core of plant.cores) core.start()
-  plant.edge.start()
+  for (const process of [...plant.cores, plant.edge]) plant.start(process)
   await until(
     'every source flows',
     async () => (await plant.status())?.sources.some(({ settled }) => settled > 0),
@@ -112,6 +113,7 @@ async function run(): Promise<RunReport> {
       sources: `${GENERATORS} generators at ${rate} records/s, ${DEVICES} serial devices on pseudo terminals`,
       'records read back': consumed.length,
       faults: faults.length,
+      'processes that ended by themselves and were started again': plant.restarts,
     },
     figures: [
       measurements.figure('load', 'Load', 'records/s settled'),
@@ -147,6 +149,11 @@ function judgeDelivery(generated: Verdict, said: Verdict): Judgement[] {
 function judgeFlatness(measurements: Measurements, what: Measured & keyof typeof ALLOWED, lastedMs: number): Judgement[] {
   const { unit, ...allowed } = ALLOWED[what]
   return [...measurements.of(what)].map(([name, points]) => {
+    const judged = points.filter(([atMs]) => atMs >= lastedMs / 2).length
+    if (judged < POINTS_MIN) {
+      const detail = `measured only ${judged} times over the second half: it did not run, or could not be looked at`
+      return { what: `${name}: ${what} flat`, verdict: lastedMs < JUDGED_FROM_MS ? 'not judged' : 'fails', detail }
+    }
     const { flat, rise, median, allowed: bound } = flatness(points, lastedMs, allowed)
     const told = `${rise.toFixed(1)} ${unit} gained over the second half at a median of ${median.toFixed(1)}, ${bound.toFixed(1)} allowed`
     const verdict = lastedMs < JUDGED_FROM_MS ? 'not judged' : flat ? 'holds' : 'fails'

@@ -17,15 +17,18 @@ export interface ProgramOptions {
   readonly arch: Arch
   readonly version: string
   readonly build: string
+  /** Of the commit, seconds since 1970; 0 where there is none. */
+  readonly epoch: number
 }
 
 /** The folder `app`: compiled code, what it opens by path, dependencies with native parts; and `bin/node`. */
-export async function layProgram(into: string, { root, cache, arch, version, build }: ProgramOptions): Promise<void> {
+export async function layProgram(into: string, { root, cache, arch, version, build, epoch }: ProgramOptions): Promise<void> {
   const lock = readJson<Lock>(join(root, 'package-lock.json'))
   const target = TARGETS[arch]
   const app = join(into, 'app')
   for (const asset of await compile(root, app)) cpSync(join(root, asset), join(app, asset), { recursive: true })
-  writeFileSync(join(app, 'package.json'), `${JSON.stringify({ name: 'headrace', version, build, type: 'module' }, null, 2)}\n`)
+  const manifest = { name: 'headrace', version, build, released: releasedOf(root, epoch), type: 'module' }
+  writeFileSync(join(app, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
   for (const path of closure(lock, KEPT_PACKAGES)) copyCode(join(root, path), join(app, path))
   for (const path of target.prebuilt)
     cpSync(join(root, 'node_modules', path), join(app, 'node_modules', path), { recursive: true })
@@ -34,6 +37,12 @@ export async function layProgram(into: string, { root, cache, arch, version, bui
   layLicences(root, lock, join(into, 'licenses'))
   for (const file of nativeFiles(into))
     execFileSync(stripper(arch), ['--strip-unneeded', '--enable-deterministic-archives', file])
+}
+
+/** When it was made, as what is in the program goes by: no certificate of before is any use. Sources without a commit keep the day of their version. */
+function releasedOf(root: string, epoch: number): string {
+  if (epoch > 0) return new Date(epoch * 1_000).toISOString()
+  return readJson<{ released: string }>(join(root, 'package.json')).released
 }
 
 function copyCode(from: string, into: string): void {

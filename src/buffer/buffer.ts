@@ -16,13 +16,16 @@ export interface Assignment {
   readonly batchBytesMax?: number
 }
 
+/** Codes of freezes that say: the log has what this database does not know of. */
+export const OLDER_COPY: ReadonlySet<string> = new Set(['log_ahead', 'epoch_ahead'])
+
 /** Why a source's batches are not sent; the source goes on being read and buffered. Ended by `headrace source resume` only. */
 export interface Freeze {
   readonly code: string
   readonly message: string
   readonly advice: string
   /**
-   * Blocks without numbers that lay in the database when the process started. Where the log is ahead, this database is an older copy, and these
+   * Blocks without numbers that lay in the database when the process started. Where the log, or its epoch, is ahead, this database is an older copy, and these
    * records are most likely in the log: they may not be sent again.
    */
   readonly olderBlocks?: number

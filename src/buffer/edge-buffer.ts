@@ -6,7 +6,17 @@ import { type Boot, systemBoot } from '../runtime/boot.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
-import type { Assignment, CutBatch, DiskCounts, EdgeBuffer, Freeze, Inlet, Kept, Outlet } from './buffer.ts'
+import {
+  type Assignment,
+  type CutBatch,
+  type DiskCounts,
+  type EdgeBuffer,
+  type Freeze,
+  type Inlet,
+  type Kept,
+  OLDER_COPY,
+  type Outlet,
+} from './buffer.ts'
 import { BufferAlarms } from './buffer-alarms.ts'
 import { BufferIndex } from './buffer-index.ts'
 import { ClockWatch } from './clock-watch.ts'
@@ -269,7 +279,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
 
   freeze(source: SourceBuffer, why: Freeze): Promise<void> {
     return this.#serial.run(async () => {
-      const olderBlocks = why.code === 'log_ahead' ? Math.min(source.blocksAtOpen, source.uncutBlocks) : 0
+      const olderBlocks = OLDER_COPY.has(why.code) ? Math.min(source.blocksAtOpen, source.uncutBlocks) : 0
       source.frozen = olderBlocks > 0 ? { ...why, olderBlocks } : why
       // Nobody takes them now, and others could use the room.
       this.#index.dropReady(source, Number.POSITIVE_INFINITY)

@@ -2,11 +2,15 @@ import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeDurably } from '../buffer/durable-file.ts'
+import type { Journal } from '../log/log.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
 import { type KeyPair, keyOfRequest, newAuthority, newRoot, newServer, signGateway } from './certificates.ts'
 import { certificatesIn, fingerprintOf } from './pem.ts'
 import { type CertificateRow, Register } from './register.ts'
+import type { EntryOf, RegisterEntry } from './register-entries.ts'
+import { SharedRegister } from './shared-register.ts'
 import { encodeToken, hashOf, newSecret } from './token.ts'
 
 const DAY_MS = 86_400_000
@@ -47,6 +51,7 @@ export class Authority {
   readonly #options: AuthorityOptions
   readonly #register: Register
   readonly #issuing: KeyPair
+  #shared: SharedRegister | undefined
   readonly root: X509Certificate
 
   private constructor(options: AuthorityOptions) {
@@ -63,11 +68,7 @@ export class Authority {
     clock: Clock,
     what: { name: string; hosts: readonly string[]; from?: KeyPair },
   ): Promise<void> {
-    if (existsSync(join(folder, FILE.issuing)) || existsSync(join(folder, FILE.root))) {
-      throw new HeadraceError('config_invalid', `${folder} holds an authority`, {
-        advice: 'Gateways trust that one: keep it, or name another folder.',
-      })
-    }
+    refuseWhereOneIs(folder)
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     chmodSync(folder, 0o700)
     const nowMs = clock.wallMs()
@@ -115,7 +116,12 @@ export class Authority {
     out?: string,
   ): Promise<{ cert: string; key: string }> {
     const issuing = { chain: read(folder, FILE.issuing), key: readKey(folder, FILE.issuingKey) }
-    const server = await newServer(issuing, hosts, { nowMs: clock.wallMs(), lifeMs: SERVER_LIFE_MS })
+    const server = await newServer(
+      issuing,
+      hosts,
+      { nowMs: clock.wallMs(), lifeMs: SERVER_LIFE_MS },
+      out === undefined ? 'server' : 'both',
+    )
     const files =
       out === undefined
         ? { cert: join(folder, FILE.server), key: join(folder, FILE.serverKey) }
@@ -126,6 +132,17 @@ export class Authority {
     return files
   }
 
+  /** The folder of another core of the plant: the same root and issuing key, a certificate of its own. Throws `config_invalid` where there is one. */
+  static async newMember(folder: string, clock: Clock, hosts: readonly string[], out: string): Promise<void> {
+    refuseWhereOneIs(out)
+    mkdirSync(out, { recursive: true, mode: 0o700 })
+    chmodSync(out, 0o700)
+    write(out, FILE.issuing, read(folder, FILE.issuing))
+    write(out, FILE.issuingKey, readKey(folder, FILE.issuingKey))
+    write(out, FILE.root, read(folder, FILE.root))
+    await Authority.newServer(out, clock, hosts)
+  }
+
   /** Throws `config_unreadable` where there is none, or a key may be read by others. */
   static open(options: AuthorityOptions): Authority {
     return new Authority(options)
@@ -133,6 +150,28 @@ export class Authority {
 
   close(): void {
     this.#register.close()
+  }
+
+  /** From here on the register is one with those of all cores at this journal. Rejects with `log_unavailable`. */
+  async share(journal: Journal, logger: Logger): Promise<void> {
+    const shared = new SharedRegister({ register: this.#register, journal, root: fingerprintOf(this.root), logger })
+    await shared.sync()
+    this.#shared = shared
+  }
+
+  /** Says what other cores do not know, and hears what they said; resolves with whether that changed anything. Rejects with `log_unavailable`. */
+  async sync(): Promise<boolean> {
+    return (await this.#shared?.sync()) ?? false
+  }
+
+  /** Whether other cores are to hear of what happens here, at the latest when this core runs. */
+  get isShared(): boolean {
+    return this.#register.position !== undefined
+  }
+
+  /** Whether something was done here that other cores do not know of. */
+  get hasUnsaid(): boolean {
+    return this.#register.unsent() !== undefined
   }
 
   /** What a listener needs. */
@@ -160,22 +199,23 @@ export class Authority {
   /** A token that lets one key be enrolled under a gateway's name. */
   newToken(gateway: string, forMs: number, urls: readonly string[]): string {
     const secret = newSecret()
-    const nowMs = this.#options.clock.wallMs()
-    this.#register.addToken({ hash: hashOf(secret), gateway, expiresMs: nowMs + forMs }, nowMs)
+    const atMs = this.#options.clock.wallMs()
+    this.#register.intend({ kind: 'token', hash: hashOf(secret), gateway, expiresMs: atMs + forMs, atMs })
     return encodeToken({ gateway, secret, root: fingerprintOf(this.root), urls })
   }
 
   /** Enrols. A repeat with the same key is answered like the first: its answer may have been lost. */
   async enroll(gateway: string, secret: string, request: string): Promise<Issued> {
     const key = await keyOfRequest(request)
-    const nowMs = this.#options.clock.wallMs()
-    if (!this.#register.useToken({ hash: hashOf(secret), gateway, key: hashOf(key) }, nowMs)) {
+    const token = hashOf(secret)
+    const atMs = this.#options.clock.wallMs()
+    if (!(await this.#write({ kind: 'use', hash: token, gateway, key: hashOf(key), atMs }))) {
       return {
         refused: `the token is not one for ${gateway}, is used up, or too old`,
         advice: `Make another: headrace ca token --gateway ${gateway}`,
       }
     }
-    return this.#issue(gateway, key)
+    return this.#issue(gateway, key, { token, key: hashOf(key) })
   }
 
   /** Renews, for whoever proved that it holds the key of `certificate`. */
@@ -187,7 +227,7 @@ export class Authority {
     if (row.state !== 'allowed') return { refused: `${row.gateway} was revoked`, advice }
     if (certificate.validToDate.getTime() + graceMs < clock.wallMs())
       return { refused: `its certificate ended on ${certificate.validTo}, and the grace for renewing it is over`, advice }
-    return this.#issue(row.gateway, await keyOfRequest(request))
+    return this.#issue(row.gateway, await keyOfRequest(request), { certificate: row.fingerprint })
   }
 
   /** Whether a certificate is to be renewed now. */
@@ -204,13 +244,13 @@ export class Authority {
     return this.#register.list()
   }
 
-  /** All certificates of a gateway that are not over; its tokens are gone as well. The number of those that changed. */
+  /** All certificates and tokens of a gateway. The number of certificates that changed. */
   revoke(gateway: string): number {
-    return this.#register.setState(gateway, 'revoked', this.#options.clock.wallMs())
+    return this.#register.intend({ kind: 'state', gateway, state: 'revoked', atMs: this.#options.clock.wallMs() })
   }
 
   allow(gateway: string): number {
-    return this.#register.setState(gateway, 'allowed', this.#options.clock.wallMs())
+    return this.#register.intend({ kind: 'state', gateway, state: 'allowed', atMs: this.#options.clock.wallMs() })
   }
 
   /** Counts what others did to the register. */
@@ -223,26 +263,38 @@ export class Authority {
     return this.#register.knows(gateway)
   }
 
-  /** Notes a session that the gateway proved; the newest one known where that is not below it. */
-  enterSession(gateway: string, session: number): number | undefined {
-    return this.#register.enterSession(gateway, session)
+  /** Notes a session that the gateway proved; resolves with the newest one known where that is not below it. Rejects with `log_unavailable`. */
+  async enterSession(gateway: string, session: number): Promise<number | undefined> {
+    return (await this.#write({ kind: 'session', gateway, session })) ? undefined : this.#register.newestSession(gateway)
   }
 
-  async #issue(gateway: string, key: string): Promise<Issued> {
+  async #issue(gateway: string, key: string, by: EntryOf<'certificate'>['by']): Promise<Issued> {
     const { clock, lifeMs } = this.#options
     const nowMs = clock.wallMs()
     const chain = await signGateway(this.#issuing, gateway, key, { nowMs, lifeMs })
     const leaf = new X509Certificate(chain)
-    const row = {
-      fingerprint: fingerprintOf(leaf),
-      gateway,
-      issuedMs: nowMs,
-      endsMs: leaf.validToDate.getTime(),
-      state: 'allowed',
-    } as const
-    this.#register.addCertificate(row)
+    const row = { fingerprint: fingerprintOf(leaf), gateway, issuedMs: nowMs, endsMs: leaf.validToDate.getTime() }
+    // Somebody may have sent the gateway away meanwhile, at another core.
+    if (!(await this.#write({ kind: 'certificate', ...row, by }))) {
+      return {
+        refused: `${gateway} was revoked`,
+        advice: `Make a token if it is to come in again: headrace ca token --gateway ${gateway}`,
+      }
+    }
     return { chain, root: this.root.toString() }
   }
+
+  /** Whether the entry counts. */
+  async #write(entry: RegisterEntry): Promise<boolean> {
+    return this.#shared ? this.#shared.write(entry) : this.#register.intend(entry) > 0
+  }
+}
+
+function refuseWhereOneIs(folder: string): void {
+  if (!existsSync(join(folder, FILE.issuing)) && !existsSync(join(folder, FILE.root))) return
+  throw new HeadraceError('config_invalid', `${folder} holds an authority`, {
+    advice: 'Gateways trust that one: keep it, or name another folder.',
+  })
 }
 
 async function newIssuing(folder: string, name: string, root: KeyPair, nowMs: number): Promise<void> {

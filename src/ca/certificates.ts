@@ -79,14 +79,21 @@ export async function newAuthority(issuer: KeyPair, name: string, validity: Vali
 
 /** What a gateway shows. */
 export function signGateway(issuer: KeyPair, name: string, publicKey: string, validity: Validity): Promise<string> {
-  return sign(issuer, { name, publicKey, validity, extensions: leafExtensions(x509.ExtendedKeyUsage.clientAuth) })
+  return sign(issuer, { name, publicKey, validity, extensions: leafExtensions([x509.ExtendedKeyUsage.clientAuth]) })
 }
 
-/** What a core shows under these names and addresses. */
-export async function newServer(issuer: KeyPair, hosts: readonly string[], validity: Validity): Promise<KeyPair> {
+/** What a core shows under these names and addresses; a router, or a core that connects to one, shows it where it is the client as well. */
+export async function newServer(
+  issuer: KeyPair,
+  hosts: readonly string[],
+  validity: Validity,
+  shownAs: 'server' | 'both',
+): Promise<KeyPair> {
   const key = await newKey()
   const names = hosts.map(value => ({ type: isAddress(value) ? ('ip' as const) : ('dns' as const), value }))
-  const extensions = [...leafExtensions(x509.ExtendedKeyUsage.serverAuth), new x509.SubjectAlternativeNameExtension(names)]
+  const { serverAuth, clientAuth } = x509.ExtendedKeyUsage
+  const purposes = shownAs === 'server' ? [serverAuth] : [serverAuth, clientAuth]
+  const extensions = [...leafExtensions(purposes), new x509.SubjectAlternativeNameExtension(names)]
   return { key, chain: await sign(issuer, { name: hosts[0] ?? 'core', publicKey: publicPem(key), validity, extensions }) }
 }
 
@@ -140,11 +147,11 @@ function authorityExtensions(pathLength: number): x509.Extension[] {
   ]
 }
 
-function leafExtensions(purpose: x509.ExtendedKeyUsage): x509.Extension[] {
+function leafExtensions(purposes: x509.ExtendedKeyUsage[]): x509.Extension[] {
   return [
     new x509.BasicConstraintsExtension(false, undefined, true),
     new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-    new x509.ExtendedKeyUsageExtension([purpose]),
+    new x509.ExtendedKeyUsageExtension(purposes),
   ]
 }
 

@@ -4,11 +4,6 @@ import { isIP } from 'node:net'
 /** RFC 5280, 4.2.1.12. */
 const PURPOSE = { server: '1.3.6.1.5.5.7.3.1', client: '1.3.6.1.5.5.7.3.2' } as const
 
-/**
- * When this version was made: no certificate of before it is any use to an honest core. Moved forward with each release.
- */
-export const RELEASED_MS = Date.UTC(2026, 10, 1)
-
 export interface ChainRule {
   /** The authority that everything has to come from. */
   readonly root: X509Certificate

@@ -22,6 +22,9 @@ export class IdentityDesk implements Identities {
   readonly #calls = new Set<() => void>()
   #version: number
   #timer: Timer | undefined
+  #ended = false
+  /** Since when other cores cannot be heard is said once. */
+  #isDeaf = false
 
   constructor(authority: Authority, clock: Clock, logger: Logger) {
     this.#authority = authority
@@ -42,8 +45,16 @@ export class IdentityDesk implements Identities {
   }
 
   end(): void {
+    this.#ended = true
     this.#timer?.cancel()
-    this.#timer = undefined
+  }
+
+  /** Somebody changed the register here: whoever is barred goes at once, and the other cores are told. Never rejects. */
+  async spread(): Promise<'alone' | 'told' | 'later'> {
+    this.changed()
+    if (!this.#authority.isShared) return 'alone'
+    await this.#sync()
+    return this.#authority.hasUnsaid ? 'later' : 'told'
   }
 
   /** Why the bearer of a certificate may not come in; undefined where it may. */
@@ -57,7 +68,8 @@ export class IdentityDesk implements Identities {
   }
 
   /** Judges by the signature over the body; a proven session is good once, here and after a restart. */
-  provenance({ gateway, session, begins, body, properties }: Parameters<Identities['provenance']>[0]): Provenance {
+  async provenance(opening: Parameters<Identities['provenance']>[0]): Promise<Provenance> {
+    const { gateway, session, begins, body, properties } = opening
     const certificate = readCertificate(String(properties[PROOF.certificate] ?? ''))
     const signature = String(properties[PROOF.signature] ?? '')
     if (!certificate)
@@ -71,7 +83,7 @@ export class IdentityDesk implements Identities {
     if (barred !== undefined) return { kind: 'refused', why: barred }
     if (!isProven(certificate.publicKey, 'opening', body, signature))
       return { kind: 'refused', why: `the opening is not signed with the key of ${gateway}` }
-    const newest = begins ? this.#authority.enterSession(gateway, session) : undefined
+    const newest = begins ? await this.#authority.enterSession(gateway, session) : undefined
     return newest === undefined ? { kind: 'proven', fingerprint } : { kind: 'old', newest }
   }
 
@@ -129,11 +141,26 @@ export class IdentityDesk implements Identities {
   }
 
   #lookLater(): void {
-    const look = () => {
+    const look = async () => {
       if (this.#authority.version !== this.#version) this.changed()
-      this.#lookLater()
+      await this.#sync()
+      if (!this.#ended) this.#lookLater()
     }
-    this.#timer = this.#clock.after(LOOK_EVERY_MS, look, 'background')
+    this.#timer = this.#clock.after(LOOK_EVERY_MS, () => void look(), 'background')
+  }
+
+  async #sync(): Promise<void> {
+    try {
+      if (await this.#authority.sync()) this.changed()
+      this.#isDeaf = false
+    } catch (cause) {
+      if (!this.#isDeaf && !this.#ended)
+        this.#logger.warn(
+          { reason: messageOf(cause) },
+          'other cores cannot be told whom this one has let in or sent away, nor asked',
+        )
+      this.#isDeaf = true
+    }
   }
 }
 

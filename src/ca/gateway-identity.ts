@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { writeDurably } from '../buffer/durable-file.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
-import { RELEASED_MS, wrongWithChain } from './chain.ts'
+import { RELEASED_MS } from '../runtime/released.ts'
+import { wrongWithChain } from './chain.ts'
 import { certificatesIn, fingerprintOf, nameOf } from './pem.ts'
 
 const KEY = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\n?/

@@ -79,6 +79,25 @@ export class IdentityKeeper {
     }
   }
 
+  /** It is let in, wherever that is. */
+  comesIn(): void {
+    this.#deps.alarms.clear('certificate_ended')
+  }
+
+  /** No connection comes about: where the certificate has ended by now, as far as this machine's clock can be believed, a person is told what to do. */
+  tellIfEnded(renewAt: string | undefined): void {
+    const { mode, clock, alarms } = this.#deps
+    const leaf = this.#identity && certificatesIn(this.#identity.chain)[0]
+    if (!leaf || leaf.validToDate.getTime() > clock.wallMs()) return
+    alarms.raise('certificate_ended', {
+      message: `This gateway's certificate ended on ${leaf.validToDate.toISOString()}; a ${mode} lets nobody in with one that has ended.`,
+      advice:
+        renewAt === undefined
+          ? `Name in uplink.renew_at where the ${mode} lets in who has no certificate, or connect once to the core itself (mode: direct), or enrol this gateway again.`
+          : `It is asked for another one at ${renewAt}. If that does not come about, enrol this gateway again.`,
+    })
+  }
+
   /** Looks from time to time, for as long as the connection stands; the next connection shows what came of it. */
   watch(connection: Connection): void {
     const { clock, random, lookEveryMs = LOOK_EVERY_MS } = this.#deps

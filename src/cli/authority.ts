@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import type { Authority } from '../ca/authority.ts'
 import { IdentityDesk } from '../ca/desk.ts'
+import { IDENTITIES_JOURNAL } from '../ca/shared-register.ts'
 import type { CoreConfig } from '../config/core.ts'
+import type { Log } from '../log/log.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import { systemClock, type Timer } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
@@ -34,7 +36,7 @@ export class CoreAuthority {
   }
 
   /** Throws `config_unreadable` where there is none, `config_invalid` where the rest of core.yaml does not go with it. */
-  static async open(config: CoreConfig, logger: Logger, alarms: Alarms): Promise<CoreAuthority | undefined> {
+  static async open(config: CoreConfig, log: Log, logger: Logger, alarms: Alarms): Promise<CoreAuthority | undefined> {
     const { ca, ingress } = config
     if (!ca) return undefined
     if (ingress?.listen !== undefined && (ingress.tls || !ingress.listen.startsWith('amqps:'))) {
@@ -49,9 +51,16 @@ export class CoreAuthority {
     const options = { folder: authorityFolder(config), clock: systemClock, lifeMs: ca.certificate_life, graceMs: ca.grace }
     // What signs certificates takes 20 MB: only where there is an authority.
     const authority = (await import('../ca/authority.ts')).Authority.open(options)
-    const core = new CoreAuthority(authority, logger, alarms)
-    await authority.renewServer()
-    return core
+    try {
+      await authority.renewServer()
+      // Before anybody comes in: who was sent away by another core is to be known by then.
+      const journal = await log.journal(IDENTITIES_JOURNAL)
+      if (journal) await authority.share(journal, logger.child({ part: 'ca' }))
+      return new CoreAuthority(authority, logger, alarms)
+    } catch (error) {
+      authority.close()
+      throw error
+    }
   }
 
   get tls(): Authority['server'] {

@@ -11,6 +11,9 @@ import { authorityFolder } from './authority.ts'
 import type { CaWhere } from './commands/ca.ts'
 import { controlPath } from './state-paths.ts'
 
+/** Whether other cores, which share the register, know what was done: there are none; they do; or they hear of it when the log can be reached. */
+export type Others = 'alone' | 'told' | 'later'
+
 /** What of the options does not matter where nothing is issued. */
 const NOTHING_ISSUED = { lifeMs: 0, graceMs: 0 }
 
@@ -57,8 +60,14 @@ export async function initAuthority(
   return { folder, root, root_key: existsSync(rootKey) ? rootKey : null }
 }
 
-export function newToken(where: CaWhere, gateway: string, forMs: number, urls: readonly string[]): string {
-  return withAuthority(where, authority => authority.newToken(gateway, forMs, urls))
+export async function newToken(
+  where: CaWhere,
+  gateway: string,
+  forMs: number,
+  urls: readonly string[],
+): Promise<{ gateway: string; token: string; others: Others }> {
+  const token = withAuthority(where, authority => authority.newToken(gateway, forMs, urls))
+  return { gateway, token, others: await tellOthers(where) }
 }
 
 export function listCertificates(where: CaWhere) {
@@ -78,7 +87,7 @@ export async function setState(
   where: CaWhere,
   gateway: string,
   state: 'allowed' | 'revoked',
-): Promise<{ gateway: string; state: string; changed: number; told: boolean }> {
+): Promise<{ gateway: string; state: string; changed: number; told: boolean; others: Others }> {
   const changed = withAuthority(where, authority => {
     if (!authority.knows(gateway)) {
       throw new HeadraceError('not_found', `no certificate was ever issued for ${gateway}`, {
@@ -87,19 +96,35 @@ export async function setState(
     }
     return state === 'revoked' ? authority.revoke(gateway) : authority.allow(gateway)
   })
-  return { gateway, state, changed, told: await tellCore(placeOf(where).state) }
+  const heard = await tellCore(placeOf(where).state)
+  return { gateway, state, changed, told: heard !== undefined, others: heard ?? unheard(where) }
 }
 
-async function tellCore(state: string | undefined): Promise<boolean> {
+async function tellOthers(where: CaWhere): Promise<Others> {
+  return (await tellCore(placeOf(where).state)) ?? unheard(where)
+}
+
+/** The core does not run here: where others share its register, they hear when it does. */
+function unheard(where: CaWhere): Others {
+  return withAuthority(where, authority => (authority.isShared ? 'later' : 'alone'))
+}
+
+/** What the running core says; undefined where none runs. */
+async function tellCore(state: string | undefined): Promise<Others | undefined> {
   const path = state === undefined ? undefined : controlPath(state, 'core')
-  if (path === undefined || !existsSync(path)) return false
+  if (path === undefined || !existsSync(path)) return undefined
   try {
-    await control(path, 'ca.changed', {})
-    return true
+    return (await control<{ others: Others }>(path, 'ca.changed', {})).others
   } catch (error) {
-    if (error instanceof HeadraceError && error.code === 'not_running') return false
+    if (error instanceof HeadraceError && ['not_running', 'timeout', 'link_lost'].includes(error.code)) return undefined
     throw error
   }
+}
+
+/** The folder for another core of the same plant. */
+export async function newMember(where: CaWhere, hosts: readonly string[], out: string): Promise<{ folder: string }> {
+  await Authority.newMember(placeOf(where).folder, systemClock, hosts, out)
+  return { folder: out }
 }
 
 export async function newServer(

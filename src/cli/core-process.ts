@@ -122,7 +122,8 @@ export class CoreProcess {
       const ledger = parts.openLedger?.(ledgerPath) ?? new Ledger(ledgerPath)
       open.unshift(ledger)
       const deps = { log, ledger, clock, random: Math.random, logger, alarms, name: config.name, stateDir }
-      const book = new AlertBook(join(stateDir, 'alerts.db'), clock)
+      // The embedded log has one core.
+      const book = new AlertBook(join(stateDir, 'alerts.db'), clock, { shares: config.log.kafka !== undefined })
       open.unshift(book)
       const tracing = config.traces && new Tracing(config.traces, { service: 'headrace-core', instance: config.name, logger })
       const onRun = (job: string, result: RunResult) => {
@@ -133,7 +134,7 @@ export class CoreProcess {
       const { onAlert } = events
       const readers = await CoreReaders.open({ ...deps, runs, book, tracing, onRun, ...(onAlert && { onAlert }) }, pipelines)
       const { engine, id } = await log.identity()
-      const authority = await CoreAuthority.open(config, logger, alarms)
+      const authority = await CoreAuthority.open(config, log, logger, alarms)
       if (authority) open.unshift({ close: () => authority.stop() })
       const around = { stateDir, log, logger, alarms, authority, tracing }
       const ingress = config.ingress && createIngress(config, config.ingress, around)
@@ -261,7 +262,7 @@ export class CoreProcess {
       where: async (args: Readonly<Record<string, unknown>>) => whereInLog({ log, scheduler, ledger }, args),
       tail: (args: Readonly<Record<string, unknown>>, signal: AbortSignal) =>
         this.#tail(String(args['source']), Number(args['last'] ?? 0), signal),
-      'ca.changed': async () => this.#parts.authority?.desk.changed(),
+      'ca.changed': async () => ({ others: (await this.#parts.authority?.desk.spread()) ?? 'alone' }),
       ...gatewayCalls(ingress),
       ...alertCalls(book),
       pipelines: async () => this.#pipelines.map(pipelineView),

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Alert } from '../analyser/analyser.ts'
 import type { LoadedPipeline } from '../config/load.ts'
 import type { BatchJob } from '../reader/batch/job.ts'
@@ -6,6 +7,7 @@ import type { RunResult } from '../reader/batch/runner.ts'
 import { BatchScheduler } from '../reader/batch/scheduler.ts'
 import type { AlertBook } from '../reader/realtime/alert-book.ts'
 import type { AnalyserRunner } from '../reader/realtime/runner.ts'
+import { SharedAlerts } from '../reader/realtime/shared-alerts.ts'
 import { analyserFacts, createAnalysers, createJob, createRetention, type JobPlan, jobPlans, type ReaderDeps } from './readers.ts'
 import type { Tracing } from './tracing.ts'
 
@@ -35,6 +37,7 @@ export class CoreReaders {
   readonly #jobs = new Map<string, { readonly plan: JobPlan; readonly job: BatchJob }>()
   #retention: Retention
   #realtime: Realtime
+  readonly #shared: SharedAlerts | undefined
   #analyserFacts: string
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -49,6 +52,8 @@ export class CoreReaders {
     })
     this.#retention = createRetention(deps.runs.batch ? pipelines : [], this.#list(), deps)
     this.#realtime = realtime
+    const owner = { core: deps.name, instance: randomUUID() }
+    this.#shared = deps.book.shares ? new SharedAlerts({ log, clock, logger, owner, book: deps.book }) : undefined
     this.#analyserFacts = analyserFacts(pipelines)
   }
 
@@ -66,11 +71,13 @@ export class CoreReaders {
     this.#retention.start()
     this.#realtime.runner.start()
     this.#realtime.silences.start()
+    this.#shared?.start()
   }
 
   async stop(): Promise<void> {
     await this.#turn
     await Promise.allSettled([this.scheduler.stop(), this.#retention.stop(), this.#stopRealtime()])
+    await this.#shared?.stop()
   }
 
   /**

@@ -3,7 +3,6 @@ import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { dial } from '../amqp/dial.ts'
 import { newKey } from '../ca/certificates.ts'
-import { RELEASED_MS } from '../ca/chain.ts'
 import { readIdentity, writeIdentity } from '../ca/gateway-identity.ts'
 import { wrongFirstServer } from '../ca/peer-chain.ts'
 import { certificatesIn } from '../ca/pem.ts'
@@ -15,7 +14,10 @@ import { uplinkUrls } from '../link/options.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { silentLogger } from '../runtime/logger.ts'
+import { RELEASED_MS } from '../runtime/released.ts'
 import { identityPath } from './uplink.ts'
+
+type Mode = Parameters<typeof questionAddress>[0]
 
 export interface EnrollOptions {
   readonly token?: string
@@ -36,7 +38,7 @@ export interface Enrolled {
 /** Enrols this machine's gateway. Throws `config_invalid` for what is wrong with the arguments, else what the last address tried answered. */
 export async function enroll(options: EnrollOptions, fromEnvironment: string | undefined): Promise<Enrolled> {
   const token = decodeToken(tokenText(options, fromEnvironment))
-  const { state, urls } = whereTo(options, token)
+  const { state, urls, mode } = whereTo(options, token)
   const file = identityPath(state)
   const pending = `${file}.pending`
   // The answer may be lost: a token is good again for the key that it was used for, so that the key is kept until there is an answer.
@@ -46,7 +48,7 @@ export async function enroll(options: EnrollOptions, fromEnvironment: string | u
   let failure: unknown
   for (const url of urls) {
     try {
-      writeIdentity(file, await askAt(url, token, key))
+      writeIdentity(file, await askAt(url, token, key, mode))
       rmSync(pending)
       giveToOwner(state, file)
       const good = certificatesIn(readIdentity(file)?.chain ?? '')[0]?.validToDate
@@ -62,7 +64,7 @@ export async function enroll(options: EnrollOptions, fromEnvironment: string | u
   })
 }
 
-async function askAt(url: string, token: Token, key: string): Promise<string> {
+async function askAt(url: string, token: Token, key: string, mode: Mode): Promise<string> {
   const connection = await dial({
     url,
     containerId: `${token.gateway}@${hostname()}`,
@@ -71,7 +73,7 @@ async function askAt(url: string, token: Token, key: string): Promise<string> {
     log: silentLogger,
   })
   try {
-    return await askToEnroll({ connection, clock: systemClock, at: questionAddress('direct') }, token, key)
+    return await askToEnroll({ connection, clock: systemClock, at: questionAddress(mode) }, token, key)
   } finally {
     connection.close()
   }
@@ -87,7 +89,10 @@ function tokenText({ token, tokenFile }: EnrollOptions, fromEnvironment: string 
   })
 }
 
-function whereTo({ url, config: file, state }: EnrollOptions, token: Token): { state: string; urls: readonly string[] } {
+function whereTo(
+  { url, config: file, state }: EnrollOptions,
+  token: Token,
+): { state: string; urls: readonly string[]; mode: Mode } {
   const config = file === undefined ? undefined : ConfigDocument.read(file).as(edgeSchema)
   if (config && config.gateway !== token.gateway) {
     throw new HeadraceError('config_invalid', `${file}: this gateway is ${config.gateway}, the token is for ${token.gateway}`, {
@@ -100,7 +105,9 @@ function whereTo({ url, config: file, state }: EnrollOptions, token: Token): { s
       advice: 'Name edge.yaml with --config, or the state directory with --state.',
     })
   }
-  const urls = url !== undefined ? [url] : token.urls.length > 0 ? token.urls : config ? uplinkUrls(config.uplink) : []
+  const apart = config?.uplink.renew_at
+  const own = apart !== undefined ? [apart] : config ? uplinkUrls(config.uplink) : []
+  const urls = url !== undefined ? [url] : token.urls.length > 0 ? token.urls : own
   const [first] = urls
   if (first === undefined || !urls.every(each => /^amqps:\/\/[^\s/?#@]+$/.test(each))) {
     throw new HeadraceError(
@@ -111,7 +118,9 @@ function whereTo({ url, config: file, state }: EnrollOptions, token: Token): { s
       },
     )
   }
-  return { state: directory, urls }
+  // Anywhere else it is the core itself that answers.
+  const mode = apart !== undefined && urls.every(each => each === apart) ? (config?.uplink.mode ?? 'direct') : 'direct'
+  return { state: directory, urls, mode }
 }
 
 /** Run as root for a service of another user: the file is the service's. */

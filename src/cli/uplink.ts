@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Connection } from '../amqp/amqp.ts'
 import { dial } from '../amqp/dial.ts'
+import type { GatewayIdentity } from '../ca/gateway-identity.ts'
 import { IdentityKeeper } from '../ca/identity-keeper.ts'
 import { wrongServer } from '../ca/peer-chain.ts'
 import type { EdgeConfig } from '../config/edge.ts'
@@ -9,7 +10,7 @@ import type { ProofOf } from '../link/opening-channel.ts'
 import { uplinkUrls } from '../link/options.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
-import { HeadraceError } from '../runtime/errors.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
 
@@ -25,7 +26,8 @@ export function createUplink(
   alarms: Alarms,
 ): { connect: (attempt: number) => Promise<Connection>; proofOf: ProofOf | undefined } {
   const urls = uplinkUrls(config.uplink)
-  const { tls, sasl, mode } = config.uplink
+  const { tls, sasl, mode, renew_at: renewAt } = config.uplink
+  const containerId = `${config.gateway}@${hostname()}`
   const keeper = new IdentityKeeper({
     path: identityPath(config.state),
     mode,
@@ -34,29 +36,51 @@ export function createUplink(
     log,
     alarms,
   })
-  const connectOnce = async (url: string) => {
-    // Read anew each time: certificates are renewed while the process runs.
-    const identity = tls || !url.startsWith('amqps:') ? undefined : keeper.current()
-    const material = tls && readTlsMaterial(tls)
-    const connection = await dial({
+  const dialWith = (url: string, identity: GatewayIdentity, shown: 'its certificate' | 'nothing') =>
+    dial({
       url,
-      containerId: `${config.gateway}@${hostname()}`,
-      ...(material && { tls: material }),
-      ...(identity && {
-        tls: { cert: identity.chain, key: identity.key, ca: identity.root.toString() },
-        wrongPeer: wrongServer(identity),
-      }),
-      ...(sasl && { user: readLogin(sasl) }),
+      containerId,
+      tls: { ca: identity.root.toString(), ...(shown === 'its certificate' && { cert: identity.chain, key: identity.key }) },
+      wrongPeer: wrongServer(identity),
+      ...(sasl && shown === 'its certificate' && { user: readLogin(sasl) }),
       clock: systemClock,
       log,
     })
-    return { connection, enrolled: identity !== undefined }
+  const connectOnce = async (url: string) => {
+    // Read anew each time: certificates are renewed while the process runs.
+    const identity = tls || !url.startsWith('amqps:') ? undefined : keeper.current()
+    if (identity) return { connection: await dialWith(url, identity, 'its certificate'), enrolled: true }
+    const material = tls && readTlsMaterial(tls)
+    const login = sasl && { user: readLogin(sasl) }
+    const connection = await dial({ url, containerId, ...(material && { tls: material }), ...login, clock: systemClock, log })
+    return { connection, enrolled: false }
   }
+  /** Routers and brokers let nobody in whose certificate has ended, whatever the core would say: it is asked by another door. */
+  const renewApart = async () => {
+    const identity = mode === 'direct' || tls ? undefined : keeper.current()
+    if (!identity) return
+    keeper.tellIfEnded(renewAt)
+    if (renewAt === undefined) return
+    try {
+      const connection = await dialWith(renewAt, identity, 'nothing')
+      await keeper.look(connection)
+      connection.close()
+    } catch (cause) {
+      log.info({ url: renewAt, reason: messageOf(cause) }, 'nobody says there whether the certificate is to be renewed')
+    }
+  }
+  let failures = 0
   const connect = async (attempt: number) => {
     const url = urls[attempt % urls.length]
     if (url === undefined) throw new HeadraceError('internal', 'the uplink has no address')
-    let { connection, enrolled } = await connectOnce(url)
+    let { connection, enrolled } = await connectOnce(url).catch(async cause => {
+      failures += 1
+      if (failures % urls.length === 0) await renewApart()
+      throw cause
+    })
+    failures = 0
     if (!enrolled) return connection
+    keeper.comesIn()
     // With a certificate that has ended nothing else is open than its renewal.
     if ((await keeper.look(connection)) === 'renewed') {
       connection.close()

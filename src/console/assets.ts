@@ -58,9 +58,19 @@ export class Assets {
     const file = this.#files.get(path)
     if (file === undefined) return undefined
     const text = readFileSync(file, 'utf8')
-    const made = asset(typeOf(file) ?? '', file.endsWith('.ts') ? withoutTypes(text) : text)
+    const made = asset(
+      typeOf(file) ?? '',
+      path === '/' ? this.#withPreloads(text) : file.endsWith('.ts') ? withoutTypes(text) : text,
+    )
     this.#ready.set(path, made)
     return made
+  }
+
+  /** Modules that import modules would be fetched one row after another: the page names all of them at once. */
+  #withPreloads(html: string): string {
+    const modules = this.paths.filter(path => typeOf(path)?.startsWith('text/javascript'))
+    const links = modules.map(path => `<link rel="modulepreload" href="${path}" />`)
+    return html.replace('</head>', `  ${links.join('\n    ')}\n  </head>`)
   }
 }
 

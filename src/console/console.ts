@@ -13,7 +13,7 @@ import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { ApiCalls } from './api-calls.ts'
 import { type Asset, Assets } from './assets.ts'
-import { AuditLog } from './audit.ts'
+import { type AuditEntry, AuditLog } from './audit.ts'
 import type { ControlCalls } from './control-server.ts'
 import { EVENT_STREAMS_MAX, EventStream } from './event-stream.ts'
 import { RequestGuard, securityHeaders } from './guard.ts'
@@ -21,8 +21,9 @@ import { History, type HistoryLook, type HistoryOf } from './history.ts'
 import { errorAnswer, HttpError } from './http-error.ts'
 import { LiveFeed, type Sides } from './live-feed.ts'
 import { joinMetrics, METRICS_TYPE } from './metrics.ts'
+import { openApi } from './openapi.ts'
 import { type ConsoleOptions, hostOf } from './options.ts'
-import { openApi, type Side } from './routes.ts'
+import type { Side } from './routes.ts'
 import { type Caller, Sessions } from './sessions.ts'
 import { Users } from './users.ts'
 
@@ -136,6 +137,7 @@ export class Console {
   async #read(path: string, url: URL, request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void> {
     if (path === '/status') return sendJson(response, 200, oneOrBoth(await this.#statuses()))
     if (path === '/api/openapi.json') return sendJson(response, 200, openApi(this.#deps.version, this.#calls.sides))
+    if (path === '/api/audit') return sendJson(response, 200, this.#audited(caller))
     if (path === '/api/history') return sendJson(response, 200, await this.#history.points(historyOf(url)))
     if (path === '/api/live')
       return this.#stream(request, response, stream => this.#live.watch(message => stream.send(message.kind, message)))
@@ -146,6 +148,11 @@ export class Console {
       void stream.follow(found.call(gone.signal) as AsyncIterable<unknown>)
       return () => gone.abort()
     })
+  }
+
+  #audited({ user }: Caller): AuditEntry[] {
+    if (user.role !== 'operator') throw new HttpError(403, 'who changed what is for operators', 'Ask an operator.')
+    return this.#audit.latest()
   }
 
   async #change(path: string, request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void> {

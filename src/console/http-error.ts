@@ -18,6 +18,7 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   limit_exceeded: 409,
   offset_out_of_range: 409,
   group_in_use: 409,
+  claim_refused: 409,
   command_failed: 409,
   log_unavailable: 503,
   timeout: 504,

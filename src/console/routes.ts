@@ -1,14 +1,7 @@
 import { z } from 'zod'
 import { NAME_PATTERN } from '../runtime/names.ts'
-import {
-  alarmSchema,
-  alertSchema,
-  coreStatusSchema,
-  edgeStatusSchema,
-  errorSchema,
-  partitionSchema,
-  silenceSchema,
-} from './api-schemas.ts'
+import * as readers from './api-reader-schemas.ts'
+import { coreSourceSchema, coreStatusSchema, edgeSourceSchema, edgeStatusSchema } from './api-schemas.ts'
 import type { UserRole } from './users.ts'
 
 /** Which process answers: the core's calls, or those of the gateway's agent. */
@@ -40,7 +33,6 @@ const letter = z.strictObject({
   letter: z.string().min(1).max(160).describe('`<gateway>/<source>@<sequence>`, as the list has it.'),
 })
 const source = z.strictObject({ source: z.string().regex(NAME_PATTERN).describe('A source of this gateway.') })
-const rows = z.array(z.looseObject({}))
 /** A silence that nobody ends by hand may last for so long, ms. */
 const SILENCE_MAX_MS = 90 * 86_400_000
 const words = z.string().max(500).default('')
@@ -69,13 +61,33 @@ export const API_ROUTES: readonly ApiRoute[] = [
   },
   {
     method: 'GET',
+    path: '/api/core/sources',
+    side: 'core',
+    call: 'source.list',
+    summary: 'Every source that has a partition, of whichever gateway.',
+    role: 'viewer',
+    parameters: none,
+    answer: z.array(coreSourceSchema),
+  },
+  {
+    method: 'POST',
+    path: '/api/core/sources/retire',
+    side: 'core',
+    call: 'source.retire',
+    summary: 'Says that nothing more comes of a source whose gateway is gone.',
+    role: 'operator',
+    parameters: z.strictObject({ source: z.string().min(3).max(127).describe('`<gateway>/<source>`') }),
+    answer: z.looseObject({ outcome: z.string(), topic: z.string(), partition: z.number() }),
+  },
+  {
+    method: 'GET',
     path: '/api/core/pipelines',
     side: 'core',
     call: 'pipelines',
     summary: 'The pipelines that the core knows.',
     role: 'viewer',
     parameters: none,
-    answer: rows,
+    answer: z.array(readers.pipelineSchema),
   },
   {
     method: 'GET',
@@ -85,7 +97,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: 'The latest alerts, newest first, and who takes care of them.',
     role: 'viewer',
     parameters: none,
-    answer: z.array(alertSchema),
+    answer: z.array(readers.alertSchema),
   },
   {
     method: 'POST',
@@ -95,7 +107,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: 'Says that the user takes care of an alert.',
     role: 'operator',
     parameters: z.strictObject({ key: z.string().min(1).max(500).describe('Key of the alert.'), note: words }),
-    answer: alertSchema,
+    answer: readers.alertSchema,
     signed: true,
   },
   {
@@ -106,7 +118,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: 'What is silenced, and until when.',
     role: 'viewer',
     parameters: none,
-    answer: z.array(silenceSchema),
+    answer: z.array(readers.silenceSchema),
   },
   {
     method: 'POST',
@@ -121,7 +133,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
       for_ms: z.int().min(1).max(SILENCE_MAX_MS).describe('How long, ms.'),
       reason: words,
     }),
-    answer: silenceSchema,
+    answer: readers.silenceSchema,
     signed: true,
   },
   {
@@ -132,7 +144,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: 'Ends a silence before its time.',
     role: 'operator',
     parameters: z.strictObject({ id: z.coerce.number().int().min(1).describe('Id of the silence.') }),
-    answer: silenceSchema,
+    answer: readers.silenceSchema,
   },
   {
     method: 'GET',
@@ -142,7 +154,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: 'Batch jobs.',
     role: 'viewer',
     parameters: none,
-    answer: rows,
+    answer: z.array(readers.jobSchema),
   },
   {
     method: 'GET',
@@ -152,7 +164,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: 'Runs of a job, newest first.',
     role: 'viewer',
     parameters: job,
-    answer: rows,
+    answer: z.array(readers.runSchema),
   },
   {
     method: 'GET',
@@ -162,7 +174,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: 'How far a job is in each partition.',
     role: 'viewer',
     parameters: job,
-    answer: rows,
+    answer: z.array(readers.offsetSchema),
   },
   {
     method: 'GET',
@@ -172,7 +184,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: "The end of a run's log: what its command said.",
     role: 'viewer',
     parameters: job.extend({ run: z.string().min(1).max(100).optional().describe('Id of the run; the latest unless set.') }),
-    answer: z.looseObject({ run: z.string(), path: z.string(), bytes: z.number(), from: z.number(), text: z.string() }),
+    answer: readers.runLogSchema,
   },
   {
     method: 'GET',
@@ -182,7 +194,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: 'Records that a job never had, because the log had them no more.',
     role: 'viewer',
     parameters: job,
-    answer: rows,
+    answer: z.array(readers.lossSchema),
   },
   {
     method: 'GET',
@@ -192,7 +204,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: 'Records that a job could not use.',
     role: 'viewer',
     parameters: job,
-    answer: rows,
+    answer: z.array(readers.poisonSchema),
   },
   {
     method: 'GET',
@@ -202,7 +214,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: 'What lies in each partition, for how long it is kept, and which batch job has read least of it.',
     role: 'viewer',
     parameters: none,
-    answer: z.array(partitionSchema),
+    answer: z.array(readers.partitionSchema),
   },
   {
     method: 'POST',
@@ -212,7 +224,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: 'Runs a job now.',
     role: 'operator',
     parameters: job,
-    answer: z.looseObject({ outcome: z.string() }),
+    answer: readers.ranSchema,
   },
   {
     method: 'GET',
@@ -222,7 +234,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: 'Batches that the log refused for good.',
     role: 'viewer',
     parameters: none,
-    answer: rows,
+    answer: z.array(readers.letterSchema),
   },
   {
     method: 'GET',
@@ -232,7 +244,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: 'One of them, with its first records.',
     role: 'viewer',
     parameters: letter,
-    answer: z.looseObject({ letter: z.string(), reason: z.string() }),
+    answer: readers.openLetterSchema,
   },
   {
     method: 'POST',
@@ -242,7 +254,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: 'Appends its records to `<gateway>/<source>-retried`, once.',
     role: 'operator',
     parameters: letter,
-    answer: z.looseObject({ source: z.string(), appended: z.number(), already: z.number() }),
+    answer: readers.retriedSchema,
   },
   {
     method: 'POST',
@@ -252,7 +264,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: 'Says that a gateway was replaced: whichever installation of this name opens next is the real one.',
     role: 'operator',
     parameters: z.strictObject({ gateway: z.string().regex(NAME_PATTERN).describe('Its name.') }),
-    answer: z.looseObject({ outcome: z.string(), gateway: z.string(), was_connected: z.boolean() }),
+    answer: readers.forgottenSchema,
   },
   {
     method: 'GET',
@@ -265,13 +277,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
       source: z.string().min(1).max(130).describe('A source, or a glob.'),
       last: count.default(20).describe('Begin with so many that are there.'),
     }),
-    answer: z.looseObject({
-      gateway: z.string(),
-      source: z.string(),
-      seq: z.number(),
-      time_ms: z.number(),
-      value_base64: z.string().nullable(),
-    }),
+    answer: readers.tailItemSchema,
     stream: true,
   },
   {
@@ -282,67 +288,32 @@ export const API_ROUTES: readonly ApiRoute[] = [
     summary: 'Goes on with a frozen source at the end of the log.',
     role: 'operator',
     parameters: source,
-    answer: z.looseObject({}),
+    answer: z.looseObject({
+      outcome: z.enum(['resumed', 'refused']),
+      epoch: z.number().optional(),
+      from: z.number().optional().describe('The first number from which it goes on.'),
+      message: z.string().optional().describe('Why it was refused.'),
+      advice: z.string().optional(),
+    }),
+  },
+  {
+    method: 'POST',
+    path: '/api/edge/sources/{source}/retire',
+    side: 'edge',
+    call: 'source.retire',
+    summary: 'Reads a source no more; what is buffered of it still goes to the core.',
+    role: 'operator',
+    parameters: source,
+    answer: z.looseObject({ outcome: z.string(), buffered: z.number(), pipeline: z.string().nullable() }),
+  },
+  {
+    method: 'GET',
+    path: '/api/edge/sources',
+    side: 'edge',
+    call: 'source.list',
+    summary: 'Every source of this gateway.',
+    role: 'viewer',
+    parameters: none,
+    answer: z.array(edgeSourceSchema),
   },
 ]
-
-/** OpenAPI 3.1 from the routes and their schemas. */
-export function openApi(version: string, sides: readonly Side[]): unknown {
-  const paths: Record<string, Record<string, unknown>> = {}
-  const json = (schema: z.ZodType) => ({
-    'application/json': { schema: z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) },
-  })
-  for (const route of API_ROUTES.filter(({ side }) => sides.includes(side))) {
-    const inPath = new Set([...route.path.matchAll(/\{(\w+)\}/g)].map(match => match[1] ?? ''))
-    const isChange = route.method === 'POST'
-    const inQuery = Object.entries(route.parameters.shape).filter(([name]) => inPath.has(name) || !isChange)
-    const inBody = Object.fromEntries(Object.entries(route.parameters.shape).filter(([name]) => isChange && !inPath.has(name)))
-    const parameters = inQuery.map(([name, schema]) => ({
-      name,
-      in: inPath.has(name) ? 'path' : 'query',
-      required: inPath.has(name) || !(schema as z.ZodType).safeParse(undefined).success,
-      schema: z.toJSONSchema(schema as z.ZodType, { io: 'input', unrepresentable: 'any' }),
-    }))
-    const content = route.stream ? { 'text/event-stream': { schema: { type: 'string' } } } : json(route.answer)
-    const at = paths[route.path] ?? {}
-    paths[route.path] = at
-    at[route.method.toLowerCase()] = {
-      summary: route.summary,
-      operationId: `${route.side}.${route.call}`,
-      parameters,
-      ...(Object.keys(inBody).length > 0 && { requestBody: { content: json(z.strictObject(inBody)) } }),
-      responses: {
-        200: { description: 'Done.', content },
-        default: { description: 'What went wrong, and what to do.', content: json(errorSchema) },
-      },
-    }
-  }
-  paths['/health'] = {
-    get: {
-      summary: '200 while no alarm stands, 503 otherwise.',
-      operationId: 'health',
-      responses: {
-        200: { description: 'Well.', content: json(z.object({ alarms: z.array(alarmSchema) })) },
-        503: { description: 'Somebody has to look.' },
-      },
-    },
-  }
-  paths['/api/history'] = {
-    get: {
-      summary: 'The last day by minute: records of one source, of all, or the lag of a batch job.',
-      operationId: 'history',
-      parameters: ['source', 'job'].map(name => ({ name, in: 'query', required: false, schema: { type: 'string' } })),
-      responses: {
-        200: { description: 'Oldest first.', content: json(z.array(z.object({ timeMs: z.number(), records: z.number() }))) },
-      },
-    },
-  }
-  paths['/api/live'] = {
-    get: {
-      summary: 'Status as it changes: server-sent events `all`, `changes` and `trouble`.',
-      operationId: 'live',
-      responses: { 200: { description: 'A stream.', content: { 'text/event-stream': { schema: { type: 'string' } } } } },
-    },
-  }
-  return { openapi: '3.1.0', info: { title: 'Headrace', version, license: { name: 'Apache-2.0' } }, paths }
-}

@@ -5,7 +5,7 @@ import { CSRF_HEADER } from './guard.ts'
 import { HttpError } from './http-error.ts'
 import type { User, Users } from './users.ts'
 
-const COOKIE = 'headrace'
+export const SESSION_COOKIE = 'headrace'
 /** A session that nobody used for so long is over. */
 const IDLE_LIMIT_MS = 12 * 3_600_000
 const SESSIONS_MAX = 1_000
@@ -124,7 +124,7 @@ export class Sessions {
   }
 
   #cookie(id: string): string {
-    return `${COOKIE}=${id}; Path=/; HttpOnly; SameSite=Strict${this.#isTls ? '; Secure' : ''}`
+    return `${SESSION_COOKIE}=${id}; Path=/; HttpOnly; SameSite=Strict${this.#isTls ? '; Secure' : ''}`
   }
 
   #csrf(id: string): string {
@@ -134,5 +134,5 @@ export class Sessions {
 
 function cookieOf(request: IncomingMessage): string | undefined {
   const cookies = (request.headers.cookie ?? '').split(';').map(each => each.trim())
-  return cookies.find(each => each.startsWith(`${COOKIE}=`))?.slice(COOKIE.length + 1)
+  return cookies.find(each => each.startsWith(`${SESSION_COOKIE}=`))?.slice(SESSION_COOKIE.length + 1)
 }

@@ -1,5 +1,5 @@
 import type { AttachRequest, Connection, Delivery, Listener, ListenHandlers, PeerError, Receiver, Sender } from '../amqp/amqp.ts'
-import { ADDRESS, parseDataAddress, REFUSAL } from '../amqp/messages.ts'
+import { ADDRESS, parseDataAddress, QUEUE, REFUSAL } from '../amqp/messages.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Entrance, EntranceHost } from './entrance.ts'
 import type { GatewaySession } from './gateway-session.ts'
@@ -102,7 +102,8 @@ export class DirectEntrance implements Entrance {
 
   #senderAttached(host: EntranceHost, { connection, address }: AttachRequest): SenderAttached {
     const { identities } = this.#deps
-    if (address === ADDRESS.identity && identities) {
+    // The second is what gateways know that usually speak with a broker.
+    if ((address === ADDRESS.identity || address === QUEUE.identity) && identities) {
       return identities.desk.link(connection, (delivery, answer) => this.#reply(connection, delivery, answer))
     }
     if (connection.identity.method === 'stranger')

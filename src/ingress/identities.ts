@@ -21,13 +21,14 @@ export interface Identities {
   /** Why a peer may not come in; undefined where it may. */
   barred(identity: PeerIdentity): string | undefined
   barredFingerprint(fingerprint: string): string | undefined
+  /** Rejects with `log_unavailable` where it cannot be told now. */
   provenance(opening: {
     readonly gateway: string
     readonly session: number
     readonly begins: boolean
     readonly body: Buffer
     readonly properties: Readonly<Record<string, string | number>>
-  }): Provenance
+  }): Promise<Provenance>
   /** Calls when somebody may be barred who was not. */
   onChange(call: () => void): void
 }

@@ -153,7 +153,7 @@ export class Openings {
     }
     const refused = request.ask === 'ends' ? undefined : this.#judge(request)
     if (refused) return refused
-    const provenance = this.#provenance(request, opening)
+    const provenance = await this.#provenance(request, opening)
     if (provenance?.kind === 'old') return notAbove(session, provenance.newest)
     if (provenance?.kind === 'refused') {
       this.#deps.logger.warn({ gateway, reason: provenance.why }, 'an opening is refused')
@@ -165,13 +165,15 @@ export class Openings {
       )
     }
     const proof = provenance?.kind === 'proven' ? provenance.fingerprint : undefined
-    if (request.ask !== 'ends') return this.#open(request, opening, proof)
+    // While the register was asked, another opening of the gateway may have come in.
+    if (request.ask !== 'ends') return (provenance && this.#judge(request)) ?? this.#open(request, opening, proof)
     return request.report ? this.#hear(request, request.report) : this.#answerEnds(request)
   }
 
   /** Who an opening comes from that others relayed: they know, or it says so itself, signed. */
-  #provenance({ gateway, session, ask }: OpenRequest, { relayed, body, properties }: OpeningRequest): Provenance | undefined {
+  async #provenance(request: OpenRequest, { relayed, body, properties }: OpeningRequest): Promise<Provenance | undefined> {
     if (!relayed) return undefined
+    const { gateway, session, ask } = request
     return this.#deps.identities?.provenance({ gateway, session, begins: ask !== 'ends', body, properties })
   }
 

@@ -7,7 +7,7 @@ import type { Clock } from '../runtime/clock.ts'
 import { assert, HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { InFlight } from './flight.ts'
-import { type Decision, decideOpening, logName, type Told } from './opening.ts'
+import { type Decision, decideOpening, epochAhead, logName, type Told } from './opening.ts'
 
 /** How long a source that came back waits before it is sent again, ms: a partition that lost its leader has a new one within seconds. */
 const RESEND_AFTER = { firstMs: 100, maxMs: 5_000 }
@@ -194,6 +194,13 @@ export class Lane {
     if (this.#state === 'closed' && this.outlet.assignment) this.#become('open', undefined)
   }
 
+  /** A frozen source may have been resumed in a time that its database has lost: then what lay there when it was opened may be in the log. */
+  async #seeFrozen(told: Told): Promise<void> {
+    const { assignment: held, frozen } = this.outlet
+    const why = held && held.log === told.assignment.log && frozen?.code !== 'epoch_ahead' ? epochAhead(held, told) : undefined
+    if (why) await this.#freeze(why)
+  }
+
   /** The core says, through a broker, that nothing of this epoch passes any more. */
   async freezeAsTold(epoch: number, why: Freeze): Promise<void> {
     if (this.#state !== 'frozen' && (this.outlet.assignment?.epoch ?? 0) <= epoch) await this.#freeze(why)
@@ -202,9 +209,10 @@ export class Lane {
   /** Takes in what the core said of this source at the opening. */
   async open(opened: OpenedLane): Promise<void> {
     const { entry } = opened
-    if (this.#state === 'frozen' && (!opened.resumed || 'error' in entry)) return
+    if (this.#state === 'frozen' && 'error' in entry) return
     if ('error' in entry) return this.#refused(entry.error)
     const told = toldOf(entry, opened.log)
+    if (this.#state === 'frozen' && !opened.resumed) return this.#seeFrozen(told)
     if (opened.resumed) {
       this.#flight.clear()
       await this.outlet.resume(told.assignment, told.end)

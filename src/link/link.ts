@@ -21,6 +21,8 @@ import { type Resumed, ResumeRequests } from './resume-requests.ts'
 import { StandingSession } from './standing-session.ts'
 import { NO_FACTS, type SourceFacts, Telling } from './telling.ts'
 
+/** With which a core closes the connection of a gateway that was revoked (AMQP 1.0 part 2, 2.8.15). */
+const SENT_AWAY = 'amqp:unauthorized-access'
 /** Between two attempts to connect, ms. */
 const DIAL_AGAIN_AFTER = { firstMs: 200, maxMs: 15_000 }
 /** Between two openings on one connection, ms. */
@@ -195,8 +197,9 @@ export class Link {
   async #converse(connection: Connection): Promise<void> {
     const closed = new AbortController()
     const over = AbortSignal.any([closed.signal, this.#stopping.signal])
-    void connection.closed.then(() => {
+    void connection.closed.then(error => {
       closed.abort()
+      if (error?.condition === SENT_AWAY) this.#sentAway(error.description)
       this.#standing?.over('the connection was closed')
       this.#forwarding?.over('the connection was closed')
     })
@@ -306,6 +309,14 @@ export class Link {
     const code = error.code === OPEN_ERROR.otherInstance ? 'other_instance' : 'link_refused'
     this.#deps.alarms.raise(code, { message: `${error.code}: ${error.message}`, advice: error.advice })
     return 'refused'
+  }
+
+  /** Whoever runs the core wants nothing more of this gateway: it goes on asking, since that may be taken back. */
+  #sentAway(why: string): void {
+    this.#deps.alarms.raise('link_refused', {
+      message: `The core sends this gateway away: ${why}.`,
+      advice: 'Look at `headrace ca list` on the core; enrol the gateway again if it is to come in.',
+    })
   }
 
   /** Each source does what rule 6 says; one that fails on disk fails the opening, since nothing may be sent on half of it. */

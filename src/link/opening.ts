@@ -60,7 +60,7 @@ export function decideOpening(known: Known, told: Told, own: OwnBatch | undefine
     }
     return { kind: 'assign', end, fillTo: known.next }
   }
-  const moved = otherPlace(held, told.assignment)
+  const moved = otherPlace(held, told)
   if (moved) return moved
   if (end > known.next) {
     return freeze(
@@ -90,7 +90,21 @@ export function decideOpening(known: Known, told: Told, own: OwnBatch | undefine
   return end < known.settled ? { kind: 'rewind', end } : { kind: 'settle', end }
 }
 
-function otherPlace(held: Assignment, told: Assignment): Decision | undefined {
+/**
+ * The log goes on under a newer epoch than this database knows of, and somebody has written under it: another gateway that was resumed as this one, or
+ * this one, in a time that its database has lost. What the database still holds may be in the log. An epoch of which only the answer was lost has
+ * nothing yet: it says nothing of the database.
+ */
+export function epochAhead(held: Assignment, { assignment: told, end }: Pick<Told, 'assignment' | 'end'>): Freeze | undefined {
+  if (told.epoch <= held.epoch || end <= told.epochStart) return undefined
+  return {
+    code: 'epoch_ahead',
+    message: `The log goes on under epoch ${told.epoch} from ${told.epochStart} to ${end}, this gateway is at epoch ${held.epoch}: this is an older copy of its disk, or another one goes on in its name.`,
+    advice: RESUME,
+  }
+}
+
+function otherPlace(held: Assignment, { assignment: told, end }: Told): Decision | undefined {
   if (held.log !== told.log) {
     return freeze(
       'other_log',
@@ -105,6 +119,8 @@ function otherPlace(held: Assignment, told: Assignment): Decision | undefined {
       'The registry of claims was changed or restored. `headrace source resume <gateway>/<source>` adopts the new place.',
     )
   }
+  const ahead = epochAhead(held, { assignment: told, end })
+  if (ahead) return { kind: 'freeze', why: ahead }
   if (held.epoch !== told.epoch || held.epochStart !== told.epochStart) {
     return freeze(
       'other_epoch',

@@ -61,6 +61,12 @@ export const uplinkOptions = z
     urls: z.array(amqpUrl).min(1).max(16).optional().describe('Several of them, tried in turn.'),
     tls: tlsFiles.optional().describe('Certificates, for amqps. Without them those are used that `headrace enroll` got.'),
     sasl: sasl.optional().describe('Logs in with SASL PLAIN, at a router or broker.'),
+    renew_at: amqpUrl
+      .refine(url => url.startsWith('amqps:'), 'has to be amqps: the gateway checks who answers there')
+      .optional()
+      .describe(
+        'Where a router or broker lets in who has no certificate, for questions about certificates alone: `headrace enroll` asks there, and a gateway whose certificate has ended.',
+      ),
     budget: budgetOptions.optional().describe('For a link that costs money. Sources of higher `priority` go first.'),
     mode: z
       .enum(['direct', 'router', 'broker'])
@@ -68,6 +74,10 @@ export const uplinkOptions = z
       .describe('What is at the other end: the core itself, an AMQP router, or a broker that stores and forwards.'),
   })
   .refine(options => (options.url === undefined) !== (options.urls === undefined), 'needs either `url` or `urls`')
+  .refine(
+    options => options.renew_at === undefined || options.mode !== 'direct',
+    '`renew_at` is for `mode: router` and `mode: broker`: a core lets in whose certificate has ended, to have it renewed',
+  )
 export type UplinkOptions = z.output<typeof uplinkOptions>
 
 /** The addresses to try, in turn. */

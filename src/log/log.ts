@@ -95,6 +95,25 @@ export interface GroupMember {
   readonly host: string
 }
 
+/** An entry of a {@link Journal}, and where it stands in it. */
+export interface JournalEntry {
+  readonly at: number
+  readonly key: string
+  readonly value: Buffer
+}
+
+/** Small entries in one order, which any number of cores write and read whole. Of those that have one key at least the last is kept. */
+export interface Journal {
+  /** One that was made anew under the same name has another. */
+  id(): Promise<string>
+  /** Appends one, and gives where it stands. After a rejection it is not known whether it was stored. */
+  append(key: string, value: Buffer): Promise<number>
+  /** Entries from there on, as many as come at once, and where the next ones are; `end` where that is the end. Undefined where it does not reach so far. */
+  read(
+    from: number,
+  ): Promise<{ readonly entries: readonly JournalEntry[]; readonly next: number; readonly end: boolean } | undefined>
+}
+
 /** What a topic is asked to be when it is made. */
 export interface TopicNeeds {
   readonly topic: string
@@ -153,6 +172,9 @@ export interface Log {
   committedOffsets(group: string, places: readonly Place[]): Promise<Cursor[]>
   /** Who is in the group: its offsets move while somebody is. */
   groupMembers(group: string): Promise<readonly GroupMember[]>
+
+  /** What cores tell each other under this name; undefined where there can be no other core at this log. */
+  journal(topic: string): Promise<Journal | undefined>
 
   /** Calls when connections or leaders changed, so that what was proven before is void. Returns a function that ends it. */
   onProofsVoid(call: () => void): () => void

@@ -6,7 +6,8 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 
 /** What axe finds serious or critical on a page; and whether the page is wider than its window. */
 export async function serious(page: Page): Promise<unknown[]> {
-  await page.evaluate(AXE)
+  // It is large: once for each page that is loaded.
+  if (!(await page.evaluate('"axe" in window'))) await page.evaluate(AXE)
   const found = (await page.evaluate('axe.run(document, { resultTypes: ["violations"] })')) as {
     violations: { id: string; impact: string; nodes: { html: string }[] }[]
   }

@@ -340,6 +340,25 @@ test('a buffer that was restored from an older copy does not send its backlog a 
   expect(lines.length).toBe(30)
 })
 
+test('a database that went back to a time in which it was frozen does not send what it held then a second time when it is resumed', async () => {
+  const before = await bench.open()
+  await outletOf(before).assign(ASSIGNMENT)
+  await outletOf(before).freeze({ code: 'log_ahead', message: 'm', advice: 'a' })
+  for (const from of [0, 10, 20]) await fill(before, 'pump-1', from, 10)
+  await bench.close(before)
+
+  // It had been resumed then, and all of it was sent under the next epoch: this the log knows alone.
+  const buffer = await bench.open()
+  expect(outletOf(buffer).frozen?.olderBlocks).toBeUndefined()
+  await outletOf(buffer).freeze({ code: 'epoch_ahead', message: 'm', advice: 'a' })
+  await fill(buffer, 'pump-1', 30, 1)
+  buffer.attachLink(() => {})
+  await outletOf(buffer).resume({ ...ASSIGNMENT, epoch: 2, epochStart: 500 }, 500)
+  const records = recordsOf(await takeRecords(buffer, 'pump-1', 2))
+  expect(records[0]).toMatchObject({ sequence: 500, text: null, gap: { records: 30, reason: 'resumed' } })
+  expect(records.slice(1).map(({ text }) => numberOf(text))).toEqual([30])
+})
+
 test('what is ready in memory is bounded over all sources, and none of them is left out', async () => {
   const names = Array.from({ length: 80 }, (_, index) => `s-${index}`)
   const sources = Object.fromEntries(names.map(name => [name, {}]))

@@ -280,18 +280,18 @@ describe('an opening that a router relayed', () => {
     const opening = { gateway: 'gw-1', session: 7, begins: true, body, properties: signed(gateway) }
     const judge = (more: Partial<typeof opening> | { properties: object }) =>
       plant.desk.provenance({ ...opening, ...more } as typeof opening)
-    expect(judge({ properties: {} }), 'not signed').toMatchObject({ kind: 'refused' })
-    expect(judge({ properties: signed(stranger) }), 'signed by another').toMatchObject({ kind: 'refused' })
-    expect(judge({ properties: signed(gateway, Buffer.from('{}')) }), 'of another body').toMatchObject({ kind: 'refused' })
-    expect(judge({ properties: { ...signed(stranger), [PROOF.certificate]: gateway.certificate } })).toMatchObject({
+    expect(await judge({ properties: {} }), 'not signed').toMatchObject({ kind: 'refused' })
+    expect(await judge({ properties: signed(stranger) }), 'signed by another').toMatchObject({ kind: 'refused' })
+    expect(await judge({ properties: signed(gateway, Buffer.from('{}')) }), 'of another body').toMatchObject({ kind: 'refused' })
+    expect(await judge({ properties: { ...signed(stranger), [PROOF.certificate]: gateway.certificate } })).toMatchObject({
       kind: 'refused',
     })
-    expect(judge({})).toMatchObject({ kind: 'proven' })
-    expect(judge({}), 'said again by somebody who heard it').toEqual({ kind: 'old', newest: 7 })
-    expect(judge({ session: 8 })).toMatchObject({ kind: 'proven' })
-    expect(judge({ gateway: 'never-enrolled', properties: {} })).toEqual({ kind: 'unknown' })
+    expect(await judge({})).toMatchObject({ kind: 'proven' })
+    expect(await judge({}), 'said again by somebody who heard it').toEqual({ kind: 'old', newest: 7 })
+    expect(await judge({ session: 8 })).toMatchObject({ kind: 'proven' })
+    expect(await judge({ gateway: 'never-enrolled', properties: {} })).toEqual({ kind: 'unknown' })
     plant.authority.revoke('gw-1')
-    expect(judge({ session: 9 })).toMatchObject({ kind: 'refused' })
+    expect(await judge({ session: 9 })).toMatchObject({ kind: 'refused' })
   })
 })
 

@@ -7,7 +7,6 @@ import { type DialOptions, dial } from '../../src/amqp/dial.ts'
 import { listen } from '../../src/amqp/listen.ts'
 import { Authority } from '../../src/ca/authority.ts'
 import { newKey } from '../../src/ca/certificates.ts'
-import { RELEASED_MS } from '../../src/ca/chain.ts'
 import { IdentityDesk } from '../../src/ca/desk.ts'
 import { wrongFirstServer } from '../../src/ca/peer-chain.ts'
 import { askToEnroll } from '../../src/ca/renewal.ts'
@@ -18,6 +17,7 @@ import { openSqliteLog } from '../../src/log/sqlite/sqlite-log.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
 import { type Clock, systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
+import { RELEASED_MS } from '../../src/runtime/released.ts'
 
 export const DAY_MS = 86_400_000
 export const AT = { address: 'headrace/identity' } as const

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { afterEach, expect, test } from 'vitest'
 import type { AlertJson, SilenceJson } from '../../src/cli/alert-calls.ts'
+import { consoleUrlOf } from '../browser/console-page.ts'
 import { until } from '../support/until.ts'
 import { Up } from './up-process.ts'
 
@@ -21,12 +22,6 @@ const told = (analyser: string) =>
         .split('\n')
         .filter(line => line.includes(`"analyser":"${analyser}"`)).length
     : 0
-
-function apiUrl(): string {
-  const found = [...readFileSync(up.process.logPath, 'utf8').matchAll(/See it at (http:\S+?),/g)].at(-1)?.[1]
-  if (found === undefined) throw new Error('it does not say where its console is')
-  return found
-}
 
 test('alerts are acknowledged and silenced by command, over a kill -9, as the API says as well', async () => {
   up = new Up(PIPELINE, { 'tell.sh': 'cat >> told' })
@@ -49,8 +44,8 @@ test('alerts are acknowledged and silenced by command, over a kill -9, as the AP
   await up.start()
   const listed = await up.json<AlertJson[]>('alerts', 'list')
   expect(listed.find(({ key }) => key === busy)?.acknowledged?.note).toBe('on my way')
-  expect(await up.json('alerts', 'silences')).toEqual(await (await fetch(`${apiUrl()}/api/core/silences`)).json())
-  expect(listed).toEqual(await (await fetch(`${apiUrl()}/api/core/alerts`)).json())
+  expect(await up.json('alerts', 'silences')).toEqual(await (await fetch(`${consoleUrlOf(up)}/api/core/silences`)).json())
+  expect(listed).toEqual(await (await fetch(`${consoleUrlOf(up)}/api/core/alerts`)).json())
   expect(told('slow')).toBe(0)
 
   await up.run('alerts', 'unsilence', String(silence.id))

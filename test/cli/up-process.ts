@@ -7,6 +7,8 @@ import { type CommandRun, HeadraceProcess, headrace } from '../support/headrace-
 import { until } from '../support/until.ts'
 
 export const GATEWAY = 'plant-a-1'
+/** A machine that does much else starts slowly. */
+const START_LIMIT_MS = 90_000
 
 export interface UpStatus {
   readonly edge: EdgeStatus
@@ -42,10 +44,14 @@ export class Up {
   async start(): Promise<void> {
     const before = this.#timesUp()
     this.process.start()
-    await until('headrace is up', () => {
-      if (!this.process.running) throw new Error(`up ended at once: ${readFileSync(this.process.logPath, 'utf8')}`)
-      return this.#timesUp() > before
-    })
+    await until(
+      'headrace is up',
+      () => {
+        if (!this.process.running) throw new Error(`up ended at once: ${readFileSync(this.process.logPath, 'utf8')}`)
+        return this.#timesUp() > before
+      },
+      START_LIMIT_MS,
+    )
   }
 
   get args(): string[] {

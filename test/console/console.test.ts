@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Assets } from '../../src/console/assets.ts'
 import { Console } from '../../src/console/console.ts'
 import type { ControlCalls } from '../../src/console/control-server.ts'
@@ -203,14 +203,18 @@ describe('a browser that is made to ask for another site', () => {
 
 describe('with users', () => {
   const PASSWORD = 'correct horse battery'
+  let home: string
   let users: string
-
-  async function startWithUsers(): Promise<string> {
-    users = join(folder, 'users.json')
+  // A key takes long to derive, by intent: all tests have the same two.
+  beforeAll(async () => {
+    home = mkdtempSync(join(tmpdir(), 'headrace-users-'))
+    users = join(home, 'users.json')
     await new Users(users).put('anna', 'operator', PASSWORD)
     await new Users(users).put('bert', 'viewer', PASSWORD)
-    return start({ users })
-  }
+  })
+  afterAll(() => rmSync(home, { recursive: true, force: true }))
+
+  const startWithUsers = () => start({ users })
 
   async function logIn(url: string, name: string, password = PASSWORD): Promise<Answer> {
     const headers = { 'content-type': 'application/json' }
@@ -249,8 +253,9 @@ describe('with users', () => {
 
   test('who silences is said by the log-in, whatever the request says, and stands in the audit log with what was asked', async () => {
     const url = await startWithUsers()
-    const silence = async (name: string, more: object = {}) => {
-      const cookie = cookieOf(await logIn(url, name))
+    const cookies = { anna: cookieOf(await logIn(url, 'anna')), bert: cookieOf(await logIn(url, 'bert')) }
+    const silence = async (name: 'anna' | 'bert', more: object = {}) => {
+      const cookie = cookies[name]
       const headers = { cookie, 'x-headrace-csrf': await tokenOf(url, { cookie }), 'content-type': 'application/json' }
       return ask(`${url}/api/core/silences`, { method: 'POST', headers, body: JSON.stringify({ for_ms: 60_000, ...more }) })
     }
@@ -260,6 +265,15 @@ describe('with users', () => {
     expect(ran).toEqual([])
     expect((await silence('anna')).status).toBe(200)
     expect(ran).toEqual([{ analyser: '*', source: '*', for_ms: 60_000, reason: '', by: 'anna' }])
+    const audited = (name: 'anna' | 'bert') => ask(`${url}/api/audit`, { headers: { cookie: cookies[name] } })
+    expect((await audited('bert')).status).toBe(403)
+    const shown = JSON.parse((await audited('anna')).body) as { user: string; status: number }[]
+    expect(shown.map(({ user, status }) => [user, status])).toEqual([
+      ['anna', 200],
+      ['anna', 400],
+      ['anna', 400],
+      ['bert', 403],
+    ])
     const audit = readFileSync(join(folder, 'console-audit.ndjson'), 'utf8').trim().split('\n')
     expect(audit.map(line => JSON.parse(line) as object)).toMatchObject([
       { user: 'bert', status: 403 },
@@ -284,8 +298,7 @@ describe('with users', () => {
     expect(await metrics(`bert:${PASSWORD}`)).toMatchObject({ status: 200, body: FIGURES })
   })
 
-  test('the file shows no password, and only its owner reads it', async () => {
-    await startWithUsers()
+  test('the file shows no password, and only its owner reads it', () => {
     expect(readFileSync(users, 'utf8')).not.toContain(PASSWORD)
     expect(statSync(users).mode & 0o077).toBe(0)
   })

@@ -12,7 +12,7 @@ import { coreSchema } from '../../src/config/core.ts'
 import { edgeSchema } from '../../src/config/edge.ts'
 import { loadPipelines } from '../../src/config/load.ts'
 import { OtlpExporter } from '../../src/console/otlp.ts'
-import { systemClock } from '../../src/runtime/clock.ts'
+import { type Clock, systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { Sampling, spanIdOf, traceIdOf } from '../../src/runtime/sampling.ts'
 import { until } from '../support/until.ts'
@@ -141,8 +141,9 @@ analysers: { many: { sources: [a], every: 1s, when: "count(n) > 100000", alert: 
 }, 60_000)
 
 describe('a collector', () => {
-  const exporter = () =>
-    new OtlpExporter({ url, service: 's', instance: 'i', version: '0', clock: systemClock, logger: silentLogger })
+  /** One whose waits are short. */
+  const clock: Clock = { ...systemClock, after: (ms, call, kind) => systemClock.after(ms / 20, call, kind) }
+  const exporter = () => new OtlpExporter({ url, service: 's', instance: 'i', version: '0', clock, logger: silentLogger })
   const step = (sequence: number) => ({ source: 'g/s', sequence, name: 'record', fromMs: 1, toMs: 2 })
 
   test('that is away for a moment has its spans afterwards', async () => {

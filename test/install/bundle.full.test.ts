@@ -84,6 +84,12 @@ test('holds what it needs and no more, and every file fits its checksum', () => 
   expect(names).not.toContain('vitest')
 })
 
+test('knows when it was made by its commit: a core whose certificate was over by then is refused, with nobody moving a date on', () => {
+  const { released } = JSON.parse(readFileSync(join(into, 'app/package.json'), 'utf8')) as { released: string }
+  const committed = execFileSync('git', ['log', '-1', '--format=%ct'], { cwd: ROOT, encoding: 'utf8' })
+  expect(Date.parse(released)).toBe(Number(committed) * 1_000)
+})
+
 test('runs a whole pipeline with nothing but itself', { timeout: LIMIT_MS }, async () => {
   writeFileSync(join(folder, 'p.yaml'), 'pipeline: p\nsources: { g: { generator: { records_per_second: 50 } } }\n')
   const env = { PATH: '/usr/bin:/bin', HOME: folder }

@@ -13,6 +13,7 @@ import { cutBatch } from '../support/batches.ts'
 import { type Certificate, keyStore, TestAuthority } from '../support/certificates.ts'
 import { headrace } from '../support/headrace-process.ts'
 import { KafkaCluster } from '../support/kafka/cluster.ts'
+import { until } from '../support/until.ts'
 
 const PASSWORD = 'of-the-tests'
 const SCRAM = 'org.apache.kafka.common.security.scram.ScramLoginModule required;'
@@ -41,7 +42,17 @@ describe('Kafka with TLS, SASL and an authorizer, as AMQ Streams sets it up', ()
     )
     writeFileSync(join(folder, 'password'), `${PASSWORD}\n`)
     writeFileSync(config, `state: state\nlog: { kafka: { brokers: ["${kafka.bootstrap}"] } }\npipelines: [proof.yaml]\n`)
-    const printed = await headrace(['acls', '--config', config])
+    await grantAll()
+  })
+
+  afterAll(async () => {
+    await kafka?.stop()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  /** What `headrace acls` prints, run as it stands there. */
+  async function grantAll(): Promise<void> {
+    const printed = await headrace(['acls', '--config', join(folder, 'core.yaml')], { limitMs: 60_000 })
     expect(printed.code, printed.stderr).toBe(0)
     for (const line of printed.stdout.trim().split('\n')) {
       const [command, ...args] = line.split(' ').map(word => word.replace(/^'(.*)'$/, '$1'))
@@ -49,12 +60,7 @@ describe('Kafka with TLS, SASL and an authorizer, as AMQ Streams sets it up', ()
       const run = await kafka.tool('org.apache.kafka.tools.AclCommand', args)
       expect(run.code, `${line}\n${run.stdout}${run.stderr}`).toBe(0)
     }
-  })
-
-  afterAll(async () => {
-    await kafka?.stop()
-    rmSync(folder, { recursive: true, force: true })
-  })
+  }
 
   const ca = () => ({ ca: authority.ca })
   const open = (options: object): Promise<Log> => {
@@ -91,19 +97,23 @@ describe('Kafka with TLS, SASL and an authorizer, as AMQ Streams sets it up', ()
     await log.close()
   })
 
-  test('the doctor says which rights are missing, and nothing where none is', async () => {
-    const examined = async (options: object) => {
-      const file = join(folder, 'doctor.yaml')
-      writeFileSync(file, JSON.stringify({ state: 'state', log: { kafka: options }, pipelines: ['proof.yaml'] }))
-      const { stdout, stderr } = await headrace(['doctor', '--config', file, '--json'], { limitMs: 60_000 })
-      expect(stderr).toBe('')
-      const { findings } = JSON.parse(stdout) as {
-        findings: { check: string; severity: string; message: string; advice?: string }[]
-      }
-      return findings.filter(({ message }) => /\(ACL\)|this user may/.test(message))
+  const examined = async (options: object) => {
+    const file = join(folder, 'doctor.yaml')
+    writeFileSync(file, JSON.stringify({ state: 'state', log: { kafka: options }, pipelines: ['proof.yaml'] }))
+    const { stdout, stderr } = await headrace(['doctor', '--config', file, '--json'], { limitMs: 60_000 })
+    expect(stderr).toBe('')
+    const { findings } = JSON.parse(stdout) as {
+      findings: { check: string; severity: string; message: string; advice?: string }[]
     }
+    return findings.filter(({ message, advice }) => /\(ACL\)|this user may |log\.kafka/.test(`${message} ${advice}`))
+  }
+
+  test('the doctor says which rights are missing, and nothing where none is', async () => {
     const core = await examined(mutual(clients.core))
-    expect(core.map(({ severity }) => severity)).toEqual(['ok', 'ok'])
+    expect(
+      core.map(({ severity }) => severity),
+      JSON.stringify(core),
+    ).toEqual(['ok', 'ok'])
     const reader = await examined(sasl('scram-sha-512', 'headrace-reader'))
     expect(reader).toContainEqual(
       expect.objectContaining({
@@ -113,6 +123,37 @@ describe('Kafka with TLS, SASL and an authorizer, as AMQ Streams sets it up', ()
       }),
     )
     expect(reader).toContainEqual(expect.objectContaining({ message: 'headrace.claims: this user may not even see it (ACL)' }))
+    expect(core).not.toContainEqual(expect.objectContaining({ severity: 'error' }))
+  })
+
+  test('the doctor says which one right is missing, and that it is there again once it was given as `headrace acls` prints it', async () => {
+    const write = ['--allow-principal', 'User:headrace-core', '--operation', 'Write', '--topic', 'proof']
+    const group = ['--allow-principal', 'User:headrace-core', '--group', 'headrace.', '--resource-pattern-type', 'prefixed']
+    for (const rule of [write, [...group, '--operation', 'Read', '--operation', 'Describe']]) {
+      const run = await kafka.tool('org.apache.kafka.tools.AclCommand', [
+        ...['--bootstrap-server', kafka.bootstrap, '--remove', '--force'],
+        ...rule,
+      ])
+      expect(run.code, run.stdout + run.stderr).toBe(0)
+    }
+    const advice = expect.stringContaining('headrace acls --config core.yaml')
+    // A broker hears of a rule a moment after the controller has it.
+    await until('both are missed', async () => {
+      const found = await examined(mutual(clients.core))
+      return found.filter(({ severity }) => severity === 'error').length === 2
+    })
+    const found = await examined(mutual(clients.core))
+    expect(found).toContainEqual(
+      expect.objectContaining({ severity: 'error', message: 'proof: this user may not Write (ACL)', advice }),
+    )
+    expect(found).toContainEqual(
+      expect.objectContaining({ message: 'groups that begin with headrace.: this user may not Read, Describe (ACL)', advice }),
+    )
+    await grantAll()
+    await until('nothing is missed any more', async () => {
+      const again = await examined(mutual(clients.core))
+      return again.length > 0 && again.every(({ severity }) => severity === 'ok')
+    })
   })
 
   test('a reader reads, and cannot write', async () => {

@@ -1,8 +1,16 @@
 import { createRequire } from 'node:module'
-import { createServer, type Server, type Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import type { Connection, Delivery, Receiver, Sender, Session } from 'rhea'
-import { acceptSocket, createContainer, markDisconnected, mendSession, Unfinished } from '../../src/amqp/rhea-internals.ts'
+import {
+  acceptSocket,
+  createContainer,
+  markDisconnected,
+  mendSession,
+  offerExternal,
+  Unfinished,
+} from '../../src/amqp/rhea-internals.ts'
 import type { SeededRandom } from '../support/random.ts'
+import { type Door, OPEN_DOOR, type User } from './network-door.ts'
 
 const require = createRequire(import.meta.url)
 const frames = require('rhea/lib/frames.js') as { transfer(fields: object): { channel: number; payload?: Buffer } }
@@ -13,6 +21,7 @@ const CAPACITY = 250
 const TRANSFER_BYTES_MAX = 60_000
 /** Silence after which a peer is taken for dead is twice this, ms. */
 const IDLE_TIMEOUT_MS = 2_000
+const FORBIDDEN = { condition: 'amqp:unauthorized-access', description: 'the policy does not let this user attach there' }
 /** AMQP 1.0 part 3, 3.4: the outcomes. */
 const OUTCOME = { accepted: 0x24, rejected: 0x25, released: 0x26, modified: 0x27 } as const
 
@@ -80,6 +89,7 @@ export class Network {
   readonly #up = new Set<Upstream>()
   readonly #down = new Set<Downstream>()
   readonly #channels = new WeakMap<Session, ChannelState>()
+  readonly #door: Door
   #server: Server | undefined
   #dynamic = 0
   #turn = 0
@@ -87,13 +97,14 @@ export class Network {
   /** How often each thing happened. */
   readonly counts = { passed: 0, split: 0, aborted: 0, released: 0, modified: 0, unreachable: 0, givenBack: 0 }
 
-  constructor(port: number, random: SeededRandom) {
+  constructor(port: number, random: SeededRandom, door: Door = OPEN_DOOR) {
     this.port = port
     this.#random = random
+    this.#door = door
   }
 
   get url(): string {
-    return `amqp://127.0.0.1:${this.port}`
+    return `${this.#door.scheme}://127.0.0.1:${this.port}`
   }
 
   /** Senders that wait at an address, with or without credit. */
@@ -107,12 +118,9 @@ export class Network {
   }
 
   async start(): Promise<void> {
-    const server = createServer(socket => this.#connected(socket))
+    const server = this.#door.listen(this.port, socket => this.#connected(socket))
     this.#server = server
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(this.port, '127.0.0.1', resolve)
-    })
+    await new Promise<void>((resolve, reject) => server.once('error', reject).once('listening', resolve))
   }
 
   /** Ends as kill -9 ends a router: every connection without a word, and nothing is remembered. */
@@ -129,10 +137,12 @@ export class Network {
   }
 
   #connected(socket: Socket): void {
+    const user = this.#door.userOf(socket)
     socket.setNoDelay(true)
     socket.on('error', () => socket.destroy())
     const container = createContainer('network')
     container.on('error', () => {})
+    if (user !== undefined) offerExternal(container)
     const connection = container.create_connection({
       idle_time_out: IDLE_TIMEOUT_MS,
       max_frame_size: 65_536,
@@ -146,8 +156,8 @@ export class Network {
     connection.on('disconnected', () => {})
     connection.on('connection_close', () => setImmediate(() => socket.destroy()))
     connection.on('session_open', ({ session }) => session && this.#sessionOpened(session))
-    connection.on('receiver_open', ({ receiver }) => receiver && this.#senderAttached(receiver))
-    connection.on('sender_open', ({ sender }) => sender && this.#receiverAttached(sender))
+    connection.on('receiver_open', ({ receiver }) => receiver && this.#senderAttached(receiver, user))
+    connection.on('sender_open', ({ sender }) => sender && this.#receiverAttached(sender, user))
     socket.once('close', () => {
       this.#sockets.delete(socket)
       markDisconnected(connection)
@@ -186,8 +196,12 @@ export class Network {
   #raw: Buffer = Buffer.alloc(0)
 
   /** The peer sends: the link is a receiver here. */
-  #senderAttached(receiver: Receiver): void {
+  #senderAttached(receiver: Receiver, user: User | undefined): void {
     const address = receiver.target?.address ?? undefined
+    if (!this.#door.maySend(user, address)) {
+      receiver.close(FORBIDDEN)
+      return
+    }
     receiver.set_source(receiver.source ?? {})
     receiver.set_target({ address: address ?? '' })
     const link: Upstream = { receiver, address, granted: 0, open: new Set() }
@@ -198,8 +212,12 @@ export class Network {
   }
 
   /** The peer receives: the link is a sender here. */
-  #receiverAttached(sender: Sender): void {
+  #receiverAttached(sender: Sender, user: User | undefined): void {
     const isDynamic = sender.source?.dynamic === true
+    if (!this.#door.mayReceive(user, isDynamic ? undefined : (sender.source?.address ?? ''))) {
+      sender.close(FORBIDDEN)
+      return
+    }
     const address = isDynamic ? `amqp:/_topo/0/network/temp.${this.#dynamic++}` : (sender.source?.address ?? '')
     sender.set_source({ address, ...(isDynamic && { dynamic: true }) })
     sender.set_target(sender.target ?? {})

@@ -325,6 +325,28 @@ describe('what the core did to a source', () => {
     expect(again.alarms.list()).toEqual([])
   })
 
+  test('a disk from before it was resumed is known for an older copy, though it was frozen then', async () => {
+    const { world, gateway } = await settled()
+    const claim = await world.log.claimOf({ gateway: 'gw-1', source: 'source-1' })
+    if (!claim) throw new Error('no claim')
+    world.log.intrude(claim, cutBatch(0, 7, { producerId: 4_000 }).bytes)
+    gateway.buffer.give('source-1', 50)
+    expect(await world.drained([gateway])).toBe(true)
+    const older = gateway.disk.clone('instance-1')
+    const resumed = gateway.link.resume('source-1')
+    await world.clock.pass(3_000)
+    expect(await resumed).toMatchObject({ outcome: 'resumed', epoch: 1 })
+    expect(await world.drained([gateway])).toBe(true)
+    await gateway.link.stop()
+    const again = world.startGateway('gw-1', older, SOURCES)
+    expect(again.buffer.outlets()[0]?.frozen?.code).not.toBe('epoch_ahead')
+    await world.clock.pass(3_000)
+    expect(again.buffer.outlets()[0]?.frozen?.code).toBe('epoch_ahead')
+    const next = again.link.resume('source-1')
+    await world.clock.pass(3_000)
+    expect(await next).toMatchObject({ outcome: 'resumed', epoch: 2 })
+  })
+
   test('a resume that the core does not answer is refused after a while, and the source stays frozen', async () => {
     const { world, gateway } = await settled()
     world.log.exchange('memory-log-2')

@@ -125,6 +125,20 @@ const CASES: [string, Known, Told, OwnBatch | undefined, ReturnType<typeof brief
     'freeze other_epoch',
   ],
   [
+    'a higher epoch, under which somebody has written: this disk is an older copy',
+    known(80, 200),
+    told(110, null, { epoch: 3, epochStart: 100 }),
+    undefined,
+    'freeze epoch_ahead',
+  ],
+  [
+    'a higher epoch and an end far ahead: as well, and what lies here is not sent again',
+    known(80, 100),
+    told(500, null, { epoch: 4, epochStart: 300 }),
+    undefined,
+    'freeze epoch_ahead',
+  ],
+  [
     'a lower epoch: the registry was restored',
     known(80, 200),
     told(100, LAST, { epoch: 1, epochStart: 0 }),

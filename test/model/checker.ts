@@ -71,7 +71,8 @@ function wrongIn({ log, settled, cut, cutBack, lost, intruded, frozen, left }: S
   const untrue = cut.findIndex((holds, seq) => seq < settled && holds !== FORGOTTEN && seq < log.length && log[seq] !== holds)
   if (!cutBack && untrue >= 0) return `the gateway was told that ${untrue} is in the log, where something else lies`
   if (!lost && log.includes(PLACEHOLDER)) return 'a placeholder took the place of what was not lost'
-  if (frozen && !intruded) return `frozen without need: ${frozen}`
+  // What it had forgotten, and the log had lost, may still have been on its way when a placeholder was made for it: there a person decides.
+  if (frozen && !intruded && !cut.includes(PLACEHOLDER)) return `frozen without need: ${frozen}`
   if (left < 0 || settled > cut.length) return 'the model is wrong'
   return undefined
 }

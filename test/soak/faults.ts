@@ -40,13 +40,13 @@ async function strike(
   const wait = (min: number, max: number) => pause(systemClock, random.between(min, max))
   switch (kind) {
     case 'edge killed':
-      await plant.edge.kill9()
+      await plant.kill9(plant.edge)
       await wait(0, 1_500)
-      return plant.edge.start()
+      return plant.start(plant.edge)
     case 'core killed':
-      await core.kill9()
+      await plant.kill9(core)
       await wait(0, 2_000)
-      return core.start()
+      return plant.start(core)
     case 'broker killed':
       await kafka.kill9(1)
       await wait(0, 2_000)

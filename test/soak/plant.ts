@@ -16,6 +16,8 @@ export const TOPIC = 'soak'
 const PAYLOAD_SEED = 11
 /** What a device says each time, ms apart. */
 const DEVICE_EVERY_MS = 50
+/** As `RestartSec` of the units. */
+const SUPERVISED_EVERY_MS = 2_000
 
 export interface PlantOptions {
   readonly brokers: readonly string[]
@@ -66,6 +68,11 @@ export class SoakPlant {
   readonly proxies: readonly TcpProxy[]
   readonly devices: readonly CountingDevice[]
   readonly #options: PlantOptions
+  /** Processes that should run: one that ended by itself is started again, as systemd does (`Restart=always`). */
+  readonly #wanted = new Set<HeadraceProcess>()
+  readonly #supervisor: NodeJS.Timeout
+  /** How often one was started again that had ended by itself. */
+  restarts = 0
 
   private constructor(folder: string, options: PlantOptions, parts: Pick<SoakPlant, 'edge' | 'cores' | 'proxies' | 'devices'>) {
     this.folder = folder
@@ -74,6 +81,25 @@ export class SoakPlant {
     this.cores = parts.cores
     this.proxies = parts.proxies
     this.devices = parts.devices
+    this.#supervisor = setInterval(() => this.#supervise(), SUPERVISED_EVERY_MS)
+  }
+
+  start(process: HeadraceProcess): void {
+    this.#wanted.add(process)
+    process.start()
+  }
+
+  async kill9(process: HeadraceProcess): Promise<void> {
+    this.#wanted.delete(process)
+    await process.kill9()
+  }
+
+  #supervise(): void {
+    for (const process of this.#wanted) {
+      if (process.running) continue
+      this.restarts += 1
+      process.start()
+    }
   }
 
   static async create(options: PlantOptions): Promise<SoakPlant> {
@@ -144,6 +170,7 @@ export class SoakPlant {
   }
 
   async end(): Promise<void> {
+    clearInterval(this.#supervisor)
     for (const process of [this.edge, ...this.cores]) await process.end()
     for (const proxy of this.proxies) await proxy.close()
     for (const device of this.devices) await device.close()

@@ -218,6 +218,10 @@ export class MemoryLog implements Log {
     return []
   }
 
+  async journal(): Promise<undefined> {
+    return undefined
+  }
+
   onProofsVoid(call: () => void): () => void {
     this.#voidCalls.add(call)
     return () => this.#voidCalls.delete(call)

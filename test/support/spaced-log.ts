@@ -6,6 +6,7 @@ import type {
   Fetched,
   FetchLimits,
   GroupMember,
+  Journal,
   Log,
   LogIdentity,
   PartitionEnd,
@@ -112,6 +113,10 @@ export class SpacedLog implements Log {
 
   groupMembers(group: string): Promise<readonly GroupMember[]> {
     return this.#log.groupMembers(group + this.#mark)
+  }
+
+  journal(topic: string): Promise<Journal | undefined> {
+    return this.#log.journal(topic + this.#mark)
   }
 
   onProofsVoid(call: () => void): () => void {

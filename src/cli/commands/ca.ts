@@ -55,9 +55,12 @@ export function caCommand(): Command {
       .option('--url <amqps://host:port...>', 'where the gateway reaches the core, so that it needs not be told')
       .action(async (options: CaWhere & { gateway: string; for: string; url?: string[] }) => {
         const { newToken } = await import('../ca.ts')
-        const token = newToken(options, gatewayName(options.gateway), goodFor(options.for), options.url ?? [])
-        if (options.json) printJson({ gateway: options.gateway, token })
-        else print(token)
+        const made = await newToken(options, gatewayName(options.gateway), goodFor(options.for), options.url ?? [])
+        if (options.json) printJson(made)
+        else {
+          print(made.token)
+          if (made.others === 'later') process.stderr.write(`${othersText('later')}\n`)
+        }
       }),
   )
   command.addCommand(
@@ -85,7 +88,10 @@ export function caCommand(): Command {
           const { setState } = await import('../ca.ts')
           const done = await setState(options, gatewayName(gateway), state)
           if (options.json) printJson(done)
-          else print(`${gateway}: ${done.changed} certificate(s) ${state}${done.told ? '; the running core knows it' : ''}.`)
+          else {
+            print(`${gateway}: ${done.changed} certificate(s) ${state}${done.told ? '; the running core knows it' : ''}.`)
+            if (done.others !== 'alone') print(othersText(done.others))
+          }
         },
       ),
     )
@@ -102,6 +108,20 @@ export function caCommand(): Command {
       }),
   )
   command.addCommand(
+    where(
+      new Command('core').description('Makes the folder with which another core of the plant signs and judges as this one does.'),
+    )
+      .requiredOption('--host <name...>', 'names and addresses under which gateways call that core')
+      .requiredOption('--out <directory>', 'is made; put it into the state directory of that core, as `ca`')
+      .action(async (options: CaWhere & { host: string[]; out: string }) => {
+        const { newMember } = await import('../ca.ts')
+        const done = await newMember(options, options.host, options.out)
+        if (options.json) return printJson(done)
+        print(`Written: ${done.folder}. It holds the issuing key: move it to the other core, and leave no copy on the way.`)
+        print('Cores at one Kafka share who was enrolled and who was sent away.')
+      }),
+  )
+  command.addCommand(
     where(new Command('renew').description('Makes a new issuing key, signed by the root, for the one that ends.'))
       .requiredOption('--root-key <file>', 'the root key, from where it is kept')
       .action(async (options: CaWhere & { rootKey: string }) => {
@@ -112,6 +132,12 @@ export function caCommand(): Command {
       }),
   )
   return command
+}
+
+function othersText(others: 'told' | 'later'): string {
+  return others === 'told'
+    ? 'The other cores at this log know it too.'
+    : 'The other cores do not know it yet: they hear of it as soon as this core runs and reaches the log.'
 }
 
 function gatewayName(text: string): string {

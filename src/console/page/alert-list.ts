@@ -21,8 +21,6 @@ interface Alert {
 }
 
 const TONES: Readonly<Record<Alert['state'], Tone>> = { raised: 'bad', noted: 'warn', cleared: 'good' }
-/** Older ones are had from the API and the command line. */
-const SHOWN_MAX = 100
 
 /** What stands, as cards with what can be done about it; and what was said before, as a table. */
 export class AlertList {
@@ -73,10 +71,10 @@ export class AlertList {
       this.#cards.delete(key)
     }
     for (const alert of standing) this.#write(alert)
-    this.#table.show(
-      found.slice(0, SHOWN_MAX),
-      ({ key }) => key,
-      ({ time, state, pipeline, analyser, source, message, acknowledged }) => [
+    this.#table.show({
+      items: found,
+      keyOf: ({ key }) => key,
+      cellsOf: ({ time, state, pipeline, analyser, source, message, acknowledged }) => [
         moment(time),
         { text: state, tone: TONES[state] },
         `${pipeline}.${analyser}`,
@@ -84,7 +82,7 @@ export class AlertList {
         message,
         acknowledged ? acknowledged.by : '–',
       ],
-    )
+    })
   }
 
   #write(alert: Alert): void {

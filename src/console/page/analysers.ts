@@ -46,10 +46,10 @@ export const analysersPage: PageMaker = context => {
       h('section', { class: 'card' }, h('h2', {}, 'Analysers'), table.node),
     ),
     update() {
-      table.show(
-        model.core?.analysers ?? [],
-        ({ analyser, pipeline }) => `${pipeline}.${analyser}`,
-        ({ analyser, pipeline, state, sources, lag, late, undelivered, last_alert }) => [
+      table.show({
+        items: model.core?.analysers ?? [],
+        keyOf: ({ analyser, pipeline }) => `${pipeline}.${analyser}`,
+        cellsOf: ({ analyser, pipeline, state, sources, lag, late, undelivered, last_alert }) => [
           `${pipeline}.${analyser}`,
           { text: state, tone: state === 'failed' ? 'bad' : state === 'running' ? 'good' : 'idle' },
           number(sources),
@@ -58,7 +58,7 @@ export const analysersPage: PageMaker = context => {
           number(undelivered),
           last_alert === null ? 'none' : moment(last_alert),
         ],
-      )
+      })
       if (model.timeMs - askedMs < ASK_EVERY_MS) return
       askedMs = model.timeMs
       ask()

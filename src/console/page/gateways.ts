@@ -37,10 +37,10 @@ export class Gateways {
 
   update(): void {
     const { timeMs, edge } = this.#model
-    this.#table.show(
-      this.#model.gateways,
-      ({ gateway }) => gateway,
-      view => {
+    this.#table.show({
+      items: this.#model.gateways,
+      keyOf: ({ gateway }) => gateway,
+      cellsOf: view => {
         const { gateway, session, since, heardMs, report, sources } = view
         const disk = edge?.gateway === gateway ? edge.disk : report?.disk
         const isHere = session !== undefined
@@ -59,6 +59,6 @@ export class Gateways {
           heardMs === undefined ? 'not yet' : ago(heardMs, timeMs),
         ]
       },
-    )
+    })
   }
 }

@@ -54,7 +54,7 @@ export const jobPage: PageMaker = context => {
   let askedMs = Number.NEGATIVE_INFINITY
   const ask = () => {
     get<Run[]>(`${at}/runs`).then(
-      found => runs.show(found, ({ id, startedMs }) => `${id} ${startedMs}`, cellsOf),
+      items => runs.show({ items, keyOf: ({ id, startedMs }) => `${id} ${startedMs}`, cellsOf }),
       (error: unknown) => facts.set('Runs', errorText(error), 'bad'),
     )
     log.ask()

@@ -36,10 +36,10 @@ export const jobsPage: PageMaker = context => {
     title: 'Batch jobs',
     node: h('div', { class: 'page' }, h('h1', {}, 'Batch jobs'), h('section', { class: 'card' }, table.node)),
     update() {
-      table.show(
-        model.core?.jobs ?? [],
-        ({ job }) => job,
-        job => [
+      table.show({
+        items: model.core?.jobs ?? [],
+        keyOf: ({ job }) => job,
+        cellsOf: job => [
           { text: job.job, href: `#/jobs/${encodeURIComponent(job.job)}` },
           lastRun(job, model.timeMs),
           number(job.last_run?.records),
@@ -47,7 +47,7 @@ export const jobsPage: PageMaker = context => {
           nextRun(job),
           { node: actionsOf(job.job) },
         ],
-      )
+      })
     },
   }
 }

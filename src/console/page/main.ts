@@ -1,5 +1,6 @@
 import { analysersPage } from './analysers.ts'
 import { ApiError, change, get, type Session } from './api.ts'
+import { auditPage } from './audit.ts'
 import { h, setText } from './dom.ts'
 import { jobsPage } from './jobs.ts'
 import { Model } from './model.ts'
@@ -11,12 +12,19 @@ import { sourcePage } from './source.ts'
 import type { Message } from './status.ts'
 import { Stream } from './stream.ts'
 
-const PAGES: readonly { readonly name: string; readonly label: string; readonly make: PageMaker; readonly core?: true }[] = [
+const PAGES: readonly {
+  readonly name: string
+  readonly label: string
+  readonly make: PageMaker
+  readonly core?: true
+  readonly operator?: true
+}[] = [
   { name: '', label: 'Overview', make: overviewPage },
   { name: 'pipelines', label: 'Pipelines', make: pipelinesPage, core: true },
   { name: 'jobs', label: 'Batch jobs', make: jobsPage, core: true },
   { name: 'analysers', label: 'Analysers', make: analysersPage, core: true },
   { name: 'partitions', label: 'Partitions', make: partitionsPage, core: true },
+  { name: 'audit', label: 'Changes', make: auditPage, operator: true },
 ]
 
 /** Before it is tried again, ms. */
@@ -84,7 +92,8 @@ function run(session: Session): void {
 }
 
 function drawNav(session: Session, current: string): void {
-  const here = PAGES.filter(({ core }) => !core || session.sides.includes('core'))
+  const isOperator = session.user.role === 'operator'
+  const here = PAGES.filter(({ core, operator }) => (!core || session.sides.includes('core')) && (!operator || isOperator))
   const links = here.map(({ name, label }) =>
     h('a', { href: `#/${name}`, 'aria-current': name === current ? 'page' : undefined }, label),
   )

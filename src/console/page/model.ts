@@ -187,3 +187,7 @@ export function stateOf(view: SourceView): { text: string; tone: Tone } {
   if (view.perSecond > 0) return { text: 'flowing', tone: 'good' }
   return state === undefined || state === 'reading' ? { text: 'still', tone: 'idle' } : { text: state, tone: 'idle' }
 }
+
+export function needsLook(view: SourceView): boolean {
+  return ['warn', 'bad'].includes(stateOf(view).tone)
+}

@@ -44,10 +44,11 @@ export const partitionsPage: PageMaker = ({ model }) => {
   let askedMs = Number.NEGATIVE_INFINITY
   const draw = () => {
     const wanted = filter.value.trim().toLowerCase()
-    table.show(
-      rows,
-      ({ topic, partition, source }) => `${topic}[${partition}] ${source}`,
-      row => {
+    table.show({
+      items: rows.filter(row => keyOf(row).includes(wanted)),
+      isSearch: wanted !== '' && rows.length > 0,
+      keyOf,
+      cellsOf: row => {
         const next = model.sources.get(row.source)?.core?.next ?? row.next
         return [
           `${row.topic}[${row.partition}]`,
@@ -59,8 +60,7 @@ export const partitionsPage: PageMaker = ({ model }) => {
           slowestText(row, next),
         ]
       },
-      key => wanted === '' || key.includes(wanted),
-    )
+    })
   }
   filter.addEventListener('input', draw)
   return {
@@ -85,6 +85,10 @@ export const partitionsPage: PageMaker = ({ model }) => {
     },
     leave: () => history.end(),
   }
+}
+
+function keyOf({ topic, partition, source }: Partition): string {
+  return `${topic}[${partition}] ${source}`
 }
 
 function retentionText({ retention }: Partition): string {

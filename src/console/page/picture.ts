@@ -24,10 +24,14 @@ export class Picture {
   readonly #pipeline: Pipeline
   readonly #drawing: FlowDrawing
   readonly #readers = new RateMeter()
+  readonly #names: ReadonlySet<string>
+  /** Its sources, as they are at this update. */
+  #views: readonly SourceView[] = []
 
   constructor(pipeline: Pipeline, model: Model) {
     this.#model = model
     this.#pipeline = pipeline
+    this.#names = new Set(pipeline.sources.map(({ source }) => source))
     const { sources, jobs, analysers, topic } = pipeline
     const groups = sources.length > SOURCES_DRAWN_MAX ? [sources] : sources.map(source => [source])
     const label = `From ${sources.length} sources to the topic ${topic} and on to ${jobs.length + analysers.length} readers`
@@ -46,13 +50,17 @@ export class Picture {
   }
 
   update(): void {
+    const { topic } = this.#pipeline
+    this.#views = [...this.#model.sources.values()].filter(
+      view => this.#names.has(view.source) && (view.core ?? view.edge)?.topic === topic,
+    )
     this.#drawing.update()
   }
 
   #drawSources(group: Pipeline['sources'], index: number): void {
     const drawing = this.#drawing
     const names = new Set(group.map(({ source }) => source))
-    const own = () => this.#views().filter(({ source }) => names.has(source))
+    const own = () => this.#views.filter(({ source }) => names.has(source))
     const kinds = [...new Set(group.map(({ kind }) => kind))].join(', ')
     const label = group.length > 1 ? `${group.length} sources` : (group[0]?.source ?? '')
     drawing.arrow(drawing.place(0, index), drawing.place(1), () => sum(own(), view => view.readPerSecond ?? view.perSecond))
@@ -61,7 +69,7 @@ export class Picture {
 
   #drawMiddle(): void {
     const drawing = this.#drawing
-    const all = () => this.#views()
+    const all = () => this.#views
     drawing.arrow(drawing.place(1), drawing.place(2), () => sum(all(), view => view.perSecond))
     drawing.box(drawing.place(1), 'gateway buffer', () => {
       const views = all()
@@ -94,23 +102,14 @@ export class Picture {
     ]
     for (const [index, { name, sources, what, lag }] of readers.entries()) {
       const place = drawing.place(3, index)
+      const reads = matcherOf(sources)
       const read = () => {
-        const end = sum(
-          this.#views().filter(view => sources.some(glob => fits(glob, view))),
-          view => view.core?.next ?? 0,
-        )
+        const end = sum(this.#views.filter(reads), view => view.core?.next ?? 0)
         return this.#readers.take(name, this.#model.timeMs, end - (lag() ?? 0)).perSecond
       }
       drawing.arrow(drawing.place(2), place, read)
       drawing.box(place, name.slice(name.indexOf('.') + 1), () => `${what}, lag ${number(lag())}`)
     }
-  }
-
-  #views(): SourceView[] {
-    const names = new Set(this.#pipeline.sources.map(({ source }) => source))
-    return [...this.#model.sources.values()].filter(
-      view => names.has(view.source) && (view.core ?? view.edge)?.topic === this.#pipeline.topic,
-    )
   }
 
   #jobLag(name: string): number | null {
@@ -126,11 +125,14 @@ function sum(views: readonly SourceView[], of: (view: SourceView) => number): nu
   return views.reduce((total, view) => total + of(view), 0)
 }
 
-/** A glob over a source's name, or, with a slash in it, over its gateway and name. */
-function fits(glob: string, { key, source }: SourceView): boolean {
-  const pattern = glob
-    .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll(/\*+/g, '[^/]*')
-    .replaceAll('?', '[^/]')
-  return new RegExp(`^${pattern}$`).test(glob.includes('/') ? key : source)
+/** Globs over a source's name, or, with a slash in it, over its gateway and name. */
+function matcherOf(globs: readonly string[]): (view: SourceView) => boolean {
+  const patterns = globs.map(glob => {
+    const pattern = glob
+      .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replaceAll(/\*+/g, '[^/]*')
+      .replaceAll('?', '[^/]')
+    return { isWhole: glob.includes('/'), expression: new RegExp(`^${pattern}$`) }
+  })
+  return ({ key, source }) => patterns.some(({ isWhole, expression }) => expression.test(isWhole ? key : source))
 }

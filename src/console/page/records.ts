@@ -2,21 +2,8 @@ import { TimeChart } from './chart.ts'
 import { empty, h, setText } from './dom.ts'
 import { hexDump, number, time } from './format.ts'
 import { RowTable } from './row-table.ts'
+import { type RecordItem, SeenRecord } from './seen-record.ts'
 import { Stream } from './stream.ts'
-
-/** A record as the API's stream gives it. */
-interface Item {
-  readonly seq: number
-  readonly time_ms: number
-  readonly value_base64: string | null
-  readonly headers: Readonly<Record<string, string>>
-}
-
-interface Seen extends Item {
-  readonly bytes: Uint8Array
-  readonly text: string
-  readonly fields: Readonly<Record<string, unknown>> | undefined
-}
 
 /** Records that the page holds: the chart's, and of these the last few as a table. */
 const RECORDS_MAX = 600
@@ -31,14 +18,14 @@ const HEADERS_OF_TROUBLE = ['gap', 'decode_error', 'clock'] as const
 export class Records {
   readonly node = h('div', { class: 'page' })
   readonly #stream: Stream
-  readonly #seen: Seen[] = []
-  readonly #troubles: Seen[] = []
+  readonly #seen: SeenRecord[] = []
+  readonly #troubles: SeenRecord[] = []
   readonly #chartNode = h('div', { class: 'chart', role: 'img', 'aria-label': 'Values over time' })
   readonly #noChart = empty('No number yet', 'Numbers of decoded records are drawn here as they come.')
   readonly #decoded = h('pre', { tabindex: 0, 'aria-label': 'Decoded record' })
   readonly #raw = h('pre', { tabindex: 0, 'aria-label': 'Bytes of the record' })
   readonly #said = h('p', { role: 'status', class: 'soft' }, 'Waiting for its next record.')
-  readonly #latest = new RowTable<Seen>({
+  readonly #latest = new RowTable<SeenRecord>({
     label: 'Latest records',
     columns: [
       { head: 'Sequence', number: true },
@@ -48,7 +35,7 @@ export class Records {
     ],
     empty: ['No record yet', 'They appear as they arrive in the log.'],
   })
-  readonly #wrong = new RowTable<Seen>({
+  readonly #wrong = new RowTable<SeenRecord>({
     label: 'Gaps and errors',
     columns: [{ head: 'Sequence', number: true }, { head: 'Time (UTC)' }, { head: 'What', wrap: true }],
     empty: ['Nothing missing, nothing undecoded', 'Gaps and what could not be decoded are listed here, as records say it.'],
@@ -80,7 +67,7 @@ export class Records {
     )
     this.#stream = new Stream(`/api/core/tail?last=200&source=${encodeURIComponent(key)}`, {
       hearers: {
-        item: data => this.#take(JSON.parse(data) as Item),
+        item: data => this.#take(JSON.parse(data) as RecordItem),
         trouble: data => setText(this.#said, (JSON.parse(data) as { message: string }).message),
       },
     })
@@ -97,35 +84,41 @@ export class Records {
     if (last?.seq === this.#drawn) return
     this.#drawn = last?.seq ?? -1
     if (last) {
-      setText(this.#said, `record ${number(last.seq)} at ${time(last.time_ms)} UTC`)
+      setText(this.#said, `record ${number(last.seq)} at ${time(last.timeMs)} UTC`)
       setText(this.#decoded, last.fields ? JSON.stringify(last.fields, null, 2) : last.text)
-      setText(this.#raw, last.value_base64 === null ? 'no value: a placeholder' : hexDump(last.bytes))
+      setText(this.#raw, last.isPlaceholder ? 'no value: a placeholder' : hexDump(last.bytes))
       this.#drawChart()
     }
-    this.#latest.show(this.#seen.slice(-ROWS_MAX).toReversed(), keyOf, ({ seq, time_ms, text, value_base64, headers }) => [
-      number(seq),
-      time(time_ms),
-      value_base64 === null ? 'placeholder' : text.slice(0, TEXT_SHOWN_MAX),
-      Object.entries(headers)
-        .filter(([name]) => name !== 'seq')
-        .map(([name, value]) => `${name}: ${value}`)
-        .join(' '),
-    ])
-    this.#wrong.show(this.#troubles.toReversed(), keyOf, ({ seq, time_ms, headers }) => [
-      number(seq),
-      time(time_ms),
-      HEADERS_OF_TROUBLE.flatMap(name => (headers[name] === undefined ? [] : [`${name}: ${headers[name]}`])).join(' '),
-    ])
+    this.#latest.show({
+      items: this.#seen.slice(-ROWS_MAX).toReversed(),
+      keyOf,
+      cellsOf: ({ seq, timeMs, text, isPlaceholder, headers }) => [
+        number(seq),
+        time(timeMs),
+        isPlaceholder ? 'placeholder' : text.slice(0, TEXT_SHOWN_MAX),
+        Object.entries(headers)
+          .filter(([name]) => name !== 'seq')
+          .map(([name, value]) => `${name}: ${value}`)
+          .join(' '),
+      ],
+    })
+    this.#wrong.show({
+      items: this.#troubles.toReversed(),
+      keyOf,
+      cellsOf: ({ seq, timeMs, headers }) => [
+        number(seq),
+        time(timeMs),
+        HEADERS_OF_TROUBLE.flatMap(name => (headers[name] === undefined ? [] : [`${name}: ${headers[name]}`])).join(' '),
+      ],
+    })
   }
 
-  #take(item: Item): void {
+  #take(item: RecordItem): void {
     const seen = this.#seen
     // A stream that comes again begins before its end.
     if (item.seq <= (seen.at(-1)?.seq ?? -1)) return
-    const value = Uint8Array.from(atob(item.value_base64 ?? ''), char => char.charCodeAt(0))
-    const text = new TextDecoder().decode(value)
     if (item.headers['gap'] !== undefined) this.gaps += 1
-    const record = { ...item, bytes: value, text, fields: fieldsOf(text) }
+    const record = new SeenRecord(item)
     seen.push(record)
     if (seen.length > RECORDS_MAX) seen.shift()
     if (!HEADERS_OF_TROUBLE.some(name => item.headers[name] !== undefined)) return
@@ -145,20 +138,20 @@ export class Records {
       this.#lines = names
     }
     this.#chart?.set(
-      this.#seen.map(({ time_ms }) => time_ms),
+      this.#seen.map(({ timeMs }) => timeMs),
       names.map(name => this.#seen.map(({ fields, text }) => numberIn(fields, text, name))),
     )
   }
 }
 
-function keyOf({ seq }: Seen): string {
+function keyOf({ seq }: SeenRecord): string {
   return String(seq)
 }
 
 /** A value that is a number by itself, and no field of a record. */
 const BARE = 'value'
 
-function numbersOf(seen: readonly Seen[]): string[] {
+function numbersOf(seen: readonly SeenRecord[]): string[] {
   const names = new Set<string>()
   for (const { fields, text } of seen) {
     if (!fields && isNumber(text)) names.add(BARE)
@@ -167,20 +160,11 @@ function numbersOf(seen: readonly Seen[]): string[] {
   return [...names]
 }
 
-function numberIn(fields: Seen['fields'], text: string, name: string): number | null {
+function numberIn(fields: SeenRecord['fields'], text: string, name: string): number | null {
   if (!fields) return name === BARE && isNumber(text) ? Number(text) : null
   return typeof fields[name] === 'number' ? fields[name] : null
 }
 
 function isNumber(text: string): boolean {
   return /^\s*-?\d+(\.\d+)?\s*$/.test(text)
-}
-
-function fieldsOf(text: string): Readonly<Record<string, unknown>> | undefined {
-  if (!text.startsWith('{')) return undefined
-  try {
-    return JSON.parse(text) as Record<string, unknown>
-  } catch {
-    return undefined
-  }
 }

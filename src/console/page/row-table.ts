@@ -1,5 +1,6 @@
 import { empty, h, setText } from './dom.ts'
 import type { Tone } from './model.ts'
+import { Pager } from './pager.ts'
 
 /** What a cell shows: text, text with a mark, text that leads somewhere, or elements of its own that stay as they are. */
 export type Cell =
@@ -26,34 +27,51 @@ interface Row {
   readonly cells: readonly HTMLElement[]
 }
 
-/** A table whose rows stay: only cells that are another are written, since a thousand rows are looked at each second. */
+/** What is to be shown: items in their order, the name of each, and its cells. */
+export interface Shown<Item> {
+  readonly items: readonly Item[]
+  readonly keyOf: (item: Item) => string
+  readonly cellsOf: (item: Item) => readonly Cell[]
+  /** Somebody looks for some of them: that none fits is another thing than that there are none. */
+  readonly isSearch?: boolean
+}
+
+/**
+ * A table whose rows stay: only cells that are another are written, since it is looked at each second. Of many rows a page is there, so that a
+ * thousand of them cost no more than a hundred.
+ */
 export class RowTable<Item> {
   readonly node: HTMLElement
   readonly #columns: readonly Column[]
   readonly #body = h('tbody')
-  readonly #table: HTMLElement
+  readonly #scroll: HTMLElement
   readonly #nothing: HTMLElement
+  readonly #noneFits = empty('None of them fits', 'Look for another name, or show all.')
+  readonly #pager: Pager
   readonly #rows = new Map<string, Row>()
+  #shown: Shown<Item> | undefined
 
   constructor({ label, columns, empty: [what, help] }: RowTableOptions) {
     this.#columns = columns
     this.#nothing = empty(what, help)
     const heads = columns.map(({ head, number }) => h('th', { scope: 'col', class: number ? 'number' : '' }, head))
-    this.#table = h('table', {}, h('thead', {}, h('tr', {}, ...heads)), this.#body)
-    this.node = h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': label }, this.#table, this.#nothing)
-    this.#table.hidden = true
-    this.#nothing.hidden = true
+    const table = h('table', {}, h('thead', {}, h('tr', {}, ...heads)), this.#body)
+    this.#pager = new Pager(label, () => {
+      if (this.#shown) this.show(this.#shown)
+      this.node.scrollIntoView({ block: 'start' })
+    })
+    this.#scroll = h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': label }, table)
+    this.node = h('div', { class: 'rows' }, this.#scroll, this.#nothing, this.#noneFits, this.#pager.node)
+    for (const part of [this.#scroll, this.#nothing, this.#noneFits]) part.hidden = true
   }
 
-  show(
-    items: Iterable<Item>,
-    keyOf: (item: Item) => string,
-    cellsOf: (item: Item) => readonly Cell[],
-    isShown: (key: string) => boolean = () => true,
-  ): void {
+  show(shown: Shown<Item>): void {
+    const { items, keyOf, cellsOf, isSearch } = shown
+    this.#shown = shown
+    const { from, to } = this.#pager.take(items.length)
     const here = new Set<string>()
     let before: HTMLElement | undefined
-    for (const item of items) {
+    for (const item of items.slice(from, to)) {
       const key = keyOf(item)
       here.add(key)
       const row = this.#rows.get(key) ?? this.#add(key)
@@ -61,17 +79,16 @@ export class RowTable<Item> {
       const place = before ? before.nextElementSibling : this.#body.firstElementChild
       if (place !== row.node) this.#body.insertBefore(row.node, place)
       before = row.node
-      const isHidden = !isShown(key)
-      if (row.node.hidden !== isHidden) row.node.hidden = isHidden
-      if (!isHidden) for (const [at, cell] of cellsOf(item).entries()) write(row.cells[at], cell)
+      for (const [at, cell] of cellsOf(item).entries()) write(row.cells[at], cell)
     }
     for (const [key, row] of this.#rows) {
       if (here.has(key)) continue
       row.node.remove()
       this.#rows.delete(key)
     }
-    this.#table.hidden = here.size === 0
-    this.#nothing.hidden = here.size > 0
+    this.#scroll.hidden = items.length === 0
+    this.#nothing.hidden = items.length > 0 || isSearch === true
+    this.#noneFits.hidden = items.length > 0 || isSearch !== true
   }
 
   #add(key: string): Row {

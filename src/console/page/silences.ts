@@ -82,11 +82,11 @@ export class Silences {
 
   ask(): void {
     get<Silence[]>('/api/core/silences').then(
-      found =>
-        this.#table.show(
-          found,
-          ({ id }) => String(id),
-          silence => [
+      items =>
+        this.#table.show({
+          items,
+          keyOf: ({ id }) => String(id),
+          cellsOf: silence => [
             silence.analyser,
             silence.source,
             moment(silence.until),
@@ -94,7 +94,7 @@ export class Silences {
             silence.reason,
             { node: this.#endOf(silence.id) },
           ],
-        ),
+        }),
       Object,
     )
   }

@@ -1,6 +1,6 @@
 import { h, setText } from './dom.ts'
 import { ago, bytes, compact, number } from './format.ts'
-import { type Model, stateOf } from './model.ts'
+import { type Model, needsLook } from './model.ts'
 
 const LABELS = ['Records a second', 'Sources', 'On gateways', 'Link', 'Needs a person'] as const
 type Label = (typeof LABELS)[number]
@@ -25,7 +25,7 @@ export class Tiles {
   update(): void {
     const { sources, perSecond, troubles } = this.#model
     const views = [...sources.values()]
-    const unwell = views.filter(view => ['warn', 'bad'].includes(stateOf(view).tone)).length
+    const unwell = views.filter(needsLook).length
     const total = views.reduce((sum, view) => sum + (view.core?.next ?? view.edge?.settled ?? 0), 0)
     this.#set('Records a second', compact(perSecond), `${compact(total)} in the log`)
     this.#set(

@@ -1,5 +1,5 @@
 import kafkajs from 'kafkajs'
-import { TOPIC_OPERATIONS, type TopicOperation } from '../../log/kafka/apis.ts'
+import { findCoordinator, TOPIC_OPERATIONS, type TopicOperation } from '../../log/kafka/apis.ts'
 import { KafkaCluster } from '../../log/kafka/cluster.ts'
 import { KAFKA_ERROR } from '../../log/kafka/error-codes.ts'
 import { wrongSettings } from '../../log/kafka/topics.ts'
@@ -18,6 +18,8 @@ const CLAIMS_TOPIC = 'headrace.claims'
 /** What a core does with the topics that are its own, and with those of its pipelines; `headrace acls` prints the rules that give it. */
 const OWN_RIGHTS: readonly TopicOperation[] = ['Describe', 'DescribeConfigs', 'Read', 'Write']
 const PIPELINE_RIGHTS: readonly TopicOperation[] = [...OWN_RIGHTS, 'Alter', 'Delete']
+/** A group that nobody has: asked about, it is not made. */
+const OWN_GROUP = 'headrace.doctor'
 const RIGHTS_ADVICE = 'Give this user what is missing: headrace acls --config core.yaml prints the rules.'
 
 type Config = ReadonlyMap<string, string>
@@ -30,7 +32,7 @@ export async function checkKafka(options: KafkaOptions, topics: readonly string[
     const found = await cluster.describe(wanted, true)
     const findings = [brokers(found.brokers.length, options)]
     const [broker] = found.brokers
-    if (broker) findings.push(expiration(await configOf(cluster, kafkajs.ConfigResourceTypes.BROKER, String(broker.id))))
+    if (broker) findings.push(expiration(await brokerConfig(cluster, broker.id)), ...(await groups(cluster, broker.id)))
     for (const { topic, error: code, partitions, operations } of found.topics) {
       if (code === KAFKA_ERROR.topicAuthorizationFailed) {
         findings.push(error(CHECK, `${topic}: this user may not even see it (ACL)`, RIGHTS_ADVICE))
@@ -74,6 +76,24 @@ async function configOf(cluster: KafkaCluster, type: number, name: string): Prom
   return new Map((resources[0]?.configEntries ?? []).map(({ configName, configValue }) => [configName, configValue]))
 }
 
+/** What a broker is set to; nothing where this user may not read it, which is no more than a core needs. */
+async function brokerConfig(cluster: KafkaCluster, broker: number): Promise<Config> {
+  try {
+    return await configOf(cluster, kafkajs.ConfigResourceTypes.BROKER, String(broker))
+  } catch (cause) {
+    if ((cause as { code?: unknown }).code === KAFKA_ERROR.clusterAuthorizationFailed) return new Map()
+    throw cause
+  }
+}
+
+/** Whether batch jobs and analysers may keep where they are. */
+async function groups(cluster: KafkaCluster, broker: number): Promise<Finding[]> {
+  await cluster.refresh()
+  const { error: code } = await cluster.request(broker, findCoordinator, { group: OWN_GROUP })
+  if (code !== KAFKA_ERROR.groupAuthorizationFailed) return []
+  return [error(CHECK, 'groups that begin with headrace.: this user may not Read, Describe (ACL)', RIGHTS_ADVICE)]
+}
+
 function isGranted(operations: number | undefined, operation: TopicOperation): boolean {
   return operations === undefined || (operations & (1 << TOPIC_OPERATIONS[operation])) !== 0
 }
@@ -106,7 +126,11 @@ function brokers(count: number, { brokers: named }: KafkaOptions): Finding {
 function expiration(config: Config): Finding {
   const value = config.get('producer.id.expiration.ms')
   if (value === undefined)
-    return warning(CHECK, 'producer.id.expiration.ms cannot be read here', `See that it is ${EXPIRATION_MAX} on every broker.`)
+    return warning(
+      CHECK,
+      'producer.id.expiration.ms cannot be read by this user',
+      `See that it is ${EXPIRATION_MAX} on every broker.`,
+    )
   return value === EXPIRATION_MAX
     ? ok(CHECK, `producer.id.expiration.ms is ${value}`)
     : warning(

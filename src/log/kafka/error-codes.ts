@@ -15,6 +15,8 @@ export const KAFKA_ERROR = {
   notEnoughReplicas: 19,
   notEnoughReplicasAfterAppend: 20,
   topicAuthorizationFailed: 29,
+  groupAuthorizationFailed: 30,
+  clusterAuthorizationFailed: 31,
   invalidTimestamp: 32,
   invalidPartitions: 37,
   outOfOrderSequence: 45,

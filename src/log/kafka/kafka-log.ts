@@ -12,6 +12,7 @@ import type {
   Fetched,
   FetchLimits,
   GroupMember,
+  Journal,
   Log,
   LogIdentity,
   PartitionEnd,
@@ -25,6 +26,7 @@ import { KafkaCluster, placeKey, REQUEST_LIMIT_MS } from './cluster.ts'
 import { COORDINATOR_BUSY, KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 import { Fetcher } from './fetcher.ts'
 import { membersOf } from './group-members.ts'
+import { KafkaJournal, type KafkaJournalDeps } from './journal.ts'
 import { RecordAppender } from './record-appender.ts'
 import { Registry } from './registry.ts'
 import { SourcesView } from './sources-view.ts'
@@ -63,6 +65,7 @@ class KafkaLog implements Log {
   readonly #fetcher: Fetcher
   readonly #registry: Registry
   readonly #limits: TopicLimits
+  readonly #journals: KafkaJournalDeps
 
   constructor(cluster: KafkaCluster, options: KafkaOptions, deps: KafkaLogDeps) {
     this.#cluster = cluster
@@ -71,6 +74,7 @@ class KafkaLog implements Log {
     this.#fetcher = new Fetcher(cluster)
     this.#limits = new TopicLimits(cluster, deps.clock, deps.log)
     const appender = new RecordAppender(cluster, deps.clock)
+    this.#journals = { cluster, fetcher: this.#fetcher, appender, clock: deps.clock, replication: options.replication }
     const view = new SourcesView(cluster, appender, deps.log, options.replication)
     this.#registry = new Registry({
       cluster,
@@ -218,6 +222,10 @@ class KafkaLog implements Log {
 
   groupMembers(group: string): Promise<readonly GroupMember[]> {
     return membersOf(group, (api, request) => this.#atCoordinator(group, node => this.#cluster.request(node, api, request)))
+  }
+
+  async journal(topic: string): Promise<Journal> {
+    return KafkaJournal.open(this.#journals, topic)
   }
 
   onProofsVoid(call: () => void): () => void {

@@ -18,8 +18,8 @@ export class RecordAppender {
     this.#clock = clock
   }
 
-  /** Rejects with `log_unavailable` where it is not known whether the record was stored. */
-  async append(topic: string, key: string, value: Buffer): Promise<void> {
+  /** Resolves with the record's offset. Rejects with `log_unavailable` where it is not known whether the record was stored. */
+  async append(topic: string, key: string, value: Buffer): Promise<number> {
     this.#writer.begin({ key, producerId: -1, epoch: -1, epochStart: 0, sequence: 0 })
     this.#writer.append(Math.floor(this.#clock.wallMs()), value, 0, value.length)
     const { bytes: records } = this.#writer.finish('none')
@@ -27,7 +27,7 @@ export class RecordAppender {
     const { node } = await this.#cluster.findLeader(place)
     const request = { parts: [{ ...place, records }], timeoutMs: APPEND_LIMIT_MS }
     const [part] = await this.#cluster.request(node, produce, request, APPEND_LIMIT_MS)
-    if (part?.error === KAFKA_ERROR.none) return
+    if (part?.error === KAFKA_ERROR.none) return part.baseOffset
     this.#cluster.forgetLeader(place)
     const detail = `Kafka error ${part?.error}${part?.message ? `: ${part.message}` : ''}`
     throw new HeadraceError('log_unavailable', `a record could not be written to ${topic}: ${detail}`)

@@ -1,8 +1,12 @@
-import Database from 'better-sqlite3'
+import { randomUUID } from 'node:crypto'
+import type Database from 'better-sqlite3'
 import type { Alert } from '../../analyser/analyser.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { matchesGlob, sourceKey } from '../../runtime/names.ts'
+import { durably, openAlertBook } from './alert-book-schema.ts'
+import type { AlertWord, SaidAlert } from './alert-words.ts'
+import { type HeldAlert, HeldAlerts } from './held-alerts.ts'
 
 /** Alerts that are shown again; older ones are where their sinks put them. */
 const ALERTS_KEPT = 1_000
@@ -12,23 +16,15 @@ const STANDING_KEPT = 10_000
 const TRIMMED_EVERY = 100
 /** Silences at once: each alert that goes out is held against all of them. */
 const SILENCES_MAX = 200
-/** What is held back for the end of silences; past that the oldest is given up. */
-const HELD_MAX = 10_000
+/** Words for other cores that wait while the log is away; past that the oldest is given up. */
+const WORDS_MAX = 10_000
+/** Who takes care of what: of alerts that are gone as well, so that a word which comes late finds its place; within this. */
+const ACKNOWLEDGED_KEPT = 20_000
 /** A silence that nobody ends by hand may last for so long, ms. */
 export const SILENCE_MAX_MS = 90 * 86_400_000
 
 /** An alert and what people did about it; times in ms. */
-export interface BookedAlert {
-  readonly key: string
-  /** `<pipeline>.<analyser>` */
-  readonly id: string
-  readonly analyser: string
-  /** Null where it is about all sources together. */
-  readonly source: string | null
-  readonly state: Alert['state']
-  readonly timeMs: number
-  readonly message: string
-  readonly values: Readonly<Record<string, number>>
+export interface BookedAlert extends SaidAlert {
   /** It was raised, and nothing that came later cleared it. */
   readonly stands: boolean
   readonly acknowledged: { readonly by: string; readonly atMs: number; readonly note: string } | null
@@ -48,27 +44,6 @@ export interface Silence {
   readonly reason: string
 }
 
-/** What a sink would have been told. */
-export interface HeldAlert {
-  readonly sink: string
-  readonly id: string
-  readonly source: string
-  readonly state: string
-  readonly key: string
-  readonly json: string
-  readonly timeMs: number
-}
-
-interface SilenceRow {
-  id: number
-  analyser: string
-  source: string
-  started: number
-  until: number
-  by: string
-  reason: string
-}
-
 interface AlertRow {
   key: string
   id: string
@@ -83,77 +58,105 @@ interface AlertRow {
   ack_note: string | null
 }
 
-const SCHEMA = `
-CREATE TABLE IF NOT EXISTS alerts (
-  number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, id TEXT NOT NULL, analyser TEXT NOT NULL, source TEXT, state TEXT NOT NULL,
-  time INTEGER NOT NULL, message TEXT NOT NULL, vals TEXT NOT NULL, ack_by TEXT, ack_at INTEGER, ack_note TEXT
-) STRICT;
-CREATE TABLE IF NOT EXISTS silences (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, analyser TEXT NOT NULL, source TEXT NOT NULL, started INTEGER NOT NULL, until INTEGER NOT NULL,
-  by TEXT NOT NULL, reason TEXT NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS held (
-  number INTEGER PRIMARY KEY, sink TEXT NOT NULL, id TEXT NOT NULL, source TEXT NOT NULL, state TEXT NOT NULL, key TEXT NOT NULL,
-  json TEXT NOT NULL, time INTEGER NOT NULL, UNIQUE (sink, id, source)
-) STRICT;`
+/** What {@link AlertBook.silences} selects. */
+interface SilenceRow {
+  id: number
+  uid: string
+  analyser: string
+  source: string
+  started: number
+  until: number
+  by: string
+  reason: string
+}
 
 /**
- * The latest alerts of a core, who has taken care of which, and what is silenced until when: in a SQLite file of its own, which no delivery of
- * records depends on.
+ * The latest alerts, who has taken care of which, and what is silenced until when: in a SQLite file of its own, which no delivery of records depends
+ * on. Where cores share a log, what is said at one of them is written down as a word for the others, and what they say is taken ({@link SharedAlerts}).
  */
 export class AlertBook {
   readonly #db: Database.Database
   readonly #clock: Clock
-  /** What is asked for each alert that goes out. */
-  readonly #insert: Database.Statement
+  /** Whether other cores are told, too. */
+  readonly shares: boolean
+  /** What is asked for each alert. */
+  readonly #insertion: Database.Statement
   readonly #standing: Database.Statement<[number], SilenceRow>
-  readonly #held: Database.Statement<[string, string, string], { state: string; key: string }>
-  /** What a sink is being told just now. */
-  #telling: HeldAlert | undefined
+  readonly #saying: Database.Statement<[string]>
+  /** Alerts of this turn: they are written together. */
+  #added: SaidAlert[] = []
+  /** What is held back for the end of silences. */
+  readonly held: HeldAlerts
 
-  constructor(path: string, clock: Clock) {
-    this.#db = new Database(path)
-    this.#db.pragma('journal_mode = WAL')
-    // It outlives the process and its kill; what a power cut takes of it is the last words about alerts, and no record.
-    this.#db.pragma('synchronous = NORMAL')
-    this.#db.exec(SCHEMA)
+  constructor(path: string, clock: Clock, options: { shares?: boolean } = {}) {
+    this.#db = openAlertBook(path)
+    this.held = new HeldAlerts(this.#db)
     this.#clock = clock
-    this.#insert = this.#db.prepare(
+    this.shares = options.shares === true
+    this.#insertion = this.#db.prepare(
       'INSERT OR IGNORE INTO alerts (key, id, analyser, source, state, time, message, vals) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     )
     this.#standing = this.#db.prepare('SELECT * FROM silences WHERE until > ? ORDER BY until, id')
-    this.#held = this.#db.prepare('SELECT state, key FROM held WHERE sink = ? AND id = ? AND source = ?')
+    this.#saying = this.#db.prepare('INSERT INTO words (json) VALUES (?)')
   }
 
   close(): void {
+    this.#write()
     this.#db.close()
   }
 
   /** One that was told before is not added again: after a crash alerts are. */
-  add(alert: Alert, id: string): void {
-    const source = alert.source && sourceKey(alert.source)
-    const time = Math.round(alert.timeMs)
-    const { key, analyser, state, message, values } = alert
-    const { changes, lastInsertRowid } = this.#insert.run(key, id, analyser, source, state, time, message, JSON.stringify(values))
+  add({ key, analyser, source, state, timeMs, message, values }: Alert, id: string): void {
+    if (this.#added.length === 0) queueMicrotask(() => this.#write())
+    const about = source && sourceKey(source)
+    this.#added.push({ key, id, analyser, source: about, state, timeMs: Math.round(timeMs), message, values })
+  }
+
+  #write(): void {
+    const added = this.#added
+    if (added.length === 0 || !this.#db.open) return
+    this.#added = []
+    this.#db.transaction(() => {
+      for (const alert of added) if (this.#insert(alert)) this.#say({ kind: 'alert', alert })
+    })()
+  }
+
+  /** Whether it is a new one. */
+  #insert({ key, id, analyser, source, state, timeMs, message, values }: SaidAlert): boolean {
+    const vals = JSON.stringify(values)
+    const { changes, lastInsertRowid } = this.#insertion.run(key, id, analyser, source, state, timeMs, message, vals)
     if (changes > 0 && Number(lastInsertRowid) % TRIMMED_EVERY === 0) this.#trim(Number(lastInsertRowid))
+    return changes > 0
   }
 
   #trim(newest: number): void {
     this.#db
       .prepare(
         `DELETE FROM alerts WHERE number <= ?
-         AND number NOT IN (SELECT max(number) FROM alerts WHERE state <> 'noted' GROUP BY id, source)`,
+         AND number NOT IN (
+           SELECT number FROM (
+             SELECT number, row_number() OVER (PARTITION BY id, source ORDER BY time DESC, number DESC) AS rank
+             FROM alerts WHERE state <> 'noted'
+           ) WHERE rank = 1
+         )`,
       )
       .run(newest - ALERTS_KEPT)
     this.#db.prepare('DELETE FROM alerts WHERE number <= ?').run(newest - STANDING_KEPT)
+    this.#db
+      .prepare('DELETE FROM acknowledgements WHERE number <= (SELECT max(number) FROM acknowledgements) - ?')
+      .run(ACKNOWLEDGED_KEPT)
   }
 
   /** Newest first. */
   alerts(): BookedAlert[] {
+    this.#write()
     const silences = this.silences()
     const settled = new Set<string>()
     return this.#db
-      .prepare<[], AlertRow>('SELECT * FROM alerts ORDER BY number DESC')
+      .prepare<[], AlertRow>(
+        `SELECT alerts.*, ack.by AS ack_by, ack.at AS ack_at, ack.note AS ack_note
+         FROM alerts LEFT JOIN acknowledgements AS ack USING (key) ORDER BY time DESC, alerts.number DESC`,
+      )
       .all()
       .map(row => {
         const about = `${row.id} ${row.source ?? '*'}`
@@ -177,11 +180,17 @@ export class AlertBook {
 
   /** Somebody takes care of it. The first who did stays. Throws `not_found` where there is no such alert. */
   acknowledge(key: string, by: string, note: string): BookedAlert {
-    this.#db
-      .prepare('UPDATE alerts SET ack_by = ?, ack_at = ?, ack_note = ? WHERE key = ? AND ack_by IS NULL')
-      .run(by, Math.round(this.#clock.wallMs()), note, key)
-    const found = this.alerts().find(each => each.key === key)
-    if (found) return found
+    const find = () => this.alerts().find(each => each.key === key)
+    const found = find()
+    if (found?.acknowledged) return found
+    if (found) {
+      const word = { kind: 'acknowledged', key, by, atMs: Math.round(this.#clock.wallMs()), note } as const
+      durably(this.#db, () => {
+        this.#apply(word)
+        this.#say(word)
+      })
+      return find() ?? found
+    }
     throw new HeadraceError('not_found', `there is no alert "${key}"`, {
       advice: `See "headrace alerts list"; the last ${ALERTS_KEPT} are kept.`,
     })
@@ -191,7 +200,7 @@ export class AlertBook {
   silences(): Silence[] {
     return this.#standing
       .all(Math.round(this.#clock.wallMs()))
-      .map(({ started, until, ...rest }) => ({ ...rest, startedMs: started, untilMs: until }))
+      .map(({ started, until, uid: _uid, ...rest }) => ({ ...rest, startedMs: started, untilMs: until }))
   }
 
   /** Throws `config_invalid` where it would last too long, `limit_exceeded` where there are too many. */
@@ -206,70 +215,122 @@ export class AlertBook {
     }
     const startedMs = Math.round(this.#clock.wallMs())
     const untilMs = startedMs + Math.round(forMs)
-    this.#db.prepare('DELETE FROM silences WHERE until <= ?').run(startedMs)
-    const { lastInsertRowid } = this.#db
-      .prepare('INSERT INTO silences (analyser, source, started, until, by, reason) VALUES (?, ?, ?, ?, ?, ?)')
-      .run(analyser, source, startedMs, untilMs, by, reason)
-    return { id: Number(lastInsertRowid), analyser, source, startedMs, untilMs, by, reason }
+    const word = { kind: 'silenced', uid: randomUUID(), analyser, source, startedMs, untilMs, by, reason } as const
+    const id = durably(this.#db, () => {
+      this.#db.prepare('DELETE FROM silences WHERE until <= ?').run(startedMs)
+      const made = this.#apply(word)
+      this.#say(word)
+      return made
+    })
+    return { id, analyser, source, startedMs, untilMs, by, reason }
   }
 
   /** Ends one before its time. Throws `not_found` where there is none. */
   endSilence(id: number): Silence {
     const found = this.silences().find(each => each.id === id)
-    if (!found) throw new HeadraceError('not_found', `there is no silence ${id}`, { advice: 'See "headrace alerts silences".' })
-    this.#db.prepare('DELETE FROM silences WHERE id = ?').run(id)
+    const row = this.#db.prepare<[number], { uid: string }>('SELECT uid FROM silences WHERE id = ?').get(id)
+    if (!found || !row)
+      throw new HeadraceError('not_found', `there is no silence ${id}`, { advice: 'See "headrace alerts silences".' })
+    const word = { kind: 'unsilenced', uid: row.uid } as const
+    durably(this.#db, () => {
+      this.#apply(word)
+      this.#say(word)
+    })
     return found
+  }
+
+  /** Words that other cores have not been told yet, oldest first. */
+  unsaid(most: number): { readonly number: number; readonly word: AlertWord }[] {
+    this.#write()
+    return this.#db
+      .prepare<[number], { number: number; json: string }>('SELECT number, json FROM words ORDER BY number LIMIT ?')
+      .all(most)
+      .map(({ number, json }) => ({ number, word: JSON.parse(json) as AlertWord }))
+  }
+
+  /** They have been told, up to this one. */
+  said(number: number): void {
+    this.#db.prepare('DELETE FROM words WHERE number <= ?').run(number)
+  }
+
+  /** All that a core which knows nothing has to be told, oldest first. */
+  everything(): AlertWord[] {
+    const words: AlertWord[] = []
+    for (const { stands: _stands, acknowledged, silencedBy: _by, ...alert } of this.alerts().toReversed()) {
+      words.push({ kind: 'alert', alert })
+      if (acknowledged) words.push({ kind: 'acknowledged', key: alert.key, ...acknowledged })
+    }
+    for (const { id: _id, started, until, ...rest } of this.#standing.all(Math.round(this.#clock.wallMs())))
+      words.push({ kind: 'silenced', ...rest, startedMs: started, untilMs: until })
+    return words
+  }
+
+  /** How far the words of a core were taken. */
+  takenOf(source: string): number {
+    return this.#db.prepare<[string], { next: number }>('SELECT next FROM taken WHERE source = ?').get(source)?.next ?? 0
+  }
+
+  /** What a core said, up to `next`. In whichever order words of several cores come, they come to the same. */
+  take(source: string, next: number, words: readonly AlertWord[]): void {
+    this.#db.transaction(() => {
+      for (const word of words) this.#apply(word)
+      this.#db
+        .prepare('INSERT INTO taken (source, next) VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET next = excluded.next')
+        .run(source, next)
+    })()
+  }
+
+  /** Gives the row of a silence, here its id; of others 0. */
+  #apply(word: AlertWord): number {
+    switch (word.kind) {
+      case 'alert':
+        this.#insert(word.alert)
+        return 0
+      case 'acknowledged':
+        // Who was first stays.
+        this.#db
+          .prepare(
+            `INSERT INTO acknowledgements (key, by, at, note) VALUES (?, ?, ?, ?)
+             ON CONFLICT (key) DO UPDATE SET by = excluded.by, at = excluded.at, note = excluded.note
+             WHERE (excluded.at, excluded.by) < (at, by)`,
+          )
+          .run(word.key, word.by, word.atMs, word.note)
+        return 0
+      case 'silenced': {
+        const { uid, analyser, source, startedMs, untilMs, by, reason } = word
+        const { lastInsertRowid } = this.#db
+          .prepare(
+            'INSERT OR IGNORE INTO silences (uid, analyser, source, started, until, by, reason) VALUES (?, ?, ?, ?, ?, ?, ?)',
+          )
+          .run(uid, analyser, source, startedMs, untilMs, by, reason)
+        return Number(lastInsertRowid)
+      }
+      case 'unsilenced':
+        // Its beginning may be heard of later, of another core: it is over all the same.
+        this.#db
+          .prepare(
+            `INSERT INTO silences (uid, analyser, source, started, until, by, reason) VALUES (?, '', '', 0, 0, '', '')
+             ON CONFLICT (uid) DO UPDATE SET until = 0`,
+          )
+          .run(word.uid)
+        return 0
+    }
+  }
+
+  #say(word: AlertWord): void {
+    if (!this.shares) return
+    const number = Number(this.#saying.run(JSON.stringify(word)).lastInsertRowid)
+    if (number % TRIMMED_EVERY === 0) this.#db.prepare('DELETE FROM words WHERE number <= ?').run(number - WORDS_MAX)
   }
 
   isSilenced(id: string, source: string | null): boolean {
     return this.silences().some(silence => fits(silence, id, source))
   }
 
-  /**
-   * Keeps what a sink would have been told, the last word about each thing. What was raised and cleared within a silence is nothing any more, and
-   * what was only noted is over.
-   */
-  hold(held: HeldAlert): void {
-    const { sink, id, source, state, key, json, timeMs } = held
-    if (state === 'noted') return
-    const before = this.#heldOf(held)
-    this.#db.prepare('DELETE FROM held WHERE sink = ? AND id = ? AND source = ?').run(sink, id, source)
-    if (before && before.state !== state && before.key !== this.#telling?.key) return
-    this.#db
-      .prepare('INSERT INTO held (sink, id, source, state, key, json, time) VALUES (?, ?, ?, ?, ?, ?, ?)')
-      .run(sink, id, source, state, key, json, Math.round(timeMs))
-    this.#db.prepare('DELETE FROM held WHERE number <= (SELECT max(number) FROM held) - ?').run(HELD_MAX)
-  }
-
-  /** Whether something is held back that this would overtake. */
-  isHeld(about: { sink: string; id: string; source: string }): boolean {
-    return this.#heldOf(about) !== undefined
-  }
-
-  #heldOf({ sink, id, source }: { sink: string; id: string; source: string }): { state: string; key: string } | undefined {
-    return this.#held.get(sink, id, source)
-  }
-
   /** What was held back and is silenced no more, oldest first. */
   released(): HeldAlert[] {
     const silences = this.silences()
-    return this.#db
-      .prepare<[], Omit<HeldAlert, 'timeMs'> & { time: number }>(
-        'SELECT sink, id, source, state, key, json, time FROM held ORDER BY number',
-      )
-      .all()
-      .filter(({ id, source }) => !silences.some(silence => fits(silence, id, source === '' ? null : source)))
-      .map(({ time, ...rest }) => ({ ...rest, timeMs: time }))
-  }
-
-  /** What comes for the same sink meanwhile is said after it. */
-  telling(held: HeldAlert): void {
-    this.#telling = held
-  }
-
-  told({ sink, key }: HeldAlert): void {
-    this.#telling = undefined
-    this.#db.prepare('DELETE FROM held WHERE sink = ? AND key = ?').run(sink, key)
+    return this.held.all().filter(({ id, source }) => !silences.some(silence => fits(silence, id, source === '' ? null : source)))
   }
 }
 

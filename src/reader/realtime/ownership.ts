@@ -118,7 +118,7 @@ export class Ownership {
   async #takeOver(shard: number): Promise<ShardLog | undefined> {
     const { log, clock, logger, owner } = this.#deps
     try {
-      const taken = await ShardLog.takeOver({ log, clock }, shard, owner)
+      const taken = await ShardLog.takeOver({ log, clock }, shardSource(shard), owner)
       logger.info({ shard }, `this core keeps shard ${shard} of the analysers`)
       this.#seen.delete(shard)
       return taken

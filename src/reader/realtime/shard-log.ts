@@ -12,7 +12,7 @@ import type { StateKeeper } from './state-keeper.ts'
 /** The topic that keeps the state of analysers; a partition for each shard. */
 export const STATE_TOPIC = 'headrace.analysers'
 /** No gateway can be called so: names have no dot. */
-const STATE_GATEWAY = 'headrace.core'
+export const STATE_GATEWAY = 'headrace.core'
 /** Entries in one batch, bytes before compression: what a broker takes, a million bytes, is far above what that compresses to. */
 const BATCH_BYTES_MAX = 512 * 1024
 const READ_BYTES = 8 * 2 ** 20
@@ -67,9 +67,8 @@ export class ShardLog implements StateKeeper {
   }
 
   /** Rejects with `claim_refused` where another core was quicker. */
-  static async takeOver(deps: { log: Log; clock: Clock }, shard: number, owner: Owner): Promise<ShardLog> {
+  static async takeOver(deps: { log: Log; clock: Clock }, source: SourceId, owner: Owner): Promise<ShardLog> {
     const { log, clock } = deps
-    const source = shardSource(shard)
     await log.claim(source, STATE_TOPIC)
     const marker = encodeEntry({ kind: 'owner', ...owner, released: false })
     const writer = new BatchWriter()

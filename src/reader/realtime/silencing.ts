@@ -15,8 +15,8 @@ export function silencedSink(name: string, sink: AlertSink, book: AlertBook): Al
     async deliver(alert) {
       const { source, state } = aboutOf(alert)
       const about = { sink: name, id, source: source ?? '' }
-      if (!book.isSilenced(id, source) && !book.isHeld(about)) await sink.deliver(alert)
-      else book.hold({ ...about, state, key: alert.key, json: alert.json, timeMs: alert.timeMs })
+      if (!book.isSilenced(id, source) && !book.held.has(about)) await sink.deliver(alert)
+      else book.held.hold({ ...about, state, key: alert.key, json: alert.json, timeMs: alert.timeMs })
     },
     close: () => sink.close?.(),
   }
@@ -57,9 +57,9 @@ export class SilenceWatch {
       if (this.#stopped) return
       const analyser = held.id.slice(held.id.indexOf('.') + 1)
       try {
-        this.#book.telling(held)
+        this.#book.held.telling(held)
         await this.#sinks.get(held.sink)?.deliver({ key: held.key, analyser, json: held.json, timeMs: held.timeMs })
-        this.#book.told(held)
+        this.#book.held.told(held)
       } catch (error) {
         this.#logger.warn({ sink: held.sink }, `an alert that was silenced could not be delivered: ${messageOf(error)}`)
       }

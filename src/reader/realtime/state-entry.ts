@@ -1,4 +1,5 @@
 import { HeadraceError } from '../../runtime/errors.ts'
+import type { AlertWord } from './alert-words.ts'
 
 /** An alert on its way to one sink. */
 export interface OutboxAlert {
@@ -49,6 +50,8 @@ export type StateEntry =
   | { readonly kind: 'stream'; readonly id: string; readonly next: number; readonly derived: readonly DerivedRecord[] }
   /** Who keeps the entries; `released`: nobody any more. */
   | { readonly kind: 'owner'; readonly core: string; readonly instance: string; readonly released: boolean }
+  /** What one core tells the others of alerts, in a partition of its own. */
+  | { readonly kind: 'word'; readonly word: AlertWord }
 
 export function encodeEntry(entry: StateEntry): Buffer {
   return Buffer.from(JSON.stringify(entry))
@@ -106,6 +109,7 @@ export class StateFold {
         this.streams.set(entry.id, { next: entry.next, derived: [...entry.derived] })
         return
       case 'owner':
+      case 'word':
         return
     }
   }

@@ -3,7 +3,7 @@ import { answersLost } from './answers.ts'
 import { clocksWrong } from './clocks.ts'
 import { clonedBeforeOneCore, clonedBeforeTwoCores } from './clones.ts'
 import { coresTakeTurns } from './cores.ts'
-import { databaseDamaged, filesReadOnly } from './damage.ts'
+import { databaseDamaged, databaseDamagedRunning, filesReadOnly, walDamaged } from './damage.ts'
 import { coreDiskFull, edgeDiskFull, edgeDiskReadOnly } from './disks.ts'
 import { processesFrozen } from './freezes.ts'
 import { runnerKilled } from './jobs.ts'
@@ -43,6 +43,8 @@ export const SCENARIOS: readonly Scenario[] = [
   clonedBeforeTwoCores,
   bufferRestored,
   databaseDamaged,
+  databaseDamagedRunning,
+  walDamaged,
   filesReadOnly,
   edgeDiskFull,
   edgeDiskReadOnly,

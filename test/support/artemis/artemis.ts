@@ -1,5 +1,15 @@
-import type { ChildProcess } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, execFileSync } from 'node:child_process'
+import {
+  appendFileSync,
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,6 +20,7 @@ import { provisioned, ran } from '../provisioned.ts'
 
 const VERSION = '2.56.0'
 const ARTIFACT = `org.apache.artemis:apache-artemis:${VERSION}:tar.gz:bin`
+const SHIPPED_LOGIN = fileURLToPath(new URL('../../../deploy/artemis/login.config', import.meta.url))
 /** The configuration that is shipped. */
 const SHIPPED = fileURLToPath(new URL('../../../deploy/artemis/broker.xml', import.meta.url))
 const START_LIMIT_MS = 90_000
@@ -26,6 +37,13 @@ const USERS = {
 } as const
 export const PASSWORD = 'of-the-tests'
 
+/** What a broker shows, and whom it trusts; PEM files. */
+export interface BrokerTls {
+  readonly cert: string
+  readonly key: string
+  readonly ca: string
+}
+
 /** A real Artemis on 127.0.0.1 under the configuration that is shipped. Its journal outlives its process. */
 export class Artemis {
   readonly port: number
@@ -35,13 +53,17 @@ export class Artemis {
   #child: ChildProcess | undefined
   #starts = 0
 
-  private constructor(dir: string, home: string, port: number) {
+  readonly #tls: { readonly files: BrokerTls; readonly renewalsPort: number } | undefined
+
+  private constructor(dir: string, home: string, port: number, tls?: { files: BrokerTls; renewalsPort: number }) {
     this.#dir = dir
     this.#home = home
     this.port = port
+    this.#tls = tls
   }
 
-  static async create(): Promise<Artemis> {
+  /** With `tls` its acceptors are the shipped ones for certificates, and users are who their certificates say. */
+  static async create(tls?: BrokerTls): Promise<Artemis> {
     const home = await provisioned(`artemis-${VERSION}`, ARTIFACT, async folder => {
       await ran('mvn', ['-B', '-q', 'dependency:copy', `-Dartifact=${ARTIFACT}`, `-DoutputDirectory=${folder}`])
       const [archive] = readdirSync(folder)
@@ -51,13 +73,19 @@ export class Artemis {
     const instance = join(dir, 'broker')
     const options = ['--user', 'admin', '--password', PASSWORD, '--require-login', '--no-web', '--nio', '--no-autotune']
     await ran(join(home, 'bin', 'artemis'), ['create', '--silent', ...options, instance])
-    const artemis = new Artemis(dir, home, await freePort())
+    const secured = tls && { files: tls, renewalsPort: await freePort() }
+    const artemis = new Artemis(dir, home, await freePort(), secured)
     artemis.#configure()
     return artemis
   }
 
   get url(): string {
-    return `amqp://127.0.0.1:${this.port}`
+    return `${this.#tls ? 'amqps' : 'amqp'}://127.0.0.1:${this.port}`
+  }
+
+  /** Where it lets in who has no certificate. */
+  get renewalsUrl(): string {
+    return `amqps://127.0.0.1:${this.#tls?.renewalsPort}`
   }
 
   get running(): boolean {
@@ -110,7 +138,6 @@ export class Artemis {
 
   #configure(): void {
     const etc = join(this.#dir, 'broker', 'etc')
-    writeFileSync(join(etc, 'broker.xml'), readFileSync(SHIPPED, 'utf8').replace('127.0.0.1:5672', `127.0.0.1:${this.port}`))
     const users = Object.keys(USERS)
     writeFileSync(join(etc, 'artemis-users.properties'), users.map(user => `${user} = ${PASSWORD}\n`).join(''))
     const roles = Map.groupBy(
@@ -119,6 +146,30 @@ export class Artemis {
     )
     const lines = [...roles].map(([role, members]) => `${role} = ${members.map(({ user }) => user).join(',')}\n`)
     writeFileSync(join(etc, 'artemis-roles.properties'), lines.join(''))
+    const shipped = readFileSync(SHIPPED, 'utf8')
+    const plain = shipped.replace('127.0.0.1:5672', `127.0.0.1:${this.port}`)
+    writeFileSync(join(etc, 'broker.xml'), this.#tls ? this.#secured(shipped) : plain)
+  }
+
+  /** The acceptors that stand in a comment, in the place of the one that is there. */
+  #secured(shipped: string): string {
+    if (!this.#tls) return shipped
+    const { files, renewalsPort } = this.#tls
+    const etc = join(this.#dir, 'broker', 'etc')
+    const store = ['-out', join(etc, 'broker.p12'), '-name', 'broker', '-passout', `pass:${PASSWORD}`]
+    execFileSync('openssl', ['pkcs12', '-export', '-in', files.cert, '-inkey', files.key, ...store])
+    copyFileSync(files.ca, join(etc, 'root.crt'))
+    appendFileSync(join(etc, 'login.config'), readFileSync(SHIPPED_LOGIN))
+    const names = Object.keys(USERS)
+    writeFileSync(join(etc, 'headrace-users.properties'), names.map(name => `${name}=CN=${name}\n`).join(''))
+    copyFileSync(join(etc, 'artemis-roles.properties'), join(etc, 'headrace-roles.properties'))
+    const commented = [...shipped.matchAll(/<acceptor name="(amqps|renewals)">.*<\/acceptor>/g)].map(([acceptor]) => acceptor)
+    if (commented.length !== 2) throw new Error('the shipped broker.xml has no acceptors for certificates')
+    const acceptors = commented.join('\n').replaceAll('PASSWORD', PASSWORD).replaceAll('ETC', etc)
+    return shipped
+      .replace(/<acceptor name="amqp">.*<\/acceptor>/, acceptors)
+      .replace('0.0.0.0:5671', `127.0.0.1:${this.port}`)
+      .replace('0.0.0.0:5673', `127.0.0.1:${renewalsPort}`)
   }
 
   #logFile(): string {

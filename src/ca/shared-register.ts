@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto'
+import type { Journal, JournalEntry } from '../log/log.ts'
+import { HeadraceError } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import type { Register } from './register.ts'
+import { type RegisterEntry, registerEntry } from './register-entries.ts'
+
+/** What the journal is called that all cores of one log share their registers by. */
+export const IDENTITIES_JOURNAL = 'headrace.identities'
+
+export interface SharedRegisterDeps {
+  readonly register: Register
+  readonly journal: Journal
+  /** Fingerprint of the root: an authority takes nothing from another one that is at the same log. */
+  readonly root: string
+  readonly logger: Logger
+}
+
+/** What came from the journal. */
+interface Heard {
+  /** Something changed. */
+  readonly news: boolean
+  /** What was asked for changed something. */
+  readonly counts: boolean
+}
+
+/**
+ * Keeps a core's register one with those of the other cores: whatever happens is said in a journal that all of them read, and holds once it is read
+ * there. What an operator does holds here at once, and is said as soon as the journal can be reached; where others said something before that, all is
+ * taken again in the journal's order, so that every register comes to the same.
+ */
+export class SharedRegister {
+  readonly #deps: SharedRegisterDeps
+  #turn: Promise<unknown> = Promise.resolve()
+  #isWarned = false
+
+  constructor(deps: SharedRegisterDeps) {
+    this.#deps = deps
+  }
+
+  /** Says what the others do not know, and hears what they said. Resolves with whether that changed anything. */
+  sync(): Promise<boolean> {
+    return this.#inTurn(async () => (await this.#hear(await this.#tell(), -1)).news)
+  }
+
+  /** Resolves with whether the entry counts: another core may have been first. Rejects with `log_unavailable`. */
+  write(entry: RegisterEntry): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const told = await this.#tell()
+      // Also so that a core's entries of a gateway only rise: whatever the log's cleaner leaves, the newest is among it.
+      if (entry.kind === 'session' && (this.#deps.register.newestSession(entry.gateway) ?? -1) >= entry.session) return false
+      return (await this.#hear(told, await this.#append(entry))).counts
+    })
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(work)
+    this.#turn = result.catch(() => {})
+    return result
+  }
+
+  /** Says what holds here already, in its order; resolves with where it stands. */
+  async #tell(): Promise<ReadonlySet<number>> {
+    const { register, journal } = this.#deps
+    const id = await journal.id()
+    if (register.position?.journal !== id) register.share(id)
+    const told = new Set<number>()
+    for (let next = register.unsent(); next; next = register.unsent()) {
+      told.add(await this.#append(next.entry))
+      register.sent(next.number)
+    }
+    return told
+  }
+
+  #append(entry: RegisterEntry): Promise<number> {
+    const { journal, root, register } = this.#deps
+    // Of what one core says of a gateway's sessions the last is kept; everything else stays.
+    const key = entry.kind === 'session' ? `session/${entry.gateway}/${register.position?.writer}` : randomUUID()
+    return journal.append(`${root}/${key}`, Buffer.from(JSON.stringify(entry)))
+  }
+
+  /** Reads to the end; `own` is where the entry stands that is asked about. */
+  async #hear(told: ReadonlySet<number>, own: number): Promise<Heard> {
+    const { register, journal, logger } = this.#deps
+    const from = register.position?.next ?? 0
+    const read = await this.#readFrom(from)
+    if (!read) {
+      logger.warn({ from }, `${IDENTITIES_JOURNAL} was cut back: what this register holds is said there again`)
+      register.share(await journal.id())
+      return this.#hear(await this.#tell(), own)
+    }
+    const lastTold = Math.max(...told)
+    const isLate = read.entries.some(({ at }) => at < lastTold && !told.has(at))
+    if (from > 0 && !isLate) return this.#took(read.entries, own, entries => register.take(entries, read.next))
+    const whole = from === 0 ? read : await this.#readFrom(0)
+    if (!whole) throw new HeadraceError('log_unavailable', `${IDENTITIES_JOURNAL} cannot be read from its beginning`)
+    return this.#took(whole.entries, own, entries => register.rebuild(entries, whole.next))
+  }
+
+  #took(
+    entries: readonly JournalEntry[],
+    own: number,
+    take: (entries: readonly (RegisterEntry | undefined)[]) => readonly number[],
+  ): Heard {
+    if (entries.length === 0) return { news: false, counts: false }
+    const changed = take(entries.map(entry => this.#understood(entry)))
+    return {
+      news: changed.some(rows => rows > 0),
+      counts: entries.some(({ at }, index) => at === own && (changed[index] ?? 0) > 0),
+    }
+  }
+
+  /** All from there to the end; undefined where the journal does not reach so far. */
+  async #readFrom(from: number): Promise<{ readonly entries: readonly JournalEntry[]; readonly next: number } | undefined> {
+    const entries: JournalEntry[] = []
+    for (let next = from; ; ) {
+      const read = await this.#deps.journal.read(next)
+      if (!read) return undefined
+      entries.push(...read.entries)
+      next = read.next
+      if (read.end) return { entries, next }
+    }
+  }
+
+  #understood({ at, key, value }: JournalEntry): RegisterEntry | undefined {
+    if (!key.startsWith(`${this.#deps.root}/`)) {
+      this.#warnOnce(
+        'another authority is at this log: gateways that enrolled there are refused here, until `headrace ca core` makes them one',
+      )
+      return undefined
+    }
+    const entry = registerEntry.safeParse(parseJson(value)).data
+    if (!entry) this.#warnOnce(`the entry at ${at} of ${IDENTITIES_JOURNAL} cannot be read: another version wrote it`)
+    return entry
+  }
+
+  #warnOnce(what: string): void {
+    if (!this.#isWarned) this.#deps.logger.warn({}, what)
+    this.#isWarned = true
+  }
+}
+
+function parseJson(value: Buffer): unknown {
+  try {
+    return JSON.parse(value.toString('utf8'))
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,88 @@
+import { errorText } from './action.ts'
+import { get } from './api.ts'
+import { h, setText } from './dom.ts'
+import { moment } from './format.ts'
+import type { PageMaker } from './page.ts'
+import { RowTable } from './row-table.ts'
+
+interface Entry {
+  readonly time: string
+  readonly user: string
+  readonly address: string
+  readonly what: string
+  readonly given?: Readonly<Record<string, unknown>>
+  readonly status: number
+}
+
+/** How often it is asked for while the page is open, ms. */
+const ASK_EVERY_MS = 5_000
+const REFUSED: Readonly<Record<number, string>> = { 403: 'refused', 409: 'not possible', 400: 'not understood', 404: 'not found' }
+
+/** Who asked for which change, and what came of it. */
+export const auditPage: PageMaker = ({ model }) => {
+  const said = h('p', { class: 'soft', role: 'status' })
+  const table = new RowTable<Entry>({
+    label: 'Changes',
+    columns: [
+      { head: 'When' },
+      { head: 'Who' },
+      { head: 'From' },
+      { head: 'Outcome' },
+      { head: 'What', wrap: true },
+      { head: 'With', wrap: true },
+    ],
+    empty: [
+      'Nobody has changed anything',
+      'Every run, acknowledgement and silence that is asked for here is kept, allowed or not.',
+    ],
+  })
+  let askedMs = Number.NEGATIVE_INFINITY
+  const show = (items: readonly Entry[]) => {
+    setText(said, '')
+    table.show({
+      items,
+      keyOf: ({ time, user, what }) => `${time} ${user} ${what}`,
+      cellsOf: ({ time, user, address, what, given, status }) => [
+        moment(time),
+        user,
+        address,
+        { text: status < 400 ? 'done' : (REFUSED[status] ?? `failed (${status})`), tone: status < 400 ? 'good' : 'bad' },
+        wordsOf(what),
+        Object.entries(given ?? {})
+          .map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+          .join('\n') || '–',
+      ],
+    })
+  }
+  return {
+    title: 'Changes',
+    node: h(
+      'div',
+      { class: 'page' },
+      h('div', { class: 'bar' }, h('h1', {}, 'Changes'), said),
+      h('section', { class: 'card' }, h('h2', {}, 'Who asked for what'), table.node),
+    ),
+    update() {
+      if (model.timeMs - askedMs < ASK_EVERY_MS) return
+      askedMs = model.timeMs
+      get<Entry[]>('/api/audit').then(show, (error: unknown) => setText(said, errorText(error)))
+    },
+  }
+}
+
+/** `POST /api/core/batch/plant.load/run` as a person says it: what it is about, then what is done. */
+function wordsOf(what: string): string {
+  const parts = what
+    .replace(/^\S+ \/api\/(core|edge)\//, '')
+    .split('/')
+    .map(decoded)
+  return parts.length === 1 && parts[0] === 'silences' ? 'silence alerts' : parts.join(' ')
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

@@ -1,0 +1,48 @@
+import { h, setText } from './dom.ts'
+import { number } from './format.ts'
+
+/** Rows of a table that stand on the page at once: a browser lays out a thousand again and again for every figure that changes. */
+export const ROWS_ON_A_PAGE = 100
+
+/** Which of so many rows stand on a page; a page that is not there any more is the last one. */
+export function rowsOnPage(page: number, count: number): { page: number; from: number; to: number } {
+  const last = Math.max(0, Math.ceil(count / ROWS_ON_A_PAGE) - 1)
+  const found = Math.min(Math.max(0, page), last)
+  return { page: found, from: found * ROWS_ON_A_PAGE, to: Math.min(count, (found + 1) * ROWS_ON_A_PAGE) }
+}
+
+/** Turns the pages of a long table; not to be seen where one page holds all. */
+export class Pager {
+  readonly node: HTMLElement
+  readonly #said = h('span', { role: 'status' })
+  readonly #before: HTMLButtonElement
+  readonly #after: HTMLButtonElement
+  #page = 0
+  #count = 0
+
+  constructor(label: string, turned: () => void) {
+    const turn = (by: number) => () => {
+      const { page } = rowsOnPage(this.#page + by, this.#count)
+      if (page === this.#page) return
+      this.#page = page
+      turned()
+    }
+    this.#before = h('button', { type: 'button', click: turn(-1) }, 'Previous')
+    this.#after = h('button', { type: 'button', click: turn(1) }, 'Next')
+    const parts = [this.#before, this.#said, this.#after]
+    this.node = h('nav', { class: 'pager', 'aria-label': `Pages of ${label}`, hidden: true }, ...parts)
+  }
+
+  /** The rows to show, of so many. */
+  take(count: number): { from: number; to: number } {
+    const { page, from, to } = rowsOnPage(this.#page, count)
+    this.#page = page
+    this.#count = count
+    this.node.hidden = count <= ROWS_ON_A_PAGE
+    setText(this.#said, `${number(from + 1)} to ${number(to)} of ${number(count)}`)
+    // A button that is disabled while it has the focus would drop it.
+    this.#before.setAttribute('aria-disabled', String(from === 0))
+    this.#after.setAttribute('aria-disabled', String(to === count))
+    return { from, to }
+  }
+}

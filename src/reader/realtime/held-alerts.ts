@@ -1,0 +1,76 @@
+import type Database from 'better-sqlite3'
+import { durably } from './alert-book-schema.ts'
+
+/** What is held back for the end of silences; past that the oldest is given up. */
+const HELD_MAX = 10_000
+
+/** What a sink would have been told. */
+export interface HeldAlert {
+  readonly sink: string
+  readonly id: string
+  readonly source: string
+  readonly state: string
+  readonly key: string
+  readonly json: string
+  readonly timeMs: number
+}
+
+type About = Pick<HeldAlert, 'sink' | 'id' | 'source'>
+
+/** What sinks were not told because it is silenced: of each thing the last word, in the file of the alert book. */
+export class HeldAlerts {
+  readonly #db: Database.Database
+  /** Asked for each alert that goes out. */
+  readonly #lookup: Database.Statement<[string, string, string], { state: string; key: string }>
+  /** What a sink is being told just now. */
+  #telling: HeldAlert | undefined
+
+  constructor(db: Database.Database) {
+    this.#db = db
+    this.#lookup = db.prepare('SELECT state, key FROM held WHERE sink = ? AND id = ? AND source = ?')
+  }
+
+  /** What was raised and cleared within a silence is nothing any more, and what was only noted is over. */
+  hold(held: HeldAlert): void {
+    const { sink, id, source, state, key, json, timeMs } = held
+    if (state === 'noted') return
+    durably(this.#db, () => {
+      const before = this.#of(held)
+      this.#db.prepare('DELETE FROM held WHERE sink = ? AND id = ? AND source = ?').run(sink, id, source)
+      if (before && before.state !== state && before.key !== this.#telling?.key) return
+      this.#db
+        .prepare('INSERT INTO held (sink, id, source, state, key, json, time) VALUES (?, ?, ?, ?, ?, ?, ?)')
+        .run(sink, id, source, state, key, json, Math.round(timeMs))
+      this.#db.prepare('DELETE FROM held WHERE number <= (SELECT max(number) FROM held) - ?').run(HELD_MAX)
+    })
+  }
+
+  /** Whether something is held back that this would overtake. */
+  has(about: About): boolean {
+    return this.#of(about) !== undefined
+  }
+
+  /** Oldest first. */
+  all(): HeldAlert[] {
+    return this.#db
+      .prepare<[], Omit<HeldAlert, 'timeMs'> & { time: number }>(
+        'SELECT sink, id, source, state, key, json, time FROM held ORDER BY number',
+      )
+      .all()
+      .map(({ time, ...rest }) => ({ ...rest, timeMs: time }))
+  }
+
+  /** What comes for the same sink meanwhile is said after it. */
+  telling(held: HeldAlert): void {
+    this.#telling = held
+  }
+
+  told({ sink, key }: HeldAlert): void {
+    this.#telling = undefined
+    this.#db.prepare('DELETE FROM held WHERE sink = ? AND key = ?').run(sink, key)
+  }
+
+  #of({ sink, id, source }: About): { state: string; key: string } | undefined {
+    return this.#lookup.get(sink, id, source)
+  }
+}
