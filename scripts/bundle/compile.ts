@@ -21,7 +21,7 @@ export async function compile(root: string, into: string): Promise<readonly stri
     cwd: root,
     platform: 'node',
     external: id => KEPT_PACKAGES.some(name => id === name || id.startsWith(`${name}/`)),
-    plugins: [addresses(root, assets)],
+    plugins: [addresses(root, assets), schemasOnDemand(root)],
     onLog: (level, log, report) => {
       // A dependency that evaluates text, or says `require` under its own name, is its own affair.
       if (log.code !== 'EVAL' && log.code !== 'CIRCULAR_DEPENDENCY') report(level, log)
@@ -60,6 +60,18 @@ function addresses(root: string, assets: Set<string>): Plugin {
         assets.add(path)
         return `new URL('../../${path}', import.meta.url)`
       })
+    },
+  }
+}
+
+/** Of the program's own modules only what stands for zod loads it, and only when a schema is used. */
+function schemasOnDemand(root: string): Plugin {
+  const own = (file: string) => resolve(root, 'src/runtime', file)
+  return {
+    name: 'schemas-on-demand',
+    resolveId: (id, importer) => {
+      const isOurs = importer?.startsWith(resolve(root, 'src')) && importer !== own('zod-itself.ts')
+      return id === 'zod' && isOurs ? own('zod-on-demand.ts') : null
     },
   }
 }

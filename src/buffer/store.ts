@@ -26,6 +26,11 @@ import { WrittenBytes } from './written-bytes.ts'
 
 /** Pages of the write-ahead log after which it is brought into the database. */
 const CHECKPOINT_PAGES = 1_000
+/**
+ * Pages that are kept in memory, KiB: better-sqlite3 is compiled with 16 MiB. What is written is seldom read again, and then once, in the order in which it
+ * was written; the page cache of the system has it anyway.
+ */
+const CACHE_KIB = 1_024
 export const PAGE_BYTES = 4_096
 
 /** The database file and all that touches it; has no mind of its own. */
@@ -43,6 +48,7 @@ export class Store implements StoreCalls {
     // better-sqlite3 is compiled with NORMAL for WAL files, and a file does not remember: what was acknowledged could go with the power.
     this.#db.pragma('synchronous = FULL')
     this.#db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
+    this.#db.pragma(`cache_size = -${CACHE_KIB}`)
     const version = this.#db.pragma('user_version', { simple: true }) as number
     if (version > SCHEMA_VERSION) {
       this.#db.close()

@@ -1,33 +1,26 @@
-import { registerHooks } from 'node:module'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { AnalyserModule } from '../analyser/define-analyser.ts'
 import { asModule } from '../analyser/module.ts'
 import { ConfigError, type ConfigIssue } from '../config/errors.ts'
-import type { LoadedPipeline } from '../config/load.ts'
+import type { CheckedPipeline, LoadedPipeline } from '../config/load.ts'
 import { messageOf } from '../runtime/errors.ts'
-
-/** What a module imports, wherever it lies: `import { defineAnalyser } from 'headrace/analyser'`. */
-const SPECIFIER = 'headrace/analyser'
-const API = new URL('../analyser/define-analyser.ts', import.meta.url)
+import { offerAnalyserApi } from './analyser-api.ts'
 
 /** Analysers that somebody wrote, by the path of their file. */
 export type AnalyserModules = ReadonlyMap<string, AnalyserModule>
 
-export function modulePath(pipeline: LoadedPipeline, module: string): string {
+export function modulePath(pipeline: CheckedPipeline, module: string): string {
   return resolve(pipeline.folder, module)
 }
 
 /** Loads every module that pipelines name. Throws {@link ConfigError} at the place that names one which cannot be loaded or is no analyser. */
-export async function loadAnalyserModules(pipelines: readonly LoadedPipeline[]): Promise<AnalyserModules> {
+export async function loadAnalyserModules(pipelines: readonly CheckedPipeline[]): Promise<AnalyserModules> {
   const modules = new Map<string, AnalyserModule>()
   const issues: ConfigIssue[] = []
-  const hooks = registerHooks({
-    resolve: (specifier, context, next) =>
-      specifier === SPECIFIER ? { url: API.href, shortCircuit: true } : next(specifier, context),
-  })
+  const endOffer = offerAnalyserApi()
   try {
-    for (const pipeline of pipelines) {
+    for (const pipeline of pipelines.filter(hasText)) {
       for (const [name, options] of Object.entries(pipeline.config.analysers)) {
         if (!('module' in options)) continue
         const path = modulePath(pipeline, options.module)
@@ -46,8 +39,13 @@ export async function loadAnalyserModules(pipelines: readonly LoadedPipeline[]):
       }
     }
   } finally {
-    hooks.deregister()
+    endOffer()
   }
   if (issues.length > 0) throw new ConfigError(issues)
   return modules
+}
+
+/** All that have analysers come with their text (config/checked-edge.ts). */
+function hasText(pipeline: CheckedPipeline): pipeline is LoadedPipeline {
+  return 'document' in pipeline
 }

@@ -4,7 +4,7 @@ import { dial } from '../amqp/dial.ts'
 import type { Analyser } from '../analyser/analyser.ts'
 import { analyserKindOf } from '../analyser/kinds.ts'
 import { openModule } from '../analyser/module.ts'
-import type { LoadedPipeline } from '../config/load.ts'
+import type { CheckedPipeline } from '../config/load.ts'
 import type { Log } from '../log/log.ts'
 import { type AlertSink, commandSink, topicSink } from '../reader/realtime/alert-sink.ts'
 import { amqpSink } from '../reader/realtime/amqp-sink.ts'
@@ -21,7 +21,7 @@ export type Place = 'core' | 'gateway'
 
 /** The analysers of pipelines that run in a place; their sinks are named after them. */
 export function analyserDefinitions(
-  pipelines: readonly LoadedPipeline[],
+  pipelines: readonly CheckedPipeline[],
   modules: AnalyserModules,
   place: Place | 'anywhere',
 ): AnalyserDefinition[] {
@@ -34,7 +34,7 @@ export function analyserDefinitions(
 }
 
 function definitionOf(
-  pipeline: LoadedPipeline,
+  pipeline: CheckedPipeline,
   name: string,
   options: AnalyserOptions,
   modules: AnalyserModules,
@@ -60,14 +60,14 @@ function withoutLog({ stream: _stream, ...definition }: AnalyserDefinition): Ana
   return { ...definition, sinks: definition.sinks.filter(sink => !sink.endsWith(' topic')) }
 }
 
-function openerOf(pipeline: LoadedPipeline, options: object, modules: AnalyserModules): Analyser {
+function openerOf(pipeline: CheckedPipeline, options: object, modules: AnalyserModules): Analyser {
   if (!('module' in options)) return analyserKindOf(options).open(options as never)
   const module = modules.get(modulePath(pipeline, String(options.module)))
   if (!module) throw new Error('a module that passed its loading is gone')
   return openModule(module)
 }
 
-function analyserId(pipeline: LoadedPipeline, name: string): string {
+function analyserId(pipeline: CheckedPipeline, name: string): string {
   return `${pipeline.config.pipeline}.${name}`
 }
 
@@ -93,7 +93,7 @@ export interface SinkDeps {
 }
 
 /** Where the alerts of pipelines go, by the names that definitions have for them. */
-export function alertSinks(pipelines: readonly LoadedPipeline[], deps: SinkDeps): Map<string, AlertSink> {
+export function alertSinks(pipelines: readonly CheckedPipeline[], deps: SinkDeps): Map<string, AlertSink> {
   const sinks = new Map<string, AlertSink>()
   const topics = new Map<string, AlertSink>()
   for (const pipeline of pipelines)

@@ -1,5 +1,6 @@
 import type { ReportedSource } from '../amqp/gateway-report.ts'
-import { kindOf, type LoadedPipeline } from '../config/load.ts'
+import { kindOf } from '../config/kind-of.ts'
+import type { LoadedPipeline } from '../config/load.ts'
 import type { IngressStatus } from '../ingress/ingress.ts'
 import type { GatewayStanding } from '../ingress/reports.ts'
 

@@ -1,6 +1,6 @@
 import type { EdgeConfig } from '../config/edge.ts'
-import type { LoadedPipeline } from '../config/load.ts'
-import type { GatewayAnalyserStatus, GatewayRunner, TakenRecord, Tap } from '../reader/realtime/gateway-runner.ts'
+import type { CheckedPipeline } from '../config/load.ts'
+import type { GatewayAnalyserStatus, GatewayRunner, TakenRecord, Tap, TappedSource } from '../reader/realtime/gateway-runner.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
@@ -20,7 +20,7 @@ export interface EdgeAnalysersDeps {
 /** A source's records on their way to the analysers, whichever run now. */
 interface Passage {
   topic: string
-  readonly stored: () => Promise<void>
+  readonly tapped: TappedSource
   inner: Tap | undefined
   /** What came while the analysers were started anew; undefined while they run. */
   held: TakenRecord[] | undefined
@@ -38,14 +38,14 @@ export class EdgeAnalysers {
   #facts: string
   #isChanging = false
 
-  private constructor(deps: EdgeAnalysersDeps, pipelines: readonly LoadedPipeline[], modules: AnalyserModules) {
+  private constructor(deps: EdgeAnalysersDeps, pipelines: readonly CheckedPipeline[], modules: AnalyserModules) {
     this.#deps = deps
     this.#facts = factsOf(pipelines)
     this.#open = () => openRunner(pipelines, modules, deps)
   }
 
   /** Touches nothing but the modules; rejects with a {@link ConfigError} where one of them cannot be loaded. */
-  static async load(pipelines: readonly LoadedPipeline[], deps: EdgeAnalysersDeps): Promise<EdgeAnalysers> {
+  static async load(pipelines: readonly CheckedPipeline[], deps: EdgeAnalysersDeps): Promise<EdgeAnalysers> {
     return new EdgeAnalysers(deps, pipelines, await loadAnalyserModules(pipelines))
   }
 
@@ -63,10 +63,10 @@ export class EdgeAnalysers {
     return this.#runner?.status() ?? []
   }
 
-  /** Where a source's records pass; `stored` resolves when all that was taken before is on disk. */
-  tap(source: string, topic: string, stored: () => Promise<void>): Tap {
-    const inner = this.#isChanging ? undefined : this.#runner?.tap(source, topic, stored)
-    const passage: Passage = { topic, stored, inner, held: this.#isChanging ? [] : undefined }
+  /** Where a source's records pass. */
+  tap(source: string, topic: string, tapped: TappedSource): Tap {
+    const inner = this.#isChanging ? undefined : this.#runner?.tap(source, topic, tapped)
+    const passage: Passage = { topic, tapped, inner, held: this.#isChanging ? [] : undefined }
     this.#passages.set(source, passage)
     return {
       take: (timeMs, bytes, from, to, headers = []) => {
@@ -87,14 +87,14 @@ export class EdgeAnalysers {
    * Loads what these pipelines need, and gives what takes them over: undefined where nothing changed. Rejects before anything is changed; what is given
    * never does, since sources have been changed by then.
    */
-  async prepare(pipelines: readonly LoadedPipeline[]): Promise<(() => Promise<void>) | undefined> {
+  async prepare(pipelines: readonly CheckedPipeline[]): Promise<(() => Promise<void>) | undefined> {
     const facts = factsOf(pipelines)
     if (facts === this.#facts) return undefined
     const modules = await loadAnalyserModules(pipelines)
     return () => this.#change(pipelines, modules, facts)
   }
 
-  async #change(pipelines: readonly LoadedPipeline[], modules: AnalyserModules, facts: string): Promise<void> {
+  async #change(pipelines: readonly CheckedPipeline[], modules: AnalyserModules, facts: string): Promise<void> {
     const { logger, alarms } = this.#deps
     const topics = topicsOf(pipelines)
     this.#isChanging = true
@@ -126,7 +126,7 @@ export class EdgeAnalysers {
   #goOn(source: string, passage: Passage, left: readonly TakenRecord[]): void {
     const waiting = [...left, ...(passage.held ?? [])]
     passage.held = undefined
-    passage.inner = this.#runner?.tap(source, passage.topic, passage.stored)
+    passage.inner = this.#runner?.tap(source, passage.topic, passage.tapped)
     for (const { timeMs, value, headers } of waiting) passage.inner?.take(timeMs, value, 0, value.length, headers)
   }
 
@@ -139,23 +139,23 @@ export class EdgeAnalysers {
   }
 }
 
-function topicsOf(pipelines: readonly LoadedPipeline[]): Map<string, string> {
+function topicsOf(pipelines: readonly CheckedPipeline[]): Map<string, string> {
   return new Map(pipelines.flatMap(({ topic, config }) => Object.keys(config.sources).map(source => [source, topic])))
 }
 
 /** All that the analysers depend on: another text is other analysers. A source that goes must not be missed by them. */
-function factsOf(pipelines: readonly LoadedPipeline[]): string {
+function factsOf(pipelines: readonly CheckedPipeline[]): string {
   const analysed = pipelines.map(({ topic, folder, config }) => [config.pipeline, topic, folder, config.analysers])
   return JSON.stringify([analysed, hasAnalysers(pipelines) ? [...topicsOf(pipelines)] : []])
 }
 
-function hasAnalysers(pipelines: readonly LoadedPipeline[]): boolean {
+function hasAnalysers(pipelines: readonly CheckedPipeline[]): boolean {
   return pipelines.some(({ config }) => Object.keys(config.analysers).length > 0)
 }
 
 /** Only where there are analysers they are loaded: they take their time and memory. */
 async function openRunner(
-  pipelines: readonly LoadedPipeline[],
+  pipelines: readonly CheckedPipeline[],
   modules: AnalyserModules,
   deps: EdgeAnalysersDeps,
 ): Promise<GatewayRunner | undefined> {

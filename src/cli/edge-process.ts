@@ -3,7 +3,7 @@ import { watchedConnection } from '../amqp/watched.ts'
 import type { EdgeBuffer } from '../buffer/buffer.ts'
 import { openEdgeBuffer } from '../buffer/open.ts'
 import type { EdgeConfig } from '../config/edge.ts'
-import type { LoadedPipeline } from '../config/load.ts'
+import type { CheckedPipeline } from '../config/load.ts'
 import type { Console } from '../console/console.ts'
 import { type ControlCalls, ControlServer } from '../console/control-server.ts'
 import { FlowWatch } from '../console/flow-watch.ts'
@@ -52,7 +52,7 @@ export class EdgeProcess {
   readonly #flow: FlowWatch
   readonly #analysers: EdgeAnalysers
   readonly #retired: RetiredSources
-  #pipelines: readonly LoadedPipeline[]
+  #pipelines: readonly CheckedPipeline[]
   readonly #tracing: Tracing | undefined
 
   private constructor(parts: {
@@ -63,7 +63,7 @@ export class EdgeProcess {
     alarms: Alarms
     analysers: EdgeAnalysers
     retired: RetiredSources
-    pipelines: readonly LoadedPipeline[]
+    pipelines: readonly CheckedPipeline[]
     tracing: Tracing | undefined
     log: Logger
   }) {
@@ -106,7 +106,7 @@ export class EdgeProcess {
   /** Opens everything and starts it, the buffer first and the sources last. */
   static async start(
     config: EdgeConfig,
-    pipelines: readonly LoadedPipeline[],
+    pipelines: readonly CheckedPipeline[],
     log: Logger,
     parts: EdgeParts = {},
   ): Promise<EdgeProcess> {
@@ -198,7 +198,7 @@ export class EdgeProcess {
   }
 
   /** Takes over other pipelines while it runs: only what changed begins anew. What else edge.yaml says holds from the next start on. */
-  async reload(config: EdgeConfig, pipelines: readonly LoadedPipeline[]): Promise<SourceChanges> {
+  async reload(config: EdgeConfig, pipelines: readonly CheckedPipeline[]): Promise<SourceChanges> {
     const rest = ({ pipelines: _pipelines, ...others }: EdgeConfig) => JSON.stringify(others)
     if (rest(config) !== rest(this.#config)) {
       this.#log.warn({}, 'edge.yaml has changed beside its pipelines: that holds from the next start on')

@@ -1,6 +1,7 @@
 import type { EdgeBuffer } from '../buffer/buffer.ts'
 import type { SourceSettings } from '../buffer/source-buffer.ts'
-import { kindOf, type LoadedPipeline } from '../config/load.ts'
+import { kindOf } from '../config/kind-of.ts'
+import type { CheckedPipeline } from '../config/load.ts'
 import type { SourceConfig } from '../config/pipeline.ts'
 import { type Fields, withDeclared } from '../record/fields.ts'
 import { systemClock } from '../runtime/clock.ts'
@@ -22,12 +23,21 @@ interface Running {
 
 /** What is known of a source's fields as they are buffered: by its kind, its decoder, what somebody declared, and through its steps. */
 export function fieldsOfSource(config: SourceConfig): Fields {
-  const { kind, options } = kindOf(config)
-  const columns = Object.fromEntries(columnsOf(config.decode ?? 'raw').map(column => [column, {}]))
-  return fieldsBehind(chosenSteps(config.steps), withDeclared({ ...columns, ...kind.fields?.(options) }, config.fields))
+  return fieldsBehind(chosenSteps(config.steps), withDeclared(namedFields(config), config.fields))
 }
 
-function fieldsOfAll(pipelines: readonly LoadedPipeline[]): Map<string, Fields> {
+/** The same of a source whose decoder or device names each field; undefined of others, such as `decode: json`, where records may have any. */
+export function allFieldsOf(config: SourceConfig): Fields | undefined {
+  return Object.keys(namedFields(config)).length > 0 ? fieldsOfSource(config) : undefined
+}
+
+function namedFields(config: SourceConfig): Fields {
+  const { kind, options } = kindOf(config)
+  const columns = Object.fromEntries(columnsOf(config.decode ?? 'raw').map(column => [column, {}]))
+  return { ...columns, ...kind.fields?.(options) }
+}
+
+function fieldsOfAll(pipelines: readonly CheckedPipeline[]): Map<string, Fields> {
   const sources = pipelines.flatMap(({ config }) => Object.entries(config.sources))
   return new Map(sources.map(([source, config]) => [source, fieldsOfSource(config)]))
 }
@@ -40,7 +50,7 @@ export interface SourceChanges {
 }
 
 /** How the buffer keeps each source of these pipelines. */
-export function settingsOf(pipelines: readonly LoadedPipeline[]): SourceSettings[] {
+export function settingsOf(pipelines: readonly CheckedPipeline[]): SourceSettings[] {
   return pipelines.flatMap(({ topic, config: { durability, sources } }) =>
     Object.entries(sources).map(([source, config]) => ({
       source,
@@ -72,7 +82,7 @@ export class EdgeSources {
     log: Logger
     analysers: EdgeAnalysers
     retired: RetiredSources
-    pipelines: readonly LoadedPipeline[]
+    pipelines: readonly CheckedPipeline[]
   }) {
     this.#gateway = deps.gateway
     this.#buffer = deps.buffer
@@ -100,13 +110,13 @@ export class EdgeSources {
    * source to another. Nothing that was read is lost: it is in the buffer, or handed on to the runner that comes after. One call after the other; rejects
    * before anything is changed, where an analyser's module cannot be loaded.
    */
-  apply(pipelines: readonly LoadedPipeline[]): Promise<SourceChanges> {
+  apply(pipelines: readonly CheckedPipeline[]): Promise<SourceChanges> {
     const applied = this.#turn.then(() => this.#apply(pipelines))
     this.#turn = applied.catch(() => {})
     return applied
   }
 
-  async #apply(named: readonly LoadedPipeline[]): Promise<SourceChanges> {
+  async #apply(named: readonly CheckedPipeline[]): Promise<SourceChanges> {
     const pipelines = withoutRetired(named, this.#retired)
     const changeAnalysers = await this.#analysers.prepare(pipelines)
     this.#fields = fieldsOfAll(named)
@@ -165,7 +175,7 @@ export class EdgeSources {
     const inlet = this.#buffer.inlet(source)
     const outlet = this.#buffer.outlet(source)
     const buffered = () => outlet?.buffered().records ?? 0
-    const tap = this.#analysers.tap(source, topic, () => inlet.stored())
+    const tap = this.#analysers.tap(source, topic, { stored: () => inlet.stored(), fields: () => this.#fields.get(source) })
     return new SourceRunner({
       id: { gateway: this.#gateway, source },
       kind,

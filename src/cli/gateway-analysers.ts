@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { EdgeConfig } from '../config/edge.ts'
-import type { LoadedPipeline } from '../config/load.ts'
+import type { CheckedPipeline } from '../config/load.ts'
 import { FileKeeper } from '../reader/realtime/file-keeper.ts'
 import { GatewayRunner } from '../reader/realtime/gateway-runner.ts'
 import type { Alarms } from '../runtime/alarms.ts'
@@ -11,7 +11,7 @@ import { alertSinks, analyserDefinitions } from './analysers.ts'
 
 /** The analysers that run on the gateway; undefined where there are none, and then there is no file of theirs either. */
 export function gatewayRunner(
-  pipelines: readonly LoadedPipeline[],
+  pipelines: readonly CheckedPipeline[],
   modules: AnalyserModules,
   deps: { config: EdgeConfig; clock: Clock; logger: Logger; alarms: Alarms },
 ): GatewayRunner | undefined {

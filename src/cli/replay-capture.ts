@@ -1,5 +1,6 @@
 import { Pty } from '../../hardware/simulators/pty.ts'
-import { kindOf, loadPipelines } from '../config/load.ts'
+import { kindOf } from '../config/kind-of.ts'
+import { loadPipelines } from '../config/load.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { silentLogger } from '../runtime/logger.ts'

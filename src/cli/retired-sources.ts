@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { writeDurably } from '../buffer/durable-file.ts'
-import type { LoadedPipeline } from '../config/load.ts'
+import type { CheckedPipeline } from '../config/load.ts'
 import type { Standing } from '../link/telling.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
@@ -77,7 +77,7 @@ export class RetiredSources {
 }
 
 /** What is read of these pipelines. */
-export function withoutRetired(pipelines: readonly LoadedPipeline[], retired: RetiredSources): LoadedPipeline[] {
+export function withoutRetired(pipelines: readonly CheckedPipeline[], retired: RetiredSources): CheckedPipeline[] {
   return pipelines.map(pipeline => {
     const sources = Object.entries(pipeline.config.sources).filter(([source]) => !retired.has(source))
     return { ...pipeline, config: { ...pipeline.config, sources: Object.fromEntries(sources) } }

@@ -1,4 +1,5 @@
-import { kindOf, type LoadedPipeline } from './load.ts'
+import { kindOf } from './kind-of.ts'
+import type { LoadedPipeline } from './load.ts'
 import type { SourceConfig } from './pipeline.ts'
 
 /*

@@ -5,23 +5,26 @@ import type { ConsoleOptions } from '../console/options.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { matchesSource } from '../runtime/names.ts'
 import { durationText, isDurationPattern, isSizePattern, sizeText } from '../runtime/units.ts'
-import { SOURCE_KINDS } from '../source/kinds.ts'
 import { withSerialProfile } from '../source/serial-profile.ts'
-import type { SourceKind } from '../source/source.ts'
 import { testFileSchema } from './analyser-tests.ts'
 import { type CoreConfig, coreSchema } from './core.ts'
 import { ConfigDocument } from './document.ts'
 import { type EdgeConfig, edgeSchema } from './edge.ts'
 import { ConfigError, type ConfigIssue } from './errors.ts'
 import { type GatewayProfile, loadGateway } from './gateway-profile.ts'
-import { type PipelineConfig, pipelineSchema, type SourceConfig } from './pipeline.ts'
+import { kindOf } from './kind-of.ts'
+import { type PipelineConfig, pipelineSchema } from './pipeline.ts'
 
-/** A pipeline file that was read. */
-export interface LoadedPipeline {
+/** A pipeline file that was read and found right. */
+export interface CheckedPipeline {
   readonly file: string
   readonly folder: string
   readonly topic: string
   readonly config: PipelineConfig
+}
+
+/** The same with its text, for those who may yet find something wrong in it. */
+export interface LoadedPipeline extends CheckedPipeline {
   readonly document: ConfigDocument
 }
 
@@ -188,14 +191,6 @@ function sourcesWithin(folder: string, config: PipelineConfig): PipelineConfig {
     return [name, { ...source, [kind.kind]: kind.within?.(options, folder) ?? options }]
   })
   return { ...config, sources: Object.fromEntries(sources) }
-}
-
-/** The one kind that a source is of, and its options. */
-export function kindOf(source: SourceConfig): { kind: SourceKind; options: unknown } {
-  const given = source as Readonly<Record<string, unknown>>
-  const kind = SOURCE_KINDS.find(each => given[each.kind] !== undefined)
-  if (!kind) throw new Error('a source without a kind passed its schema')
-  return { kind, options: given[kind.kind] }
 }
 
 /** The pipeline files that a configuration names; a pattern that fits none is an error, since something is meant to be there. */

@@ -3,11 +3,12 @@ import { z } from 'zod'
 export const FIELD_TYPES = ['number', 'text', 'boolean', 'other'] as const
 
 /** What is known of a field of a source's records, where something is. */
-export const fieldFacts = z.strictObject({
+const facts = {
   type: z.enum(FIELD_TYPES).optional().describe('What its values are.'),
   unit: z.string().max(40).optional().describe('In which unit, such as "°C" or kWh.'),
   description: z.string().max(400).optional().describe('What it is, for people.'),
-})
+}
+export const fieldFacts = z.strictObject(facts)
 export type FieldFacts = z.output<typeof fieldFacts>
 
 /** The fields of a source's records, by name; `status` and the registry show them. */
@@ -49,9 +50,9 @@ export const toldFields = z
   .record(
     fieldName,
     z.object({
-      type: fieldFacts.shape.type.catch(undefined),
-      unit: fieldFacts.shape.unit.catch(undefined),
-      description: fieldFacts.shape.description.catch(undefined),
+      type: facts.type.catch(undefined),
+      unit: facts.unit.catch(undefined),
+      description: facts.description.catch(undefined),
     }),
   )
   .refine(fields => Object.keys(fields).length <= FIELDS_MAX)

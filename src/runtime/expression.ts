@@ -1,5 +1,8 @@
-import { Environment } from '@marcbachmann/cel-js'
+import type { Environment } from '@marcbachmann/cel-js'
 import { HeadraceError, messageOf } from './errors.ts'
+import { onDemand } from './on-demand.ts'
+
+const cel = onDemand<typeof import('./cel-itself.ts')>(new URL('./cel-itself.ts', import.meta.url))
 
 /** How long an expression may be; a person writes none that is. */
 export const EXPRESSION_LENGTH_MAX = 2_000
@@ -9,8 +12,8 @@ export const EXPRESSION_LENGTH_MAX = 2_000
  * which CEL has neither arithmetic nor equality.
  */
 export function expressionEnvironment(): Environment {
-  const cel = new Environment({ unlistedVariablesAreDyn: true })
-  cel.registerOperator('double == int', (a: number, b: bigint) => a === Number(b))
+  const environment = new (cel().Environment)({ unlistedVariablesAreDyn: true })
+  environment.registerOperator('double == int', (a: number, b: bigint) => a === Number(b))
   const arithmetic = {
     '+': (a: number, b: number) => a + b,
     '-': (a: number, b: number) => a - b,
@@ -18,10 +21,10 @@ export function expressionEnvironment(): Environment {
     '/': (a: number, b: number) => a / b,
   }
   for (const [sign, apply] of Object.entries(arithmetic)) {
-    cel.registerOperator(`double ${sign} int`, (a: number, b: bigint) => apply(a, Number(b)))
-    cel.registerOperator(`int ${sign} double`, (a: bigint, b: number) => apply(Number(a), b))
+    environment.registerOperator(`double ${sign} int`, (a: number, b: bigint) => apply(a, Number(b)))
+    environment.registerOperator(`int ${sign} double`, (a: bigint, b: number) => apply(Number(a), b))
   }
-  return cel
+  return environment
 }
 
 /** Tells whether a record's fields fulfil a condition; undefined where that cannot be said, because a field is missing or of another type. */

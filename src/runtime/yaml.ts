@@ -1,5 +1,9 @@
 import { readFileSync, statSync } from 'node:fs'
-import { type Document, isCollection, isPair, isScalar, type LineCounter, type Pair, parseDocument, visit } from 'yaml'
+import type { Document, LineCounter, Pair } from 'yaml'
+import { onDemand } from './on-demand.ts'
+
+/** Many processes read no YAML, or another thread does it for them. */
+const yaml = onDemand<typeof import('./yaml-itself.ts')>(new URL('./yaml-itself.ts', import.meta.url))
 
 /** What a person wrote by hand has a few kilobytes. */
 export const YAML_BYTES_MAX = 1024 * 1024
@@ -24,7 +28,7 @@ export function readYamlFile(file: string): string {
 /** Parses YAML; `errors` is empty where it is YAML, with no key twice in one mapping. */
 export function parseYaml(text: string, lineCounter?: LineCounter): { document: Document.Parsed; errors: YamlError[] } {
   // The library's own look for keys that are there twice compares each with each: twenty thousand keys took five seconds.
-  const document = parseDocument(text, { prettyErrors: false, uniqueKeys: false, ...(lineCounter && { lineCounter }) })
+  const document = yaml().parseDocument(text, { prettyErrors: false, uniqueKeys: false, ...(lineCounter && { lineCounter }) })
   const errors = document.errors.map(({ message, pos }) => ({ message, at: pos[0] }))
   if (errors.length > 0) return { document, errors }
   const deep = tooDeep(document)
@@ -36,10 +40,10 @@ function tooDeep(document: Document.Parsed): YamlError | undefined {
   const waiting: { node: unknown; depth: number }[] = [{ node: document.contents, depth: 1 }]
   for (let next = waiting.pop(); next; next = waiting.pop()) {
     const { node, depth } = next
-    if (!isCollection(node)) continue
+    if (!yaml().isCollection(node)) continue
     if (depth > DEPTH_MAX) return { message: `nested more than ${DEPTH_MAX} deep`, at: node.range?.[0] ?? 0 }
     for (const item of node.items) {
-      const children = isPair(item) ? [item.key, item.value] : [item]
+      const children = yaml().isPair(item) ? [item.key, item.value] : [item]
       for (const child of children) waiting.push({ node: child, depth: depth + 1 })
     }
   }
@@ -48,11 +52,11 @@ function tooDeep(document: Document.Parsed): YamlError | undefined {
 
 function repeatedKeys(document: Document.Parsed): YamlError[] {
   const errors: YamlError[] = []
-  visit(document, {
+  yaml().visit(document, {
     Map: (_key, map) => {
       const seen = new Set<unknown>()
       for (const { key } of map.items as Pair[]) {
-        if (!isScalar(key)) continue
+        if (!yaml().isScalar(key)) continue
         if (seen.has(key.value)) errors.push({ message: 'Map keys must be unique', at: key.range?.[0] ?? 0 })
         seen.add(key.value)
       }

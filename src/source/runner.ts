@@ -11,7 +11,7 @@ import type { DecodeOptions } from './decode/options.ts'
 import { type DeviceTime, deviceTimeReader, type TimeOptions } from './device-time.ts'
 import { createFramer } from './framing/create-framer.ts'
 import type { Framer } from './framing/framer.ts'
-import { type FrameOptions, frameOptions } from './framing/options.ts'
+import { type FrameOptions, LINES } from './framing/options.ts'
 import type { SharedParts } from './shared-parts.ts'
 import type { Source, SourceContext, SourceKind, SourceState } from './source.ts'
 import { StepChain, type StepCounts } from './steps/chain.ts'
@@ -73,7 +73,6 @@ export interface Held {
 }
 
 /** Lines are what most devices speak. */
-const DEFAULT_FRAME = frameOptions.parse({ delimiter: '\n' })
 /** Who captures at once. */
 const TAPS_MAX = 4
 /** Kinds of trouble that are counted apart; others are counted together. */
@@ -214,7 +213,7 @@ export class SourceRunner {
   }
 
   #newFramer(): Framer {
-    return createFramer(this.#options.frame ?? DEFAULT_FRAME, {
+    return createFramer(this.#options.frame ?? LINES, {
       onFrame: (bytes, from, to, timeMs) => this.#record(bytes, from, to, timeMs),
       onTrouble: what => this.#count(what),
       clock: this.#options.clock,

@@ -1,11 +1,12 @@
 import { type ReadPosition, read } from 'node:fs'
-import { LinuxPortBinding } from '@serialport/bindings-cpp'
-import { unixRead } from '@serialport/bindings-cpp/dist/unix-read.js'
+import { onDemand } from '../runtime/on-demand.ts'
 
 /*
   @serialport/bindings-cpp 13.0.0 reads again, and again, when a read brings nothing: of a port whose plug was pulled while nobody waited for it, every
   read brings nothing, so that it never returns and keeps a processor busy. Here a read that brings nothing ends the port.
 */
+
+const library = onDemand<typeof import('./serial-binding.ts')>(new URL('./serial-binding.ts', import.meta.url))
 
 interface ReadablePort {
   read(buffer: Buffer, offset: number, length: number): Promise<{ bytesRead: number }>
@@ -13,6 +14,7 @@ interface ReadablePort {
 
 /** Reads what is there, waiting for the first byte; rejects when the port is gone. */
 export async function readPort(port: ReadablePort, buffer: Buffer): Promise<number> {
+  const { LinuxPortBinding, unixRead } = library()
   if (!(port instanceof LinuxPortBinding)) return (await port.read(buffer, 0, buffer.length)).bytesRead
   const { bytesRead } = await unixRead({
     binding: port,
@@ -24,7 +26,7 @@ export async function readPort(port: ReadablePort, buffer: Buffer): Promise<numb
   return bytesRead
 }
 
-type FsRead = NonNullable<Parameters<typeof unixRead>[0]['fsReadAsync']>
+type FsRead = NonNullable<Parameters<typeof import('./serial-binding.ts').unixRead>[0]['fsReadAsync']>
 
 function readOrEnd(
   fd: number,

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { z } from 'zod'
 import { settledWithin } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
@@ -65,13 +64,14 @@ class WebhookSource extends OpeningSource<Server> {
     limit.cancel()
   }
 
-  protected override open(): Promise<Server> {
+  protected override async open(): Promise<Server> {
     const { listen, tls, timeout, connections_max } = this.#options
     const { host, port } = parseAddress(listen) ?? { host: '', port: 0 }
     const answer = (request: IncomingMessage, response: ServerResponse) => void this.#answer(request, response)
+    // Loaded where something listens: a program that imports it has 15 MiB more.
     const server = tls
-      ? createTlsServer({ cert: readFileSync(tls.cert), key: readFileSync(tls.key) }, answer)
-      : createServer(answer)
+      ? (await import('node:https')).createServer({ cert: readFileSync(tls.cert), key: readFileSync(tls.key) }, answer)
+      : (await import('node:http')).createServer(answer)
     server.requestTimeout = timeout
     server.headersTimeout = timeout
     server.maxConnections = connections_max

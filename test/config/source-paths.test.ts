@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { fieldsOfSource } from '../../src/cli/edge-sources.ts'
-import { kindOf, loadPipelines } from '../../src/config/load.ts'
+import { kindOf } from '../../src/config/kind-of.ts'
+import { loadPipelines } from '../../src/config/load.ts'
 
 let folder: string
 beforeEach(() => {

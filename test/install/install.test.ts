@@ -70,6 +70,46 @@ test('installs, again without a change, the next version beside it, back, and aw
   expect(readFileSync(join(root, 'etc/passwd'), 'utf8')).not.toContain('headrace')
 })
 
+/** The first lines of /etc/os-release as these systems have them: ID, ID_LIKE. */
+const SYSTEMS = {
+  'Debian GNU/Linux 12 (bookworm)': ['debian'],
+  'Ubuntu 24.04.1 LTS': ['ubuntu', 'debian'],
+  'Raspbian GNU/Linux 11 (bullseye)': ['raspbian', 'debian'],
+  'Linux Mint 22': ['linuxmint', '"ubuntu debian"'],
+  'Red Hat Enterprise Linux 9.4 (Plow)': ['"rhel"', '"fedora"'],
+  'Rocky Linux 9.4 (Blue Onyx)': ['"rocky"', '"rhel centos fedora"'],
+  'AlmaLinux 8.10 (Cerulean Leopard)': ['"almalinux"', '"rhel centos fedora"'],
+  'Oracle Linux Server 9.4': ['"ol"', '"fedora"'],
+  'CentOS Stream 9': ['"centos"', '"rhel fedora"'],
+} as const
+const OTHERS = {
+  'Alpine Linux v3.20': ['alpine'],
+  'openSUSE Leap 15.6': ['"opensuse-leap"', '"suse opensuse"'],
+  'Arch Linux': ['arch'],
+  'Poky (Yocto Project Reference Distro) 5.0': ['poky'],
+  'Buildroot 2024.02': ['buildroot'],
+  // A word within another is another system.
+  'Not Debian': ['notdebian', '"debianish"'],
+} as const
+function asSystem(name: string, [id, like]: readonly [string, string?]): void {
+  const lines = [`PRETTY_NAME="${name}"`, `ID=${id}`, ...(like === undefined ? [] : [`ID_LIKE=${like}`])]
+  writeFileSync(join(root, 'etc/os-release'), `${lines.join('\n')}\n`)
+}
+
+test.each(Object.entries(SYSTEMS))('%s is a system that it is made for', async (name, ids) => {
+  asSystem(name, ids)
+  expect(await install([...edge(), '--offline', first, '--dry-run'])).toMatchObject({ code: 0 })
+})
+
+test.each(Object.entries(OTHERS))('%s is none, and is left alone', async (name, ids) => {
+  asSystem(name, ids)
+  const before = snapshot(root)
+  const { code, said } = await install([...edge(), '--offline', first])
+  expect(said).toContain(`${name} is none of the systems that Headrace is made for`)
+  expect(code).toBe(2)
+  expect(snapshot(root)).toEqual(before)
+})
+
 test('a configuration that is there is kept', async () => {
   await install([...edge(), '--offline', first])
   writeFileSync(join(root, 'etc/headrace/edge.yaml'), 'gateway: mine\n')
@@ -92,10 +132,6 @@ describe('is refused before anything is touched:', () => {
     refused(['--role', 'core', '--root', root, '--config', join(folder, 'edge.yaml'), '--offline', first], /of the role edge/))
   test('an image that is to have an identity', () =>
     refused([...edge(), '--offline', first, '--enroll', 'hr1.x'], /has no identity/))
-  test('another system', async () => {
-    writeFileSync(join(root, 'etc/os-release'), 'ID=alpine\nPRETTY_NAME="Alpine Linux"\n')
-    await refused([...edge(), '--offline', first], /Alpine Linux is none of the systems/)
-  })
   test('another machine', async () => {
     const other = tinyBundle(mkdtempSync(join(folder, 'b-')), { version: '1.0.0', arch: hostArch() === 'x64' ? 'arm64' : 'x64' })
     await refused([...edge(), '--offline', other], /this bundle is for/)

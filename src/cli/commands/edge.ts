@@ -14,18 +14,18 @@ export function edgeCommand(): Command {
       '\nPipeline files that change are taken over while it runs (at once with SIGHUP).\n\nExample:\n  headrace edge --config /etc/headrace/edge.yaml',
     )
     .action(async ({ config: file, logLevel }: { config: string; logLevel: LogLevel }) => {
-      const { loadEdge } = await import('../../config/load.ts')
-      const { EdgeProcess } = await import('../edge-process.ts')
+      const { checkEdge } = await import('../../config/checked-edge.ts')
+      // Both at once: the one is another thread's work.
+      const [{ config, pipelines }, { EdgeProcess }] = await Promise.all([checkEdge(file), import('../edge-process.ts')])
       const { supervise } = await import('../under-service-manager.ts')
       const { filesOf, PipelineReload } = await import('../pipeline-reload.ts')
-      const { config, pipelines } = loadEdge(file)
       const log = createLogger(logLevel)
       const edge = await EdgeProcess.start(config, pipelines, log)
       log.info({ gateway: config.gateway, sources: edge.status().sources.length }, 'edge started')
       const reloadable = {
         files: () => filesOf(file, edge.pipelinePatterns),
         reload: async () => {
-          const changed = loadEdge(file)
+          const changed = await checkEdge(file)
           await edge.reload(changed.config, changed.pipelines)
         },
         refused: (why: string) => edge.refused(why),

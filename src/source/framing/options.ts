@@ -19,6 +19,9 @@ const border = z.string().min(1).max(16)
 /** The keys of which a framing has exactly one. */
 export const FRAMINGS = ['delimiter', 'length', 'length_field', 'between', 'packets', 'silence', 'telegram'] as const
 
+const MAX_BYTES_DEFAULT = 4_096
+const OVERSIZE_DEFAULT = 'drop'
+
 /** `frame:` of a source in a pipeline file. */
 export const frameOptions = z
   .strictObject({
@@ -73,11 +76,11 @@ export const frameOptions = z
       .int()
       .min(1)
       .max(FRAME_BYTES_MAX)
-      .default(4_096)
+      .default(MAX_BYTES_DEFAULT)
       .describe('No record is longer; what would be is cut off or left out.'),
     oversize: z
       .enum(['drop', 'truncate'])
-      .default('drop')
+      .default(OVERSIZE_DEFAULT)
       .describe('What happens to a record that is too long: it is left out and counted, or its beginning is kept.'),
   })
   .refine(
@@ -89,3 +92,6 @@ export const frameOptions = z
     'cannot keep the beginning of a packet: `oversize` has to be drop',
   )
 export type FrameOptions = z.output<typeof frameOptions>
+
+/** Where a source says nothing of it. */
+export const LINES: FrameOptions = { delimiter: '\n', max_bytes: MAX_BYTES_DEFAULT, oversize: OVERSIZE_DEFAULT }
