@@ -63,6 +63,8 @@ function innerSections(option: Schema, path: string): string[] {
   const title = isKind ? `sources.<name>.kind: ${path.split('.').at(-1)}` : path
   if (option.properties) return sections(option, title)
   if (typeof option.additionalProperties === 'object') return innerSections(option.additionalProperties, `${path}.<name>`)
+  // The elements of a list, such as steps.
+  if (option.items) return innerSections(option.items, `${path}[]`)
   const mappings = (option.anyOf ?? []).filter(each => each.properties)
   if (mappings.length === 1 && mappings[0]) return sections(mappings[0], title)
   return mappings.flatMap((each, index) => sections(each, `${title} (${index + 1})`))

@@ -35,13 +35,70 @@ const CANDIDATES: readonly Candidate[] = [
   { what: 'JSON, line by line', decode: { yaml: 'json', options: 'json' } },
 ]
 
+/** Framings of bytes that are no text; what is in them is for a person to say. */
+const PACKETS = [
+  {
+    what: 'packets between STX and ETX',
+    yaml: '{ between: { start: "\\\\x02", end: "\\\\x03" } }',
+    options: { between: { start: '\\x02', end: '\\x03' } },
+  },
+  { what: 'SLIP packets', yaml: '{ packets: slip }', options: { packets: 'slip' } },
+  { what: 'COBS packets', yaml: '{ packets: cobs }', options: { packets: 'cobs' } },
+] as const
+/** Fewer may be chance. */
+const RECORDS_MIN = 3
+const SAMPLE_BYTES_MAX = 16
+const PRINTABLE = /^[\t\x20-\x7e]+$/
+
 /** Of what was read on a line the likeliest meaning; undefined where it is noise, or too little. */
 export function guess(bytes: Buffer): Guess | undefined {
   const numbers = columnsIn(bytes)
   const candidates = numbers === undefined ? CANDIDATES : [...CANDIDATES, numbers]
   // What begins in the middle of a record and ends in one costs two of them.
   const fitting = candidates.map(candidate => attempt(candidate, bytes)).filter(({ good, all }) => good >= 2 && good >= all - 2)
-  return fitting.toSorted((a, b) => b.good / b.all - a.good / a.all)[0]
+  return fitting.toSorted((a, b) => b.good / b.all - a.good / a.all)[0] ?? plainLines(bytes) ?? packetsIn(bytes)
+}
+
+/** Lines that a person can read, whatever they mean. */
+function plainLines(bytes: Buffer): Guess | undefined {
+  const lines = bytes.toString('latin1').split(/\r?\n/).slice(1, -1)
+  const all = lines.filter(line => line !== '')
+  if (all.length < RECORDS_MIN || !all.every(line => PRINTABLE.test(line))) return undefined
+  return { what: 'lines of text', decode: 'raw', good: all.length, all: all.length, sample: all[0] ?? '' }
+}
+
+/** Packets between border bytes that are all of one length, since a line at the wrong speed has such bytes in it as well. */
+function packetsIn(bytes: Buffer): Guess | undefined {
+  for (const { what, yaml, options } of PACKETS) {
+    const lengths: number[] = []
+    let trouble = 0
+    let sample = ''
+    const framer = createFramer(frameOptions.parse(options), {
+      onFrame: (record, from, to) => {
+        lengths.push(to - from)
+        if (sample === '') sample = record.toString('hex', from, Math.min(to, from + SAMPLE_BYTES_MAX))
+      },
+      onTrouble: () => {
+        trouble += 1
+      },
+      clock: systemClock,
+    })
+    framer.push(bytes, 0)
+    // What begins in the middle of a packet costs one.
+    const whole = lengths.slice(1)
+    if (whole.length >= RECORDS_MIN && new Set(whole).size === 1 && trouble <= 1) {
+      const good = lengths.length
+      return {
+        what: `${what} of ${whole[0]} bytes`,
+        frame: yaml,
+        decode: 'raw',
+        good,
+        all: good + trouble,
+        sample: `${sample} (hexadecimal)`,
+      }
+    }
+  }
+  return undefined
 }
 
 function attempt({ what, frame, decode }: Candidate, bytes: Buffer): Guess {

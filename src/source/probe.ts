@@ -20,7 +20,13 @@ const ANSWER_LIMIT_MS = 300
 export type Found =
   | { readonly kind: 'speaks'; readonly settings: LineSettings; readonly guess: Guess }
   | { readonly kind: 'modbus'; readonly settings: LineSettings; readonly unit: number }
-  | { readonly kind: 'answers'; readonly settings: LineSettings; readonly request: string; readonly sample: string }
+  | {
+      readonly kind: 'answers'
+      readonly settings: LineSettings
+      readonly request: string
+      readonly sample: string
+      readonly device: string
+    }
 
 export interface ProbeOptions {
   readonly path: string
@@ -96,8 +102,8 @@ class Line {
 }
 
 const QUESTIONS = [
-  { request: 'Q1\r', isAnswer: /^\((?:\S+ ){7}[01]{8}\r/ },
-  { request: 'SI\r\n', isAnswer: /^(?:S [SDI]|ES|S \+|S -)/ },
+  { request: 'Q1\r', device: 'ups-megatec', isAnswer: /^\((?:\S+ ){7}[01]{8}\r/ },
+  { request: 'SI\r\n', device: 'mettler-toledo-sics', isAnswer: /^(?:S [SDI]|ES|S \+|S -)/ },
 ]
 
 async function ask(line: Line, settings: LineSettings): Promise<Found | undefined> {
@@ -110,11 +116,11 @@ async function ask(line: Line, settings: LineSettings): Promise<Found | undefine
       if (isModbusAnswer(answer, unit)) return { kind: 'modbus', settings, unit }
     }
   }
-  for (const { request, isAnswer } of QUESTIONS) {
+  for (const { request, device, isAnswer } of QUESTIONS) {
     await line.write(Buffer.from(request))
     const answer = await line.listen(ANSWER_LIMIT_MS, bytes => isAnswer.test(bytes.toString('latin1')))
     const sample = answer.toString('latin1')
-    if (isAnswer.test(sample)) return { kind: 'answers', settings, request, sample: sample.trim() }
+    if (isAnswer.test(sample)) return { kind: 'answers', settings, request, sample: sample.trim(), device }
   }
   return undefined
 }

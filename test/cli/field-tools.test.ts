@@ -136,6 +136,8 @@ test.each([
   const path = await simulate(name, 1)
   const asked = await headrace(['devices', 'probe', path, '--listen', '200ms', '--ask'])
   expect(asked.stdout).toContain(expected)
+  writeFileSync(join(folder, 'asked.yaml'), asked.stdout)
+  expect(await headrace(['validate', join(folder, 'asked.yaml')])).toMatchObject({ code: 0 })
   const listened = await headrace(['devices', 'probe', path, '--listen', '100ms'])
   expect(listened).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('--ask') })
 })

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import mqttLibrary from 'mqtt'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -95,6 +95,26 @@ test('while there is no room nothing is read on; afterwards everything comes, in
   await until('all of them', () => bench.records.length === 3_000)
   expect(bench.texts).toEqual(Array.from({ length: 3_000 }, (_, n) => String(n)))
   await publisher.endAsync()
+})
+
+test('a password and a certificate may come later than the source, as mounted secrets do: it waited for ever', async () => {
+  const ca = join(broker.folder, 'later.pem')
+  const password = join(broker.folder, 'later.txt')
+  const url = `mqtts://127.0.0.1:${broker.tlsPort}`
+  const runner = bench.start('mqtt', {
+    url,
+    topics: ['late/#'],
+    client_id: 'late',
+    username: 'a',
+    password_file: password,
+    tls: { ca },
+  })
+  const reason = () => runner.status().reason ?? ''
+  await until('it says that there is no password', () => reason().includes('later.txt'))
+  writeFileSync(password, 'secret\n')
+  await until('it says that there is no certificate', () => reason().includes('later.pem'))
+  copyFileSync(broker.certificate, ca)
+  await until('it reads', () => runner.status().state === 'reading')
 })
 
 test('over TLS with an authority that is named; without it the reason is said', async () => {

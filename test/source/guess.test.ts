@@ -22,6 +22,25 @@ test('lines of JSON', () => {
   expect(guess(Buffer.from('":1}\n{"a":1}\n{"a":2}\n{"a":3}\n{"a'))).toMatchObject({ decode: 'json', good: 3 })
 })
 
+test.each([
+  [
+    'STX and ETX',
+    '\x02\x81\x90\xff\x03',
+    'packets between STX and ETX of 3 bytes',
+    '{ between: { start: "\\\\x02", end: "\\\\x03" } }',
+  ],
+  ['SLIP', '\xc0\x81\xdb\xdc\xff\xc0', 'SLIP packets of 3 bytes', '{ packets: slip }'],
+  ['COBS', '\x03\x81\x90\x02\xff\x00', 'COBS packets of 4 bytes', '{ packets: cobs }'],
+])('packets of %s, from the middle of one on', (_name, packet, what, frame) => {
+  const bytes = Buffer.from(packet.repeat(8), 'latin1').subarray(2)
+  expect(guess(bytes)).toMatchObject({ what, frame, decode: 'raw' })
+})
+
+test('lines of text that are nothing else', () => {
+  const text = 'g: 12.3 kg\r\nweighing: 12.4 kg\r\nweighing: 12.4 kg\r\nweighing: 12.5 kg\r\nweig'
+  expect(guess(Buffer.from(text))).toMatchObject({ what: 'lines of text', decode: 'raw', sample: 'weighing: 12.4 kg' })
+})
+
 test('noise, silence, and a line at the wrong speed are nothing', () => {
   const random = new SeededRandom(seedOfRun('guessing at noise'))
   const noise = Buffer.from(Array.from({ length: 20_000 }, () => random.between(0, 256)))

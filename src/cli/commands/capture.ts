@@ -83,7 +83,7 @@ export function replayCaptureCommand(): Command {
             onRecord: ({ timeMs, value, headers }) => print(JSON.stringify({ time_ms: timeMs, ...readable(value), headers })),
           })
           process.stderr.write(
-            `${JSON.stringify({ read: status.read, decode_errors: status.decode_errors, trouble: status.trouble })}\n`,
+            `${JSON.stringify({ read: status.read, decode_errors: status.decode_errors, trouble: status.trouble, steps: status.steps })}\n`,
           )
           return
         }

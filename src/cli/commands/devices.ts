@@ -99,13 +99,15 @@ export function yamlOf(path: string, found: Found): string {
     }
     case 'modbus':
       return [
-        head(`Modbus RTU: unit ${found.unit} answers. Name its profile.`),
+        head(
+          `Modbus RTU: unit ${found.unit} answers. Put the name of its own profile in the place of this one: see hardware/README.md.`,
+        ),
         `    modbus: { rtu: { path: ${path}, ${line} }, unit: ${found.unit}, device: eastron-sdm120 }`,
       ].join('\n')
     case 'answers':
       return [
-        head(`It answers ${JSON.stringify(found.request)} with ${JSON.stringify(found.sample)}: see hardware/devices/serial/`),
-        `    serial: { path: ${path}, ${line}${bits} }`,
+        head(`It answers ${JSON.stringify(found.request)} with ${JSON.stringify(found.sample)}`),
+        `    serial: { path: ${path}, device: ${found.device}, ${line}${bits} }`,
       ].join('\n')
   }
 }

@@ -120,7 +120,7 @@ class Aggregate implements Step {
 export const aggregate = defineStep({
   kind: 'aggregate',
   summary:
-    "Makes one record out of each window of time: averages, sums, extremes, and how many records there were. Its time is the window's beginning. A record that comes too late for its window goes on as it is, and is counted.",
+    "Makes one record out of each window of time: averages, sums, extremes, and how many records there were. Its time is the window's beginning. A record that comes too late for its window goes on as it is, and is counted. What an open window has gathered is in memory: a power cut takes it, unless the source reads it again, as files are.",
   options,
   fields: ({ fields: wanted }, before) => {
     const entries = Object.entries(wanted).flatMap(([name, names]) =>
