@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { Fields } from '../record/fields.ts'
 import type { Gap } from '../record/record.ts'
 import { type SourceId, sourceKey } from '../runtime/names.ts'
 
@@ -13,6 +14,8 @@ export interface Sample {
   readonly nowMs: number
   /** The decoded JSON where the value is a mapping, else undefined. */
   readonly fields: Readonly<Record<string, unknown>> | undefined
+  /** Types and units of the source's fields, as far as they are known now. */
+  readonly facts: Fields
   readonly value: Buffer | null
   /** What the record says is missing before it, or in its place. */
   readonly gap: Gap | undefined
@@ -31,6 +34,17 @@ export interface Alert {
   readonly timeMs: number
   readonly message: string
   readonly values: Readonly<Record<string, number>>
+  /** Units of the values, where they are known; absent where none is. */
+  readonly units?: Units
+}
+
+/** Units of values, by the values' names. */
+export type Units = Readonly<Record<string, string>>
+
+/** The units of an alert; nothing where there are none. */
+export function withUnits(units: Readonly<Record<string, string | undefined>>): { units?: Units } {
+  const known = Object.entries(units).filter((each): each is [string, string] => each[1] !== undefined)
+  return known.length === 0 ? {} : { units: Object.fromEntries(known) }
 }
 
 /** A record that an analyser makes; it gets its number when it is kept. */
@@ -71,6 +85,8 @@ export interface Subject {
   readonly id: string
   /** Null: all sources together. */
   readonly source: SourceId | null
+  /** The unit of a field as it is known now, where it is one for all that the watch sees. */
+  readonly unitOf: (field: string) => string | undefined
 }
 
 /** `<gateway>/<source>`, or `*` for all sources together. */

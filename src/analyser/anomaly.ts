@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { duration } from '../runtime/units.ts'
-import { defineKind, type Output, type Sample, type Subject, subjectName, type Watch } from './analyser.ts'
+import { defineKind, type Output, type Sample, type Subject, subjectName, type Watch, withUnits } from './analyser.ts'
 import { valueAt } from './field-path.ts'
 import { Holding, valuesText } from './holding.ts'
 import { MovingAverage } from './moving-average.ts'
@@ -148,8 +148,10 @@ class AnomalyWatch implements Watch {
 
   #say(state: 'raised' | 'cleared', timeMs: number, values: Record<string, number>, out: Output): void {
     const said = state === 'raised' ? 'is out of the ordinary' : 'is ordinary again'
-    const message = `${this.#options.field} of ${subjectName(this.#subject.source)} ${said}: ${valuesText(values)}`
-    out.alert(this.#holding.alert(state, timeMs, { message, values }))
+    const unit = this.#subject.unitOf(this.#options.field)
+    const known = withUnits({ value: unit, expected: unit })
+    const message = `${this.#options.field} of ${subjectName(this.#subject.source)} ${said}: ${valuesText(values, known.units)}`
+    out.alert(this.#holding.alert(state, timeMs, { message, values, ...known }))
   }
 
   snapshot() {

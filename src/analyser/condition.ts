@@ -9,6 +9,7 @@ import {
   type Subject,
   subjectName,
   type Watch,
+  withUnits,
 } from './analyser.ts'
 import { checkExpression, compileExpression, type Expression } from './expression.ts'
 import { Holding, valuesText } from './holding.ts'
@@ -57,7 +58,9 @@ const options = z
     const spec = windowSpec(given)
     if (typeof spec === 'string') context.addIssue({ code: 'custom', message: spec, path: [given.window ? 'window' : 'every'] })
     if (given.when === undefined && given.values === undefined) {
-      context.addIssue({ code: 'custom', message: 'needs a condition (`when`), or values for a derived stream (`values`)' })
+      const message = 'needs a condition (`when`), or values for a derived stream (`values`)'
+      // It ends here: otherwise whatever else is wrong in another kind of analyser would be explained as a condition that was meant.
+      context.addIssue({ code: 'custom', message, continue: false })
     }
     if (given.clear_when !== undefined && given.when === undefined) {
       context.addIssue({ code: 'custom', message: 'ends nothing: there is no `when`', path: ['clear_when'] })
@@ -196,10 +199,15 @@ class ConditionWatch implements Watch {
   }
 
   #say(state: 'raised' | 'cleared', when: Expression, reading: Reading, timeMs: number): void {
-    const values = reading.valuesOf(when)
-    const how = state === 'raised' ? 'holds' : 'is over'
-    const message = `${when.text} ${how} for ${subjectName(this.#subject.source)}: ${valuesText(values)}`
-    this.#out?.alert(this.#holding.alert(state, timeMs, { message, values }))
+    const { clearWhen } = this.#compiled
+    // It may be over though it holds: what ended it is another condition.
+    const ended = state === 'cleared' ? clearWhen : undefined
+    const values = { ...reading.valuesOf(when), ...(ended && reading.valuesOf(ended)) }
+    const { unitOf } = this.#subject
+    const known = withUnits({ ...when.unitsOf(unitOf), ...ended?.unitsOf(unitOf) })
+    const how = state === 'raised' ? 'holds' : ended ? `is over by ${ended.text}` : 'is over'
+    const message = `${when.text} ${how} for ${subjectName(this.#subject.source)}: ${valuesText(values, known.units)}`
+    this.#out?.alert(this.#holding.alert(state, timeMs, { message, values, ...known }))
   }
 
   /** One record for each window; where there is a condition, and values are named, only for those in which it holds. */

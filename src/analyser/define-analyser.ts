@@ -1,3 +1,4 @@
+import type { Fields } from '../record/fields.ts'
 import { parseSourceKey, type SourceId, sourceKey } from '../runtime/names.ts'
 import { type Output, subjectKey, type Watch } from './analyser.ts'
 import { openModule } from './module.ts'
@@ -16,6 +17,8 @@ export interface AnalyserRecord {
   readonly timeMs: number
   /** The decoded JSON; undefined where the value is none. */
   readonly fields: Readonly<Record<string, unknown>> | undefined
+  /** What is known of the fields when the record is read: `record.facts['oil_c']?.unit`. Empty where nothing is. */
+  readonly facts: Fields
   /** The bytes as they are in the log. */
   readonly value: Buffer
 }
@@ -74,18 +77,21 @@ export interface AnalyserDriver {
   state(source?: string): unknown
 }
 
+/** `facts`: what its records know of their fields, from every source. */
 export function driveAnalyser(
   module: AnalyserModule<never> | AnalyserModule,
-  options: { per?: 'source' | 'all' } = {},
+  options: { per?: 'source' | 'all'; facts?: Fields } = {},
 ): AnalyserDriver {
   const open = openModule(module as AnalyserModule)
   const watches = new Map<string, Watch>()
   const sequences = new Map<string, number>()
   const said: Said = { alerts: [], records: [] }
+  const { facts = {} } = options
+  const unitOf = (field: string) => facts[field]?.unit
   const subject = (id: SourceId): SourceId | null => (options.per === 'all' ? null : id)
   const watchOf = (about: SourceId | null): Watch => {
     const key = subjectKey(about)
-    const watch = watches.get(key) ?? open({ analyser: 'driven', id: 'driven', source: about })
+    const watch = watches.get(key) ?? open({ analyser: 'driven', id: 'driven', source: about, unitOf })
     watches.set(key, watch)
     return watch
   }
@@ -107,7 +113,8 @@ export function driveAnalyser(
       const isBytes = Buffer.isBuffer(value)
       const bytes = isBytes ? value : Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
       const fields = typeof value === 'object' && !isBytes ? (value as Record<string, unknown>) : undefined
-      watchOf(subject(source)).sample({ source, key, sequence, timeMs, nowMs: timeMs, fields, value: bytes, gap: undefined }, out)
+      const sample = { source, key, sequence, timeMs, nowMs: timeMs, fields, facts, value: bytes, gap: undefined }
+      watchOf(subject(source)).sample(sample, out)
       return driver
     },
     advance(nowMs) {
@@ -117,7 +124,7 @@ export function driveAnalyser(
     restart() {
       for (const [key, watch] of watches) {
         const kept: unknown = JSON.parse(JSON.stringify(watch.snapshot()))
-        const again = open({ analyser: 'driven', id: 'driven', source: parseSourceKey(key) ?? null })
+        const again = open({ analyser: 'driven', id: 'driven', source: parseSourceKey(key) ?? null, unitOf })
         again.restore(kept)
         watches.set(key, again)
       }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { duration } from '../runtime/units.ts'
-import { defineKind, type Output, type Sample, type Subject, subjectName, type Watch } from './analyser.ts'
+import { defineKind, type Output, type Sample, type Subject, subjectName, type Watch, withUnits } from './analyser.ts'
 import { valueAt } from './field-path.ts'
 import { Holding, valuesText } from './holding.ts'
 import { MovingAverage } from './moving-average.ts'
@@ -67,8 +67,10 @@ class DriftWatch implements Watch {
     if (!state) return
     const values = { fast: this.#fast.mean, slow: this.#slow.mean }
     const said = state === 'raised' ? 'has drifted' : 'is back'
-    const message = `${field} of ${subjectName(this.#subject.source)} ${said}: ${valuesText(values)}`
-    out.alert(this.#holding.alert(state, timeMs, { message, values }))
+    const unit = this.#subject.unitOf(field)
+    const known = withUnits({ fast: unit, slow: unit })
+    const message = `${field} of ${subjectName(this.#subject.source)} ${said}: ${valuesText(values, known.units)}`
+    out.alert(this.#holding.alert(state, timeMs, { message, values, ...known }))
   }
 
   tick(): void {}

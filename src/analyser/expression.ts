@@ -26,6 +26,11 @@ export const AGGREGATES = {
 
 const PERCENTILE = 'percentile'
 const RECORDS = 'records'
+/** What an aggregate makes of its field's unit; most leave it as it is. */
+const UNIT_OF: Readonly<Record<string, (unit: string) => string | undefined>> = {
+  count: () => undefined,
+  rate: unit => `${unit}/s`,
+}
 /** Aggregates that say something of a field which has no value in a window. */
 const OF_NOTHING: readonly string[] = ['count', 'sum']
 const KNOWN = `Known aggregates: ${Object.keys(AGGREGATES).join(', ')}, ${PERCENTILE}(field, 95), ${RECORDS}(); operators as in CEL: && || ! == != < <= > >= + - * / ? :.`
@@ -54,6 +59,8 @@ export interface Expression {
   /** Each aggregate that it names, with its value: `avg(oil_c)` → 91.2; of a record, each number that it names. */
   valuesOfRows(plan: FieldPlan, rows: Rows): Record<string, number>
   valuesOfRecord(fields: Readonly<Record<string, unknown>>): Record<string, number>
+  /** Units of those values, as `unitOf` has them of the fields. */
+  unitsOf(unitOf: (field: string) => string | undefined): Record<string, string | undefined>
 }
 
 interface AggregateCall {
@@ -141,6 +148,14 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
         .map(field => [field, valueAt(given, field)] as const)
         .filter(([, value]) => typeof value === 'number')
       return Object.fromEntries(numbers) as Record<string, number>
+    },
+    unitsOf(unitOf) {
+      if (scope === 'record') return Object.fromEntries(fields.map(field => [field, unitOf(field)]))
+      const units = found.calls.map(({ text: call, field, name }) => {
+        const unit = unitOf(field)
+        return [call, unit === undefined || !UNIT_OF[name] ? unit : UNIT_OF[name](unit)] as const
+      })
+      return Object.fromEntries(units)
     },
   }
 }

@@ -1,4 +1,4 @@
-import { type Alert, type AlertState, type Subject, subjectKey } from './analyser.ts'
+import { type Alert, type AlertState, type Subject, subjectKey, type Units } from './analyser.ts'
 
 /** How a stretch of time was judged; undefined says nothing, and changes nothing. */
 export interface Judgement {
@@ -67,7 +67,7 @@ export class Holding {
   }
 
   /** An alert with a key that no other has: two of one time and state are told apart by a number. */
-  alert(state: AlertState, timeMs: number, what: { message: string; values: Readonly<Record<string, number>> }): Alert {
+  alert(state: AlertState, timeMs: number, what: Pick<Alert, 'message' | 'values' | 'units'>): Alert {
     this.#repeats = this.#lastMs === timeMs ? this.#repeats + 1 : 0
     this.#lastMs = timeMs
     const { analyser, id, source } = this.#subject
@@ -95,9 +95,9 @@ export class Holding {
   }
 }
 
-/** `avg(oil_c) = 93, max(bar) = 7`, as a person reads it. */
-export function valuesText(values: Readonly<Record<string, number>>): string {
+/** `avg(oil_c) = 93 °C, max(bar) = 7`, as a person reads it. */
+export function valuesText(values: Readonly<Record<string, number>>, units: Units = {}): string {
   return Object.entries(values)
-    .map(([name, value]) => `${name} = ${Number(value.toPrecision(6))}`)
+    .map(([name, value]) => [`${name} = ${Number(value.toPrecision(6))}`, units[name]].filter(Boolean).join(' '))
     .join(', ')
 }

@@ -35,10 +35,10 @@ class ModuleWatch implements Watch {
   }
 
   sample(sample: Sample, out: Output): void {
-    const { source, sequence, timeMs, nowMs, fields, value } = sample
+    const { source, sequence, timeMs, nowMs, fields, facts, value } = sample
     if (value === null || timeMs > nowMs + FUTURE_MAX_MS) return
     this.tick(timeMs, out)
-    const record = { gateway: source.gateway, source: source.source, sequence, timeMs, fields, value }
+    const record = { gateway: source.gateway, source: source.source, sequence, timeMs, fields, facts, value }
     refusePromise(this.#module.onRecord(record, this.#state, this.#context(timeMs, out)))
   }
 

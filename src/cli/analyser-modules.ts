@@ -1,4 +1,3 @@
-import { registerHooks } from 'node:module'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { AnalyserModule } from '../analyser/define-analyser.ts'
@@ -6,10 +5,7 @@ import { asModule } from '../analyser/module.ts'
 import { ConfigError, type ConfigIssue } from '../config/errors.ts'
 import type { CheckedPipeline, LoadedPipeline } from '../config/load.ts'
 import { messageOf } from '../runtime/errors.ts'
-
-/** What a module imports, wherever it lies: `import { defineAnalyser } from 'headrace/analyser'`. */
-const SPECIFIER = 'headrace/analyser'
-const API = new URL('../analyser/define-analyser.ts', import.meta.url)
+import { offerAnalyserApi } from './analyser-api.ts'
 
 /** Analysers that somebody wrote, by the path of their file. */
 export type AnalyserModules = ReadonlyMap<string, AnalyserModule>
@@ -22,10 +18,7 @@ export function modulePath(pipeline: CheckedPipeline, module: string): string {
 export async function loadAnalyserModules(pipelines: readonly CheckedPipeline[]): Promise<AnalyserModules> {
   const modules = new Map<string, AnalyserModule>()
   const issues: ConfigIssue[] = []
-  const hooks = registerHooks({
-    resolve: (specifier, context, next) =>
-      specifier === SPECIFIER ? { url: API.href, shortCircuit: true } : next(specifier, context),
-  })
+  const endOffer = offerAnalyserApi()
   try {
     for (const pipeline of pipelines.filter(hasText)) {
       for (const [name, options] of Object.entries(pipeline.config.analysers)) {
@@ -46,7 +39,7 @@ export async function loadAnalyserModules(pipelines: readonly CheckedPipeline[])
       }
     }
   } finally {
-    hooks.deregister()
+    endOffer()
   }
   if (issues.length > 0) throw new ConfigError(issues)
   return modules

@@ -7,6 +7,7 @@ import { Rehearsal } from '../reader/realtime/rehearsal.ts'
 import { gapHeader } from '../record/gap.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { parseSourceKey, type SourceId } from '../runtime/names.ts'
+import { fieldsOfSource } from './edge-sources.ts'
 
 /** The gateway of sources that a test names without one. */
 const TEST_GATEWAY = 'gateway'
@@ -43,7 +44,9 @@ export function runAnalyserTest(
   if (unknown !== undefined) throw new HeadraceError('config_invalid', `there is no analyser "${unknown}" in ${pipeline.file}`)
   const alerts: Alert[] = []
   const streams = new Map<string, { timeMs: number; value: unknown }[]>()
+  const facts = new Map(Object.entries(pipeline.config.sources).map(([name, config]) => [name, fieldsOfSource(config)]))
   const rehearsal = new Rehearsal(chosen, {
+    factsOf: ({ source }) => facts.get(source),
     alert: alert => void alerts.push(alert),
     derived: (stream, record) => void streams.set(stream, [...(streams.get(stream) ?? []), record]),
   })

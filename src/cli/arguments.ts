@@ -19,11 +19,22 @@ export function nameArgument(text: string): string {
   return text
 }
 
-/** A moment: ISO 8601, or a day, which is its first moment in UTC; ms since 1970. */
+/** A moment: ISO 8601 with its zone, or a day, which is its first moment in UTC; ms since 1970. */
 export function momentArgument(text: string): number {
-  const timeMs = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
+  const [, day, time, zone] =
+    /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?$/.exec(text) ?? []
+  // Without a zone it would be that of whoever types it here, and days are those of UTC.
+  if (time !== undefined && zone === undefined)
+    throw new InvalidArgumentError(`Write it with its zone, such as ${text}Z or ${text}+01:00.`)
+  const timeMs = day !== undefined && isDay(day) ? Date.parse(text) : Number.NaN
   if (Number.isNaN(timeMs)) throw new InvalidArgumentError('Write a time such as 2026-01-31 or 2026-01-31T02:00:00Z.')
   return timeMs
+}
+
+/** The 30th of February would pass for the 2nd of March. */
+function isDay(day: string): boolean {
+  const ms = Date.parse(`${day}T00:00:00Z`)
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(day)
 }
 
 /** A sequence, or a moment. */

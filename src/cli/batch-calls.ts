@@ -29,7 +29,14 @@ export interface Moved {
 /** What `headrace batch …` asks of a running core. */
 export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) {
   const find = (args: Args): BatchJob => {
-    const job = scheduler.job(String(args['job']))
+    const found = scheduler.named(String(args['job']))
+    const [job] = found
+    if (found.length > 1) {
+      const names = found.map(({ definition }) => definition.name).join(' or ')
+      throw new HeadraceError('config_invalid', `several pipelines have a batch job "${args['job']}"`, {
+        advice: `Write ${names}.`,
+      })
+    }
     if (job) return job
     const known = scheduler.names()
     throw new HeadraceError('not_found', `there is no batch job "${args['job']}" on this core`, {
@@ -127,7 +134,9 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
 }
 
 function answerOf(result: RunResult) {
-  return result.outcome === 'empty' ? { outcome: 'empty' } : { outcome: result.outcome, run: result.run }
+  if (result.outcome === 'empty') return { outcome: 'empty' }
+  const { outcome, run, repeated } = result
+  return { outcome, run, ...(repeated && { repeated }) }
 }
 
 /** Offsets of a group that is still being read would be behind by the time that they are taken: its records would come twice. */

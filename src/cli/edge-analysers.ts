@@ -1,6 +1,6 @@
 import type { EdgeConfig } from '../config/edge.ts'
 import type { CheckedPipeline } from '../config/load.ts'
-import type { GatewayAnalyserStatus, GatewayRunner, TakenRecord, Tap } from '../reader/realtime/gateway-runner.ts'
+import type { GatewayAnalyserStatus, GatewayRunner, TakenRecord, Tap, TappedSource } from '../reader/realtime/gateway-runner.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
@@ -20,7 +20,7 @@ export interface EdgeAnalysersDeps {
 /** A source's records on their way to the analysers, whichever run now. */
 interface Passage {
   topic: string
-  readonly stored: () => Promise<void>
+  readonly tapped: TappedSource
   inner: Tap | undefined
   /** What came while the analysers were started anew; undefined while they run. */
   held: TakenRecord[] | undefined
@@ -63,10 +63,10 @@ export class EdgeAnalysers {
     return this.#runner?.status() ?? []
   }
 
-  /** Where a source's records pass; `stored` resolves when all that was taken before is on disk. */
-  tap(source: string, topic: string, stored: () => Promise<void>): Tap {
-    const inner = this.#isChanging ? undefined : this.#runner?.tap(source, topic, stored)
-    const passage: Passage = { topic, stored, inner, held: this.#isChanging ? [] : undefined }
+  /** Where a source's records pass. */
+  tap(source: string, topic: string, tapped: TappedSource): Tap {
+    const inner = this.#isChanging ? undefined : this.#runner?.tap(source, topic, tapped)
+    const passage: Passage = { topic, tapped, inner, held: this.#isChanging ? [] : undefined }
     this.#passages.set(source, passage)
     return {
       take: (timeMs, bytes, from, to, headers = []) => {
@@ -126,7 +126,7 @@ export class EdgeAnalysers {
   #goOn(source: string, passage: Passage, left: readonly TakenRecord[]): void {
     const waiting = [...left, ...(passage.held ?? [])]
     passage.held = undefined
-    passage.inner = this.#runner?.tap(source, passage.topic, passage.stored)
+    passage.inner = this.#runner?.tap(source, passage.topic, passage.tapped)
     for (const { timeMs, value, headers } of waiting) passage.inner?.take(timeMs, value, 0, value.length, headers)
   }
 

@@ -23,9 +23,18 @@ interface Running {
 
 /** What is known of a source's fields as they are buffered: by its kind, its decoder, what somebody declared, and through its steps. */
 export function fieldsOfSource(config: SourceConfig): Fields {
+  return fieldsBehind(chosenSteps(config.steps), withDeclared(namedFields(config), config.fields))
+}
+
+/** The same of a source whose decoder or device names each field; undefined of others, such as `decode: json`, where records may have any. */
+export function allFieldsOf(config: SourceConfig): Fields | undefined {
+  return Object.keys(namedFields(config)).length > 0 ? fieldsOfSource(config) : undefined
+}
+
+function namedFields(config: SourceConfig): Fields {
   const { kind, options } = kindOf(config)
   const columns = Object.fromEntries(columnsOf(config.decode ?? 'raw').map(column => [column, {}]))
-  return fieldsBehind(chosenSteps(config.steps), withDeclared({ ...columns, ...kind.fields?.(options) }, config.fields))
+  return { ...columns, ...kind.fields?.(options) }
 }
 
 function fieldsOfAll(pipelines: readonly CheckedPipeline[]): Map<string, Fields> {
@@ -166,7 +175,7 @@ export class EdgeSources {
     const inlet = this.#buffer.inlet(source)
     const outlet = this.#buffer.outlet(source)
     const buffered = () => outlet?.buffered().records ?? 0
-    const tap = this.#analysers.tap(source, topic, () => inlet.stored())
+    const tap = this.#analysers.tap(source, topic, { stored: () => inlet.stored(), fields: () => this.#fields.get(source) })
     return new SourceRunner({
       id: { gateway: this.#gateway, source },
       kind,

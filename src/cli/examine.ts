@@ -1,20 +1,25 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { readIdentity } from '../ca/gateway-identity.ts'
+import { wrongServer } from '../ca/peer-chain.ts'
 import { ConfigDocument } from '../config/document.ts'
+import type { EdgeConfig } from '../config/edge.ts'
 import { kindOf } from '../config/kind-of.ts'
 import { type LoadedPipeline, loadCore, loadEdge } from '../config/load.ts'
-import { checkCertificates } from '../doctor/checks/certificates.ts'
+import { checkCertificates, checkIdentity } from '../doctor/checks/certificates.ts'
 import { checkClock } from '../doctor/checks/clock.ts'
 import { checkDevices, type Resource } from '../doctor/checks/devices.ts'
 import { checkDisk } from '../doctor/checks/disk.ts'
 import { checkState } from '../doctor/checks/state.ts'
-import { checkUplink } from '../doctor/checks/uplink.ts'
+import { checkUplink, type Shown } from '../doctor/checks/uplink.ts'
 import { checkVersions } from '../doctor/checks/versions.ts'
-import type { Finding } from '../doctor/finding.ts'
+import { error, type Finding } from '../doctor/finding.ts'
 import { uplinkUrls } from '../link/options.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
-import { readTlsMaterial } from './tls-material.ts'
+import { readLogin, readTlsMaterial } from './tls-material.ts'
+import { identityPath } from './uplink.ts'
 import { VERSION } from './version.ts'
 
 /** Everything that can be looked at with a configuration, or, without one, of a state directory. Changes nothing. */
@@ -40,10 +45,8 @@ export function roleOf(file: string): 'edge' | 'core' {
 
 async function examineEdge(file: string): Promise<Finding[]> {
   const { config, pipelines } = loadEdge(file)
-  const { tls } = config.uplink
-  const certificates = tls ? checkCertificates(tls, systemClock.wallMs(), config.gateway) : []
-  const usable = certificates.every(({ severity }) => severity !== 'error')
-  const uplink = await checkUplink(uplinkUrls(config.uplink), tls && usable ? readTlsMaterial(tls) : undefined, systemClock)
+  const { certificates, shown } = whatIsShown(config)
+  const uplink = await checkUplink(uplinkUrls(config.uplink), shown, systemClock)
   return [
     ...checkDisk(config.state, config.buffer.quota),
     ...(await checkState(join(config.state, 'edge'), 'edge', VERSION)),
@@ -51,6 +54,33 @@ async function examineEdge(file: string): Promise<Finding[]> {
     ...certificates,
     ...uplink,
   ]
+}
+
+/** A file that cannot be read is a finding, and not the end of the rest. */
+function whatIsShown(config: EdgeConfig): ReturnType<typeof shownBy> {
+  try {
+    return shownBy(config)
+  } catch (cause) {
+    if (!(cause instanceof HeadraceError)) throw cause
+    return { certificates: [error('certificate', cause.message, cause.advice ?? 'Look at `uplink` in edge.yaml.')], shown: {} }
+  }
+}
+
+/** What this gateway shows at the other end, as its agent would: files that are named, or what it was enrolled for. */
+function shownBy({ gateway, state, uplink }: EdgeConfig): { certificates: Finding[]; shown: Shown } {
+  const { tls, sasl, mode, renew_at: renewAt } = uplink
+  const user = sasl && { user: readLogin(sasl) }
+  const enrolled = identityPath(state)
+  if (!tls && existsSync(enrolled) && uplinkUrls(uplink).some(url => url.startsWith('amqps:'))) {
+    const identity = readIdentity(enrolled)
+    const certificates = checkIdentity(enrolled, systemClock.wallMs(), { gateway, mode, renewAt })
+    if (!identity) return { certificates, shown: { ...user } }
+    const { chain, key, root } = identity
+    return { certificates, shown: { tls: { cert: chain, key, ca: root.toString() }, wrongPeer: wrongServer(identity), ...user } }
+  }
+  const certificates = tls ? checkCertificates(tls, systemClock.wallMs(), gateway) : []
+  const usable = certificates.every(({ severity }) => severity !== 'error')
+  return { certificates, shown: { ...(tls && usable && { tls: readTlsMaterial(tls) }), ...user } }
 }
 
 async function examineCore(file: string): Promise<Finding[]> {

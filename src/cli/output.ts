@@ -8,6 +8,11 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`)
 }
 
+/** What a person should know beside the result: not for whoever reads the result. */
+export function remark(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
 export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2))
 }

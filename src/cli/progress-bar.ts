@@ -12,10 +12,23 @@ const LOOK_EVERY_MS = 250
 const LINE_EVERY_MS = 10_000
 const BAR_CHARACTERS = 30
 
-/** Shows on standard error how far a job's run is while `work` is under way: a bar on a terminal, plain lines anywhere else. */
-export async function withProgress<Result>(path: string, job: string, work: Promise<Result>): Promise<Result> {
+/** Where it is shown how far a run is. */
+export interface ProgressOutput {
+  readonly isTTY?: boolean
+  write(text: string): unknown
+}
+
+/** Shows how far a job's run is while `work` is under way: a bar on a terminal, a plain line every so often anywhere else. */
+export async function withProgress<Result>(
+  path: string,
+  job: string,
+  work: Promise<Result>,
+  output: ProgressOutput = process.stderr,
+  lineEveryMs = LINE_EVERY_MS,
+): Promise<Result> {
   const over = new AbortController()
-  const shown = show(path, job, over.signal)
+  const everyMs = output.isTTY ? LOOK_EVERY_MS : lineEveryMs
+  const shown = show(() => control<Progress | null>(path, 'batch.progress', { job }), output, everyMs, over.signal)
   try {
     return await work
   } finally {
@@ -24,24 +37,29 @@ export async function withProgress<Result>(path: string, job: string, work: Prom
   }
 }
 
-async function show(path: string, job: string, signal: AbortSignal): Promise<void> {
-  const onTerminal = process.stderr.isTTY
+async function show(
+  look: () => Promise<Progress | null>,
+  output: ProgressOutput,
+  everyMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const onTerminal = output.isTTY === true
   let drawn = false
   try {
     for (;;) {
-      await sleep(onTerminal ? LOOK_EVERY_MS : LINE_EVERY_MS, undefined, { signal })
-      const progress = await control<Progress | null>(path, 'batch.progress', { job })
+      await sleep(everyMs, undefined, { signal })
+      const progress = await look()
       if (!progress || signal.aborted) continue
-      process.stderr.write(onTerminal ? `\r${barOf(progress)}\u001b[K` : `${lineOf(progress)}\n`)
+      output.write(onTerminal ? `\r${barOf(progress)}\u001b[K` : `${lineOf(progress)}\n`)
       drawn = onTerminal
     }
   } catch {
     // The run has ended, or the core: its answer says so.
   }
-  if (drawn) process.stderr.write('\r\u001b[K')
+  if (drawn) output.write('\r\u001b[K')
 }
 
-export function barOf(progress: Progress): string {
+function barOf(progress: Progress): string {
   const share = Math.min(1, progress.records / Math.max(1, progress.total))
   const full = Math.round(share * BAR_CHARACTERS)
   return `[${'#'.repeat(full)}${'.'.repeat(BAR_CHARACTERS - full)}] ${lineOf(progress)}`

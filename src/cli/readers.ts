@@ -16,10 +16,10 @@ import type { Alarms } from '../runtime/alarms.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { SourceId } from '../runtime/names.ts'
-import { columnsOf } from '../source/decode/options.ts'
 import { loadAnalyserModules } from './analyser-modules.ts'
 import { alertSinks, analyserDefinitions } from './analysers.ts'
 import { RETRIED_SUFFIX } from './dead-retry.ts'
+import { allFieldsOf } from './edge-sources.ts'
 import type { Tracing } from './tracing.ts'
 
 export interface ReaderDeps {
@@ -47,12 +47,13 @@ export interface JobPlan {
 export function jobPlans(pipelines: readonly LoadedPipeline[]): JobPlan[] {
   return pipelines.flatMap(pipeline => {
     const { topic, folder, config } = pipeline
-    const sources = Object.entries(config.sources).map(([name, source]) => [name, source.decode, kindOf(source).kind.kind])
+    const shapeOf = shapesOf(pipeline)
+    const declared = Object.keys(config.sources)
+    const shapes = () => declared.map(source => [source, shapeOf({ gateway: '', source })])
     return Object.entries(config.batch).map(([job, options]) => {
       const name = `${config.pipeline}.${job}`
-      const declared = Object.keys(config.sources)
-      const definition = { name, topic, options, folder, declared, shapeOf: shapesOf(pipeline) }
-      return { name, definition, facts: JSON.stringify([topic, folder, options, sources]) }
+      const definition = { name, topic, options, folder, declared, shapeOf }
+      return { name, definition, facts: JSON.stringify([topic, folder, options, shapes()]) }
     })
   })
 }
@@ -97,16 +98,22 @@ export async function createAnalysers(
   return { runner, silences: new SilenceWatch({ book, sinks, clock, logger }) }
 }
 
-/** What is known of a source's values from its pipeline: JSON where it decodes, or where its kind gives JSON. */
+/** What is known of a source's values from its pipeline: JSON where it decodes, or where its kind gives JSON; and its fields, where they are all known. */
 function shapesOf(pipeline: LoadedPipeline): (source: SourceId) => ValueShape {
-  return ({ source }) => {
-    const { sources } = pipeline.config
-    // What of a source was dead and was retried is as the rest of it.
-    const config =
-      sources[source] ?? (source.endsWith(RETRIED_SUFFIX) ? sources[source.slice(0, -RETRIED_SUFFIX.length)] : undefined)
-    if (!config) return { json: true, columns: [] }
-    const decode = config.decode ?? 'raw'
-    const json = decode !== 'raw' || kindOf(config).kind.gives === 'messages'
-    return { json, columns: columnsOf(decode) }
+  const { sources } = pipeline.config
+  const shapes = new Map<string, ValueShape>()
+  const shapeOf = (name: string): ValueShape | undefined => {
+    const known = shapes.get(name)
+    const config = sources[name]
+    if (known || !config) return known
+    const { gives, fields } = kindOf(config).kind
+    const isDecoded = (config.decode ?? 'raw') !== 'raw' || fields !== undefined
+    const columns = Object.keys(allFieldsOf(config) ?? {})
+    const shape = isDecoded ? { json: true, columns } : { json: gives === 'messages', columns, unchecked: true as const }
+    shapes.set(name, shape)
+    return shape
   }
+  // What of a source was dead and was retried is as the rest of it.
+  const original = (name: string) => (name.endsWith(RETRIED_SUFFIX) ? name.slice(0, -RETRIED_SUFFIX.length) : name)
+  return ({ source }) => shapeOf(source) ?? shapeOf(original(source)) ?? { json: true, columns: [], unchecked: true }
 }

@@ -7,9 +7,11 @@ import { watchesSource } from '../reader/realtime/definition.ts'
 import { Rehearsal } from '../reader/realtime/rehearsal.ts'
 import { replayLog } from '../reader/realtime/replay-log.ts'
 import { outgoingAlert } from '../reader/realtime/shard-state.ts'
+import type { Fields } from '../record/fields.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { silentLogger } from '../runtime/logger.ts'
+import { sourceKey } from '../runtime/names.ts'
 import { loadAnalyserModules } from './analyser-modules.ts'
 import { alertSinks, analyserDefinitions } from './analysers.ts'
 
@@ -51,7 +53,9 @@ export async function replay(request: ReplayRequest): Promise<ReplayResult> {
     const sinks = alertSinks(pipelines, { clock: systemClock, logger: silentLogger, name, log })
     const told: { sink: AlertSink; alert: Alert }[] = []
     const counts = { alerts: 0, derived: 0 }
+    const facts = new Map<string, Fields>()
     const rehearsal = new Rehearsal(definitions, {
+      factsOf: source => facts.get(sourceKey(source)),
       alert(alert, definition) {
         counts.alerts += 1
         const { timeMs, state, source, message } = alert
@@ -72,6 +76,7 @@ export async function replay(request: ReplayRequest): Promise<ReplayResult> {
       for (const { sink, alert } of told.splice(0)) if (request.alerts) await sink.deliver(outgoingAlert(alert))
     }
     const claims = (await log.claims()).filter(claim => definitions.some(each => watchesSource(each, claim.source, claim.topic)))
+    for (const { source, fields } of claims) if (fields) facts.set(sourceKey(source), fields)
     let records = 0
     for await (const { claim, batch } of replayLog(log, claims, { fromMs: from, toMs: to })) {
       for (const record of batch) {

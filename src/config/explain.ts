@@ -9,6 +9,8 @@ const ZOD_UNION_MESSAGE = 'Invalid input'
 /** Keys under which a person may have written a secret, though a file was asked for. */
 const MAY_BE_SECRET = /pass|secret|token|bearer|headers|credential/i
 
+/** A key that this branch does not know speaks more against it than a value that is wrong. */
+const UNKNOWN_KEY = 3
 /** What somebody wrote is not of this branch's type at all. */
 const WHOLLY_WRONG = 10
 
@@ -31,20 +33,22 @@ export function explain(issues: readonly z.core.$ZodIssue[], schema: z.ZodType, 
 function explainOne(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown, above: readonly PropertyKey[]): Explained[] {
   const path = [...above, ...issue.path]
   if (issue.code === 'unrecognized_keys') {
-    const known = keysAt(schema, issue.path, value)
-    const where = path.length === 0 ? '' : ` in ${String(path.at(-1))}`
-    return issue.keys.map(key => {
-      const meant = nearest(key, known)
-      const hint =
-        meant === undefined ? (known.length > 0 ? `; known here: ${known.join(', ')}` : '') : `; did you mean "${meant}"?`
-      return { path: [...path, key], message: `unknown key "${key}"${where}${hint}`, atKey: true }
-    })
+    const known = keysAt(schema, issue.path, value, issue.keys)
+    const where = path.length === 0 ? undefined : String(path.at(-1))
+    return issue.keys.map(key => unknownKey([...path, key], where, known))
   }
   if (issue.code === 'invalid_union') {
     const own = valueAt(value, issue.path)
     if (own === undefined) return [missing(path)]
     if (issue.message !== ZOD_UNION_MESSAGE && (typeof own !== 'object' || own === null)) {
       return [{ path, message: `${String(path.at(-1))} ${issue.message}, not ${JSON.stringify(own)}`, atKey: false }]
+    }
+    const union = schemaAt(schema, issue.path, value)
+    if (issue.message !== ZOD_UNION_MESSAGE && union instanceof z.ZodUnion && saysNoBranch(union, own)) {
+      const known = branchKeys(union).flat()
+      const misspelt = Object.keys(own).filter(key => !known.includes(key) && nearest(key, known) !== undefined)
+      if (misspelt.length === 0) return [{ path, message: `${String(path.at(-1))} ${issue.message}`, atKey: false }]
+      return misspelt.map(key => unknownKey([...path, key], String(path.at(-1)), known))
     }
     const branch = likeliest(issue.errors)
     if (branch)
@@ -65,6 +69,13 @@ function explainOne(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown, 
   const offset = issue.code === 'custom' ? issue.params?.['offset'] : undefined
   const message = `${name}${sentence(issue, valueAt(value, issue.path), path)}`
   return [{ path, message, atKey: false, ...(typeof offset === 'number' && { offset }) }]
+}
+
+function unknownKey(path: readonly PropertyKey[], where: string | undefined, known: readonly string[]): Explained {
+  const key = String(path.at(-1))
+  const meant = nearest(key, known)
+  const hint = meant === undefined ? (known.length > 0 ? `; known here: ${known.join(', ')}` : '') : `; did you mean "${meant}"?`
+  return { path, message: `unknown key "${key}"${where === undefined ? '' : ` in ${where}`}${hint}`, atKey: true }
 }
 
 function missing(path: readonly PropertyKey[]): Explained {
@@ -103,15 +114,29 @@ function article(expected: string): string {
   return /^[aeiou]/.test(expected) ? `an ${expected}` : `a ${expected}`
 }
 
-/** The branch of a union with the fewest complaints, deepest first: what somebody wrote resembles what was meant. */
+/** The branch of a union with the fewest complaints, unknown keys first: what somebody wrote resembles what was meant. */
 function likeliest(branches: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] | undefined {
-  const badness = (branch: readonly z.core.$ZodIssue[]) =>
-    branch.reduce(
-      (sum, issue) =>
-        sum + (issue.code === 'unrecognized_keys' ? 2 * issue.keys.length : issue.path.length > 0 ? 1 : WHOLLY_WRONG),
-      0,
-    )
+  const weight = (issue: z.core.$ZodIssue) => {
+    if (issue.code === 'unrecognized_keys') return UNKNOWN_KEY * issue.keys.length
+    // What is only refined was of the right type.
+    return issue.path.length > 0 || issue.code === 'custom' ? 1 : WHOLLY_WRONG
+  }
+  const badness = (branch: readonly z.core.$ZodIssue[]) => branch.reduce((sum, issue) => sum + weight(issue), 0)
   return [...branches].sort((a, b) => badness(a) - badness(b))[0]
+}
+
+/** The keys of each branch of a union that is a mapping. */
+function branchKeys(union: z.ZodUnion): string[][] {
+  const branches = union.options.map(option => unwrap(option as z.ZodType))
+  return branches.flatMap(branch => (branch instanceof z.ZodObject ? [Object.keys(branch.shape)] : []))
+}
+
+/** Whether a mapping has none of the keys by which the branches differ: nobody can tell which was meant. */
+function saysNoBranch(union: z.ZodUnion, own: unknown): own is object {
+  if (typeof own !== 'object' || own === null) return false
+  const all = branchKeys(union)
+  const telling = all.flat().filter(key => !all.every(keys => keys.includes(key)))
+  return telling.length > 0 && !Object.keys(own).some(key => telling.includes(key))
 }
 
 function branchOf(
@@ -125,10 +150,10 @@ function branchOf(
   return union instanceof z.ZodUnion ? ((union.options[index] as z.ZodType | undefined) ?? schema) : schema
 }
 
-/** Keys that may stand at a path. */
-function keysAt(schema: z.ZodType, path: readonly PropertyKey[], value: unknown): string[] {
+/** Keys that may stand at a path where these may not. */
+function keysAt(schema: z.ZodType, path: readonly PropertyKey[], value: unknown, without: readonly string[]): string[] {
   const at = schemaAt(schema, path, value)
-  const found = at instanceof z.ZodUnion ? branchFor(at, valueAt(value, path)) : at
+  const found = at instanceof z.ZodUnion ? branchFor(at, valueAt(value, path), without) : at
   return found instanceof z.ZodObject ? Object.keys(found.shape) : []
 }
 
@@ -146,18 +171,19 @@ function schemaAt(schema: z.ZodType, path: readonly PropertyKey[], value: unknow
   return at
 }
 
-/** The branch of a union that knows a key of the value. */
-function branchFor(union: z.ZodUnion, value: unknown): z.ZodType | undefined {
-  return unwrap(union.options.find(option => accepts(option as z.ZodType, value)) as z.ZodType | undefined)
+/** The branch of a union that knows a key of the value, and none of `without`. */
+function branchFor(union: z.ZodUnion, value: unknown, without: readonly string[] = []): z.ZodType | undefined {
+  return unwrap(union.options.find(option => accepts(option as z.ZodType, value, without)) as z.ZodType | undefined)
 }
 
-function accepts(option: z.ZodType, value: unknown): boolean {
+function accepts(option: z.ZodType, value: unknown, without: readonly string[]): boolean {
   const plain = unwrap(option)
   return (
     plain instanceof z.ZodObject &&
     typeof value === 'object' &&
     value !== null &&
-    Object.keys(value).some(key => key in plain.shape)
+    Object.keys(value).some(key => key in plain.shape) &&
+    !without.some(key => key in plain.shape)
   )
 }
 

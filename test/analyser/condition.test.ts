@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { anomaly } from '../../src/analyser/anomaly.ts'
 import { condition } from '../../src/analyser/condition.ts'
+import { drift } from '../../src/analyser/drift.ts'
 import { Watching } from './watching.ts'
 
 const HOT = { every: '1s', when: 'avg(oil_c) > 90' }
@@ -32,6 +34,18 @@ describe('a condition over windows', () => {
     const watching = new Watching(condition, { ...HOT, clear_when: 'avg(oil_c) < 80', clear_for: '2s' })
     for (const [second, oil_c] of [95, 85, 70, 85, 70, 70, 70].entries()) watching.sample(second * 1_000, { oil_c })
     expect(watching.states).toEqual(['1000 raised', '6000 cleared'])
+  })
+
+  test('says by which condition it is over, with the values of both', () => {
+    const watching = new Watching(condition, { every: '1s', when: 'max(oil_c) > 90', clear_when: 'avg(oil_c) < 85' })
+    watching.sample(0, { oil_c: 95 }).sample(1_000, { oil_c: 95 }).sample(1_001, { oil_c: 60 }).sample(2_000, {})
+    expect(watching.alerts.map(({ message, values }) => [message, values])).toEqual([
+      ['max(oil_c) > 90 holds for plant-a-1/compressor-1: max(oil_c) = 95', { 'max(oil_c)': 95 }],
+      [
+        'max(oil_c) > 90 is over by avg(oil_c) < 85 for plant-a-1/compressor-1: max(oil_c) = 95, avg(oil_c) = 77.5',
+        { 'max(oil_c)': 95, 'avg(oil_c)': 77.5 },
+      ],
+    ])
   })
 
   test('closes the last window by the clock when no more records come', () => {
@@ -107,6 +121,38 @@ describe('a condition over records', () => {
     for (const bar of [8, 1, 8]) watching.sample(5, { bar })
     expect(watching.states).toEqual(['5 raised', '5 cleared', '5 raised'])
     expect(new Set(watching.alerts.map(({ key }) => key)).size).toBe(3)
+  })
+})
+
+describe('units of what is told', () => {
+  const units = { oil_c: '°C', bar: 'bar' }
+
+  test('follow each aggregate; a count has none, a rate is for each second', () => {
+    const when = 'avg(oil_c) > 90 && count(oil_c) > 0 && rate(bar) > -1.0 && max(unknown) > 0'
+    const watching = new Watching(condition, { every: '1s', when }, undefined, units)
+    watching.sample(0, { oil_c: 95, bar: 1, unknown: 1 }).sample(900, { oil_c: 97, bar: 1, unknown: 1 }).sample(1_000, {})
+    expect(watching.alerts[0]?.units).toEqual({ 'avg(oil_c)': '°C', 'rate(bar)': 'bar/s' })
+    expect(watching.alerts[0]?.message).toContain('avg(oil_c) = 96 °C, count(oil_c) = 2, rate(bar) = 0 bar/s, max(unknown) = 1')
+  })
+
+  test('are left out where none is known', () => {
+    const watching = new Watching(condition, { when: 'oil_c > 90' }).sample(0, { oil_c: 95 })
+    expect(watching.alerts[0]).not.toHaveProperty('units')
+  })
+
+  test('are those of the field where drift and anomalies are told', () => {
+    const drifted = new Watching(
+      drift,
+      { drift: { field: 'oil_c', fast: '1s', slow: '10s', by: 1, warm_up: '1s' } },
+      undefined,
+      units,
+    )
+    for (let at = 0; at < 20; at++) drifted.sample(at * 1_000, { oil_c: at < 10 ? 60 : 90 })
+    expect(drifted.alerts[0]?.units).toEqual({ fast: '°C', slow: '°C' })
+    const odd = new Watching(anomaly, { anomaly: { field: 'oil_c', warm_up: 5, deviation_min: 1 } }, undefined, units)
+    for (let at = 0; at < 20; at++) odd.sample(at * 1_000, { oil_c: at < 10 ? 60 : 90 })
+    expect(odd.alerts[0]?.units).toEqual({ value: '°C', expected: '°C' })
+    expect(odd.alerts[0]?.message).toContain('value = 90 °C, expected = 60 °C, z = 30')
   })
 })
 

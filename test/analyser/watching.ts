@@ -13,6 +13,7 @@ export function sample(timeMs: number, fields: Record<string, unknown>, more: Pa
     nowMs: timeMs,
     value: Buffer.from('{}'),
     fields,
+    facts: {},
     gap: undefined,
     ...more,
   }
@@ -26,7 +27,11 @@ export class Watching {
   readonly alerts: Alert[] = []
   readonly records: Derived[] = []
 
-  constructor(kind: unknown, options: object, source: SourceId | null = SOURCE) {
+  /** Units of fields, as far as they are known. */
+  readonly units: Readonly<Record<string, string>>
+
+  constructor(kind: unknown, options: object, source: SourceId | null = SOURCE, units: Readonly<Record<string, string>> = {}) {
+    this.units = units
     const { options: schema, open } = kind as AnalyserKind
     this.#analyser = open(schema.parse(options))
     this.source = source
@@ -56,7 +61,7 @@ export class Watching {
   }
 
   #open(): Watch {
-    return this.#analyser({ analyser: 'watched', id: 'plant.watched', source: this.source })
+    return this.#analyser({ analyser: 'watched', id: 'plant.watched', source: this.source, unitOf: field => this.units[field] })
   }
 
   readonly #out = {

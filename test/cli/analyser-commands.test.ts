@@ -54,6 +54,24 @@ test('tests beside a pipeline pass with exit code 0, fail with 1 and what differ
   expect([lacking.code, lacking.stderr.includes('has no tests')]).toEqual([2, true])
 })
 
+test("tests of somebody's own analyser are run where they lie: those of docs/realtime.md pass, and one that expects something else fails", async () => {
+  const page = readFileSync(new URL('../../docs/realtime.md', import.meta.url), 'utf8')
+  const code = [...page.matchAll(/^```ts\n\/\/ (\S+)\n(.*?)^```/gms)].map(([, name = '', text = '']) => [name, text] as const)
+  expect(code.map(([name]) => name)).toEqual(['strokes.ts', 'strokes.test.ts'])
+  for (const [name, text] of code) writeFileSync(join(folder, name), text)
+  writeFileSync(join(folder, 'other.test.ts'), (code[1]?.[1] ?? '').replace('[62_000,', '[63_000,'))
+  writeFileSync(join(folder, 'broken.mjs'), 'throw new Error("it is broken")\n')
+  const files = ['strokes.test.ts', 'other.test.ts', 'broken.mjs'].map(name => join(folder, name))
+  const { code: exitCode, stdout, stderr } = await headrace(['test', ...files, '--json'], LIMIT)
+  expect([exitCode, stderr.includes('it is broken')]).toEqual([1, true])
+  const outcomes = JSON.parse(stdout) as { file: string; test: string; passed: boolean; difference: string[] }[]
+  expect(outcomes.map(({ file, passed }) => [file, passed]).sort()).toEqual(
+    files.map((file, index) => [file, index === 0]).sort(),
+  )
+  expect(outcomes.find(({ file }) => file === files[0])?.test).toContain('a press that stands still')
+  expect(outcomes.find(({ file }) => file === files[1])?.difference.join('\n')).toContain('63000')
+})
+
 test('a replay says what would have been said and tells nobody; with --alerts it does', async () => {
   mkdirSync(join(folder, 'state', 'core'), { recursive: true })
   const log = await openSqliteLog({ path: join(folder, 'state', 'core', 'log.db'), clock: systemClock })

@@ -75,7 +75,7 @@ test('a command that exits 1 moves nothing; the same run comes again with the sa
   const done = await up.json<Outcome>('batch', 'run', 'load')
   expect(up.attempt(2)).toEqual(first)
   const rest = up.attempt(3)
-  expect(done).toMatchObject({ outcome: 'done', run: { id: rest.id } })
+  expect(done).toMatchObject({ outcome: 'done', run: { id: rest.id }, repeated: { id: first.id, state: 'done' } })
   expect(rest.id).not.toBe(first.id)
   const all = sequencesOf([...first.lines, ...rest.lines])
   for (const { source, offset } of await up.offsets('load')) {

@@ -17,6 +17,12 @@ function demo(state: string, ...args: string[]) {
   return run
 }
 
+/** Records of all devices in the log, as the console that it prints the address of says. */
+async function recordsOf(url: string): Promise<number> {
+  const { sources } = (await (await fetch(`${url}/api/core/status`)).json()) as { sources: { next: number }[] }
+  return sources.reduce((sum, { next }) => sum + next, 0)
+}
+
 test('the demonstration runs the whole pipeline, ends by itself, and goes on where it was', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'headrace-demo-'))
   const state = join(folder, 'state')
@@ -32,6 +38,10 @@ test('the demonstration runs the whole pipeline, ends by itself, and goes on whe
   const second = demo(state)
   await until('it runs', () => /buffered, offset [1-9]/.test(second.text), 20_000)
   expect(second.text).toMatch(/going on after \d+ records/)
+  const [, url = ''] = /See it flow: (http:\S+)/.exec(second.text) ?? []
+  expect((await fetch(url)).headers.get('content-type')).toMatch(/^text\/html/)
+  const before = await recordsOf(url)
+  await until('its console shows how the data moves', async () => (await recordsOf(url)) > before)
   second.child.kill('SIGINT')
   await until('it has ended', () => second.code !== undefined, 10_000)
   expect(second.code).toBe(0)

@@ -6,6 +6,7 @@ import { EdgeAnalysers } from '../../src/cli/edge-analysers.ts'
 import { edgeSchema } from '../../src/config/edge.ts'
 import { type LoadedPipeline, loadPipelines } from '../../src/config/load.ts'
 import type { Tap } from '../../src/reader/realtime/gateway-runner.ts'
+import type { Fields } from '../../src/record/fields.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { type Logger, silentLogger } from '../../src/runtime/logger.ts'
@@ -69,8 +70,8 @@ class Meter {
   readonly #tap: Tap
   n = 0
 
-  constructor(stored: () => Promise<void> = async () => {}) {
-    this.#tap = analysers.tap('meter', 'plant', stored)
+  constructor(stored: () => Promise<void> = async () => {}, fields: () => Fields = () => ({})) {
+    this.#tap = analysers.tap('meter', 'plant', { stored, fields })
   }
 
   bring(more: object = {}): void {
@@ -140,10 +141,24 @@ describe('analysers that change while their source is read', () => {
     expect(said).toHaveLength(2)
   })
 
+  test('say the units of the fields as they are known on the gateway now', async () => {
+    await open([HIGH(2)])
+    let unit = 'pcs'
+    const meter = new Meter(undefined, () => ({ n: { unit } }))
+    for (let records = 0; records < 4; records++) meter.bring()
+    await until('it is said', () => said.length === 1)
+    expect(said[0]).toMatch(/n = 3 pcs$/)
+    unit = 'kg'
+    meter.n = 0
+    meter.bring()
+    await until('its end is said', () => said.length === 2)
+    expect(said[1]).toMatch(/n = 0 kg$/)
+  })
+
   test('a source that is not read any more is not missed', async () => {
     await open(['quiet: { on: gateway, silence: 1s }'], ['meter', 'gone'])
     const meter = new Meter()
-    const gone = analysers.tap('gone', 'plant', async () => {})
+    const gone = analysers.tap('gone', 'plant', { stored: async () => {}, fields: () => undefined })
     gone.take(systemClock.wallMs(), Buffer.from('{}'), 0, 2)
     meter.bring()
     analysers.untap('gone')

@@ -86,6 +86,7 @@ describe('what the user typed is wrong: 2, and what is meant is said', () => {
     [['batch', 'reset', 'load', '--to-time', 'soon'], 'Write a time such as 2026-01-31'],
     [['batch', 'adopt', 'load'], 'adopt needs either --group or --file'],
     [['batch', 'backfill', 'load', '--from', '0'], "required option '--to <bound>' not specified"],
+    [['batch', 'backfill', 'load', '--from', '2026-02-01', '--to', '2026-01-01'], '--from has to lie before --to'],
     [['core'], "required option '--config <file>' not specified"],
     [['status', '--config', 'none.yaml'], 'none.yaml:1:1: cannot be read'],
     [['status', '--config', 'p.yaml'], 'p.yaml:1:1: "state" is missing'],

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freePort } from '../../hardware/simulators/free-port.ts'
+import { Artemis } from '../support/artemis/artemis.ts'
 import { type CommandRun, HeadraceProcess, headrace, statusOf } from '../support/headrace-process.ts'
 import { until } from '../support/until.ts'
 
@@ -83,7 +84,7 @@ sources:
 analysers:
   always: { sources: [counter], on: gateway, every: 1s, when: "records() >= 0", alert: { webhook: "http://${closed}/${MARK}-alert-path?t=${MARK}-alert-query" } }
   also: { sources: [counter], on: gateway, every: 1s, when: "records() >= 0", alert: { webhook: "http://u:${MARK}-alert-user@${closed}/" } }
-  amqp: { sources: [counter], on: gateway, every: 1s, when: "records() >= 0", alert: { amqp: "amqp://u:${MARK}-alert-amqp@${closed}/alerts" } }
+  amqp: { sources: [counter], on: gateway, every: 1s, when: "records() >= 0", alert: { amqp: { address: "amqp://${closed}/alerts", username: u, password_file: ${secretFile('alert-amqp')} } } }
 `,
     )
     const config = write(
@@ -185,7 +186,47 @@ analysers:
       expect((await command('validate', config)).code).toBe(2)
       expect((await command('edge', '--config', config)).code).toBe(2)
     }
+    const alert = `sources: [a], on: gateway, every: 1s, when: "records() >= 0", alert: { amqp: "amqp://u:${MARK}-in-alert@broker/a" }`
+    const pipeline = write(
+      'wrong-pipeline.yaml',
+      `pipeline: p\nsources: { a: { generator: {} } }\nanalysers: { x: { ${alert} } }\n`,
+    )
+    const refused = await command('validate', pipeline)
+    expect(refused.code).toBe(2)
+    expect(refused.stderr).toContain('no password in it')
     expect(leaks()).toEqual([])
+  })
+
+  test('by a gateway and a core whose log-in a real broker refuses', async () => {
+    const artemis = await Artemis.create()
+    try {
+      await artemis.start()
+      const login = (username: string) => `sasl: { username: ${username}, password_file: ${secretFile(`${username}-login`)} }`
+      const edgeConfig = write(
+        'refused-edge.yaml',
+        `gateway: plant-a-1\nstate: ${join(folder, 'refused-edge')}\nuplink: { url: "${artemis.url}", mode: broker, ${login('plant-a-1')} }\npipelines: ["${join(folder, 'edge-pipeline.yaml')}"]\n`,
+      )
+      const coreConfig = write(
+        'refused-core.yaml',
+        `state: ${join(folder, 'refused-core')}\nlog: { sqlite: {} }\ningress: { connect: "${artemis.url}", mode: broker, ${login('headrace-core')} }\n`,
+      )
+      const refused = {
+        edge: start('refused-edge', 'edge', '--config', edgeConfig),
+        core: start('refused-core', 'core', '--config', coreConfig),
+      }
+      for (const each of Object.values(refused))
+        await until(`${each.name} is refused`, () => /authenticat/i.test(logOf(each)), LIMIT_MS)
+      for (const config of [edgeConfig, coreConfig]) {
+        await command('status', '--config', config)
+        await command('status', '--json', '--config', config)
+        await command('doctor', '--config', config)
+      }
+      for (const each of Object.values(refused)) await each.stop()
+      said.set('the broker', artemis.log)
+      expect(leaks()).toEqual([])
+    } finally {
+      await artemis.stop()
+    }
   })
 
   test('by enrolment: neither token nor key', async () => {

@@ -55,3 +55,17 @@ test('tail of so many records as no number says is the wrong input', async () =>
   expect(code).toBe(2)
   expect(stderr).toContain('--last')
 })
+
+test('a person is told the units of the fields, once for each source; a program gets records alone', async () => {
+  const counted = 'fields: { n: { unit: pieces } }, decode: json, generator: { records_per_second: 100, count: 5 }'
+  up = new Up(`pipeline: plant\nsources: { a: { ${counted} }, b: { generator: { records_per_second: 100, count: 5 } } }\n`)
+  await up.start()
+  await up.drained(5)
+  await until('the registry has the fields', async () => (await up.status()).core.sources.some(({ fields }) => fields['n']))
+  const [person, program] = [up.follow('tail', '*'), up.follow('tail', '*', '--json')]
+  const said = (of: typeof person) => readFileSync(of.process.logPath, 'utf8')
+  await until('a person has all', () => said(person).split(' plant-a-1/').length > 10)
+  await until('a program has all', () => program.lines().length === 10)
+  expect(said(person).match(/^plant-a-1\/.*$/gm)).toEqual(['plant-a-1/a: n (pieces)'])
+  expect(said(program)).not.toContain('pieces')
+})

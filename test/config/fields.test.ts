@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { fieldsOfSource } from '../../src/cli/edge-sources.ts'
+import { jobPlans } from '../../src/cli/readers.ts'
 import { loadPipelines } from '../../src/config/load.ts'
 
 let folder: string
@@ -35,4 +36,31 @@ test('columns are known by name, and by what somebody declares of them', () => {
     fields: { temp_c: { type: number, unit: "°C", description: Boiler } }
 `)
   expect(fields).toEqual({ temp_c: { type: 'number', unit: '°C', description: 'Boiler' }, state: {} })
+})
+
+test('a job knows a source by the fields that arrive: of the decoder or the device, behind the steps; where not all are known it knows none', () => {
+  const file = join(folder, 'pipeline.yaml')
+  writeFileSync(
+    file,
+    `pipeline: plant
+sources:
+  meter:
+    modbus: { tcp: "127.0.0.1:502", device: eastron-sdm120 }
+    steps: [{ select: [voltage_v, power_w] }, { rename: { power_w: load_w } }]
+  boiler: { serial: { path: /dev/ttyS0 }, decode: { csv: [temp_c, state] } }
+  open: { serial: { path: /dev/ttyS1 }, decode: json, fields: { temp_c: { unit: "°C" } } }
+  bytes: { serial: { path: /dev/ttyS2 } }
+  lines: { file: { path: /var/log/plant.log } }
+batch: { load: { run: [./load.sh] } }
+`,
+  )
+  const [plan] = jobPlans(loadPipelines([file]))
+  const shape = (source: string) => plan?.definition.shapeOf({ gateway: 'g', source })
+  expect(shape('meter')).toEqual({ json: true, columns: ['voltage_v', 'load_w'] })
+  expect(shape('meter-retried')).toEqual(shape('meter'))
+  expect(shape('boiler')).toEqual({ json: true, columns: ['temp_c', 'state'] })
+  expect(shape('open')).toEqual({ json: true, columns: [] })
+  expect(shape('bytes')).toEqual({ json: false, columns: [], unchecked: true })
+  expect(shape('lines')).toEqual({ json: true, columns: [], unchecked: true })
+  expect(shape('of-another-file')).toEqual({ json: true, columns: [], unchecked: true })
 })

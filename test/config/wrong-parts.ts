@@ -120,6 +120,43 @@ export const WRONG_KEYS: readonly WrongPart[] = [
     ],
   },
   {
+    what: 'an analyser of another kind than a condition, with a value that is wrong',
+    text: analyser('silence: 10'),
+    said: ['p.yaml:3:19: silence has to be a number with ms, s, m, h or d, such as 50ms, not 10'],
+  },
+  {
+    what: 'a misspelt method of an anomaly',
+    text: analyser('anomaly: { field: amp, method: ewm }'),
+    said: ['p.yaml:3:41: method has to be one of ewma, robust, not "ewm"; did you mean "ewma"?'],
+  },
+  {
+    what: 'a window without a condition',
+    text: analyser('every: 1m'),
+    said: ['p.yaml:3:8: hot needs a condition (`when`), or values for a derived stream (`values`)'],
+  },
+  {
+    what: 'a window beside a silence',
+    text: analyser('silence: 10m, every: 1m'),
+    said: ['p.yaml:3:24: unknown key "every" in hot; known here: silence, sources, alert, on'],
+  },
+  {
+    what: 'a misspelt kind of analyser',
+    text: analyser('silense: 10m, sources: [pump-1]'),
+    said: ['p.yaml:3:10: unknown key "silense" in hot; did you mean "silence"?'],
+  },
+  {
+    what: 'an analyser that looks for nothing',
+    text: analyser('sources: [pump-1]'),
+    said: [
+      'p.yaml:3:8: hot does not say what it looks for: `when` (with `every` or `window`, unless it is of each record), `values`, `silence`, `gap`, `drift`, `anomaly` or `module`',
+    ],
+  },
+  {
+    what: 'columns of records that are no CSV',
+    text: job('input: ndjson, columns: [temp_c], run: [./load.sh]'),
+    said: ['p.yaml:3:35: columns are for `input: csv`'],
+  },
+  {
     what: 'a mistake that an alias repeats',
     text: 'pipeline: plant\nsources:\n  a: &a { generator: { coun: 1 } }\n  b: *a\n',
     said: [

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -93,11 +93,17 @@ describe('how it ended is said', () => {
     expect(await shell(script).ended).toEqual({ exitCode, error })
   })
 
-  test('a command that is not there', async () => {
-    expect(await shell('', { run: ['./none'] }).ended).toEqual({
-      exitCode: null,
-      error: 'it could not be started: spawn ./none ENOENT',
-    })
+  test.each([
+    ['is not there', ['./none'], '', 'FOLDER/none is not there'],
+    ['is in no folder of PATH', ['no-such-loader'], '', 'no program "no-such-loader" is in PATH'],
+    ['may not be executed', ['./plain'], '', 'FOLDER/plain may not be executed (chmod +x)'],
+    ['names an interpreter that is not there', ['./strange'], '', 'what the first line of FOLDER/strange names is not there'],
+    ['has no working directory', ['true'], 'gone', 'its working directory FOLDER/gone is not there'],
+  ])('a command that %s', async (_what, run, cwd, why) => {
+    writeFileSync(join(folder, 'plain'), 'echo')
+    writeFileSync(join(folder, 'strange'), '#!/bin/sh\r\necho\r\n', { mode: 0o755 })
+    const error = `it could not be started: ${why.replace('FOLDER', folder)}`
+    expect(await shell('', { run, cwd: join(folder, cwd) }).ended).toEqual({ exitCode: null, error })
   })
 
   test('what it says and complains of is in the log of its run, also where it ends well', async () => {

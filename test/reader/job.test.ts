@@ -105,6 +105,15 @@ describe('what the command reads', () => {
     expect(rows.sort()).toEqual([`g,x,0,${TIME},1,two,`, `g,y,0,${TIME},,3,4`, `g,y,1,${TIME},,,`])
   })
 
+  test('CSV: the columns that the job names, whatever its sources have', async () => {
+    await lay('x', ['{"a":1,"b":{"deep":"two"}}'])
+    await lay('y', ['{"b":3,"c":4}'])
+    await run(job({ input: 'csv', columns: ['b.deep', 'c'] }, { x: JSON_AB, y: JSON_BC }))
+    const [head, ...rows] = read().trimEnd().split('\n')
+    expect(head).toBe('gateway,source,seq,time,b.deep,c')
+    expect(rows.sort()).toEqual([`g,x,0,${TIME},two,`, `g,y,0,${TIME},,4`])
+  })
+
   test('CSV: the header alone where a run is wanted without records', async () => {
     await lay('x', ['{"a":1,"b":2}'])
     const csv = job({ input: 'csv', run_when_empty: true }, { x: JSON_AB })
@@ -180,6 +189,24 @@ describe('what the command is told', () => {
     expect(ranges).toEqual([{ source: 'g/a', topic: 'plant', partition: expect.any(Number), from: 0, to: 2 }])
   })
 
+  test('types and units of the fields of what it reads, where the registry has them; they stay with what it leaves', async () => {
+    const oil = { oil_c: { type: 'number', unit: '°C', description: 'Oil in the sump' }, state: { type: 'text' } } as const
+    await lay('compressor', ['{"oil_c":91,"state":"run"}'])
+    await lay('unknown', ['1'])
+    await lay('meter', ['{"kwh":1}'])
+    await log.describe([
+      { source: { gateway: 'g', source: 'compressor' }, fields: oil },
+      { source: { gateway: 'g', source: 'meter' }, fields: { kwh: { unit: 'kWh' } } },
+    ])
+    const command = 'cat > /dev/null; cp "$HEADRACE_FIELDS_FILE" by-environment; cp "$1" by-argument'
+    await run(job({ sources: ['compressor', 'unknown'], run: ['sh', '-c', command, 'sh', '{fields_file}'] }))
+    const [id = ''] = ledger.runs('plant.load', 1).map(({ id }) => id)
+    for (const file of ['by-environment', 'by-argument', join('runs', 'plant.load', id, 'fields.json')])
+      expect(JSON.parse(read(file))).toEqual({ 'g/compressor': oil })
+    const { files } = JSON.parse(read(join('runs', 'plant.load', id, 'manifest.json'))) as { files: { path: string }[] }
+    expect(files.map(({ path }) => path)).toEqual(['fields.json', 'ranges.json'])
+  })
+
   test('nothing, where nothing is new: it is not started', async () => {
     await lay('a', ['one'])
     await run(job())
@@ -192,7 +219,7 @@ describe('what the command is told', () => {
 describe('a run that did not end well', () => {
   test.each([
     ['exits 3', { run: ['sh', '-c', 'cat > in; exit 3'] }, 'sh: it ended with exit code 3', 3],
-    ['is not there', { run: ['./none'] }, './none: it could not be started: spawn ./none ENOENT', null],
+    ['is not there', { run: ['/none'] }, '/none: it could not be started: /none is not there', null],
     [
       'takes longer than its time limit',
       { run: ['sh', '-c', 'cat > in; sleep 1000'], time_limit: '1s' },
@@ -218,7 +245,7 @@ describe('a run that did not end well', () => {
     chmodSync(join(folder, 'load.sh'), 0o644)
     expect(await run(job({ run: ['./load.sh'] }))).toMatchObject({
       outcome: 'failed',
-      error: './load.sh: it could not be started: spawn ./load.sh EACCES',
+      error: `./load.sh: it could not be started: ${join(folder, 'load.sh')} may not be executed (chmod +x)`,
     })
   })
 

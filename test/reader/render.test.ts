@@ -55,6 +55,14 @@ describe('NDJSON', () => {
     expect(JSON.parse(lines).value).toBe('{"half":')
   })
 
+  test('of what was never decoded only JSON is copied: braces alone do not make it', async () => {
+    const shape = { json: true, columns: [], unchecked: true as const }
+    const lines = await rendered(ndjsonRenderer(SOURCE, shape), ['{not json}', '{"kwh":12345678901234567890.10}'])
+    const [text = '', json = ''] = lines.split('\n')
+    expect(JSON.parse(text).value).toBe('{not json}')
+    expect(json).toContain('"value":{"kwh":12345678901234567890.10}}')
+  })
+
   test('survives values larger than a chunk', async () => {
     const large = 'x'.repeat(700_000)
     const lines = await rendered(ndjsonRenderer(SOURCE, { json: false, columns: [] }), [large, 'small'])
@@ -79,6 +87,19 @@ describe('CSV', () => {
         '',
       ].join('\n'),
     )
+  })
+
+  test('has the fields that are asked for, also those within others', async () => {
+    const renderer = csvRenderer(SOURCE, { json: true, columns: ['a'] }, ['motor.temp_c', 'a', 'gone'])
+    expect((await rendered(renderer, ['{"a":1,"motor":{"temp_c":60.5}}'])).split('\n').slice(0, 2)).toEqual([
+      'gateway,source,seq,time,motor.temp_c,a,gone',
+      'plant-a-1,meter-1,0,2026-01-02T03:04:05.678Z,60.5,1,',
+    ])
+  })
+
+  test('refuses bytes that it could hold only changed', async () => {
+    const renderer = csvRenderer(SOURCE, { json: false, columns: [] }, [])
+    await expect(rendered(renderer, ['good', Buffer.from([0x31, 0xff])])).rejects.toThrow('holds bytes that are no UTF-8')
   })
 
   test('has one column for values that have none', async () => {

@@ -138,6 +138,18 @@ describe('records in files', () => {
   })
 })
 
+test('a program is meant from the working directory; where nothing is there, from beside the pipeline file', async () => {
+  await world.lay('a', ['one'])
+  writeFileSync(world.path('load.sh'), '#!/bin/sh\npwd > where\n', { mode: 0o755 })
+  const run = runOf(await runNow(world.job({ run: ['./load.sh'], cwd: '{run_dir}', files: 'in' })))
+  expect(readFileSync(`${run.directory}/where`, 'utf8')).toContain('.partial')
+  mkdirSync(world.path('other'))
+  writeFileSync(world.path('other', 'load.sh'), '#!/bin/sh\ntouch other\n', { mode: 0o755 })
+  await world.lay('a', ['two'])
+  await runNow(world.job({ run: ['./load.sh'], cwd: 'other', files: 'in' }))
+  expect(existsSync(world.path('other', 'other'))).toBe(true)
+})
+
 test('what the command is told of its run', async () => {
   await world.lay('a', ['one'])
   const script =

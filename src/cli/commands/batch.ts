@@ -6,6 +6,7 @@ import type { Loss, PoisonRecord, Run } from '../../reader/ledger.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { boundArgument, momentArgument, resetTarget } from '../arguments.ts'
 import type { Moved } from '../batch-calls.ts'
+import { jobsTable, runsTable } from '../batch-tables.ts'
 import { EXIT, print, printJson, table } from '../output.ts'
 import { withProgress } from '../progress-bar.ts'
 import type { RunLogTail } from '../run-log-tail.ts'
@@ -17,9 +18,17 @@ interface Options extends WhereOptions {
 
 const OFFSETS_FILE_BYTES_MAX = 48 * 1024
 
+/** One of the two. */
+interface BoundArgument {
+  readonly timeMs?: number
+  readonly sequence?: number
+}
+
 interface Answer {
   readonly outcome: string
   readonly run?: Run
+  /** The run before it that had failed, and was repeated first. */
+  readonly repeated?: Run
 }
 
 interface OffsetRow {
@@ -120,19 +129,7 @@ export function batchCommand(): Command {
 async function list(options: Options): Promise<void> {
   const jobs = await control<JobStatus[]>(controlOf(options, 'core'), 'batch.list')
   if (options.json) printJson(jobs)
-  else
-    print(
-      table(
-        ['job', 'last run', 'records', 'lag', 'next run'],
-        jobs.map(each => [
-          each.job,
-          each.last_run?.state ?? 'never run',
-          each.last_run?.records ?? 0,
-          each.lag ?? '?',
-          each.next_run ?? 'by hand',
-        ]),
-      ),
-    )
+  else print(jobsTable(jobs))
 }
 
 async function runNow(job: string, options: Options & { acceptLoss?: true }): Promise<void> {
@@ -141,17 +138,24 @@ async function runNow(job: string, options: Options & { acceptLoss?: true }): Pr
   sayResult(await withProgress(path, job, run), options)
 }
 
-async function backfill(job: string, options: Options & { from: object; to: object; source?: string }): Promise<void> {
-  const path = controlOf(options, 'core')
+async function backfill(
+  job: string,
+  options: Options & { from: BoundArgument; to: BoundArgument; source?: string },
+): Promise<void> {
   const { from, to, source } = options
+  const isTurned = (unit: 'timeMs' | 'sequence') =>
+    (from[unit] ?? Number.NEGATIVE_INFINITY) >= (to[unit] ?? Number.POSITIVE_INFINITY)
+  if (isTurned('timeMs') || isTurned('sequence')) throw new HeadraceError('config_invalid', '--from has to lie before --to')
+  const path = controlOf(options, 'core')
   const run = control<Answer>(path, 'batch.backfill', { job, from, to, ...(source && { source }) })
-  sayResult(await withProgress(path, job, run), options)
+  sayResult(await withProgress(path, job, run), options, 'No record lies between these bounds.')
 }
 
-function sayResult({ outcome, run }: Answer, options: Options): void {
-  if (options.json) printJson({ outcome, ...(run && { run }) })
-  else if (!run) print('Nothing new to read.')
+function sayResult({ outcome, run, repeated }: Answer, options: Options, nothing = 'Nothing new to read.'): void {
+  if (options.json) printJson({ outcome, ...(run && { run }), ...(repeated && { repeated }) })
+  else if (!run) print(nothing)
   else {
+    if (repeated) print(`run ${repeated.id}: repeated, ${repeated.state}, ${repeated.records} records`)
     const dead = run.dead > 0 ? `, ${run.dead} set aside` : ''
     print(`run ${run.id}: ${outcome}, ${run.records} records${dead}${run.error ? `: ${run.error}` : ''}`)
     if (outcome === 'failed' && run.log !== null) print(`What the command said is in ${run.log}`)
@@ -162,23 +166,7 @@ function sayResult({ outcome, run }: Answer, options: Options): void {
 async function runs(job: string, options: Options): Promise<void> {
   const found = await control<Run[]>(controlOf(options, 'core'), 'batch.runs', { job })
   if (options.json) printJson(found)
-  else
-    print(
-      table(
-        ['run', 'kind', 'state', 'started', 'attempts', 'records', 'placeholders', 'set aside', ''],
-        found.map(run => [
-          run.id,
-          run.kind,
-          run.state,
-          new Date(run.startedMs).toISOString(),
-          run.attempts,
-          run.records,
-          run.placeholders,
-          run.dead,
-          run.error ?? '',
-        ]),
-      ),
-    )
+  else print(runsTable(found))
 }
 
 async function log(job: string, run: string | undefined, options: Options): Promise<void> {

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import type { LogOptions } from '../../log/options.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
+import { momentArgument } from '../arguments.ts'
 import { print } from '../output.ts'
 import { stateOf, type WhereOptions } from '../where.ts'
 
@@ -20,8 +21,8 @@ export function replayCommand(): Command {
       'Runs analysers over the past of the log and shows what they would have said. Nobody is told, unless with --alerts.',
     )
     .argument('<pipeline>', 'the pipeline file; it may be another one than the core has')
-    .requiredOption('--from <time>', 'event time of the first record, ISO 8601', timeArgument)
-    .option('--to <time>', 'event time before which the last record lies; now, unless set', timeArgument, Date.now())
+    .requiredOption('--from <time>', 'event time of the first record, ISO 8601', momentArgument)
+    .option('--to <time>', 'event time before which the last record lies; now, unless set', momentArgument, Date.now())
     .option('--analyser <name>', 'only this one')
     .option('--alerts', 'alerts go to where the pipeline file says')
     .option('--config <file>', 'core.yaml, for its log')
@@ -60,10 +61,4 @@ async function logOf(options: WhereOptions): Promise<{ options: LogOptions; stat
       advice: 'Name the state directory with --state, or core.yaml with --config.',
     })
   return { options: { sqlite: {} }, stateDir, name: 'core' }
-}
-
-function timeArgument(text: string): number {
-  const ms = Date.parse(text)
-  if (Number.isNaN(ms)) throw new InvalidArgumentError('Write a time such as 2026-03-01T00:00:00Z.')
-  return ms
 }

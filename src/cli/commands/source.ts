@@ -1,15 +1,16 @@
 import { Command } from 'commander'
 import { control } from '../../console/control-client.ts'
-import type { Fields } from '../../record/fields.ts'
 import { parseSourceKey } from '../../runtime/names.ts'
 import type { CoreProcess } from '../core-process.ts'
 import type { EdgeSourceStatus } from '../edge-status.ts'
+import { fieldsText } from '../fields-text.ts'
 import { EXIT, print, printJson, table } from '../output.ts'
 import { controlOf, stateOf, type WhereOptions } from '../where.ts'
 import { ask } from './status.ts'
 
 /** Who answers, whichever of them is there. */
 const EITHER = 'edge or core'
+
 /** Fields of one source in a table for people; `--json` has all. */
 const FIELDS_SHOWN = 4
 
@@ -98,7 +99,7 @@ function edgeTable(sources: readonly EdgeSourceStatus[]): string {
     each.pipeline ?? '-',
     each.state,
     `${each.topic}[${each.partition ?? '-'}]`,
-    fieldsText(each.fields),
+    fieldsText(each.fields, FIELDS_SHOWN),
     each.reason ?? '',
   ])
   return table(['source', 'pipeline', 'state', 'partition', 'fields', ''], rows)
@@ -109,15 +110,8 @@ function coreTable(sources: readonly CoreSource[]): string {
     each.source,
     `${each.topic}[${each.partition}]`,
     each.next ?? '?',
-    fieldsText(each.fields),
+    fieldsText(each.fields, FIELDS_SHOWN),
     each.retired === null ? '' : `retired on ${each.retired}`,
   ])
   return table(['source', 'partition', 'next', 'fields', ''], rows)
-}
-
-/** The first fields with their units. */
-function fieldsText(fields: Fields): string {
-  const named = Object.entries(fields).map(([name, { unit }]) => (unit === undefined ? name : `${name} (${unit})`))
-  const more = named.length - FIELDS_SHOWN
-  return [...named.slice(0, FIELDS_SHOWN), ...(more > 0 ? [`and ${more} more`] : [])].join(', ')
 }

@@ -1,7 +1,9 @@
 import { Command } from 'commander'
-import { controlStream } from '../../console/control-client.ts'
+import { control, controlStream } from '../../console/control-client.ts'
+import type { Fields } from '../../record/fields.ts'
 import { wholeNumber } from '../arguments.ts'
-import { print } from '../output.ts'
+import { fieldsText } from '../fields-text.ts'
+import { print, remark } from '../output.ts'
 import { controlOf, type WhereOptions } from '../where.ts'
 
 interface TailItem {
@@ -12,6 +14,9 @@ interface TailItem {
   readonly value_base64: string | null
   readonly headers: Readonly<Record<string, string>>
 }
+
+/** Fields of one source whose units are said. */
+const UNITS_SHOWN = 12
 
 export function tailCommand(): Command {
   return new Command('tail')
@@ -29,11 +34,31 @@ export function tailCommand(): Command {
       // A reader such as `head` that has seen enough.
       process.stdout.once('error', () => ended.abort())
       const path = controlOf(options, 'core')
+      const units = options.json ? new Map<string, Fields>() : await fieldsWithUnits(path)
       for await (const item of controlStream<TailItem>(path, 'tail', { source, last: options.last }, ended.signal)) {
         if (ended.signal.aborted) return
+        sayUnits(`${item.gateway}/${item.source}`, units)
         print(options.json ? jsonLine(item) : humanLine(item))
       }
     })
+}
+
+/** Of the sources in the log, the fields whose unit is known. */
+async function fieldsWithUnits(path: string): Promise<Map<string, Fields>> {
+  const sources = await control<{ source: string; fields?: Fields }[]>(path, 'source.list')
+  const known = sources.map(({ source, fields = {} }) => {
+    const withUnit = Object.entries(fields).filter(([, { unit }]) => unit !== undefined)
+    return [source, Object.fromEntries(withUnit)] as const
+  })
+  return new Map(known.filter(([, fields]) => Object.keys(fields).length > 0))
+}
+
+/** Once for each source, before its first record, and not among the records. */
+function sayUnits(source: string, units: Map<string, Fields>): void {
+  const fields = units.get(source)
+  if (!fields) return
+  units.delete(source)
+  remark(`${source}: ${fieldsText(fields, UNITS_SHOWN)}`)
 }
 
 function jsonLine({ value_base64, headers, ...rest }: TailItem): string {

@@ -13,16 +13,29 @@ interface Outcome {
 export function testCommand(): Command {
   return new Command('test')
     .description('Runs the tests of a pipeline: records in, alerts and derived records out. Exit code 1 where one fails.')
-    .argument('<file...>', 'pipeline files; those in their `tests:` are run, and those in <name>.test.yaml beside them')
+    .argument(
+      '<file...>',
+      'pipeline files; those in their `tests:` are run, and those in <name>.test.yaml beside them. Files of code: tests of your own analysers, written with node:test',
+    )
     .option('--json', 'for programs')
-    .addHelpText('after', '\nExample:\n  headrace test pipelines/cold-store.yaml')
+    .addHelpText('after', '\nExamples:\n  headrace test pipelines/cold-store.yaml\n  headrace test strokes.test.ts')
     .action(async (files: string[], options: { json?: true }) => {
       const outcomes: Outcome[] = []
-      for (const file of files) outcomes.push(...(await testFile(file)))
+      for (const file of files.filter(each => !isCode(each))) outcomes.push(...(await testFile(file)))
+      const code = files.filter(isCode)
+      if (code.length > 0) {
+        const { runModuleTests } = await import('../module-tests.ts')
+        outcomes.push(...(await runModuleTests(code)))
+      }
       if (options.json) printJson(outcomes)
       else printOutcomes(outcomes)
       if (outcomes.some(({ passed }) => !passed)) process.exitCode = EXIT.failed
     })
+}
+
+/** Whether a file is code, and not a pipeline. */
+function isCode(file: string): boolean {
+  return /\.[cm]?[jt]s$/.test(file)
 }
 
 async function testFile(file: string): Promise<Outcome[]> {
@@ -64,6 +77,7 @@ function printOutcomes(outcomes: readonly Outcome[]): void {
     for (const line of difference) print(`     ${line}`)
   }
   const failed = outcomes.filter(({ passed }) => !passed).length
-  if (failed > 0) print('\nA line with - was expected and not said; one with + was said and not expected.')
+  if (outcomes.some(({ file, passed }) => !passed && !isCode(file)))
+    print('\nA line with - was expected and not said; one with + was said and not expected.')
   print(`${outcomes.length - failed} passed, ${failed} failed`)
 }

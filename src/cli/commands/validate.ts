@@ -20,7 +20,7 @@ export function validateCommand(): Command {
         return
       }
       if (files.length === 0) command.error('error: name a file to check', { exitCode: 2 })
-      const { ConfigError } = await import('../../config/errors.ts')
+      const { ConfigError, formatIssue } = await import('../../config/errors.ts')
       const issues: InstanceType<typeof ConfigError>['issues'][number][] = []
       const pipelines: string[] = []
       const edges: string[] = []
@@ -36,7 +36,10 @@ export function validateCommand(): Command {
       }
       if (issues.length > 0) throw new ConfigError(issues)
       const { loadAnalyserModules } = await import('../analyser-modules.ts')
-      await loadAnalyserModules(loadPipelines(pipelines))
+      const loaded = loadPipelines(pipelines)
+      await loadAnalyserModules(loaded)
+      const { idleGlobs } = await import('../../config/idle-globs.ts')
+      for (const idle of idleGlobs(loaded)) print(`remark: ${formatIssue(idle)}`)
       for (const file of edges) await printFlash(file)
       print(`${files.length} file${files.length === 1 ? '' : 's'} checked, nothing wrong`)
     })

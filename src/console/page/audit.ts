@@ -1,7 +1,7 @@
 import { errorText } from './action.ts'
 import { get } from './api.ts'
 import { h, setText } from './dom.ts'
-import { moment } from './format.ts'
+import { moment, span } from './format.ts'
 import type { PageMaker } from './page.ts'
 import { RowTable } from './row-table.ts'
 
@@ -49,7 +49,7 @@ export const auditPage: PageMaker = ({ model }) => {
         { text: status < 400 ? 'done' : (REFUSED[status] ?? `failed (${status})`), tone: status < 400 ? 'good' : 'bad' },
         wordsOf(what),
         Object.entries(given ?? {})
-          .map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+          .map(([name, value]) => givenText(name, value))
           .join('\n') || '–',
       ],
     })
@@ -70,13 +70,27 @@ export const auditPage: PageMaker = ({ model }) => {
   }
 }
 
-/** `POST /api/core/batch/plant.load/run` as a person says it: what it is about, then what is done. */
+/** Changes by their paths, as a person says them; `$1` is what it is done to. */
+const WORDS: readonly (readonly [pattern: RegExp, text: string])[] = [
+  [/^batch\/(.+)\/run$/, 'run batch job $1'],
+  [/^alerts\/acknowledge$/, 'acknowledge an alert'],
+  [/^silences$/, 'silence alerts'],
+  [/^silences\/(.+)\/end$/, 'end silence $1'],
+  [/^gateways\/(.+)\/forget$/, 'forget gateway $1'],
+  [/^sources\/(.+)\/resume$/, 'resume source $1'],
+  [/^sources(\/.+)?\/retire$/, 'retire source $1'],
+  [/^dead\/retry$/, 'retry a dead letter'],
+]
+
 function wordsOf(what: string): string {
-  const parts = what
-    .replace(/^\S+ \/api\/(core|edge)\//, '')
-    .split('/')
-    .map(decoded)
-  return parts.length === 1 && parts[0] === 'silences' ? 'silence alerts' : parts.join(' ')
+  const path = decoded(what.replace(/^\S+ \/api\/(core|edge)\//, ''))
+  const found = WORDS.find(([pattern]) => pattern.test(path))
+  return found ? path.replace(found[0], found[1]).replace(' /', ' ').trim() : what
+}
+
+function givenText(name: string, value: unknown): string {
+  if (name.endsWith('_ms') && typeof value === 'number') return `${name.slice(0, -3)}: ${span(value)}`
+  return `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`
 }
 
 function decoded(text: string): string {

@@ -4,12 +4,14 @@ import { compact } from './format.ts'
 const COLOURS = ['#0b6e8f', '#c2571a', '#5b8c2a', '#8a4fa3', '#b3261e']
 const COLOURS_DARK = ['#58c4e3', '#f0995e', '#9fd06b', '#c99be0', '#ff8a80']
 const DAY_S = 86_400
+/** A chart that has just begun does not stretch a few seconds over its width. */
+const SPAN_LEAST_S = 30
 /** Roughly what a label takes, px. */
 const TICK_SPACE = { x: 72, y: 38 }
 
 export interface ChartOptions {
   readonly height?: number
-  /** So much time is shown, up to the last point; all of it unless set. */
+  /** So much time is shown at most, up to the last point; all of it unless set. */
   readonly spanMs?: number
   /** The axis begins at 0, and what lies below a line is filled: for rates and amounts. */
   readonly fromZero?: true
@@ -37,10 +39,13 @@ export class TimeChart {
       {
         width: widthOf(node),
         height,
-        padding: [10, 8, 0, 0],
+        padding: [10, 30, 0, 0],
         tzDate: seconds => uPlot.tzDate(new Date(seconds * 1_000), 'Etc/UTC'),
         scales: {
-          x: spanMs === undefined ? {} : { range: (_plot, _min, max) => [max - spanMs / 1_000, max] },
+          x:
+            spanMs === undefined
+              ? {}
+              : { range: (_plot, min, max) => [Math.max(max - spanMs / 1_000, Math.min(min, max - SPAN_LEAST_S)), max] },
           y: fromZero ? { range: (_plot, _min, max) => [0, Math.max(1, max * 1.15)] } : {},
         },
         axes: [

@@ -13,27 +13,39 @@ export function rate(perSecond: number): string {
   return `${compact(perSecond)}/s`
 }
 
+/** What belongs to its number stays on its line. */
+const NBSP = '\u00a0'
+
 export function bytes(value: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
   const step = value < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(value) / 10))
-  return `${step === 0 ? value : (value / 2 ** (10 * step)).toFixed(1)} ${units[step]}`
+  return `${step === 0 ? value : (value / 2 ** (10 * step)).toFixed(1)}${NBSP}${units[step]}`
 }
 
 /** How long ago, for a person. */
 export function ago(fromMs: number, nowMs = Date.now()): string {
   const seconds = Math.max(0, Math.round((nowMs - fromMs) / 1_000))
-  if (seconds < 90) return `${seconds} s ago`
-  if (seconds < 5_400) return `${Math.round(seconds / 60)} min ago`
-  return seconds < 130_000 ? `${Math.round(seconds / 3_600)} h ago` : `${Math.round(seconds / 86_400)} d ago`
+  if (seconds === 0) return `just${NBSP}now`
+  return `${amount(seconds)}${NBSP}ago`
+}
+
+function amount(seconds: number): string {
+  if (seconds < 90) return `${seconds}${NBSP}s`
+  if (seconds < 5_400) return `${Math.round(seconds / 60)}${NBSP}min`
+  return seconds < 130_000 ? `${Math.round(seconds / 3_600)}${NBSP}h` : `${Math.round(seconds / 86_400)}${NBSP}d`
+}
+
+export function records(count: number): string {
+  return `${number(count)}${NBSP}${count === 1 ? 'record' : 'records'}`
 }
 
 /** How long something takes or took. */
 export function span(ms: number): string {
   const seconds = ms / 1_000
-  if (seconds < 10) return `${seconds.toFixed(1)} s`
-  if (seconds < 120) return `${Math.round(seconds)} s`
-  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`
-  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} days`
+  if (seconds < 10) return `${seconds.toFixed(1)}${NBSP}s`
+  if (seconds < 120) return `${Math.round(seconds)}${NBSP}s`
+  if (seconds < 7_200) return `${Math.round(seconds / 60)}${NBSP}min`
+  return seconds < 172_800 ? `${Math.round(seconds / 3_600)}${NBSP}h` : `${Math.round(seconds / 86_400)}${NBSP}days`
 }
 
 /** ISO 8601 as a person reads it. */

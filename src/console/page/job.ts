@@ -3,7 +3,7 @@ import { get } from './api.ts'
 import { TimeChart } from './chart.ts'
 import { h } from './dom.ts'
 import { Facts } from './facts.ts'
-import { ago, number, rate, span, time } from './format.ts'
+import { number, rate, span, time } from './format.ts'
 import { lastRun, nextRun, runNow, toneOf } from './jobs.ts'
 import type { PageMaker } from './page.ts'
 import { RowTable } from './row-table.ts'
@@ -97,7 +97,6 @@ export const jobPage: PageMaker = context => {
           ? `${number(found.running.records)} of ${number(found.running.total)}, ${rate(found.running.records_per_second)}`
           : 'no',
       )
-      if (found.last_run?.ended) facts.set('Ended', ago(Date.parse(found.last_run.ended), model.timeMs))
       const live = model.lags.get(job) ?? []
       const beginMs = live[0]?.timeMs ?? Number.POSITIVE_INFINITY
       const points = [

@@ -121,6 +121,7 @@ function showLogin(): void {
     }
   }
   live.textContent = 'not logged in'
+  live.className = 'idle'
   content.replaceChildren(
     h(
       'form',
@@ -129,7 +130,7 @@ function showLogin(): void {
       h('label', {}, 'Name', name),
       h('label', {}, 'Password', password),
       said,
-      h('button', { type: 'submit' }, 'Log in'),
+      h('button', { type: 'submit', class: 'primary' }, 'Log in'),
     ),
   )
   name.focus()

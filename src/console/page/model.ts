@@ -128,8 +128,8 @@ export class Model {
       this.#rate(view, timeMs)
       view.isAway = present !== undefined && !present.has(view.gateway) && view.perSecond === 0
     }
-    // The first look knows no rate yet.
-    if (this.#looks++ > 0) this.flow.push({ timeMs, value: this.perSecond })
+    // The first looks know no rate yet.
+    if (this.#looks++ > 1) this.flow.push({ timeMs, value: this.perSecond })
     if (this.flow.length > FLOW_POINTS_MAX) this.flow.shift()
     for (const { job, lag } of this.core?.jobs ?? []) this.#lag(job, timeMs, lag)
   }

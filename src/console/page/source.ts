@@ -1,6 +1,6 @@
 import { empty, h } from './dom.ts'
 import { Facts } from './facts.ts'
-import { ago, bytes, number, rate } from './format.ts'
+import { ago, bytes, number, rate, records as recordsText } from './format.ts'
 import { waitingSince } from './gateways.ts'
 import { HistoryChart } from './history-chart.ts'
 import { type Model, type SourceView, stateOf } from './model.ts'
@@ -84,7 +84,7 @@ function gatewayFacts(facts: Facts, view: SourceView, model: Model): void {
   }
   const { timeMs } = model
   facts.set('From the device', readPerSecond === undefined ? '–' : rate(readPerSecond))
-  facts.set('Waiting', `${number(at.buffered.records)} records, ${bytes(at.buffered.bytes)}`)
+  facts.set('Waiting', `${recordsText(at.buffered.records)}, ${bytes(at.buffered.bytes)}`)
   facts.set('Oldest waiting', waitingSince(at.buffered, timeMs))
   facts.set('Read since the start', number(at.read))
   facts.set('Given up (gaps)', number(at.dropped), at.dropped > 0 ? 'warn' : undefined)

@@ -54,7 +54,10 @@ export class Tiles {
     const oldest = known.flatMap(each => (each.oldest === null ? [] : [Date.parse(each.oldest)]))
     const since = oldest.length === 0 ? undefined : oldest.reduce((least, each) => Math.min(least, each))
     const size = bytes(known.reduce((sum, each) => sum + each.bytes, 0))
-    const waiting = since === undefined ? 'on their way' : `records wait, ${size}, oldest ${ago(since, this.#model.timeMs)}`
+    const waiting =
+      since === undefined
+        ? 'on their way'
+        : `${records === 1 ? 'record waits' : 'records wait'}, ${size}, oldest ${ago(since, this.#model.timeMs)}`
     const more = records === 0 ? 'nothing waits' : waiting
     this.#set('On gateways', compact(records), more)
   }

@@ -24,6 +24,34 @@ export function checkCertificates(files: CertificateFiles, nowMs: number, name?:
   return findings
 }
 
+/** The certificate that a gateway was enrolled for, which renews itself over its link. */
+export function checkIdentity(
+  file: string,
+  nowMs: number,
+  { gateway, mode, renewAt }: { gateway: string; mode: 'direct' | 'router' | 'broker'; renewAt: string | undefined },
+): Finding[] {
+  return read(file, () => {
+    const { validToDate } = new X509Certificate(readFileSync(file))
+    const until = validToDate.toISOString()
+    const named = belongs(file, gateway)
+    if (validToDate.getTime() > nowMs) return [...named, ok(CHECK, `${file} is good until ${until}, and renews itself`)]
+    const ended = `${file} ended on ${until}`
+    if (mode === 'direct' || renewAt !== undefined)
+      return [
+        ...named,
+        warning(CHECK, ended, `It is renewed at ${renewAt ?? 'the next connection'} if the grace of the core is not over.`),
+      ]
+    return [
+      ...named,
+      error(
+        CHECK,
+        `${ended}: a ${mode} lets nobody in with it`,
+        'Name in uplink.renew_at where it can be renewed, connect once to the core itself, or enrol this gateway again.',
+      ),
+    ]
+  })
+}
+
 function read(file: string, look: (file: string) => Finding[]): Finding[] {
   try {
     return look(file)

@@ -1,5 +1,4 @@
-import { dial } from '../../amqp/dial.ts'
-import type { TlsMaterial } from '../../amqp/limits.ts'
+import { type DialOptions, dial } from '../../amqp/dial.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import { silentLogger } from '../../runtime/logger.ts'
@@ -8,13 +7,17 @@ import { error, type Finding, ok, warning } from '../finding.ts'
 const CHECK = 'core'
 const ADVICE = {
   timeout: 'Something answers there that is no core, or a firewall swallows what is sent: look at the address and the network.',
-  link_refused: 'Look at `tls:` here and at the core: the authorities of each have to have signed the certificate of the other.',
+  link_refused:
+    'Look at `tls:` and `sasl:` here, and at the other end: the authorities of each have to have signed the certificate of the other.',
   link_lost: 'Look at the address, whether a core runs there, and the network between.',
 }
 
+/** What a gateway shows, and how it knows the peer. */
+export type Shown = Pick<DialOptions, 'tls' | 'wrongPeer' | 'user'>
+
 /** Opens a connection to each address of the uplink, and closes it: no session is opened, so that a running gateway is not disturbed. */
-export async function checkUplink(urls: readonly string[], tls: TlsMaterial | undefined, clock: Clock): Promise<Finding[]> {
-  const findings = await Promise.all(urls.map(url => reach(url, tls, clock)))
+export async function checkUplink(urls: readonly string[], shown: Shown, clock: Clock): Promise<Finding[]> {
+  const findings = await Promise.all(urls.map(url => reach(url, shown, clock)))
   const plain = urls.filter(url => url.startsWith('amqp:') && !/^amqp:\/\/(127\.|localhost|\[::1\])/.test(url))
   if (plain.length > 0)
     findings.push(
@@ -27,10 +30,10 @@ export async function checkUplink(urls: readonly string[], tls: TlsMaterial | un
   return findings
 }
 
-async function reach(url: string, tls: TlsMaterial | undefined, clock: Clock): Promise<Finding> {
+async function reach(url: string, shown: Shown, clock: Clock): Promise<Finding> {
   const from = clock.monotonicMs()
   try {
-    const connection = await dial({ url, containerId: 'headrace-doctor', clock, log: silentLogger, ...(tls && { tls }) })
+    const connection = await dial({ url, containerId: 'headrace-doctor', clock, log: silentLogger, ...shown })
     connection.close()
     return ok(CHECK, `${url} opened after ${Math.round(clock.monotonicMs() - from)} ms`)
   } catch (cause) {

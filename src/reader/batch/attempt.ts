@@ -1,6 +1,7 @@
-import { writeFileSync } from 'node:fs'
-import { isAbsolute, join } from 'node:path'
+import { existsSync, writeFileSync } from 'node:fs'
+import { isAbsolute, join, resolve } from 'node:path'
 import type { Log } from '../../log/log.ts'
+import type { Fields } from '../../record/fields.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { parseSourceKey, type SourceId } from '../../runtime/names.ts'
 import type { PoisonRecord, Range } from '../ledger.ts'
@@ -18,6 +19,8 @@ import { FileSink, type Sink, StreamSink } from './sinks.ts'
 /** More than this does not fit into a process's environment (execve(2): 128 KiB a string): ranges are in their file always. */
 const RANGES_IN_ENVIRONMENT_BYTES_MAX = 64 * 1024
 const RANGES_FILE = 'ranges.json'
+/** `{"<gateway>/<source>": {"<field>": {type, unit, description}}}`: what the registry knows of the fields, where it knows something. */
+const FIELDS_FILE = 'fields.json'
 /** Beside the run's directory, not in it: what the command says of bad records, and which process it is. */
 const POISON_SUFFIX = '.poison'
 const PROCESS_SUFFIX = '.process'
@@ -31,6 +34,8 @@ export interface AttemptOptions {
   readonly number: number
   readonly atMs: number
   readonly ranges: readonly Range[]
+  /** What is known of the sources' fields, by `<gateway>/<source>`. */
+  readonly fields: Readonly<Record<string, Fields>>
   readonly poison: readonly PoisonRecord[]
   readonly missing: readonly string[]
   readonly signal: AbortSignal
@@ -54,13 +59,14 @@ export class CommandFailure extends HeadraceError {
 
 /** Starts the command once and hands it the ranges. Resolves where it exits 0 and has read all; rejects otherwise, with {@link CommandFailure} where it was it. */
 export async function attempt(options: AttemptOptions): Promise<Fed> {
-  const { definition, folder, run, runLog, ranges, number } = options
+  const { definition, folder, run, runLog, ranges, fields, number } = options
   const poisonFile = runLog.path + POISON_SUFFIX
   const processFile = runLog.path + PROCESS_SUFFIX
   if (await endOrphan(processFile)) runLog.note('what was left of an earlier attempt was ended')
   await folder.begin(run)
   writeFileSync(poisonFile, '')
   writeFileSync(join(folder.working, RANGES_FILE), JSON.stringify(ranges))
+  writeFileSync(join(folder.working, FIELDS_FILE), JSON.stringify(fields))
   runLog.note(`attempt ${number} of run ${run}`)
   const values = valuesOf(options)
   const { files, stdout } = definition.options
@@ -115,10 +121,11 @@ function startCommand(
   const { run: words, cwd, environment, time_limit } = definition.options
   const text = JSON.stringify(ranges)
   const filled = Object.entries(environment).map(([name, value]) => [name, fill(value, values)])
-  const directory = cwd === undefined ? definition.folder : fill(cwd, values)
+  const directory = resolve(definition.folder, cwd === undefined ? '.' : fill(cwd, values))
+  const [program = '', ...args] = words.map(word => fill(word, values))
   return new Command({
-    run: words.map(word => fill(word, values)),
-    cwd: isAbsolute(directory) ? directory : join(definition.folder, directory),
+    run: [programIn(directory, definition.folder, program), ...args],
+    cwd: directory,
     environment: {
       ...Object.fromEntries(filled),
       HEADRACE_RUN_ID: run,
@@ -127,6 +134,7 @@ function startCommand(
       HEADRACE_RUN_TIME: new Date(atMs).toISOString(),
       HEADRACE_ATTEMPT: String(number),
       HEADRACE_RANGES_FILE: join(folder.working, RANGES_FILE),
+      HEADRACE_FIELDS_FILE: join(folder.working, FIELDS_FILE),
       HEADRACE_POISON_FILE: poisonFile,
       HEADRACE_MISSING: missing.join(' '),
       ...(text.length <= RANGES_IN_ENVIRONMENT_BYTES_MAX && { HEADRACE_RANGES: text }),
@@ -136,6 +144,13 @@ function startCommand(
     log: runLog,
     ...(stdout !== undefined && { stdout: join(folder.working, stdout) }),
   })
+}
+
+/** A path such as ./load.sh is meant from the working directory; where nothing is there, from beside the pipeline file. */
+function programIn(directory: string, folder: string, program: string): string {
+  if (!program.includes('/') || existsSync(resolve(directory, program))) return program
+  const beside = resolve(folder, program)
+  return existsSync(beside) ? beside : program
 }
 
 async function intoStream(command: Command, options: AttemptOptions): Promise<Fed> {
@@ -182,16 +197,16 @@ function feedInto(sink: Sink, renderers: ReadonlyMap<string, Renderer>, options:
   return feed({ log, ranges, renderers, poison, unrenderable, skippedMax: POISON_PER_RUN_MAX, signal, onProgress }, sink)
 }
 
-/** One for each source. In a file of its own a source has its own columns; where all share one, the columns are those of all. */
+/** One for each source. Unless the job names its columns, a source has its own in a file of its own; where all share one, they are those of all. */
 function renderersOf({ definition, ranges }: AttemptOptions, apart: boolean): Map<string, Renderer> {
   const { options, shapeOf } = definition
   const sources = ranges.map(range => sourceOf(range))
-  const all = [...new Set(sources.flatMap(id => shapeOf(id).columns))]
+  const all = options.columns ?? [...new Set(sources.flatMap(id => shapeOf(id).columns))]
   return new Map(
     sources.map((id, index): [string, Renderer] => {
       const source = ranges[index]?.source ?? ''
       const shape = shapeOf(id)
-      if (options.input === 'csv') return [source, csvRenderer(id, shape, apart ? shape.columns : all)]
+      if (options.input === 'csv') return [source, csvRenderer(id, shape, apart ? (options.columns ?? shape.columns) : all)]
       return [source, options.input === 'raw' ? rawRenderer() : ndjsonRenderer(id, shape)]
     }),
   )
@@ -206,6 +221,7 @@ function valuesOf({ definition, folder, run, number, ranges, atMs }: AttemptOpti
       run_dir: folder.working,
       ranges: JSON.stringify(ranges),
       ranges_file: join(folder.working, RANGES_FILE),
+      fields_file: join(folder.working, FIELDS_FILE),
       attempt: String(number),
       ...(ranges.length === 1 && only && sourceTexts(only)),
     },

@@ -171,7 +171,7 @@ export class BatchJob {
     const repeated = await this.#runner.run({ ...before, claims }, signal)
     if (repeated.outcome === 'failed' || request.resume) return repeated
     const rest = await this.#runner.run(await this.#plan(claims, request), signal)
-    return rest.outcome === 'empty' ? repeated : rest
+    return rest.outcome === 'empty' || repeated.outcome === 'empty' ? repeated : { ...rest, repeated: repeated.run }
   }
 
   async #plan(claims: readonly Claim[], { atMs, upToMs, missing = [], due }: RunRequest): Promise<Planned> {

@@ -1,5 +1,6 @@
 import { validateDetailed } from 'node-cron'
 import { z } from 'zod'
+import { FIELDS_MAX, fieldName } from '../../record/fields.ts'
 import { duration } from '../../runtime/units.ts'
 import { unknownIn } from './placeholders.ts'
 
@@ -60,8 +61,7 @@ const waitOptions = z.strictObject({
   at_most: duration({ min: '1s', max: '7d' }).describe('Then the run begins all the same, and says which sources are missing.'),
 })
 
-/** A batch job in a pipeline file: `batch: { nightly-load: { … } }`. */
-export const batchJobOptions = z.strictObject({
+const jobOptions = z.strictObject({
   schedule: cronPattern.optional().describe('When it runs, as a cron pattern; without one it runs only by `headrace batch run`.'),
   timezone: timeZone.default('UTC').describe('Time zone of the schedule, by its IANA name.'),
   catch_up: z
@@ -73,6 +73,14 @@ export const batchJobOptions = z.strictObject({
   wait_for: waitOptions.optional().describe('Waits until every source has data up to when the run is due.'),
   sources: z.array(sourceGlob).min(1).default(['*']).describe("Which of the pipeline's sources it reads, as globs."),
   input: z.enum(INPUT_FORMATS).default('ndjson').describe('How records are written for the command.'),
+  columns: z
+    .array(fieldName)
+    .min(1)
+    .max(FIELDS_MAX)
+    .optional()
+    .describe(
+      'The fields that `input: csv` has as columns, in this order; one within another as motor.temp_c. Those known of the sources, unless set.',
+    ),
   files: placeholderPath
     .optional()
     .describe(
@@ -126,5 +134,11 @@ export const batchJobOptions = z.strictObject({
     .optional()
     .describe('A command that is started when a run has failed for good; it reads the run as JSON on its standard input.'),
   run_when_empty: z.boolean().default(false).describe('Whether a run without new records starts the command all the same.'),
+})
+
+/** A batch job in a pipeline file: `batch: { nightly-load: { … } }`. */
+export const batchJobOptions = jobOptions.refine(({ input, columns }) => columns === undefined || input === 'csv', {
+  error: 'are for `input: csv`',
+  path: ['columns'],
 })
 export type BatchJobOptions = z.output<typeof batchJobOptions>

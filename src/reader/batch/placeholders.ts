@@ -2,14 +2,24 @@ import type { Range } from '../ledger.ts'
 
 /*
   Placeholders in a job's arguments, environment and paths
-    {run_id} {job} {pipeline} {run_dir} {ranges} {ranges_file} {attempt}
+    {run_id} {job} {pipeline} {run_dir} {ranges} {ranges_file} {fields_file} {attempt}
     {date} {date:FORMAT} {date-1d:FORMAT}      the day for which the run is, in the job's time zone; FORMAT of strftime's %Y %y %m %d %j %H %M %S
     {gateway} {source} {topic} {partition} {from} {to}     of one source: in `files`, and everywhere in a run that reads one source only
     {{run_id}}                                 the text {run_id}
   Any other braces are the command's own and stay as they are, also ${run_id}, which belongs to a shell.
 */
 
-export const RUN_PLACEHOLDERS = ['run_id', 'job', 'pipeline', 'run_dir', 'ranges', 'ranges_file', 'attempt', 'date'] as const
+export const RUN_PLACEHOLDERS = [
+  'run_id',
+  'job',
+  'pipeline',
+  'run_dir',
+  'ranges',
+  'ranges_file',
+  'fields_file',
+  'attempt',
+  'date',
+] as const
 export const SOURCE_PLACEHOLDERS = ['gateway', 'source', 'topic', 'partition', 'from', 'to'] as const
 
 const PATTERN = /(\$?)(\{?)\{([a-z_]+)(?:([+-]\d{1,5})d)?(?::([^{}]*))?\}(\}?)/g

@@ -5,6 +5,7 @@ import type { Claim } from '../../log/log.ts'
 import { Backoff } from '../../runtime/backoff.ts'
 import { pause } from '../../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
+import { sourceKey } from '../../runtime/names.ts'
 import type { Due, Range, Run, RunKind } from '../ledger.ts'
 import { attempt, CommandFailure, runValues } from './attempt.ts'
 import type { Fed } from './feed.ts'
@@ -35,9 +36,14 @@ export const STEPS = [
 export type Step = (typeof STEPS)[number]
 
 export type RunResult =
-  | { readonly outcome: 'done'; readonly run: Run }
+  | ({ readonly outcome: 'done'; readonly run: Run } & Before)
   | { readonly outcome: 'empty' }
-  | { readonly outcome: 'failed'; readonly run: Run; readonly error: string }
+  | ({ readonly outcome: 'failed'; readonly run: Run; readonly error: string } & Before)
+
+interface Before {
+  /** The run that had failed or was cut off, and that was repeated before this one. */
+  readonly repeated?: Run
+}
 
 /** What is to be read, frozen. */
 export interface Planned {
@@ -187,11 +193,13 @@ export class Runner {
 
   #attempt(going: Going, number: number): Promise<Fed> {
     const { log, ledger, onStep } = this.#deps
-    const { id: run, runLog, folder, atMs, ranges, missing, signal } = going
+    const { id: run, runLog, folder, atMs, ranges, claims, missing, signal } = going
     const poison = ranges.flatMap(({ source, from, to }) => ledger.poison(this.#definition.name, source, from, to))
+    const known = claims.flatMap(({ source, fields }) => (fields ? [[sourceKey(source), fields] as const] : []))
+    const fields = Object.fromEntries(known.filter(([source]) => ranges.some(range => range.source === source)))
     this.progress?.restart()
     return attempt({
-      ...{ definition: this.#definition, log, runLog, folder, run, number, atMs, ranges, poison, missing, signal },
+      ...{ definition: this.#definition, log, runLog, folder, run, number, atMs, ranges, fields, poison, missing, signal },
       onProgress: records => this.progress?.add(records),
       step: name => onStep?.(name),
     })

@@ -113,8 +113,9 @@ export class BatchScheduler {
     return this.#options.clock.monotonicMs() - this.#lookedAtMs
   }
 
-  job(name: string): BatchJob | undefined {
-    return this.#jobs.find(job => job.definition.name === name || job.definition.name.split('.')[1] === name)
+  /** The jobs of a name, `<pipeline>.<job>` or the job's alone, which several pipelines may have. */
+  named(name: string): readonly BatchJob[] {
+    return this.#jobs.filter(job => job.definition.name === name || job.definition.name.split('.')[1] === name)
   }
 
   get jobs(): readonly BatchJob[] {

@@ -1,4 +1,5 @@
 import type { Alert } from '../../analyser/analyser.ts'
+import type { Fields } from '../../record/fields.ts'
 import type { RecordHeader } from '../../record/record.ts'
 import type { Alarms } from '../../runtime/alarms.ts'
 import type { Clock, Timer } from '../../runtime/clock.ts'
@@ -9,6 +10,7 @@ import type { AlertSink } from './alert-sink.ts'
 import { type AnalyserDefinition, watchesSource } from './definition.ts'
 import { AlertDelivery } from './delivery.ts'
 import type { FileKeeper } from './file-keeper.ts'
+import { NO_FIELDS } from './known-fields.ts'
 import type { RunningWatch } from './running-watch.ts'
 import { sampleOf } from './sample.ts'
 import { ShardState } from './shard-state.ts'
@@ -25,10 +27,19 @@ export interface TakenRecord {
   readonly headers: readonly RecordHeader[]
 }
 
+/** What a source that is tapped is asked. */
+export interface TappedSource {
+  /** Resolves when all that was taken before is on disk. */
+  stored(): Promise<void>
+  /** What is known of its fields now. */
+  fields(): Fields | undefined
+}
+
 interface Tapped {
   readonly source: SourceId
   readonly key: string
   readonly watches: readonly RunningWatch[]
+  readonly fields: TappedSource['fields']
   next: number
   waiting: TakenRecord[]
   asked: boolean
@@ -97,8 +108,8 @@ export class GatewayRunner {
     return new Map([...this.#tapped.values()].map(({ source, waiting }) => [source.source, waiting]))
   }
 
-  /** Undefined where no analyser watches the source. `stored` resolves when all that was taken before is on disk. */
-  tap(name: string, topic: string, stored: () => Promise<void>): Tap | undefined {
+  /** Undefined where no analyser watches the source. */
+  tap(name: string, topic: string, { stored, fields }: TappedSource): Tap | undefined {
     const { gateway, definitions } = this.#options
     const source = { gateway, source: name }
     const key = sourceKey(source)
@@ -106,9 +117,10 @@ export class GatewayRunner {
     if (wanted.length === 0) return undefined
     for (const definition of wanted) this.#state.know(definition, {})
     const watches = wanted.map(definition => this.#state.watchFor(definition, source, key, 0))
+    for (const watch of watches) watch.know(key, fields() ?? NO_FIELDS)
     // Numbers go on where they were: what a watch has seen it would not look at again.
     const next = Math.max(...watches.map(watch => watch.floor(key) ?? 0))
-    const tapped: Tapped = { source, key, watches, next, waiting: [], asked: false }
+    const tapped: Tapped = { source, key, watches, fields, next, waiting: [], asked: false }
     this.#tapped.set(key, tapped)
     return {
       take: (timeMs, bytes, from, to, headers = []) => {
@@ -147,8 +159,11 @@ export class GatewayRunner {
     if (this.#stopped) return
     const nowMs = this.#options.clock.wallMs()
     const monotonicMs = this.#options.clock.monotonicMs()
+    const { source, key } = tapped
+    const facts = tapped.fields() ?? NO_FIELDS
+    for (const watch of tapped.watches) watch.know(key, facts)
     for (const { timeMs, value, headers } of tapped.waiting.splice(0, count)) {
-      const sample = sampleOf(tapped.source, tapped.key, { sequence: tapped.next, timeMs, value, headers }, nowMs)
+      const sample = sampleOf({ source, key, facts }, { sequence: tapped.next, timeMs, value, headers }, nowMs)
       tapped.next += 1
       for (const watch of tapped.watches) {
         watch.take([sample], monotonicMs)

@@ -109,14 +109,20 @@ const stream = z
 const WITHOUT_STREAM = 'values are the fields of a derived stream: name it with `stream: { name: … }`'
 
 /** An analyser in a pipeline file: `analysers: { oil-too-hot: { … } }`; its kind is told by its keys. */
-export const analyserOptions = z.union([
-  condition.options
-    .safeExtend({ ...common, per, stream })
-    .refine(options => options.values === undefined || options.stream !== undefined, { error: WITHOUT_STREAM, path: ['values'] }),
-  silence.options.extend(common),
-  gap.options.extend(common),
-  drift.options.extend(common),
-  anomaly.options.extend(common),
-  moduleKind.options.extend({ ...common, per, stream }),
-])
+export const analyserOptions = z.union(
+  [
+    condition.options
+      .safeExtend({ ...common, per, stream })
+      .refine(options => options.values === undefined || options.stream !== undefined, {
+        error: WITHOUT_STREAM,
+        path: ['values'],
+      }),
+    silence.options.extend(common),
+    gap.options.extend(common),
+    drift.options.extend(common),
+    anomaly.options.extend(common),
+    moduleKind.options.extend({ ...common, per, stream }),
+  ],
+  'does not say what it looks for: `when` (with `every` or `window`, unless it is of each record), `values`, `silence`, `gap`, `drift`, `anomaly` or `module`',
+)
 export type AnalyserOptions = z.output<typeof analyserOptions>

@@ -1,10 +1,12 @@
 import type { Alert } from '../../analyser/analyser.ts'
+import type { Fields } from '../../record/fields.ts'
 import type { RecordHeader } from '../../record/record.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import { type SourceId, sourceKey } from '../../runtime/names.ts'
 import { type AnalyserDefinition, STREAM_GATEWAY, watchesSource } from './definition.ts'
+import { NO_FIELDS } from './known-fields.ts'
 import { RunningWatch, watchSubject } from './running-watch.ts'
-import { sampleOf } from './sample.ts'
+import { type SampledSource, sampleOf } from './sample.ts'
 
 export interface RehearsedRecord {
   readonly sequence: number
@@ -16,6 +18,8 @@ export interface RehearsedRecord {
 export interface Rehearsed {
   alert(alert: Alert, definition: AnalyserDefinition): void
   derived(stream: string, record: { timeMs: number; value: unknown }): void
+  /** What is known of a source's fields; undefined where nothing is. */
+  factsOf(source: SourceId): Fields | undefined
 }
 
 /** Analysers without a log, a clock or sinks: they are given records and times, and what they say is handed on. For tests and for the past. */
@@ -23,7 +27,7 @@ export class Rehearsal {
   readonly #definitions: readonly AnalyserDefinition[]
   readonly #rehearsed: Rehearsed
   readonly #watches = new Map<string, RunningWatch>()
-  readonly #bySource = new Map<string, RunningWatch[]>()
+  readonly #bySource = new Map<string, { readonly sampled: SampledSource; readonly watches: readonly RunningWatch[] }>()
   readonly #sequences = new Map<string, number>()
 
   constructor(definitions: readonly AnalyserDefinition[], rehearsed: Rehearsed) {
@@ -32,9 +36,9 @@ export class Rehearsal {
   }
 
   record(source: SourceId, topic: string, record: RehearsedRecord, nowMs: number): void {
-    const key = sourceKey(source)
-    const sample = sampleOf(source, key, record, nowMs)
-    for (const watch of this.#watchesOf(source, topic)) {
+    const { sampled, watches } = this.#of(source, topic)
+    const sample = sampleOf(sampled, record, nowMs)
+    for (const watch of watches) {
       watch.take([sample], nowMs)
       this.#listen(watch, nowMs)
     }
@@ -47,19 +51,22 @@ export class Rehearsal {
     }
   }
 
-  #watchesOf(source: SourceId, topic: string): RunningWatch[] {
+  #of(source: SourceId, topic: string) {
     const key = sourceKey(source)
     const known = this.#bySource.get(key)
     if (known) return known
-    const found = this.#definitions
+    const facts = this.#rehearsed.factsOf(source) ?? NO_FIELDS
+    const watches = this.#definitions
       .filter(definition => watchesSource(definition, source, topic))
       .map(definition => {
         const about = watchSubject(definition, source)
         const name = `${definition.id} ${about ? key : '*'}`
         const watch = this.#watches.get(name) ?? new RunningWatch(definition, about, undefined)
         this.#watches.set(name, watch)
+        watch.know(key, facts)
         return watch
       })
+    const found = { sampled: { source, key, facts }, watches }
     this.#bySource.set(key, found)
     return found
   }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Alert, Sample } from '../../analyser/analyser.ts'
 import type { Claim, Fetched, Log, PartitionEnd } from '../../log/log.ts'
 import { visitRecords } from '../../record/batch-reader.ts'
@@ -13,6 +14,7 @@ import { AlertDelivery } from './delivery.ts'
 import { DerivedWriter } from './derived-writer.ts'
 import { type FedBatch, Feed } from './feed.ts'
 import { Keeping } from './keeping.ts'
+import { NO_FIELDS } from './known-fields.ts'
 import { Ownership } from './ownership.ts'
 import type { RunningWatch } from './running-watch.ts'
 import { sampleOfView } from './sample.ts'
@@ -241,9 +243,10 @@ export class AnalyserRunner {
     const { claim, key, watches } = watched
     const nowMs = this.#options.clock.wallMs()
     const monotonicMs = this.#options.clock.monotonicMs()
+    const sampled = { source: claim.source, key, facts: claim.fields ?? NO_FIELDS }
     const samples: Sample[] = []
     visitRecords(batch.bytes, view => {
-      if (view.sequence >= watched.next) samples.push(sampleOfView(claim.source, key, view, nowMs))
+      if (view.sequence >= watched.next) samples.push(sampleOfView(sampled, view, nowMs))
     })
     for (const watch of watches) watch.take(samples, monotonicMs)
     this.#options.onRead?.(key, watched.next, batch.next, nowMs, this.#options.clock.wallMs())
@@ -328,8 +331,9 @@ export class AnalyserRunner {
     const shards = await this.#ownership.look(new Set(this.#shards.keys()))
     const claims = (await log.claims()).filter(claim => !isStateTopic(claim.topic))
     const wanted = claims.filter(claim => definitions.some(each => watchesSource(each, claim.source, claim.topic)))
-    const isNew = shards.size > 0 || wanted.some(claim => !this.#sources.has(sourceKey(claim.source)))
-    if (!isNew) return
+    const told = (claim: Claim | undefined) => claim && { fields: claim.fields }
+    const isNews = (claim: Claim) => !isDeepStrictEqual(told(this.#sources.get(sourceKey(claim.source))?.claim), told(claim))
+    if (shards.size === 0 && !wanted.some(isNews)) return
     const ends = await log.ends(wanted)
     const sources = new Map<string, SourceSeen>()
     for (const claim of wanted) {
@@ -372,6 +376,7 @@ export class AnalyserRunner {
         if (shard) watches.push(shard.watchFor(definition, claim.source, key, end.first))
       }
       if (watches.length === 0) continue
+      for (const watch of watches) watch.know(key, claim.fields ?? NO_FIELDS)
       const floors = watches.filter(watch => watch.failure === undefined).map(watch => watch.floor(key) ?? end.first)
       const next = floors.length > 0 ? Math.min(...floors) : (before.get(key)?.next ?? end.next)
       this.#watched.set(key, { claim, key, watches, next, end: Math.max(end.next, before.get(key)?.end ?? 0) })

@@ -1,8 +1,10 @@
 import type { Alert, Derived, Output, Sample, Watch } from '../../analyser/analyser.ts'
 import { subjectKey } from '../../analyser/analyser.ts'
+import type { Fields } from '../../record/fields.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import type { SourceId } from '../../runtime/names.ts'
 import type { AnalyserDefinition } from './definition.ts'
+import { KnownFields } from './known-fields.ts'
 import { type KeptWatch, type Positions, watchKey } from './state-entry.ts'
 
 /** State of one watch as JSON: with its offsets it has to fit one message of the log, a million bytes. */
@@ -20,6 +22,7 @@ export class RunningWatch implements Output {
   /** `<gateway>/<source>`, or `*`. */
   readonly subject: string
   readonly #watch: Watch
+  readonly #fields = new KnownFields()
   /** Records below were seen: a restart reads the sources of all watches from the lowest. */
   readonly #floors = new Map<string, number>()
   readonly said: Said = { alerts: [], derived: [] }
@@ -38,7 +41,7 @@ export class RunningWatch implements Output {
     this.definition = definition
     this.#onSaid = onSaid
     this.subject = subjectKey(source)
-    this.#watch = definition.open({ analyser: definition.name, id: definition.id, source })
+    this.#watch = definition.open({ analyser: definition.name, id: definition.id, source, unitOf: this.#fields.unitOf })
     for (const [key, next] of Object.entries(kept?.at ?? {})) this.#floors.set(key, next)
     if (kept && kept.fingerprint === definition.fingerprint && kept.state !== null) this.#watch.restore(kept.state)
   }
@@ -72,6 +75,11 @@ export class RunningWatch implements Output {
   /** Never back: a source may be read from further behind for the sake of another watch. */
   setFloor(source: string, next: number): void {
     this.#floors.set(source, Math.max(next, this.#floors.get(source) ?? 0))
+  }
+
+  /** What is known of the fields of a source that it sees. */
+  know(source: string, fields: Fields): void {
+    this.#fields.know(source, fields)
   }
 
   /** Records of one source, in order. It stands still at the first at which it throws. */

@@ -1,15 +1,23 @@
 import type { Sample } from '../../analyser/analyser.ts'
 import { type RecordView, readHeaders } from '../../record/batch-reader.ts'
+import type { Fields } from '../../record/fields.ts'
 import { parseGap } from '../../record/gap.ts'
 import { HEADER, type RecordHeader } from '../../record/record.ts'
 import type { SourceId } from '../../runtime/names.ts'
 
 const BRACE_OPEN = 0x7b
 
+/** Of which source records are, and what is known of its fields. */
+export interface SampledSource {
+  readonly source: SourceId
+  /** `<gateway>/<source>` */
+  readonly key: string
+  readonly facts: Fields
+}
+
 /** What a record is to an analyser: its value is taken apart once, whatever the number of analysers. */
 export function sampleOf(
-  source: SourceId,
-  key: string,
+  { source, key, facts }: SampledSource,
   record: { sequence: number; timeMs: number; value: Buffer | null; headers: readonly RecordHeader[] },
   nowMs: number,
 ): Sample {
@@ -22,16 +30,16 @@ export function sampleOf(
   }
   // Bytes that could not be decoded on the gateway have no fields.
   const fields = value && !isUndecoded ? fieldsOf(value) : undefined
-  return { source, key, sequence, timeMs, nowMs, fields, value, gap }
+  return { source, key, sequence, timeMs, nowMs, fields, facts, value, gap }
 }
 
 const NO_HEADERS: readonly RecordHeader[] = []
 
-export function sampleOfView(source: SourceId, key: string, view: RecordView, nowMs: number): Sample {
+export function sampleOfView(source: SampledSource, view: RecordView, nowMs: number): Sample {
   const value = view.valueFrom < 0 ? null : view.bytes.subarray(view.valueFrom, view.valueTo)
   // Every record has the header `seq`.
   const headers = view.headerCount > 1 ? readHeaders(view) : NO_HEADERS
-  return sampleOf(source, key, { sequence: view.sequence, timeMs: view.timeMs, value, headers }, nowMs)
+  return sampleOf(source, { sequence: view.sequence, timeMs: view.timeMs, value, headers }, nowMs)
 }
 
 function fieldsOf(value: Buffer): Record<string, unknown> | undefined {

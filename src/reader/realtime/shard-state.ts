@@ -228,7 +228,7 @@ export class ShardState {
 }
 
 export function outgoingAlert(alert: Alert): OutgoingAlert {
-  const { key, analyser, source, state, timeMs, message, values } = alert
+  const { key, analyser, source, state, timeMs, message, values, units } = alert
   const json = JSON.stringify({
     key,
     analyser,
@@ -238,6 +238,7 @@ export function outgoingAlert(alert: Alert): OutgoingAlert {
     time_ms: timeMs,
     message,
     values,
+    ...(units && { units }),
   })
   return { key, analyser, json, timeMs }
 }

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { valueAt } from '../../analyser/field-path.ts'
 import { type RecordView, readHeaders } from '../../record/batch-reader.ts'
 import { HEADER } from '../../record/record.ts'
 import type { SourceId } from '../../runtime/names.ts'
@@ -10,7 +11,9 @@ import type { LineWriter } from './line-writer.ts'
 export interface ValueShape {
   /** Whether values are JSON, as `decode: json`, `csv`, `nmea` and the device protocols give them; otherwise they are bytes. */
   readonly json: boolean
-  /** Columns that `decode` names, in its order; empty where it names none. */
+  /** They are as somebody sent them, and were never decoded: most likely JSON. */
+  readonly unchecked?: true
+  /** The fields of its records, in the order of `decode` or of the device's registers; empty where they are not known. */
   readonly columns: readonly string[]
 }
 
@@ -56,7 +59,8 @@ export function ndjsonRenderer(source: SourceId, shape: ValueShape): Renderer {
     record(view, into) {
       const { bytes, valueFrom, valueTo } = view
       const decoded = shape.json && !isUndecoded(view)
-      const asIs = decoded && isObjectOnOneLine(bytes, valueFrom, valueTo, batchBytes)
+      const looksWhole = decoded && isObjectOnOneLine(bytes, valueFrom, valueTo, batchBytes)
+      const asIs = looksWhole && (shape.unchecked !== true || isJson(bytes.subarray(valueFrom, valueTo)))
       const value = asIs ? undefined : textValue(bytes.subarray(valueFrom, valueTo), decoded)
       const before = prefix.of(view.sequence, view.timeMs)
       const chunk = into.reserve(before.buffer.length + (value === undefined ? valueTo - valueFrom : value.length * 3) + 4)
@@ -96,6 +100,16 @@ class BatchBytes {
   }
 }
 
+function isJson(value: Buffer): boolean {
+  if (!isUtf8(value)) return false
+  try {
+    JSON.parse(value.toString('utf8'))
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Whether it begins and ends as a JSON object on one line does: what was decoded on the gateway is one. Anything else is looked at closely. */
 function isObjectOnOneLine(bytes: Buffer, from: number, to: number, batchBytes: BatchBytes): boolean {
   return bytes[from] === BRACE_OPEN && bytes[to - 1] === BRACE_CLOSE && !batchBytes.hasBreak(bytes, from, to)
@@ -121,7 +135,7 @@ function csvField(value: unknown): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
-/** CSV (RFC 4180): gateway, source, seq, time (ISO 8601), then the columns of `decode`, or one column `value` where it names none. */
+/** CSV (RFC 4180) in UTF-8: gateway, source, seq, time (ISO 8601), then the columns, or one column `value` where there are none. */
 export function csvRenderer(source: SourceId, shape: ValueShape, columns: readonly string[]): Renderer {
   const own = columns.length > 0
   const prefix = `${source.gateway},${source.source},`
@@ -130,7 +144,10 @@ export function csvRenderer(source: SourceId, shape: ValueShape, columns: readon
     record(view, into) {
       const raw = view.bytes.subarray(view.valueFrom, view.valueTo)
       const fields = own && shape.json && !isUndecoded(view) ? parseObject(raw) : undefined
-      const cells = own ? columns.map(column => csvField(fields?.[column])).join(',') : csvField(raw.toString('utf8'))
+      if (!own && !isUtf8(raw)) throw new Unrenderable('holds bytes that are no UTF-8')
+      const cells = own
+        ? columns.map(column => csvField(fields && valueAt(fields, column))).join(',')
+        : csvField(raw.toString('utf8'))
       into.text(`${prefix}${view.sequence},${new Date(view.timeMs).toISOString()},${cells}\n`)
     },
   }

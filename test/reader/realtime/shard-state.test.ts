@@ -73,7 +73,17 @@ class MemoryKeeper implements StateKeeper {
 }
 
 function sample(sequence: number): Sample {
-  return { source: SOURCE, key: KEY, sequence, timeMs: sequence, nowMs: sequence, fields: {}, value: null, gap: undefined }
+  return {
+    source: SOURCE,
+    key: KEY,
+    sequence,
+    timeMs: sequence,
+    nowMs: sequence,
+    fields: {},
+    facts: {},
+    value: null,
+    gap: undefined,
+  }
 }
 
 /** Reads [from, to), from where it stands. */

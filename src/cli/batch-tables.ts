@@ -1,0 +1,44 @@
+import type { JobStatus } from '../reader/batch/scheduler.ts'
+import type { Run } from '../reader/ledger.ts'
+import { table } from './output.ts'
+
+/** Sources that are named in a line; more are counted. */
+const NAMED_MAX = 5
+
+/** Jobs as a person reads them: what they did last, and what they do now. */
+export function jobsTable(jobs: readonly JobStatus[]): string {
+  const rows = jobs.map(({ job, last_run, lag, next_run, waiting_for, running }) => [
+    job,
+    last_run?.state ?? 'never run',
+    last_run?.records ?? 0,
+    lag ?? '?',
+    next_run ?? 'by hand',
+    running
+      ? `runs: ${running.records} of ${running.total} records`
+      : waiting_for.length > 0
+        ? `waits for ${named(waiting_for)}`
+        : '',
+  ])
+  return table(['job', 'last run', 'records', 'lag', 'next run', ''], rows)
+}
+
+/** Runs as a person reads them, with what went wrong and which sources were waited for in vain. */
+export function runsTable(runs: readonly Run[]): string {
+  const rows = runs.map(run => [
+    run.id,
+    run.kind,
+    run.state,
+    new Date(run.startedMs).toISOString(),
+    run.attempts,
+    run.records,
+    run.placeholders,
+    run.dead,
+    [run.missing.length > 0 ? `missing: ${named(run.missing)}` : '', run.error ?? ''].filter(Boolean).join('; '),
+  ])
+  return table(['run', 'kind', 'state', 'started', 'attempts', 'records', 'placeholders', 'set aside', ''], rows)
+}
+
+function named(sources: readonly string[]): string {
+  const more = sources.length - NAMED_MAX
+  return sources.slice(0, NAMED_MAX).join(', ') + (more > 0 ? ` and ${more} more` : '')
+}

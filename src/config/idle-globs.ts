@@ -1,0 +1,38 @@
+import { matchesGlob } from '../runtime/names.ts'
+import { nearest } from '../runtime/nearest.ts'
+import type { ConfigIssue } from './errors.ts'
+import type { LoadedPipeline } from './load.ts'
+
+/** The gateway that derived streams count as. */
+const STREAMS = 'analysers/'
+/** What of a source was dead and was retried has a name of its own. */
+const RETRIED = '-retried'
+
+/**
+ * Globs of jobs and analysers that fit none of the sources in the files. Most are misspelt; but a source that was taken out of its file may still be read,
+ * so that this is a remark and no error. Whatever names a gateway is left alone, and so are files that name no sources: others do, elsewhere.
+ */
+export function idleGlobs(pipelines: readonly LoadedPipeline[]): ConfigIssue[] {
+  const streams = pipelines.flatMap(({ config }) =>
+    Object.values(config.analysers).flatMap(options => ('stream' in options && options.stream ? [options.stream.name] : [])),
+  )
+  return pipelines.flatMap(({ config, document, topic }) => {
+    const sources = pipelines.flatMap(each => (each.topic === topic ? Object.keys(each.config.sources) : []))
+    const remark = (path: readonly (string | number)[], glob: string): ConfigIssue[] => {
+      const isStream = glob.startsWith(STREAMS)
+      const known = isStream ? streams : sources
+      const name = isStream ? glob.slice(STREAMS.length) : glob
+      if (name.includes('/') || (!isStream && (known.length === 0 || name.endsWith(RETRIED)))) return []
+      if (known.some(each => matchesGlob(name, each))) return []
+      const meant = nearest(name, known)
+      const hint = meant === undefined ? '' : `; did you mean ${isStream ? STREAMS : ''}${meant}?`
+      const what = isStream ? 'no derived stream' : 'none of the sources'
+      return [document.issue(path, `"${glob}" fits ${what} in these files${hint}`)]
+    }
+    return (['batch', 'analysers'] as const).flatMap(part =>
+      Object.entries<{ readonly sources: readonly string[] }>(config[part]).flatMap(([name, options]) =>
+        options.sources.flatMap((glob, index) => remark([part, name, 'sources', index], glob)),
+      ),
+    )
+  })
+}
