@@ -7,6 +7,7 @@ import { Pty } from '../../hardware/simulators/pty.ts'
 import type { EdgeStatus } from '../../src/cli/edge-status.ts'
 import { HeadraceProcess, statusOf } from '../support/headrace-process.ts'
 import { until } from '../support/until.ts'
+import { linesOf } from './up-process.ts'
 
 let folder: string
 let device: Pty
@@ -44,14 +45,17 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-function told(): { analyser: string; source: string; state: string; key: string }[] {
+interface Told {
+  readonly analyser: string
+  readonly source: string
+  readonly state: string
+  readonly key: string
+}
+
+/** The file is there before there is anything in it: only whole lines count. */
+function told(): Told[] {
   const path = join(folder, 'alerts')
-  return existsSync(path)
-    ? readFileSync(path, 'utf8')
-        .trim()
-        .split('\n')
-        .map(line => JSON.parse(line))
-    : []
+  return existsSync(path) ? (linesOf(readFileSync(path, 'utf8')) as unknown as Told[]) : []
 }
 
 test('with the core away, the gateway tells of hot oil; after kill -9 it knows that it did, and tells when it is over', async () => {
