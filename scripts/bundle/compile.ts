@@ -58,7 +58,8 @@ function addresses(root: string, assets: Set<string>): Plugin {
         }
         const path = relative(root, target)
         assets.add(path)
-        return `new URL('../../${path}', import.meta.url)`
+        // What lies in a folder is found from it only with the slash at its end.
+        return `new URL('../../${path}${address.endsWith('/') ? '/' : ''}', import.meta.url)`
       })
     },
   }

@@ -35,10 +35,12 @@ const FACTORIES: ReadonlySet<PropertyKey> = new Set([
   'url',
 ])
 
-/** What makes a further schema of one, and looks at nothing. */
+/** What makes a further schema of one, and looks at nothing: all that take another schema are among them, since what is noted must not get into one. */
 const STEPS: ReadonlySet<PropertyKey> = new Set([
+  'and',
   'array',
   'catch',
+  'catchall',
   'default',
   'describe',
   'endsWith',
@@ -46,16 +48,21 @@ const STEPS: ReadonlySet<PropertyKey> = new Set([
   'int',
   'length',
   'max',
+  'merge',
   'min',
   'nullable',
   'omit',
   'optional',
+  'or',
   'partial',
   'pick',
+  'pipe',
   'positive',
   'prefault',
   'refine',
   'regex',
+  'rest',
+  'safeExtend',
   'startsWith',
   'superRefine',
   'transform',
@@ -75,11 +82,12 @@ function noted(make: () => unknown): unknown {
     {
       get(_, key) {
         if (key === MADE) return get()
-        if (made === undefined && STEPS.has(key)) {
+        if (STEPS.has(key)) {
           return (...args: readonly unknown[]) => noted(() => ((get() as Loose)[key] as Call)(...args.map(itselfOf)))
         }
         const value = Reflect.get(get(), key)
-        return typeof value === 'function' ? value.bind(get()) : value
+        // Data to be read is handed over as it is.
+        return typeof value === 'function' ? (...args: readonly unknown[]) => value.apply(get(), args.map(schemaOf)) : value
       },
       has: (_, key) => key === MADE || Reflect.has(get(), key),
       getPrototypeOf: () => Reflect.getPrototypeOf(get()),

@@ -1,10 +1,12 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type CheckedEdge, checkEdge } from '../../src/config/checked-edge.ts'
 import { ConfigError } from '../../src/config/errors.ts'
-import { loadEdge } from '../../src/config/load.ts'
+import { jsonSchemas, loadEdge } from '../../src/config/load.ts'
 
 let folder: string
 beforeAll(() => {
@@ -47,4 +49,17 @@ test('what is wrong is said as it would be here, at its place', async () => {
   const file = edge('wrong', 'pipeline: p\nsources: { a: { serial: { path: /dev/x, bauds: 9600 } } }\n')
   await expect(checkEdge(file)).rejects.toBeInstanceOf(ConfigError)
   await expect(checkEdge(file)).rejects.toThrow(/wrong-pipeline\.yaml:2:41: unknown key "bauds" in serial; did you mean "baud"\?/)
+})
+
+test('a schema of pipelines into which one was built that was not made yet could not be printed in a bundle', () => {
+  const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+  const args = [
+    '--import',
+    here('./zod-on-demand-preload.mjs'),
+    here('../../src/cli/main.ts'),
+    'validate',
+    '--schema',
+    'pipeline',
+  ]
+  expect(JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }))).toEqual(jsonSchemas().pipeline)
 })

@@ -90,6 +90,19 @@ test('knows when it was made by its commit: a core whose certificate was over by
   expect(Date.parse(released)).toBe(Number(committed) * 1_000)
 })
 
+test('a device profile was looked for beside its folder, so that no example with one was right', () => {
+  const examples = readdirSync(join(into, 'examples'))
+    .filter(file => /(?<!\.test)\.yaml$/.test(file))
+    .map(file => join(into, 'examples', file))
+  expect(examples.length).toBeGreaterThan(3)
+  const wrong = examples.map(file => spawnSync(join(into, 'bin/headrace'), ['validate', file], { encoding: 'utf8' }).stderr)
+  expect(wrong.filter(text => text !== '')).toEqual([])
+  // It says what profiles there are where one is not there.
+  const typo = join(folder, 'typo.yaml')
+  writeFileSync(typo, 'pipeline: p\nsources: { m: { modbus: { tcp: "h:502", device: eastron-sdm12 } } }\n')
+  expect(spawnSync(join(into, 'bin/headrace'), ['validate', typo], { encoding: 'utf8' }).stderr).toContain('eastron-sdm120')
+})
+
 test('runs a whole pipeline with nothing but itself', { timeout: LIMIT_MS }, async () => {
   writeFileSync(join(folder, 'p.yaml'), 'pipeline: p\nsources: { g: { generator: { records_per_second: 50 } } }\n')
   const env = { PATH: '/usr/bin:/bin', HOME: folder }

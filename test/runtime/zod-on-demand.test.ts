@@ -55,6 +55,15 @@ describe('a schema that is made when it is used', () => {
     expect(described(onDemand)).toEqual(described(zod))
   })
 
+  test('takes others into it also after it was used', () => {
+    const described = (z: typeof zod) => {
+      const base = z.strictObject({ a: z.string() })
+      base.parse({ a: 'used' })
+      return z.toJSONSchema(base.extend({ b: z.int().default(3), c: z.array(z.string()).optional() }), { io: 'input' })
+    }
+    expect(described(onDemand)).toEqual(described(zod))
+  })
+
   test('is of the class that it is of', () => {
     expect(schemaOf(onDemand)).toBeInstanceOf(itself.ZodObject)
     expect(onDemand.union([onDemand.string(), onDemand.number()]) instanceof onDemand.ZodUnion).toBe(true)
