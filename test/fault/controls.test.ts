@@ -35,6 +35,7 @@ function broken(scenario: Scenario, role: 'edge' | 'core', protection: Broken): 
     ...scenario,
     id: `no-${protection}`,
     restLimitMs: 30_000,
+    moveLimitMs: 45_000,
     plant: typeof plant === 'function' ? async setting => ({ ...(await plant(setting)), ...changes }) : { ...plant, ...changes },
   }
 }

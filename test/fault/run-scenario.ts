@@ -97,7 +97,7 @@ function stageOf(scenario: Scenario, parts: Pick<Stage, 'plant' | 'kafka' | 'pro
       await until(
         `${records} more records of every source are in the log`,
         async () => (await plant.settled()) >= Math.min(before.settled + records, plant.options.counted),
-        MOVE_LIMIT_MS,
+        scenario.moveLimitMs ?? MOVE_LIMIT_MS,
       )
     },
     lasts: ms => sleep(ms),

@@ -54,6 +54,8 @@ export interface Scenario {
   readonly needsRoot?: true
   /** How long everything may take to arrive afterwards, ms; two minutes unless given. */
   readonly restLimitMs?: number
+  /** How long the next records may take, ms; two minutes unless given. */
+  readonly moveLimitMs?: number
   /** Looks at more than what every scenario is judged by. */
   judge?(stage: Stage, proof: Proof): Promise<void> | void
   /** What other gateways gave into the same topic. */
