@@ -43,7 +43,7 @@ function countOf(path: string, ran: boolean): Count {
   return !ran && count.failed === 0 ? { ...count, failed: 1 } : count
 }
 
-const COMMAND_PARTS = 3
+const COMMAND_PARTS = 5
 
 const asked = process.argv.slice(2)
 const live = vitest('live tests', '--project', 'live')
@@ -55,8 +55,8 @@ const lanes =
   asked.length > 0
     ? [[vitest('tests', ...asked)]]
     : [
-        [live, commands(3)],
-        [others, commands(1), commands(2)],
+        [live, commands(1), commands(2)],
+        [others, commands(3), commands(4), commands(5)],
       ]
 
 const counts: Count[] = []
