@@ -25,7 +25,7 @@ import { ShardState } from './shard-state.ts'
 const FETCH_WAIT_MS = 250
 const FETCH_BYTES = 4 * 2 ** 20
 /** There may be thousands of watches: the clock is not told to all of them after each fetch. */
-const TICK_EVERY_MS = 50
+const TICK_EVERY_MS = 100
 /** How soon a source that is new in the log is watched. */
 const CLAIMS_EVERY_MS = 1_000
 /** While too much is on its way, it is looked so often whether some has got there. */

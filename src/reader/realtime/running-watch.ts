@@ -25,6 +25,9 @@ export class RunningWatch implements Output {
   readonly #fields = new KnownFields()
   /** Records below were seen: a restart reads the sources of all watches from the lowest. */
   readonly #floors = new Map<string, number>()
+  /** Most watches have one source: its floor is at hand, since it is asked for and moved with every batch, for every watch. */
+  #only: string | undefined
+  #onlyFloor = 0
   readonly said: Said = { alerts: [], derived: [] }
   #failure: unknown
   /** Monotonic ms since when something is not kept; undefined where all is. */
@@ -42,7 +45,7 @@ export class RunningWatch implements Output {
     this.#onSaid = onSaid
     this.subject = subjectKey(source)
     this.#watch = definition.open({ analyser: definition.name, id: definition.id, source, unitOf: this.#fields.unitOf })
-    for (const [key, next] of Object.entries(kept?.at ?? {})) this.#floors.set(key, next)
+    for (const [key, next] of Object.entries(kept?.at ?? {})) this.setFloor(key, next)
     if (kept && kept.fingerprint === definition.fingerprint && kept.state !== null) this.#watch.restore(kept.state)
   }
 
@@ -69,12 +72,14 @@ export class RunningWatch implements Output {
 
   /** Next sequence of a source that it has not seen. */
   floor(source: string): number | undefined {
-    return this.#floors.get(source)
+    return source === this.#only ? this.#onlyFloor : this.#floors.get(source)
   }
 
   /** Never back: a source may be read from further behind for the sake of another watch. */
   setFloor(source: string, next: number): void {
-    this.#floors.set(source, Math.max(next, this.#floors.get(source) ?? 0))
+    this.#only ??= source
+    if (source !== this.#only) this.#floors.set(source, Math.max(next, this.#floors.get(source) ?? 0))
+    else if (next > this.#onlyFloor) this.#onlyFloor = next
   }
 
   /** What is known of the fields of a source that it sees. */
@@ -86,7 +91,7 @@ export class RunningWatch implements Output {
   take(samples: readonly Sample[], monotonicMs: number): void {
     const [first] = samples
     if (!first || this.#failure !== undefined) return
-    const floor = this.#floors.get(first.key) ?? 0
+    const floor = this.floor(first.key) ?? 0
     const watch = this.#watch
     try {
       for (const sample of samples) {
@@ -132,7 +137,8 @@ export class RunningWatch implements Output {
   }
 
   positions(): Positions {
-    return Object.fromEntries(this.#floors)
+    const others = Object.fromEntries(this.#floors)
+    return this.#only === undefined ? others : { [this.#only]: this.#onlyFloor, ...others }
   }
 }
 

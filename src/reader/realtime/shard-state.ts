@@ -16,7 +16,7 @@ import {
 import type { StateKeeper } from './state-keeper.ts'
 
 /** A watch is kept this long after it saw something new; after a crash no more than that is read twice. */
-const KEEP_AFTER_MS = 2_000
+const KEEP_AFTER_MS = 5_000
 /** Watches kept at once beside those that said something: keeping takes the time that records wait. */
 const KEPT_AT_ONCE_MAX = 200
 /** How often it is looked what is to be kept beside what was said: there may be thousands of watches. */
