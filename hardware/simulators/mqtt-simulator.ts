@@ -1,9 +1,9 @@
-import { createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { DeviceModel } from './device-model.ts'
 import { MessageOrder } from './message-order.ts'
 import { Mischief, type MischiefOptions } from './mischief.ts'
 import { connack, identifierOf, levelOf, type MqttPacket, pingresp, publish, readPacket, suback, TYPE } from './mqtt-packets.ts'
-import { closed, listening, Opened } from './opened.ts'
+import { accepting, Opened } from './opened.ts'
 import type { MischievousSimulator } from './simulator.ts'
 
 export const TOPIC = 'meter/1'
@@ -81,19 +81,7 @@ export async function startMqttSimulator(
     })
   }
 
-  const opened = new Opened(async () => {
-    const sockets = new Set<Socket>()
-    const server = createServer(socket => {
-      sockets.add(socket)
-      socket.once('close', () => sockets.delete(socket))
-      accept(socket)
-    })
-    await listening(server, { port })
-    return async () => {
-      for (const socket of sockets) socket.destroy()
-      await closed(server)
-    }
-  })
+  const opened = new Opened(() => accepting({ port }, accept))
   await opened.start()
   const timer = setInterval(speak, 1_000 / perSecond)
   return {

@@ -1,7 +1,8 @@
-import type { Server } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 
 /** How long a device that starts anew is away. */
 export const AWAY_MS = 150
+const CONNECTIONS_MAX = 32
 
 /**
  * Something that a device keeps open: closed for a moment where it starts anew, and for good at the end. `open` opens it again at the same place.
@@ -42,8 +43,27 @@ export class Opened {
   }
 }
 
-/** Listens on a port of this machine, or at a path. */
-export function listening(server: Server, place: { readonly port: number } | { readonly path: string }): Promise<void> {
+/** A port of this machine, or a path. */
+export type Place = { readonly port: number } | { readonly path: string }
+
+/** Accepts connections at a place; what it gives cuts all of them and closes the place. */
+export async function accepting(place: Place, accept: (socket: Socket) => void): Promise<() => Promise<void>> {
+  const sockets = new Set<Socket>()
+  const server = createServer(socket => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+    accept(socket)
+  })
+  server.maxConnections = CONNECTIONS_MAX
+  await listening(server, place)
+  return async () => {
+    for (const socket of sockets) socket.destroy()
+    await closed(server)
+  }
+}
+
+/** Resolves when a server listens at a place. */
+export function listening(server: Server, place: Place): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     const there = 'path' in place ? place : { ...place, host: '127.0.0.1' }

@@ -1,12 +1,11 @@
 import { rmSync } from 'node:fs'
-import { createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { DeviceModel } from './device-model.ts'
 import { MessageOrder } from './message-order.ts'
 import { Mischief, type MischiefOptions } from './mischief.ts'
-import { closed, listening, Opened } from './opened.ts'
+import { accepting, Opened, type Place } from './opened.ts'
 import type { MischievousSimulator } from './simulator.ts'
 
-const CONNECTIONS_MAX = 32
 const REQUEST_BYTES_MAX = 4_096
 
 /**
@@ -15,7 +14,7 @@ const REQUEST_BYTES_MAX = 4_096
  */
 export async function startStreamSimulator(
   model: DeviceModel,
-  options: { place: { readonly port: number } | { readonly path: string }; perSecond: number; mischief: MischiefOptions },
+  options: { place: Place; perSecond: number; mischief: MischiefOptions },
 ): Promise<MischievousSimulator> {
   const { place, perSecond } = options
   const mischief = new Mischief(options.mischief)
@@ -47,20 +46,9 @@ export async function startStreamSimulator(
     })
   }
 
-  const opened = new Opened(async () => {
-    const sockets = new Set<Socket>()
-    const server = createServer(socket => {
-      sockets.add(socket)
-      socket.once('close', () => sockets.delete(socket))
-      accept(socket)
-    })
-    server.maxConnections = CONNECTIONS_MAX
+  const opened = new Opened(() => {
     if ('path' in place) rmSync(place.path, { force: true })
-    await listening(server, place)
-    return async () => {
-      for (const socket of sockets) socket.destroy()
-      await closed(server)
-    }
+    return accepting(place, accept)
   })
   await opened.start()
   const path = 'path' in place ? place.path : `127.0.0.1:${place.port}`

@@ -3,8 +3,7 @@ import { freePort } from '../../hardware/simulators/free-port.ts'
 import { dial } from '../../src/amqp/dial.ts'
 import { PROOF } from '../../src/amqp/identity-messages.ts'
 import { PROTOCOL_VERSION } from '../../src/amqp/messages.ts'
-import { newKey, newRequest } from '../../src/ca/certificates.ts'
-import { readIdentity, takeIssued, writeIdentity } from '../../src/ca/gateway-identity.ts'
+import { readIdentity } from '../../src/ca/gateway-identity.ts'
 import { certificatesIn, fingerprintOf } from '../../src/ca/pem.ts'
 import { prove } from '../../src/ca/proof.ts'
 import { askToRenew, askWhetherDue } from '../../src/ca/renewal.ts'
@@ -49,12 +48,8 @@ async function relayed(register: 'known to the core' | 'not known') {
   })
   await ingress.start()
   ends.push(() => ingress.stop())
-  const key = await newKey()
-  const issued = await plant.authority.enroll('gw-1', plant.token().secret, await newRequest(key, 'gw-1'))
-  if ('refused' in issued) throw new Error(issued.refused)
   const path = `${plant.folder}/identity.pem`
-  const root = fingerprintOf(plant.authority.root)
-  writeIdentity(path, takeIssued(issued, { gateway: 'gw-1', key, root }))
+  await plant.issue('gw-1', path)
   const identity = readIdentity(path)
   if (!identity) throw new Error('no identity')
   const certificate = String(certificatesIn(identity.chain)[0])
@@ -79,7 +74,14 @@ async function relayed(register: 'known to the core' | 'not known') {
   link.start()
   buffer.give('source-1', 100)
   await until('the gateway is through', () => buffer.outlet('source-1')?.settled === 100, 60_000)
-  return { plant, connect, ingress, link, buffer, own: { gateway: 'gw-1', key: identity.key, certificate, root } }
+  return {
+    plant,
+    connect,
+    ingress,
+    link,
+    buffer,
+    own: { gateway: 'gw-1', key: identity.key, certificate, root: fingerprintOf(plant.authority.root) },
+  }
 }
 
 /** Somebody else whom the router lets in opens in the gateway's name, and asks for a new epoch. */

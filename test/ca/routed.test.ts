@@ -5,9 +5,8 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { freePort } from '../../hardware/simulators/free-port.ts'
 import { dial } from '../../src/amqp/dial.ts'
 import { Authority } from '../../src/ca/authority.ts'
-import { newKey, newRequest } from '../../src/ca/certificates.ts'
-import { readIdentity, takeIssued, writeIdentity } from '../../src/ca/gateway-identity.ts'
-import { certificatesIn, fingerprintOf } from '../../src/ca/pem.ts'
+import { readIdentity } from '../../src/ca/gateway-identity.ts'
+import { certificatesIn } from '../../src/ca/pem.ts'
 import { createUplink, identityPath } from '../../src/cli/uplink.ts'
 import { edgeSchema } from '../../src/config/edge.ts'
 import { identityRule } from '../../src/ingress/identity.ts'
@@ -64,11 +63,7 @@ async function routed(certificate: 'good' | 'ended') {
   await ingress.start()
   ends.push(() => ingress.stop())
   const enrolled = async (gateway: string, state: string) => {
-    const key = await newKey()
-    const issued = await plant.authority.enroll(gateway, plant.token(gateway).secret, await newRequest(key, gateway))
-    if ('refused' in issued) throw new Error(issued.refused)
-    const root = fingerprintOf(plant.authority.root)
-    writeIdentity(identityPath(state), takeIssued(issued, { gateway, key, root }))
+    await plant.issue(gateway, identityPath(state))
     return identityPath(state)
   }
   /** A gateway as `headrace edge` makes one. */

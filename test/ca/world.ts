@@ -6,9 +6,11 @@ import type { Connection } from '../../src/amqp/amqp.ts'
 import { type DialOptions, dial } from '../../src/amqp/dial.ts'
 import { listen } from '../../src/amqp/listen.ts'
 import { Authority } from '../../src/ca/authority.ts'
-import { newKey } from '../../src/ca/certificates.ts'
+import { newKey, newRequest } from '../../src/ca/certificates.ts'
 import { IdentityDesk } from '../../src/ca/desk.ts'
+import { takeIssued, writeIdentity } from '../../src/ca/gateway-identity.ts'
 import { wrongFirstServer } from '../../src/ca/peer-chain.ts'
+import { fingerprintOf } from '../../src/ca/pem.ts'
 import { askToEnroll } from '../../src/ca/renewal.ts'
 import { decodeToken } from '../../src/ca/token.ts'
 import { identityRule } from '../../src/ingress/identity.ts'
@@ -86,6 +88,14 @@ export class Plant {
   async enroll(token = this.token(), key?: string, floorMs = RELEASED_MS): Promise<string> {
     const connection = await this.dial({ wrongPeer: wrongFirstServer(token.root, floorMs) })
     return askToEnroll({ connection, clock: systemClock, at: AT }, token, key ?? (await newKey()))
+  }
+
+  /** Enrols a gateway without a connection, into an identity file at `path`. */
+  async issue(gateway: string, path: string): Promise<void> {
+    const key = await newKey()
+    const issued = await this.authority.enroll(gateway, this.token(gateway).secret, await newRequest(key, gateway))
+    if ('refused' in issued) throw new Error(issued.refused)
+    writeIdentity(path, takeIssued(issued, { gateway, key, root: fingerprintOf(this.authority.root) }))
   }
 
   async end(): Promise<void> {
