@@ -13,8 +13,11 @@ const QUEUE_MS = 200
 const RATE_LASTS_MS = 2_000
 /** How often the way is measured while nothing waits on it, ms. */
 const PROBE_EVERY_MS = 10_000
-/** A settlement that takes so many times as long as the way, and so much more, ms, waited behind others at the other end. */
-const LATE = { times: 2, moreMs: 20 } as const
+/**
+ * A settlement that takes so many times as long as the way, and so much more, ms, waited behind others at the other end. Longer than `untilMs`, and one batch
+ * alone on its way would look like a session on which nothing moves.
+ */
+const LATE = { times: 2, moreMs: 20, untilMs: 1_500 } as const
 /** No settlement is quicker, ms: what a clock does not tell apart. */
 const WAY_MS_MIN = 0.1
 
@@ -54,7 +57,8 @@ export class SendingWindow {
 
   /** Whether what was settled last had waited at the other end: what is sent now will too. */
   get isLate(): boolean {
-    return this.#wayMs !== undefined && this.#tookMs > LATE.times * this.#wayMs + LATE.moreMs
+    const { times, moreMs, untilMs } = LATE
+    return this.#wayMs !== undefined && this.#tookMs > times * this.#wayMs + moreMs && this.#tookMs < untilMs
   }
 
   sent(): Departure {

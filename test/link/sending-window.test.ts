@@ -89,6 +89,7 @@ describe('what may be on its way', () => {
     expect(await settle(30)).toBe(false)
     expect(await settle(79)).toBe(false)
     expect(await settle(81)).toBe(true)
+    expect(await settle(1_500)).toBe(false)
     expect(await settle(30)).toBe(false)
   })
 
