@@ -6,6 +6,7 @@ import { pause, settledWithin } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { SourceId } from '../runtime/names.ts'
 import { duration } from '../runtime/units.ts'
+import { clientTlsOptions, readClientTls, tlsWithin, whyRefused } from './client-tls.ts'
 import { acknowledgeWhenStored } from './mqtt-acknowledgements.ts'
 import { PauseGate } from './pause-gate.ts'
 import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
@@ -55,14 +56,7 @@ export const mqttOptions = z.strictObject({
   keep_alive: duration({ min: '1s', max: '18h' }).default(30_000).describe('How soon a dead connection is noticed.'),
   username: z.string().optional().describe('User at the broker.'),
   password_file: z.string().min(1).optional().describe('File with the password; read anew for each connection.'),
-  tls: z
-    .strictObject({
-      ca: z.string().min(1).optional().describe("File with the authority's certificate, where the system does not know it."),
-      cert: z.string().min(1).optional().describe('File with the certificate of this client.'),
-      key: z.string().min(1).optional().describe('File with its key.'),
-    })
-    .optional()
-    .describe('For mqtts:// and wss://; read anew for each connection.'),
+  tls: clientTlsOptions.optional().describe('For mqtts:// and wss://; read anew for each connection.'),
 })
 export type MqttOptions = z.output<typeof mqttOptions>
 
@@ -111,7 +105,7 @@ class MqttSource implements Source {
     client.on('connect', () => void this.#subscribe(client))
     let why = 'the connection is closed'
     client.on('error', error => {
-      why = messageOf(error)
+      why = whyRefused(error, this.#options.tls, this.#context.clock.wallMs())
     })
     client.on('close', () => {
       this.#context.state('waiting', `${this.#options.url}: ${why}`)
@@ -198,12 +192,13 @@ class MqttSource implements Source {
 
   #credentials(): IClientOptions {
     const { username, password_file: passwordFile, tls } = this.#options
+    const material = readClientTls(tls)
     return {
       ...(username !== undefined && { username }),
       ...(passwordFile !== undefined && { password: readFileSync(passwordFile, 'utf8').trimEnd() }),
-      ...(tls?.ca !== undefined && { ca: readFileSync(tls.ca) }),
-      ...(tls?.cert !== undefined && { cert: readFileSync(tls.cert) }),
-      ...(tls?.key !== undefined && { key: readFileSync(tls.key) }),
+      ...material,
+      // Over wss:// the library hands on certificates, and not this name.
+      ...(material.servername !== undefined && { wsOptions: material }),
     }
   }
 }
@@ -227,7 +222,7 @@ export const mqtt = defineSource({
   whenFull: 'block',
   within: ({ tls, ...options }, folder) => ({
     ...pathsWithin(options, folder, 'password_file'),
-    ...(tls && { tls: pathsWithin(tls, folder, 'ca', 'cert', 'key') }),
+    ...(tls && { tls: tlsWithin(tls, folder) }),
   }),
   open: (options, context) => new MqttSource(options, context),
 })
