@@ -8,12 +8,22 @@ export interface DeviceModel {
   readonly over: Connection
   /** Bytes that it sends by itself, or that it gives to each that asks over HTTP, message by message; undefined where it speaks only when asked. */
   say?(second: number): Buffer[]
-  /**
-   * Takes what it was sent: the answer to the request at its beginning, and how many bytes that took; undefined while more has to come.
-   */
-  answer?(request: Buffer): { readonly reply: Buffer | undefined; readonly taken: number } | undefined
+  /** Speed at which it listens, of one that is heard and hears only at the right one; any will do, unless set. */
+  readonly baud?: number
+  /** Takes what it was sent: the answer to the request at its beginning; undefined while more has to come. */
+  answer?(request: Buffer): DeviceAnswer | undefined
   /** The part of a pipeline file that reads it; `path` is a port's path, or an address. */
   yaml(path: string): string
+}
+
+export interface DeviceAnswer {
+  readonly reply: Buffer | undefined
+  /** Bytes of what it was sent that are done with. */
+  readonly taken: number
+  /** How long it takes to answer, ms; no time, unless set. */
+  readonly afterMs?: number
+  /** Speed of the reply, where {@link DeviceModel.baud} is set. */
+  readonly baud?: number
 }
 
 /** The same for a second of the day, whichever device: values that move and never jump. */

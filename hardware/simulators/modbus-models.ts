@@ -1,4 +1,4 @@
-import { type DeviceModel, swing } from './device-model.ts'
+import { type DeviceAnswer, type DeviceModel, swing } from './device-model.ts'
 import { registerWord } from './modbus-meter.ts'
 
 const REQUEST_BYTES = 8
@@ -82,7 +82,7 @@ export const MODBUS_RTU_OVER_TCP: DeviceModel = {
   yaml: address => `    modbus: { rtu_over_tcp: "${address}", unit: 1, device: eastron-sdm120, every: 1s }\n`,
 }
 
-function answerRtu(registers: Registers, request: Buffer): ReturnType<NonNullable<DeviceModel['answer']>> {
+function answerRtu(registers: Registers, request: Buffer): DeviceAnswer | undefined {
   if (request.length < REQUEST_BYTES) return undefined
   const frame = request.subarray(0, REQUEST_BYTES)
   // As a device does: what is not a whole request is forgotten byte by byte, until one fits.

@@ -1,5 +1,6 @@
 import { type DeviceModel, swing } from './device-model.ts'
 import { gpsSentences } from './gps.ts'
+import { IEC62056_METER } from './iec62056-meter.ts'
 import { compressorLine } from './line-device.ts'
 import { crc, MODBUS_RTU, MODBUS_RTU_OVER_TCP, MODBUS_TCP, MODBUS_WEATHER } from './modbus-models.ts'
 import { TOPIC } from './mqtt-simulator.ts'
@@ -116,7 +117,7 @@ const MQTT: DeviceModel = {
 }
 
 export const MODELS: readonly DeviceModel[] = [
-  ...[LINE, GPS, AIS, DSMR, SCALE, MODBUS_WEATHER, MODBUS_RTU, MODBUS_TCP, MODBUS_RTU_OVER_TCP],
+  ...[LINE, GPS, AIS, DSMR, IEC62056_METER, SCALE, MODBUS_WEATHER, MODBUS_RTU, MODBUS_TCP, MODBUS_RTU_OVER_TCP],
   ...[LINE_TCP, LINE_UNIX, LINE_UDP, HTTP, WEBHOOK, MQTT],
 ]
 

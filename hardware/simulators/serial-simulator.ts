@@ -1,4 +1,5 @@
-import type { DeviceModel } from './device-model.ts'
+import type { DeviceAnswer, DeviceModel } from './device-model.ts'
+import { atWrongSpeed, isAtSpeed } from './line-speed.ts'
 import { MessageOrder } from './message-order.ts'
 import { Mischief, type MischiefOptions } from './mischief.ts'
 import { AWAY_MS } from './opened.ts'
@@ -71,23 +72,25 @@ class SerialSimulator implements MischievousSimulator {
   }
 
   #take(bytes: Buffer): void {
-    this.#held = Buffer.concat([this.#held, bytes])
+    const { baud } = this.#model
+    const heard = baud === undefined || !this.#pty || isAtSpeed(this.#pty.path, baud) ? bytes : atWrongSpeed(bytes)
+    this.#held = Buffer.concat([this.#held, heard])
     for (;;) {
       const answered = this.#model.answer?.(this.#held)
       if (!answered) break
       this.#held = this.#held.subarray(answered.taken)
-      if (answered.reply) this.#send(answered.reply)
+      if (answered.reply) this.#send(answered.reply, answered)
     }
     if (this.#held.length > REQUEST_BYTES_MAX) this.#held = Buffer.alloc(0)
   }
 
-  #send(message: Buffer): void {
+  #send(message: Buffer, { afterMs = 0, baud }: Pick<DeviceAnswer, 'afterMs' | 'baud'> = {}): void {
     const pty = this.#pty
     if (!pty) return
     const { bytes, delayMs, restarts } = this.#mischief.spoil(message)
-    this.#order.add(delayMs, () => {
+    this.#order.add(afterMs + delayMs, () => {
       if (pty !== this.#pty) return
-      pty.write(bytes)
+      pty.write(baud === undefined || isAtSpeed(pty.path, baud) ? bytes : atWrongSpeed(bytes))
       if (restarts && !this.#stopped) this.#opening = this.#restart(pty)
     })
   }

@@ -34,7 +34,8 @@ function explainOne(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown, 
   const path = [...above, ...issue.path]
   if (issue.code === 'unrecognized_keys') {
     const known = keysAt(schema, issue.path, value, issue.keys)
-    const where = path.length === 0 ? undefined : String(path.at(-1))
+    // The place in a list says nothing that the line does not.
+    const where = path.findLast(each => typeof each === 'string')
     return issue.keys.map(key => unknownKey([...path, key], where, known))
   }
   if (issue.code === 'invalid_union') {
@@ -111,6 +112,7 @@ function sentence(issue: z.core.$ZodIssue, value: unknown, path: readonly Proper
 function article(expected: string): string {
   if (expected === 'record' || expected === 'object') return 'a mapping of keys to values'
   if (expected === 'int') return 'a whole number'
+  if (expected === 'array') return 'a list, such as [a, b]'
   return /^[aeiou]/.test(expected) ? `an ${expected}` : `a ${expected}`
 }
 

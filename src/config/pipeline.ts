@@ -47,7 +47,14 @@ const sourceSchema = z
         message: `names "${field}", which is none of the columns that are decoded`,
       })
     }
-    const { gather } = (source as { serial?: { gather?: number } }).serial ?? {}
+    const { gather, ask } = (source as { serial?: { gather?: number; ask?: { iec62056?: object } } }).serial ?? {}
+    if (ask?.iec62056 !== undefined && source.frame?.telegram !== 'iec62056') {
+      context.addIssue({
+        code: 'custom',
+        path: ['serial', 'ask', 'iec62056'],
+        message: 'gets telegrams: it needs `frame: { telegram: iec62056 }` beside `serial`, and mostly `decode: telegram`',
+      })
+    }
     if (gather !== undefined && source.frame?.silence !== undefined && gather >= source.frame.silence) {
       context.addIssue({
         code: 'custom',

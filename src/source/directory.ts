@@ -56,6 +56,11 @@ interface Progress {
   readonly offset: number
 }
 
+/** Undefined for a bookmark that another kind of source of this name has left: a pipeline file may have made a directory of it. */
+function progressIn(bookmark: string): Progress | undefined {
+  return bookmark.startsWith('{') ? (JSON.parse(bookmark) as Progress) : undefined
+}
+
 /**
  * Reads each file of a directory once, oldest first. What is done is stored in one transaction with the records; a file that changes afterwards is a new
  * one. Files are named by inode, time of change and size.
@@ -77,8 +82,9 @@ class DirectorySource extends LoopingSource {
 
   override async start(): Promise<void> {
     const kept = this.#context.bookmark()
-    if (kept !== undefined) {
-      const { done, id, offset } = JSON.parse(kept) as Progress
+    const progress = kept === undefined ? undefined : progressIn(kept)
+    if (progress) {
+      const { done, id, offset } = progress
       for (const each of done) this.#done.add(each)
       if (id !== '') this.#partly = { id, offset }
     }

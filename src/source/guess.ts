@@ -123,13 +123,26 @@ function attempt({ what, frame, decode }: Candidate, bytes: Buffer): Guess {
   return { what, ...(frame && { frame: frame.yaml }), decode: decode.yaml, good, all, sample }
 }
 
-/** Lines of as many values each, with commas between, of which one at least is a number. */
+/** What values are separated by, likeliest first, as a pipeline file writes it; a comma is as good as said. */
+const SEPARATORS = [
+  { is: ';', yaml: ', separator: ";"' },
+  { is: '\t', yaml: ', separator: "\\\\t"' },
+  { is: ',', yaml: '' },
+] as const
+const COMMA_NUMBER = /^\s*[+-]?\d+,\d+\s*$/
+
+/** Lines of as many values each, with the same separator between, of which one at least is a number. */
 function columnsIn(bytes: Buffer): Candidate | undefined {
   const lines = bytes.toString('latin1').split(/\r?\n/).slice(1, -1)
   const line = lines.find(each => each !== '')
-  if (line === undefined || !/^[\x20-\x7e]+$/.test(line) || !/\d/.test(line)) return undefined
-  const count = line.split(',').length
-  if (count < 2 || count > COLUMNS_MAX) return undefined
-  const names = Array.from({ length: count }, (_, index) => `value_${index + 1}`)
-  return { what: `lines of ${count} values`, decode: { yaml: `{ csv: [${names.join(', ')}] }`, options: { csv: names } } }
+  if (line === undefined || !PRINTABLE.test(line) || !/\d/.test(line)) return undefined
+  const separator = SEPARATORS.find(({ is }) => line.includes(is))
+  if (!separator) return undefined
+  const values = line.split(separator.is)
+  if (values.length > COLUMNS_MAX) return undefined
+  const names = values.map((_, index) => `value_${index + 1}`)
+  const hasCommas = separator.is !== ',' && values.some(value => COMMA_NUMBER.test(value))
+  const options = { csv: names, separator: separator.is === '\t' ? '\\t' : separator.is, decimal: hasCommas ? ',' : '.' }
+  const yaml = `{ csv: [${names.join(', ')}]${separator.yaml}${hasCommas ? ', decimal: ","' : ''} }`
+  return { what: `lines of ${names.length} values`, decode: { yaml, options } }
 }

@@ -4,39 +4,55 @@ import { pause } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { duration, size } from '../runtime/units.ts'
 import { readToken } from './bearer-token.ts'
+import { clientTlsOptions, readClientTls, tlsWithin, whyRefused } from './client-tls.ts'
+import { HttpExchange } from './http-exchange.ts'
 import { LoopingSource } from './looping-source.ts'
 import { defineSource, pathsWithin, type SourceContext } from './source.ts'
 
 /** Between rounds that failed, ms; never shorter than the interval. */
 const FAILED_AGAIN_AFTER = { firstMs: 250, maxMs: 60_000 }
-/** What the HTTP library says is often only "fetch failed"; the reason lies beneath. */
-const reasonOf = (error: unknown) => messageOf((error as { cause?: unknown }).cause ?? error)
 
-export const httpOptions = z.strictObject({
-  url: z.url({ protocol: /^https?$/ }).describe('What is asked, http:// or https://.'),
-  every: duration({ min: '50ms', max: '30d' }).default(10_000).describe('How often.'),
-  timeout: duration({ min: '10ms', max: '10m' }).default(10_000).describe('How long an answer may take.'),
-  method: z.enum(['GET', 'POST']).default('GET').describe('How.'),
-  headers: z.record(z.string().min(1), z.string()).default({}).describe('Headers of the request.'),
-  body: z.string().max(100_000).optional().describe('Body of the request.'),
-  bearer_file: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('File with a token, sent as `Authorization: Bearer …`; read anew each time.'),
-  max_bytes: size({ min: '1B', max: '900KB' }).default(900_000).describe('A longer answer is left out and counted.'),
-})
+export const httpOptions = z
+  .strictObject({
+    url: z.url({ protocol: /^https?$/ }).describe('What is asked, http:// or https://.'),
+    every: duration({ min: '50ms', max: '30d' }).default(10_000).describe('How often.'),
+    timeout: duration({ min: '10ms', max: '10m' }).default(10_000).describe('How long an answer may take.'),
+    method: z.enum(['GET', 'POST']).default('GET').describe('How.'),
+    headers: z.record(z.string().min(1), z.string()).default({}).describe('Headers of the request.'),
+    body: z.string().max(100_000).optional().describe('Body of the request.'),
+    bearer_file: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('File with a token, sent as `Authorization: Bearer …`; read anew each time.'),
+    username: z.string().min(1).optional().describe('User at the server (basic authentication).'),
+    password_file: z.string().min(1).optional().describe('File with the password; read anew each time.'),
+    tls: clientTlsOptions.optional().describe('For https://; its files are read anew each time.'),
+    max_bytes: size({ min: '1B', max: '900KB' }).default(900_000).describe('A longer answer is left out and counted.'),
+  })
+  .refine(
+    ({ username, password_file }) => (username === undefined) === (password_file === undefined),
+    'needs both `username` and `password_file`, or neither',
+  )
+  .refine(({ username, bearer_file }) => username === undefined || bearer_file === undefined, 'needs either a token or a user')
+  .refine(({ url, tls }) => tls === undefined || url.startsWith('https:'), 'has `tls`, so that `url` has to be https://')
 export type HttpOptions = z.output<typeof httpOptions>
 
 /** Asks a server again and again; the body of each good answer is one record. */
 class HttpSource extends LoopingSource {
   readonly #options: HttpOptions
   readonly #context: SourceContext
+  readonly #exchange = new HttpExchange()
 
   constructor(options: HttpOptions, context: SourceContext) {
     super()
     this.#options = options
     this.#context = context
+  }
+
+  override async stop(): Promise<void> {
+    await super.stop()
+    this.#exchange.close()
   }
 
   protected override async run(): Promise<void> {
@@ -65,42 +81,31 @@ class HttpSource extends LoopingSource {
 
   /** One request; gives what went wrong. */
   async #ask(): Promise<string | undefined> {
-    const { url, method, headers, body, bearer_file, timeout, max_bytes } = this.#options
+    const { url, method, headers, body, timeout, tls, max_bytes: maxBytes } = this.#options
+    const { clock } = this.#context
     const limit = new AbortController()
-    const timer = this.#context.clock.after(timeout, () => limit.abort(new Error(`no answer after ${timeout} ms`)))
+    const timer = clock.after(timeout, () => limit.abort(new Error(`no answer after ${timeout} ms`)))
     const signal = AbortSignal.any([limit.signal, this.stopping.signal])
     try {
-      const token = bearer_file === undefined ? {} : { authorization: `Bearer ${readToken(bearer_file)}` }
-      const response = await fetch(url, {
-        method,
-        headers: { ...headers, ...token },
-        signal,
-        ...(body !== undefined && { body }),
-      })
-      const timeMs = this.#context.clock.wallMs()
-      const bytes = await bodyOf(response, max_bytes)
-      if (!response.ok) return `${url} answers ${response.status}`
-      if (bytes === undefined) this.#context.trouble('an answer was too long')
-      else if (bytes.length > 0) this.#context.message(bytes, timeMs)
+      const question = { url: new URL(url), method, headers: { ...headers, ...this.#authorization() }, body, signal, maxBytes }
+      const answer = await this.#exchange.ask({ ...question, tls: readClientTls(tls) })
+      if (answer.status < 200 || answer.status >= 300) return `${url} answers ${answer.status}`
+      if (answer.body === undefined) this.#context.trouble('an answer was too long')
+      else if (answer.body.length > 0) this.#context.message(answer.body, clock.wallMs())
       return undefined
     } catch (error) {
-      return `${url}: ${signal.aborted ? messageOf(signal.reason) : reasonOf(error)}`
+      return `${url}: ${signal.aborted ? messageOf(signal.reason) : whyRefused(error, tls, clock.wallMs())}`
     } finally {
       timer.cancel()
     }
   }
-}
 
-/** The body of an answer, read no further than its limit; undefined where it is longer. */
-async function bodyOf(response: Response, maxBytes: number): Promise<Buffer | undefined> {
-  const parts: Buffer[] = []
-  let bytes = 0
-  for await (const part of response.body ?? []) {
-    bytes += part.length
-    if (bytes > maxBytes) return undefined
-    parts.push(Buffer.from(part))
+  #authorization(): Record<string, string> {
+    const { bearer_file: bearerFile, username, password_file: passwordFile } = this.#options
+    if (bearerFile !== undefined) return { authorization: `Bearer ${readToken(bearerFile)}` }
+    if (username === undefined || passwordFile === undefined) return {}
+    return { authorization: `Basic ${Buffer.from(`${username}:${readToken(passwordFile)}`).toString('base64')}` }
   }
-  return Buffer.concat(parts)
 }
 
 /** A server that is asked over HTTP. */
@@ -110,7 +115,10 @@ export const http = defineSource({
   options: httpOptions,
   gives: 'messages',
   whenFull: 'block',
-  within: (options, folder) => pathsWithin(options, folder, 'bearer_file'),
+  within: ({ tls, ...options }, folder) => ({
+    ...pathsWithin(options, folder, 'bearer_file', 'password_file'),
+    ...(tls && { tls: tlsWithin(tls, folder) }),
+  }),
   rate: ({ every }) => 1_000 / every,
   open: (options, context) => new HttpSource(options, context),
 })

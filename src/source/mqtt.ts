@@ -1,22 +1,22 @@
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { IClientOptions, MqttClient } from 'mqtt'
 import { z } from 'zod'
 import { pause, settledWithin } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
-import type { SourceId } from '../runtime/names.ts'
 import { duration } from '../runtime/units.ts'
+import { clientTlsOptions, readClientTls, tlsWithin } from './client-tls.ts'
 import { acknowledgeWhenStored } from './mqtt-acknowledgements.ts'
+import { type ChosenClientId, chooseClientId, clientIdOf } from './mqtt-client-id.ts'
+import { whyNoConnection } from './mqtt-reasons.ts'
 import { PauseGate } from './pause-gate.ts'
 import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
 const CONNECT_AGAIN_AFTER_MS = 2_000
 const CONNECT_LIMIT_MS = 10_000
+/** A subscription that the broker refused is asked for again: somebody may have allowed it, ms. */
+const SUBSCRIBE_AGAIN_AFTER_MS = 15_000
 /** How long a stop waits for what was taken to be stored, and for the goodbye, ms. */
 const END_LIMIT_MS = 2_000
-/** More than a broker has to take (23), and what those in use do take. */
-const CLIENT_ID_MAX = 65
-const DIGEST_CHARACTERS = 16
 const PROTOCOL = { '3.1.1': 4, '5': 5 } as const
 /** Messages that a broker may have under way before it waits for acknowledgements (MQTT 5 "Receive Maximum"). */
 const UNACKNOWLEDGED_MAX = 1_000
@@ -43,7 +43,7 @@ export const mqttOptions = z.strictObject({
     .regex(/^[0-9a-zA-Z_-]{1,65}$/, 'has to be 1 to 65 letters, digits, - and _')
     .optional()
     .describe(
-      'By which the broker knows the session; headrace-<gateway>-<source>, unless set; where that is too long it ends in a digest.',
+      'By which the broker knows the session; headrace-<gateway>_<source>, unless set (with - in the place of _ where the broker keeps a session of version 0.1 under that), with a digest at the end where that is longer than 65. Set one of at most 23 letters and digits where a broker takes no other.',
     ),
   session: z
     .enum(['persistent', 'clean'])
@@ -55,14 +55,7 @@ export const mqttOptions = z.strictObject({
   keep_alive: duration({ min: '1s', max: '18h' }).default(30_000).describe('How soon a dead connection is noticed.'),
   username: z.string().optional().describe('User at the broker.'),
   password_file: z.string().min(1).optional().describe('File with the password; read anew for each connection.'),
-  tls: z
-    .strictObject({
-      ca: z.string().min(1).optional().describe("File with the authority's certificate, where the system does not know it."),
-      cert: z.string().min(1).optional().describe('File with the certificate of this client.'),
-      key: z.string().min(1).optional().describe('File with its key.'),
-    })
-    .optional()
-    .describe('For mqtts:// and wss://; read anew for each connection.'),
+  tls: clientTlsOptions.optional().describe('For mqtts:// and wss://; read anew for each connection.'),
 })
 export type MqttOptions = z.output<typeof mqttOptions>
 
@@ -75,12 +68,16 @@ class MqttSource implements Source {
   readonly #context: SourceContext
   readonly #gate = new PauseGate()
   readonly #stopping = new AbortController()
+  readonly #chosen: ChosenClientId
   #client: MqttClient | undefined
+  /** Under which id the records come has been noted with one of them. */
+  #isNoted = false
   #connecting: Promise<void> | undefined
 
   constructor(options: MqttOptions, context: SourceContext) {
     this.#options = options
     this.#context = context
+    this.#chosen = this.#choose()
   }
 
   async start(): Promise<void> {
@@ -101,22 +98,58 @@ class MqttSource implements Source {
       const take = () => {
         const headers = [{ key: TOPIC_HEADER, value: Buffer.from(topic) }]
         if (retain) headers.push({ key: 'mqtt_retained', value: Buffer.from('true') })
-        this.#context.message(Buffer.from(payload as Buffer), this.#context.clock.wallMs(), headers)
+        this.#context.message(Buffer.from(payload as Buffer), this.#context.clock.wallMs(), headers, this.#note(client))
         done()
       }
       // Until there is room nothing more is read from the connection: the broker keeps it.
       if (this.#gate.isClosed) void this.#gate.passed().then(take)
       else take()
     }
-    client.on('connect', () => void this.#subscribe(client))
-    let why = 'the connection is closed'
+    client.on('connect', ({ sessionPresent }) => {
+      if (sessionPresent || !this.#changesId(client)) void this.#subscribe(client)
+    })
+    let why: unknown
     client.on('error', error => {
-      why = messageOf(error)
+      why = error
+    })
+    client.on('disconnect', packet => {
+      why = packet
     })
     client.on('close', () => {
-      this.#context.state('waiting', `${this.#options.url}: ${why}`)
-      why = 'the connection is closed'
+      const reason = whyNoConnection(why, client.options.clientId, this.#options.tls, this.#context.clock.wallMs())
+      this.#context.state('waiting', `${this.#options.url}: ${reason}`)
+      why = undefined
     })
+  }
+
+  #choose(): ChosenClientId {
+    const { client_id: id, session, qos } = this.#options
+    const { source } = this.#context
+    if (id !== undefined) return { id, otherwise: undefined }
+    // Nothing is kept for it: there is nothing to find again.
+    if (session === 'clean' || qos === 0) return { id: clientIdOf(source), otherwise: undefined }
+    return chooseClientId(source, this.#context.bookmark(), this.#context.recordsStored() > 0)
+  }
+
+  /** Whether the broker keeps nothing under the former id, so that the connection is made again under the other one. */
+  #changesId(client: MqttClient): boolean {
+    const { otherwise } = this.#chosen
+    if (otherwise === undefined || client.options.clientId === otherwise) return false
+    client.options.clientId = otherwise
+    // A session that was just made under the former id is nobody's.
+    client.end(false, this.#options.version === '5' ? { properties: { sessionExpiryInterval: 0 } } : {}, () => {
+      if (!this.#stopping.signal.aborted) client.reconnect()
+    })
+    return true
+  }
+
+  /** A bookmark with the first record, by which it is known after a restart under which id the session is. */
+  #note(client: MqttClient): string | undefined {
+    const { clientId } = client.options
+    const { client_id: given, session, qos } = this.#options
+    if (this.#isNoted || given !== undefined || session === 'clean' || qos === 0) return undefined
+    this.#isNoted = true
+    return this.#context.bookmark() === clientId ? undefined : clientId
   }
 
   async stop(): Promise<void> {
@@ -171,20 +204,25 @@ class MqttSource implements Source {
       if (refused.length > 0) throw new Error(`the broker refuses ${refused.map(({ topic }) => topic).join(', ')}`)
       this.#context.state('reading')
     } catch (error) {
+      if (!client.connected) return
       this.#context.state('waiting', `${url}: ${messageOf(error)}`)
+      await pause(this.#context.clock, SUBSCRIBE_AGAIN_AFTER_MS, this.#stopping.signal).catch(() => {})
+      if (client.connected && !this.#stopping.signal.aborted) await this.#subscribe(client)
     }
   }
 
   #connection(): IClientOptions {
-    const { version, client_id, session, session_expiry, keep_alive } = this.#options
+    const { version, session, session_expiry, keep_alive } = this.#options
     const isClean = session === 'clean'
     return {
       protocolVersion: PROTOCOL[version],
-      clientId: client_id ?? clientIdOf(this.#context.source),
+      clientId: this.#chosen.id,
       clean: isClean,
       keepalive: Math.ceil(keep_alive / 1_000),
       reconnectPeriod: CONNECT_AGAIN_AFTER_MS,
       connectTimeout: CONNECT_LIMIT_MS,
+      // A broker that says no may say yes later: it is starting, or a password was set right.
+      reconnectOnConnackError: true,
       // Subscriptions are made on each connection, by one place: here.
       resubscribe: false,
       ...(version === '5' && {
@@ -198,22 +236,16 @@ class MqttSource implements Source {
 
   #credentials(): IClientOptions {
     const { username, password_file: passwordFile, tls } = this.#options
+    const password = passwordFile === undefined ? undefined : readFileSync(passwordFile, 'utf8').trimEnd()
+    const material = readClientTls(tls)
     return {
       ...(username !== undefined && { username }),
-      ...(passwordFile !== undefined && { password: readFileSync(passwordFile, 'utf8').trimEnd() }),
-      ...(tls?.ca !== undefined && { ca: readFileSync(tls.ca) }),
-      ...(tls?.cert !== undefined && { cert: readFileSync(tls.cert) }),
-      ...(tls?.key !== undefined && { key: readFileSync(tls.key) }),
+      ...(password !== undefined && { password }),
+      ...material,
+      // Over wss:// the library hands on certificates, and not this name.
+      ...(material.servername !== undefined && { wsOptions: material }),
     }
   }
-}
-
-/** Two sources with one name would throw each other out: what is too long ends in a digest of the whole. */
-export function clientIdOf({ gateway, source }: SourceId): string {
-  const whole = `headrace-${gateway}-${source}`
-  if (whole.length <= CLIENT_ID_MAX) return whole
-  const digest = createHash('sha256').update(whole).digest('hex').slice(0, DIGEST_CHARACTERS)
-  return `${whole.slice(0, CLIENT_ID_MAX - DIGEST_CHARACTERS - 1)}-${digest}`
 }
 
 /** Topics of an MQTT broker. */
@@ -227,7 +259,7 @@ export const mqtt = defineSource({
   whenFull: 'block',
   within: ({ tls, ...options }, folder) => ({
     ...pathsWithin(options, folder, 'password_file'),
-    ...(tls && { tls: pathsWithin(tls, folder, 'ca', 'cert', 'key') }),
+    ...(tls && { tls: tlsWithin(tls, folder) }),
   }),
   open: (options, context) => new MqttSource(options, context),
 })

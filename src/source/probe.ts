@@ -1,20 +1,31 @@
 import { SerialPort } from 'serialport'
 import { crc16Modbus } from './decode/binary.ts'
 import { type Guess, guess } from './guess.ts'
+import { agreedWith, callOf } from './meter-call.ts'
 import { readPort } from './serial-read.ts'
 
+/** What meters are called at (IEC 62056-21); nothing else is looked for there. */
+const METER = { baud: 300, parity: 'even', data_bits: 7 } as const
 /** Line settings in the order in which they are met most often. */
-const SETTINGS = [9_600, 115_200, 4_800, 38_400, 19_200, 2_400, 57_600].flatMap(baud => [
-  { baud, parity: 'none' as const, data_bits: 8 as const },
-  { baud, parity: 'even' as const, data_bits: 8 as const },
-  { baud, parity: 'even' as const, data_bits: 7 as const },
-])
+const SETTINGS = [
+  { baud: 9_600, parity: 'none' as const, data_bits: 8 as const },
+  METER,
+  ...[9_600, 115_200, 4_800, 38_400, 19_200, 2_400, 57_600]
+    .flatMap(baud => [
+      { baud, parity: 'none' as const, data_bits: 8 as const },
+      { baud, parity: 'even' as const, data_bits: 8 as const },
+      { baud, parity: 'even' as const, data_bits: 7 as const },
+    ])
+    .slice(1),
+]
 export type LineSettings = (typeof SETTINGS)[number]
 
 const BYTES_MAX = 64 * 1024
 /** Bytes after which it is told whether they mean anything. */
 const BYTES_ENOUGH = 4 * 1024
 const UNITS_ASKED = 8
+/** A meter that is called takes 1.5 s at the most, and its answer half a second at 300 baud. */
+const METER_LIMIT_MS = 2_500
 const ANSWER_LIMIT_MS = 300
 
 export type Found =
@@ -107,6 +118,7 @@ const QUESTIONS = [
 ]
 
 async function ask(line: Line, settings: LineSettings): Promise<Found | undefined> {
+  if (settings === METER) return callMeter(line)
   for (let unit = 1; unit <= UNITS_ASKED; unit++) {
     for (const code of [4, 3]) {
       const request = Buffer.from([unit, code, 0, 0, 0, 2, 0, 0])
@@ -123,6 +135,16 @@ async function ask(line: Line, settings: LineSettings): Promise<Found | undefine
     if (isAnswer.test(sample)) return { kind: 'answers', settings, request, sample: sample.trim(), device }
   }
   return undefined
+}
+
+async function callMeter(line: Line): Promise<Found | undefined> {
+  const request = callOf('')
+  await line.write(request)
+  const isAnswer = (bytes: Buffer) => agreedWith(bytes, METER.baud) !== undefined
+  const answer = await line.listen(METER_LIMIT_MS, isAnswer)
+  if (!isAnswer(answer)) return undefined
+  const sample = answer.toString('latin1').trim()
+  return { kind: 'answers', settings: METER, request: request.toString('latin1'), sample, device: 'iec62056-meter' }
 }
 
 /** An answer or an exception of that unit, with the right checksum. */

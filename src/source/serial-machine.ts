@@ -9,6 +9,8 @@ export interface SerialHandle {
   drain(): Promise<void>
   /** Throws away what came and was not read. */
   flush(): Promise<void>
+  /** Changes the speed; what was written and has not left is thrown away, and what came and was not read. */
+  update(line: { readonly baudRate: number }): Promise<void>
   set(lines: { readonly dtr?: boolean; readonly rts?: boolean }): Promise<void>
   close(): Promise<void>
 }

@@ -8,6 +8,43 @@ import { usbIdentity } from './serial-usb.ts'
 /** Requests that one device is asked in turn. */
 const REQUESTS_MAX = 50
 
+/** `ask:` of a serial source. */
+const askOptions = z
+  .strictObject({
+    requests: z
+      .array(z.string().min(1).max(1_000))
+      .min(1)
+      .max(REQUESTS_MAX)
+      .optional()
+      .describe('What is sent, in turn, such as "MEAS?\\r\\n"; \\x02 writes a byte.'),
+    iec62056: z
+      .strictObject({
+        address: z
+          .string()
+          .regex(/^[0-9A-Za-z ]{0,32}$/, 'is not the address of a meter: up to 32 letters, digits and blanks')
+          .default('')
+          .describe('Of one meter among several on the line; every meter answers, unless set.'),
+        baud_max: z
+          .union([300, 600, 1_200, 2_400, 4_800, 9_600, 19_200].map(each => z.literal(each)))
+          .default(19_200)
+          .describe('No faster than this, whatever the meter offers: not every optical head can.'),
+      })
+      .optional()
+      .describe(
+        'Instead: calls a meter (IEC 62056-21, modes A, B and C) and goes on at the speed that it offers. `baud` is that of the call, mostly 300, with 7 bits and even parity.',
+      ),
+    every: duration({ min: '10ms', max: '1d' }).default(1_000).describe('How often the round of requests begins.'),
+    timeout: duration({ min: '10ms', max: '5m' }).default(1_000).describe('How long a record may take to come for each.'),
+    echo: z
+      .boolean()
+      .default(false)
+      .describe('Whether the line gives back what is sent, as two wires and optical heads do: it is taken out then.'),
+  })
+  .refine(
+    ({ requests, iec62056 }) => (requests === undefined) !== (iec62056 === undefined),
+    'needs either `requests` or `iec62056`',
+  )
+
 /** `serial:` of a source in a pipeline file. */
 export const serialOptions = z
   .strictObject({
@@ -41,18 +78,7 @@ export const serialOptions = z
     rts: z.enum(['on', 'off']).optional().describe('State of the RTS line while it is open; the system decides, unless set.'),
     hang_up: z.boolean().default(true).describe('Whether DTR is dropped when the port is closed.'),
     rs485: rs485Options.optional(),
-    ask: z
-      .strictObject({
-        requests: z
-          .array(z.string().min(1).max(1_000))
-          .min(1)
-          .max(REQUESTS_MAX)
-          .describe('What is sent, in turn, such as "MEAS?\\r\\n"; \\x02 writes a byte.'),
-        every: duration({ min: '10ms', max: '1d' }).default(1_000).describe('How often the round of requests begins.'),
-        timeout: duration({ min: '10ms', max: '60s' }).default(1_000).describe('How long a record may take to come for each.'),
-      })
-      .optional()
-      .describe('For devices that speak only when they are asked.'),
+    ask: askOptions.optional().describe('For devices that speak only when they are asked.'),
     gather: duration({ max: '1s' })
       .optional()
       .describe(

@@ -34,6 +34,9 @@ export function loadSerialProfile(name: string): SerialProfile | undefined {
   return serialProfileSchema.parse(document.toJS({ maxAliasCount: ALIASES_MAX }))
 }
 
+/** What an `ask` says what is asked by; one of its own takes the place of the profile's. */
+const ASKING = ['requests', 'iec62056']
+
 type Mapping = Readonly<Record<string, unknown>>
 
 const isMapping = (value: unknown): value is Mapping => typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -49,10 +52,19 @@ export function withSerialProfile(source: unknown): unknown {
   if (!profile) return source
   const { serial: line, ...rest } = profile.settings
   const { path: _path, ...settings } = line
-  const ask = profile.asks && { ask: { requests: profile.asks } }
+  const { ask: asked } = serial
+  const known = profile.asks ? { requests: profile.asks } : settings['ask']
+  // How often it is asked is one thing, and what is another.
+  const ask =
+    isMapping(known) && isMapping(asked) && !ASKING.some(each => each in asked) ? { ...known, ...asked } : (asked ?? known)
   const own = isMapping(source['fields']) ? source['fields'] : {}
   const fields = Object.fromEntries(Object.entries(profile.units).map(([name, unit]) => [name, { unit, ...spread(own[name]) }]))
-  return { ...rest, ...source, serial: { ...settings, ...ask, ...serial }, fields: { ...fields, ...without(own, fields) } }
+  return {
+    ...rest,
+    ...source,
+    serial: { ...settings, ...serial, ...(ask !== undefined && { ask }) },
+    fields: { ...fields, ...without(own, fields) },
+  }
 }
 
 function spread(value: unknown): Mapping {

@@ -151,7 +151,9 @@ export class SerialSource implements Source {
       const bytesRead = await readPort(port, this.#buffer)
       if (signal.aborted) return
       backoff.reset()
-      this.#context.bytes(this.#buffer.subarray(0, bytesRead), clock.wallMs())
+      const read = this.#buffer.subarray(0, bytesRead)
+      const said = this.#asker?.hear(read) ?? read
+      if (said.length > 0) this.#context.bytes(said, clock.wallMs())
       this.#countErrors(path)
       if (this.#paused) await this.#paused.promise
       const gather = gatherMs(this.#options, this.#context)

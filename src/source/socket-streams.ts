@@ -1,7 +1,9 @@
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, isIP, type Server, type Socket } from 'node:net'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { Backoff } from '../runtime/backoff.ts'
 import { pause } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { type ClientTlsOptions, readClientTls, whyRefused } from './client-tls.ts'
 import { LoopingSource } from './looping-source.ts'
 import { OpeningSource } from './opening-source.ts'
 import type { SourceContext } from './source.ts'
@@ -22,8 +24,13 @@ export interface StreamOptions {
   readonly idleMs: number | undefined
 }
 
+export interface ClientOptions extends StreamOptions {
+  readonly greeting: Buffer
+  readonly tls?: ClientTlsOptions | undefined
+}
+
 /** Reads one connection to its end; its bytes are framed apart from those of others. Resolves with why it ended. */
-function readToEnd(socket: Socket, options: StreamOptions, context: SourceContext): Promise<string> {
+function readToEnd(socket: Socket, options: StreamOptions & Pick<ClientOptions, 'tls'>, context: SourceContext): Promise<string> {
   const stream = context.stream()
   return new Promise(resolve => {
     let why = 'the other end closed the connection'
@@ -38,7 +45,8 @@ function readToEnd(socket: Socket, options: StreamOptions, context: SourceContex
     }
     socket.on('data', (chunk: Buffer) => stream.bytes(chunk, context.clock.wallMs()))
     socket.on('error', error => {
-      why = messageOf(error)
+      // A server that refuses this side's certificate says so when the connection stands already (RFC 8446, 4.4.2).
+      why = whyRefused(error, options.tls, context.clock.wallMs())
     })
     socket.on('close', () => {
       stream.interrupted()
@@ -53,11 +61,11 @@ function readToEnd(socket: Socket, options: StreamOptions, context: SourceContex
  *   WAITING ──connected──► READING ──closed, failed, silent for too long──► WAITING (backoff) … ──stop──► STOPPED
  */
 export class SocketClient extends LoopingSource {
-  readonly #options: StreamOptions & { readonly greeting: Buffer }
+  readonly #options: ClientOptions
   readonly #context: SourceContext
   #socket: Socket | undefined
 
-  constructor(options: StreamOptions & { readonly greeting: Buffer }, context: SourceContext) {
+  constructor(options: ClientOptions, context: SourceContext) {
     super()
     this.#options = options
     this.#context = context
@@ -95,7 +103,7 @@ export class SocketClient extends LoopingSource {
         if (signal.aborted) this.#socket.destroy()
         why = await ended
       } catch (error) {
-        why = messageOf(error)
+        why = whyRefused(error, this.#options.tls, clock.wallMs())
       }
       if (signal.aborted) return
       this.#context.state('waiting', `${this.#options.name}: ${why}`)
@@ -105,7 +113,9 @@ export class SocketClient extends LoopingSource {
 
   #connect(): Promise<Socket> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ ...this.#options.place, allowHalfOpen: false })
+      const { place, tls } = this.#options
+      const socket = tls && 'host' in place ? connectTls(tlsTo(place, tls)) : connect({ ...place, allowHalfOpen: false })
+      const connected = tls ? 'secureConnect' : 'connect'
       this.#socket = socket
       const limit = this.#context.clock.after(CONNECT_LIMIT_MS, () =>
         socket.destroy(new HeadraceError('timeout', `no connection after ${CONNECT_LIMIT_MS} ms`)),
@@ -116,7 +126,7 @@ export class SocketClient extends LoopingSource {
       }
       socket.once('error', failed)
       socket.once('close', failed)
-      socket.once('connect', () => {
+      socket.once(connected, () => {
         limit.cancel()
         socket.off('error', failed)
         socket.off('close', failed)
@@ -124,6 +134,12 @@ export class SocketClient extends LoopingSource {
       })
     })
   }
+}
+
+/** RFC 6066, 3: no address stands as a name there. */
+function tlsTo(place: { readonly host: string; readonly port: number }, options: ClientTlsOptions): ConnectionOptions {
+  const name = isIP(place.host) ? {} : { servername: place.host }
+  return { ...place, ...name, ...readClientTls(options) }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { HeadraceError } from '../runtime/errors.ts'
 import { duration } from '../runtime/units.ts'
+import { clientTlsOptions, tlsWithin } from './client-tls.ts'
 import { escapedBytes } from './framing/options.ts'
 import { addressText, parseAddress } from './socket-address.ts'
 import { SocketClient, SocketListener } from './socket-streams.ts'
@@ -21,9 +22,14 @@ export const tcpOptions = z
       .max(10_000)
       .default(100)
       .describe('Of a listener: more connections at once are refused and counted.'),
+    tls: clientTlsOptions.optional().describe('Connects with TLS; its files are read anew for each connection.'),
     idle: duration({ min: '1s', max: '7d' }).optional().describe('A connection on which nothing came for so long is closed.'),
   })
   .refine(options => (options.connect === undefined) !== (options.listen === undefined), 'needs either `connect` or `listen`')
+  .refine(
+    options => options.tls === undefined || options.connect !== undefined,
+    'cannot listen with TLS: `tls` is for what it connects to',
+  )
 export type TcpOptions = z.output<typeof tcpOptions>
 
 /** Bytes over TCP: as a client, or from whoever connects. */
@@ -34,6 +40,7 @@ export const tcp = defineSource({
   gives: 'stream',
   whenFull: 'block',
   resource: options => (options.listen === undefined ? undefined : { name: `tcp ${options.listen}`, shared: undefined }),
+  within: ({ tls, ...options }, folder) => ({ ...options, ...(tls && { tls: tlsWithin(tls, folder) }) }),
   open: (options, context) => {
     const name = options.connect ?? options.listen ?? ''
     const place = parseAddress(name)
@@ -41,6 +48,6 @@ export const tcp = defineSource({
     const common = { place, name, idleMs: options.idle }
     return options.connect === undefined
       ? new SocketListener({ ...common, connectionsMax: options.connections_max }, context)
-      : new SocketClient({ ...common, greeting: escapedBytes(options.greeting) }, context)
+      : new SocketClient({ ...common, greeting: escapedBytes(options.greeting), tls: options.tls }, context)
   },
 })

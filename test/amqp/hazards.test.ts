@@ -1,4 +1,4 @@
-import type { Server } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import { connect } from 'node:net'
 import rhea, { type EventContext } from 'rhea'
 import { describe, expect, test } from 'vitest'
@@ -17,6 +17,8 @@ interface Plain {
   readonly bodies: Buffer[]
   readonly errors: unknown[]
   readonly disconnects: number
+  /** Of all its connections. */
+  bytesRead(): number
 }
 
 /** A receiver on plain rhea. */
@@ -34,9 +36,12 @@ async function plain(onMessage: (context: EventContext) => void = () => {}): Pro
   container.on('disconnected', () => found.disconnects++)
   const options = { port: await freePort(), host: '127.0.0.1', receiver_options: { autoaccept: false, credit_window: 5_000 } }
   const server = container.listen(options as never) as unknown as Server
+  const sockets: Socket[] = []
+  server.on('connection', socket => sockets.push(socket))
   await until('the plain server', () => server.address() ?? undefined)
   closers.push(() => void server.close())
-  return Object.assign(found, { port: (server.address() as { port: number }).port })
+  const bytesRead = () => sockets.reduce((sum, socket) => sum + socket.bytesRead, 0)
+  return Object.assign(found, { port: (server.address() as { port: number }).port, bytesRead })
 }
 
 const portOf = (url: string) => Number(new URL(url).port)
@@ -49,7 +54,7 @@ describe('a delivery that its sender aborts in the middle', () => {
   async function abort(port: number): Promise<RawSender> {
     const sender = await RawSender.attach(port)
     closers.push(() => sender.end())
-    await new Promise(resolve => setTimeout(resolve, 100))
+    await until('credit', () => sender.hasCredit)
     sender.transfer(FIRST, { more: true })
     sender.transfer(Buffer.alloc(0), { follows: true, aborted: true })
     return sender
@@ -152,8 +157,14 @@ describe('a link without credit beside one that has some', () => {
     await new Promise(resolve => other?.once('sendable', resolve))
     starved?.send({ body: rhea.message.data_section(Buffer.from('waits')) })
     other?.send({ body: rhea.message.data_section(Buffer.from('could go')) })
-    await new Promise(resolve => setTimeout(resolve, 300))
-    expect(end.bodies).toEqual([])
+    // What a session of its own sends after them arrives, and they do not.
+    const apart = connection.create_session()
+    apart.begin()
+    const third = apart.open_sender({ target: 'apart' })
+    await new Promise(resolve => third.once('sendable', resolve))
+    third.send({ body: 'from another session' })
+    await until('something arrives', () => end.bodies.length > 0)
+    expect(end.bodies).toEqual(['from another session'])
   })
 
   test('here each has a session of its own', async () => {
@@ -169,9 +180,9 @@ describe('a link without credit beside one that has some', () => {
     await until('it arrives', () => end.deliveries.length === 1)
   })
 
-  async function plainWithoutCreditFor(address: string): Promise<Plain> {
+  async function plainWithoutCreditFor(address: string): Promise<Pick<Plain, 'port' | 'bodies'>> {
     const container = rhea.create_container({ id: 'plain' })
-    const found: Plain & { port: number } = { port: 0, bodies: [], errors: [], disconnects: 0 }
+    const found: { port: number; readonly bodies: Buffer[] } = { port: 0, bodies: [] }
     container.on('message', context => found.bodies.push(context.message?.body))
     container.on('receiver_open', context => {
       if (context.receiver?.target.address !== address) context.receiver?.add_credit(10)
@@ -185,9 +196,11 @@ describe('a link without credit beside one that has some', () => {
 })
 
 describe('a frame that says it has 2 GiB', () => {
+  const CHUNKS = 20
+  const CHUNK_BYTES = 64 * 1_024
   const bytes = Buffer.from([0x41, 0x4d, 0x51, 0x50, 0, 1, 0, 0, 0x7f, 0xff, 0xff, 0xff, 2, 0, 0, 0])
 
-  async function shout(port: number): Promise<{ closed: boolean }> {
+  function shout(port: number): { closed: boolean } {
     const state = { closed: false }
     const socket = connect(port, '127.0.0.1')
     socket.on('error', () => {})
@@ -197,16 +210,19 @@ describe('a frame that says it has 2 GiB', () => {
     closers.push(() => void socket.destroy())
     socket.resume()
     socket.write(bytes)
-    for (let chunk = 0; chunk < 20; chunk++) socket.write(Buffer.alloc(64 * 1_024))
-    await new Promise(resolve => setTimeout(resolve, 300))
+    for (let chunk = 0; chunk < CHUNKS; chunk++) socket.write(Buffer.alloc(CHUNK_BYTES))
     return state
   }
 
   test('plain rhea goes on keeping what comes of it', async () => {
-    expect(await shout((await plain()).port)).toEqual({ closed: false })
+    const end = await plain()
+    const state = shout(end.port)
+    await until('it has read all of it', () => end.bytesRead() === bytes.length + CHUNKS * CHUNK_BYTES)
+    expect(state).toEqual({ closed: false })
   })
 
   test('here its sender is cut off', async () => {
-    expect(await shout(portOf((await core()).url))).toEqual({ closed: true })
+    const state = shout(portOf((await core()).url))
+    await until('it is cut off', () => state.closed)
   })
 })

@@ -11,11 +11,16 @@ const { message } = require('rhea') as { message: { encode(content: object): Buf
 
 const PROTOCOL_HEADER = Buffer.from([0x41, 0x4d, 0x51, 0x50, 0, 1, 0, 0])
 const TARGET = 'in'
+/** How a flow begins, by which credit is given (AMQP 1.0, 2.7.4). */
+const FLOW = Buffer.from([0x00, 0x53, 0x13])
+/** The answers to an attach are some hundred bytes. */
+const HEARD_BYTES_MAX = 64 * 1_024
 
-/** A peer that writes frames by hand: AMQP 1.0 without SASL, one session, one sending link. Reads nothing of what comes back. */
+/** A peer that writes frames by hand: AMQP 1.0 without SASL, one session, one sending link. Of what comes back it knows credit when it sees it. */
 export class RawSender {
   readonly #socket: Socket
   #delivery = 0
+  #heard: Buffer = Buffer.alloc(0)
   closed = false
 
   private constructor(socket: Socket) {
@@ -24,7 +29,13 @@ export class RawSender {
     socket.on('close', () => {
       this.closed = true
     })
-    socket.resume()
+    socket.on('data', bytes => {
+      this.#heard = Buffer.concat([this.#heard, bytes]).subarray(0, HEARD_BYTES_MAX)
+    })
+  }
+
+  get hasCredit(): boolean {
+    return this.#heard.includes(FLOW)
   }
 
   static async attach(port: number): Promise<RawSender> {

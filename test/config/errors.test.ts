@@ -134,7 +134,7 @@ test.each<WrongPart>([
   {
     what: 'a pipeline that is no list',
     text: edge(`${uplink}\npipelines: p.yaml`),
-    said: ['edge.yaml:4:12: pipelines has to be an array, not "p.yaml"'],
+    said: ['edge.yaml:4:12: pipelines has to be a list, such as [a, b], not "p.yaml"'],
   },
   {
     what: 'a gateway with a wrong name',
@@ -232,8 +232,8 @@ describe('said so that somebody can act on it', () => {
   })
 
   test('beside an unknown option of a decoder, those that are known are named', () => {
-    expect(saidOfPipeline(source(serial, 'decode: { csv: [a], separator: ";" }'))).toEqual([
-      'p.yaml:5:25: unknown key "separator" in decode; known here: csv',
+    expect(saidOfPipeline(source(serial, 'decode: { csv: [a], header: true }'))).toEqual([
+      'p.yaml:5:25: unknown key "header" in decode; known here: csv, separator, decimal',
     ])
   })
 

@@ -39,8 +39,8 @@ test.each([
 })
 
 test('files of TLS too, and whole paths stay as they are', () => {
-  const mqtt = kindOf(load('{ mqtt: { url: "mqtts://h", topics: [a], tls: { ca: ca.pem, key: /etc/key.pem } } }'))
-  expect(mqtt.options).toMatchObject({ tls: { ca: join(folder, 'ca.pem'), key: '/etc/key.pem' } })
+  const mqtt = kindOf(load('{ mqtt: { url: "mqtts://h", topics: [a], tls: { ca: ca.pem, cert: gw.pem, key: /etc/key.pem } } }'))
+  expect(mqtt.options).toMatchObject({ tls: { ca: join(folder, 'ca.pem'), cert: join(folder, 'gw.pem'), key: '/etc/key.pem' } })
   const webhook = kindOf(load('{ webhook: { listen: "127.0.0.1:1", tls: { cert: ca.pem, key: key.pem } } }'))
   expect(webhook.options).toMatchObject({ tls: { cert: join(folder, 'ca.pem'), key: join(folder, 'key.pem') } })
   expect(kindOf(load('{ mqtt: { url: "mqtt://h", topics: [a] } }')).options).not.toHaveProperty('tls')

@@ -250,7 +250,7 @@ export const WRONG_VALUES: readonly WrongPart[] = [
   {
     what: 'a command in one piece',
     text: job('run: ./load.sh --fast'),
-    said: ['p.yaml:3:16: run has to be an array, not "./load.sh --fast"'],
+    said: ['p.yaml:3:16: run has to be a list, such as [a, b], not "./load.sh --fast"'],
   },
   { what: 'an empty command', text: job('run: []'), said: ['p.yaml:3:16: run needs at least 1'] },
   {

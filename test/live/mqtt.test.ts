@@ -138,3 +138,60 @@ test('over TLS with an authority that is named; without it the reason is said', 
   await until('a record', () => bench.texts.includes('hello'))
   await publisher.endAsync()
 })
+
+/** A session as version 0.1 left it at the broker, with a message that came while nobody listened. */
+async function leaveSession(clientId: string, topic: string): Promise<void> {
+  const session = { clientId, clean: false, protocolVersion: 5, properties: { sessionExpiryInterval: 600 } } as const
+  const former = await mqttLibrary.connectAsync(broker.url, session)
+  await former.subscribeAsync(topic, { qos: 1 })
+  await former.endAsync()
+  const publisher = await broker.publisher()
+  await publisher.publishAsync(topic, 'while away', { qos: 1 })
+  await publisher.endAsync()
+}
+
+async function isKept(clientId: string): Promise<boolean> {
+  const look = mqttLibrary.connect(broker.url, { clientId, clean: false, protocolVersion: 4, manualConnect: true })
+  const present = new Promise<boolean>(resolve => look.once('connect', packet => resolve(packet.sessionPresent)))
+  look.connect()
+  const isPresent = await present
+  await look.endAsync()
+  return isPresent
+}
+
+test('an upgrade changes the name of no session that the broker keeps: what it held for the source would be lost', async () => {
+  await leaveSession('headrace-gw-1-was-there', 'up/a')
+  const options = { url: broker.url, topics: ['up/#'] }
+  bench.start('mqtt', options, { name: 'was-there', stored: 7 })
+  await until('what came while nobody listened', () => bench.texts.includes('while away'))
+  expect(bench.records[0]?.bookmark).toBe('headrace-gw-1-was-there')
+  await bench.end()
+  const again = new SourceBench()
+  const runner = again.start('mqtt', options, { name: 'was-there', stored: 8, bookmark: 'headrace-gw-1-was-there' })
+  await until('it reads', () => runner.status().state === 'reading')
+  expect(await isKept('headrace-gw-1_was-there')).toBe(false)
+  await again.end()
+})
+
+test('where the broker keeps no session under the former name the new one is taken, and nothing is left behind', async () => {
+  const options = { url: broker.url, topics: ['moved/#'] }
+  const runner = bench.start('mqtt', options, { name: 'moves', stored: 7 })
+  await until('it reads', () => runner.status().state === 'reading')
+  const publisher = await broker.publisher()
+  await publisher.publishAsync('moved/a', 'hello', { qos: 1 })
+  await until('a record', () => bench.texts.includes('hello'))
+  expect(bench.records[0]?.bookmark).toBe('headrace-gw-1_moves')
+  await publisher.endAsync()
+  await bench.end()
+  expect(await isKept('headrace-gw-1-moves')).toBe(false)
+  expect(await isKept('headrace-gw-1_moves')).toBe(true)
+})
+
+test('another client of the same name is said', async () => {
+  const runner = bench.start('mqtt', { url: broker.url, topics: ['two/#'], client_id: 'twice' })
+  await until('it reads', () => runner.status().state === 'reading')
+  const thief = await mqttLibrary.connectAsync(broker.url, { clientId: 'twice', protocolVersion: 5, reconnectPeriod: 0 })
+  // This broker gives no reason; others do (test/source/mqtt-names.test.ts).
+  await until('it is said', () => runner.status().reason?.includes('another client has the id twice'))
+  await thief.endAsync(true)
+})

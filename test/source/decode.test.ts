@@ -31,6 +31,19 @@ describe('csv', () => {
     expect(decoded(columns, line)).toMatchObject({ json: expected })
   })
 
+  test.each([
+    [{ separator: ';', decimal: ',' }, '1,50;-0007,25;"a;b"', '{"a":1.50,"b":-7.25,"c":"a;b"}'],
+    [{ separator: ';' }, '1,50;2.5;x', '{"a":"1,50","b":2.5,"c":"x"}'],
+    [{ separator: '\\t' }, '1\t\t3', '{"a":1,"b":null,"c":3}'],
+    [{ separator: '|', decimal: ',' }, '3,|1,2,3|,5', '{"a":3,"b":"1,2,3","c":",5"}'],
+  ])('%j reads what is written so', (options, line, text) => {
+    expect(decoded({ ...columns, ...options }, line)).toMatchObject({ text })
+  })
+
+  test.each([{ decimal: ',' }, { separator: '' }, { separator: ';;' }, { separator: '"' }])('%j is refused', options => {
+    expect(decodeOptions.safeParse({ ...columns, ...options }).success).toBe(false)
+  })
+
   test('digits are kept as the device wrote them', () => {
     expect(decoded(columns, '1.10,12345678901234567890,2.0')).toMatchObject({
       text: '{"a":1.10,"b":12345678901234567890,"c":2.0}',
@@ -107,8 +120,6 @@ describe('what fuzzing found', () => {
 
   test.each(['json', { csv: ['a'] }] as const)('bytes that are not UTF-8 stay as they came (%j)', decode => {
     const bytes = Buffer.from([0x22, 0xb0, 0x43, 0x22])
-    expect(createDecoder(typeof decode === 'string' ? decode : { csv: [...decode.csv] })?.(bytes, 0, bytes.length)).toEqual({
-      error: 'not UTF-8',
-    })
+    expect(createDecoder(decodeOptions.parse(decode))?.(bytes, 0, bytes.length)).toEqual({ error: 'not UTF-8' })
   })
 })

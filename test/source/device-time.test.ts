@@ -40,6 +40,19 @@ test.each([
   expect(read(options, record)).toEqual({ missing })
 })
 
+test('a sentence with the time of day alone has the date of the one before it, across midnight too; half of a GPS was counted as without a time', () => {
+  const reader = deviceTimeReader(timeOptions.parse({ field: ['date', 'time'] }))
+  const take = (record: object) => reader(Buffer.from(JSON.stringify(record)))
+  const none = { missing: 'no event time in a record' }
+  expect(take({ time: '23:59:59.00' })).toEqual(none)
+  expect(take({ date: '2026-06-30', time: '23:59:59.00' })).toEqual({ timeMs: Date.UTC(2026, 5, 30, 23, 59, 59) })
+  expect(take({ time: '23:59:59.00' })).toEqual({ timeMs: Date.UTC(2026, 5, 30, 23, 59, 59) })
+  expect(take({ time: '00:00:00.50' })).toEqual({ timeMs: Date.UTC(2026, 6, 1, 0, 0, 0, 500) })
+  // Too far from it: its day is not known.
+  expect(take({ time: '12:00:00.00' })).toEqual(none)
+  expect(take({ satellites: 7 })).toEqual(none)
+})
+
 test("a source's records have the device's time; those without one the gateway's, and they are counted", async () => {
   const fromMs = Date.now()
   const runner = bench.start(

@@ -212,6 +212,15 @@ describe('a directory', () => {
     }
   })
 
+  test.each(['12:256:99:1000', 'headrace-gw_x', ''])(
+    'made of what was another kind of source, it begins anew (it noted %j): it was not started',
+    async bookmark => {
+      writeFileSync(join(folder, 'a.csv'), '1\n')
+      start(bench, { delimiter: '\n' }, { bookmark })
+      await until('a record', () => bench.texts.includes('1'))
+    },
+  )
+
   test('a file that cannot be opened keeps no other one from being read, and is said', async () => {
     // Not even root may read it.
     symlinkSync('/proc/sys/vm/drop_caches', join(folder, 'a.csv'))

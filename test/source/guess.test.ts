@@ -18,6 +18,18 @@ test.each([
   expect(guess(heard(name))).toMatchObject(expected)
 })
 
+test.each([
+  [
+    '; and decimal commas',
+    '0\r\n1,50;on\r\n1,75;on\r\n2,00;off\r\n2',
+    '{ csv: [value_1, value_2], separator: ";", decimal: "," }',
+    '{"value_1":1.50,"value_2":"on"}',
+  ],
+  ['tabs', '0\n7\t8.5\n7\t9\n7\t9\n7', '{ csv: [value_1, value_2], separator: "\\\\t" }', '{"value_1":7,"value_2":8.5}'],
+])('lines of values with %s between', (_what, text, decode, sample) => {
+  expect(guess(Buffer.from(text))).toMatchObject({ what: 'lines of 2 values', decode, sample })
+})
+
 test('lines of JSON', () => {
   expect(guess(Buffer.from('":1}\n{"a":1}\n{"a":2}\n{"a":3}\n{"a'))).toMatchObject({ decode: 'json', good: 3 })
 })

@@ -2,8 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { freePort } from '../../hardware/simulators/free-port.ts'
+import { httpOptions } from '../../src/source/http.ts'
 import { until } from '../support/until.ts'
 import { SourceBench } from './harness.ts'
 
@@ -68,6 +70,111 @@ describe('polling', () => {
     await until('a record', () => bench.texts.includes('good'))
     expect(new Set(bench.texts)).toEqual(new Set(['good']))
   })
+})
+
+describe('what a server answers with', () => {
+  const zeros = Buffer.alloc(4_000_000)
+  const packed = { gzip: gzipSync('packed'), br: brotliCompressSync('packed') }
+  const bombs = { gzip: gzipSync(zeros), br: brotliCompressSync(zeros) }
+
+  test.each(['gzip', 'br'] as const)('%s is unpacked, and no further than its limit', async packing => {
+    const port = await freePort()
+    await serve(port, (request, response) => {
+      response.setHeader('content-encoding', packing)
+      response.end((request.url === '/bomb' ? bombs : packed)[packing])
+    })
+    bench.start('http', { url: `http://127.0.0.1:${port}/`, every: '50ms' })
+    await until('a record', () => bench.texts.includes('packed'))
+    const bomb = bench.start('http', { url: `http://127.0.0.1:${port}/bomb`, every: '50ms' }, { name: 'bomb' })
+    await until('it was too long', () => (bomb.status().trouble['an answer was too long'] ?? 0) > 0)
+    expect(bomb.status().read).toBe(0)
+  })
+
+  test('garbage that says it is packed, and an answer that breaks off, are failures and no records', async () => {
+    const port = await freePort()
+    await serve(port, (request, response) => {
+      if (request.url === '/torn') {
+        response.writeHead(200, { 'content-length': 100 })
+        response.write('half', () => response.destroy())
+      } else response.writeHead(200, { 'content-encoding': 'gzip' }).end('this is no gzip')
+    })
+    for (const path of ['garbage', 'torn']) {
+      const runner = bench.start('http', { url: `http://127.0.0.1:${port}/${path}`, every: '50ms' }, { name: path })
+      await until('it failed twice', () => (runner.status().trouble['a request failed'] ?? 0) >= 2)
+    }
+    expect(bench.records).toEqual([])
+  })
+})
+
+describe('redirections', () => {
+  test('are followed, a POST by 307 with its body; a token does not go to another server', async () => {
+    const [port, elsewhere] = [await freePort(), await freePort()]
+    const token = join(folder, 'token')
+    writeFileSync(token, 'secret')
+    const seen: unknown[] = []
+    const other = createServer((request, response) => {
+      seen.push([request.headers.authorization, request.headers['x-key']])
+      response.end('from elsewhere')
+    })
+    await new Promise<void>(resolve => other.listen(elsewhere, '127.0.0.1', () => resolve()))
+    await serve(port, async (request, response) => {
+      if (request.url === '/away') response.writeHead(302, { location: `http://127.0.0.1:${elsewhere}/` }).end()
+      else if (request.url === '/here') response.writeHead(307, { location: '/there' }).end()
+      else {
+        const parts = await request.toArray()
+        response.end(`${request.method} ${request.headers.authorization} ${Buffer.concat(parts)}`)
+      }
+    })
+    const options = { every: '50ms', bearer_file: token, headers: { 'X-Key': 'k' } }
+    bench.start('http', { ...options, url: `http://127.0.0.1:${port}/here`, method: 'POST', body: 'ask' })
+    await until('the answer', () => bench.texts.includes('POST Bearer secret ask'))
+    bench.start('http', { ...options, url: `http://127.0.0.1:${port}/away` }, { name: 'away' })
+    await until('another answer', () => bench.texts.includes('from elsewhere'))
+    expect(seen[0]).toEqual([undefined, undefined])
+    other.closeAllConnections()
+    other.close()
+  })
+
+  test('that lead round for ever, or to something that is not asked by HTTP, are said', async () => {
+    const port = await freePort()
+    await serve(port, (request, response) => {
+      const location = request.url === '/file' ? 'file:///etc/passwd' : request.url
+      response.writeHead(302, { location }).end()
+    })
+    const reasons = { round: 'leads on more than 5 times', file: 'leads to file:' }
+    for (const [path, reason] of Object.entries(reasons)) {
+      const runner = bench.start('http', { url: `http://127.0.0.1:${port}/${path}`, every: '50ms' }, { name: path })
+      await until('it says so', () => runner.status().reason?.endsWith(reason))
+    }
+  })
+})
+
+test('a user and a password are shown to the server as basic authentication; half of it is a wrong option', async () => {
+  const port = await freePort()
+  const password = join(folder, 'password')
+  writeFileSync(password, 'open sesame\n')
+  await serve(port, (request, response) => response.end(request.headers.authorization))
+  bench.start('http', { url: `http://127.0.0.1:${port}/`, every: '50ms', username: 'plant', password_file: password })
+  await until('a record', () => bench.texts.includes(`Basic ${Buffer.from('plant:open sesame').toString('base64')}`))
+  const wrong = httpOptions.safeParse({ url: 'http://a/', username: 'plant' })
+  expect(wrong.error?.issues[0]?.message).toContain('needs both `username` and `password_file`')
+})
+
+test('connections are kept between requests; one that the server has let go of is no failure', async () => {
+  const port = await freePort()
+  const ports = new Set<number | undefined>()
+  let asked = 0
+  await serve(port, (request, response) => {
+    asked += 1
+    ports.add(request.socket.remotePort)
+    // Every third request on a kept connection is not answered: the connection is let go of instead.
+    if (asked % 3 === 0 && ports.has(request.socket.remotePort)) request.socket.resetAndDestroy()
+    else response.end(String(asked))
+  })
+  const runner = bench.start('http', { url: `http://127.0.0.1:${port}/`, every: '50ms' })
+  await until('some', () => bench.records.length >= 8)
+  expect(runner.status().trouble).toEqual({})
+  expect(ports.size).toBeLessThan(asked)
 })
 
 describe('a webhook', () => {

@@ -5,6 +5,7 @@ import { SerialPortMock } from 'serialport'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Pty } from '../../hardware/simulators/pty.ts'
 import { SerialSource, serial } from '../../src/source/serial.ts'
+import { EchoFilter } from '../../src/source/serial-echo.ts'
 import { lineErrors } from '../../src/source/serial-line-errors.ts'
 import type { SerialHandle, SerialMachine, SerialSettings } from '../../src/source/serial-machine.ts'
 import { gatherMs, type SerialOptions, serialOptions } from '../../src/source/serial-options.ts'
@@ -12,6 +13,9 @@ import { findUsbPort } from '../../src/source/serial-usb.ts'
 import type { Source, SourceKind } from '../../src/source/source.ts'
 import { until } from '../support/until.ts'
 import { SourceBench } from './harness.ts'
+
+/** The block check is the XOR of what lies between STX and it. */
+const READOUT = '\x021.8.0(1.5*kWh)\r\n!\r\n\x03\x4e'
 
 let bench: SourceBench
 let folder: string
@@ -65,6 +69,10 @@ class MockMachine implements SerialMachine {
         await port.drain()
       },
       flush: () => port.flush(),
+      update: async line => {
+        this.done.push(`update ${line.baudRate}`)
+        await port.update(line)
+      },
       set: async lines => {
         this.done.push(`set ${JSON.stringify(lines)}`)
         await port.set(lines)
@@ -125,6 +133,50 @@ describe('on the mock binding', () => {
     })
     await until('it asked', () => machine.done.length >= 5)
     expect(machine.done.slice(0, 5)).toEqual(['set {"rts":true}', 'set {"rts":false}', 'write ?', 'drain', 'set {"rts":true}'])
+  })
+
+  test('a meter is called at 300 baud, acknowledged, read at the speed that it offers, and called at 300 again', async () => {
+    machine.answer = request => {
+      if (request === '/?!\r\n') return '/ELS6 meter\r\n'
+      return request === '\x06050\r\n' ? READOUT : undefined
+    }
+    const line = { path: '/dev/ttyS1', baud: 300, data_bits: 7, parity: 'even' }
+    const ask = { iec62056: { baud_max: 9_600 }, every: '10ms', timeout: '30s' }
+    bench.start(kindOn(machine), { ...line, ask }, { frame: { telegram: 'iec62056' }, decode: 'telegram' })
+    await until('the next call', () => machine.done.length >= 6)
+    expect(bench.texts[0]).toBe('{"meter":"ELS6 meter","import_kwh":1.5}')
+    const conversation = ['write /?!\r\n', 'write \x06050\r\n', 'drain', 'update 9600', 'update 300', 'write /?!\r\n']
+    expect(machine.done.slice(0, 6)).toEqual(conversation)
+  })
+
+  test('a meter that changes its speed by itself is not acknowledged; one that does not change it is read as it is', async () => {
+    let letter = 'E'
+    machine.answer = request => (request === '/?7!\r\n' ? `/ELS${letter} meter\r\n${READOUT}` : undefined)
+    const ask = { iec62056: { address: '7' }, every: '10ms', timeout: '30s' }
+    bench.start(kindOn(machine), { path: '/dev/ttyS1', baud: 300, ask }, { frame: { telegram: 'iec62056' }, decode: 'telegram' })
+    await until('a telegram', () => machine.done.includes('update 300'))
+    expect(machine.done.slice(0, 3)).toEqual(['write /?7!\r\n', 'update 9600', 'update 300'])
+    letter = 'z'
+    await until('another call', () => machine.done.at(-1) === 'write /?7!\r\n' && machine.done.at(-2) === 'write /?7!\r\n')
+    expect(bench.records.length).toBeGreaterThan(1)
+  })
+
+  test('what a line gives back of what was sent is taken out, also in pieces; what is no echo is counted and kept', async () => {
+    let isEcho = true
+    machine.answer = request => `${isEcho ? request : 'Q'}21.5\r\n`
+    const runner = bench.start(kindOn(machine), {
+      path: '/dev/ttyS1',
+      ask: { requests: ['MEAS?\\r\\n'], every: '10ms', echo: true },
+    })
+    await until('two answers', () => bench.records.length >= 2)
+    expect(new Set(bench.texts)).toEqual(new Set(['21.5']))
+    expect(runner.status().trouble).toEqual({})
+    isEcho = false
+    await until('it was counted', () => runner.status().trouble['an echo was not what was sent'] !== undefined)
+    await until('and kept', () => bench.texts.includes('Q21.5'))
+    const pieces = new EchoFilter(() => {})
+    pieces.expect(Buffer.from('MEAS?'))
+    expect(['ME', 'AS', '?4', '2'].map(text => pieces.take(Buffer.from(text)).toString())).toEqual(['', '', '4', '2'])
   })
 
   test('what the driver counts is counted with the source', async () => {

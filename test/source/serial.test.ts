@@ -61,9 +61,15 @@ test('unplugged in the middle of a record and plugged in again: goes on, and joi
   pty = await Pty.open(link)
   const runner = bench.start('serial', { path: link })
   await until('it reads', () => runner.status().state === 'reading')
+  let heard = ''
+  runner.tap({
+    bytes: bytes => {
+      heard += bytes.toString('latin1')
+    },
+    interrupted: () => {},
+  })
   pty.write('before\nhal')
-  await until('a record', () => bench.records.length === 1)
-  await new Promise(resolve => setTimeout(resolve, 100))
+  await until('a record and a half were read', () => heard === 'before\nhal')
   await pty.close()
   await until('it waits', () => runner.status().state === 'waiting')
   pty = await Pty.open(link)

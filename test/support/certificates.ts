@@ -21,8 +21,8 @@ export class TestAuthority {
     openssl(['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc', ...own])
   }
 
-  /** For a server of this machine, or a client of that name. */
-  issue(name: string): Certificate {
+  /** For a server of this machine, or a client of that name; `days` below 0: it has ended. */
+  issue(name: string, { days = 2, altName = 'IP:127.0.0.1,DNS:localhost' } = {}): Certificate {
     const [cert, key, request, extension] = ['crt', 'key', 'csr', 'ext'].map(end => join(this.folder, `${name}.${end}`)) as [
       string,
       string,
@@ -31,8 +31,8 @@ export class TestAuthority {
     ]
     const subject = ['-keyout', key, '-out', request, '-subj', `/CN=${name}`]
     openssl(['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc', ...subject])
-    writeFileSync(extension, 'subjectAltName=IP:127.0.0.1,DNS:localhost\n')
-    const by = ['-CA', this.ca, '-CAkey', this.#caKey, '-CAcreateserial', '-days', '2', '-extfile', extension]
+    writeFileSync(extension, `subjectAltName=${altName}\n`)
+    const by = ['-CA', this.ca, '-CAkey', this.#caKey, '-CAcreateserial', '-days', String(days), '-extfile', extension]
     openssl(['x509', '-req', '-in', request, '-out', cert, ...by])
     return { cert, key }
   }

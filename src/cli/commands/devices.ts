@@ -63,7 +63,10 @@ function probeCommand(): Command {
     .description('Listens on a port with one line setting after another, and prints the YAML that fits.')
     .argument('<port>', 'device file')
     .option('--listen <duration>', 'how long each setting is listened to', listenArgument, 3_000)
-    .option('--ask', 'also asks a silent device: Modbus units 1 to 8, Q1, SI. Do not where commands could move something.')
+    .option(
+      '--ask',
+      'also asks a silent device: Modbus units 1 to 8, Q1, SI, and calls a meter at 300 baud. Do not where commands could move something.',
+    )
     .option('--json', 'for programs')
     .action(async (path: string, { listen, ask, json }: { listen: number; ask?: true; json?: true }) => {
       const { probePort } = await import('../../source/probe.ts')

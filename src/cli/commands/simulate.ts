@@ -19,7 +19,7 @@ interface Given {
 
 /** Those of hardware/simulators/models.ts, which are loaded only where one is played. */
 export const SIMULATED =
-  'line, gps, ais, dsmr, scale, weather, modbus-rtu, modbus-tcp, rtu-over-tcp, line-tcp, line-unix, line-udp, http, webhook, mqtt'
+  'line, gps, ais, dsmr, iec62056, scale, weather, modbus-rtu, modbus-tcp, rtu-over-tcp, line-tcp, line-unix, line-udp, http, webhook, mqtt'
 
 export function simulateCommand(): Command {
   return new Command('simulate')

@@ -14,11 +14,13 @@ import { NO_FIELDS } from './known-fields.ts'
 import type { RunningWatch } from './running-watch.ts'
 import { sampleOf } from './sample.ts'
 import { ShardState } from './shard-state.ts'
+import { forgetFailures, sayFailed } from './watch-failures.ts'
 
 /** How often the clock is told, and state that is due is kept, ms. */
 const TICK_EVERY_MS = 250
 /** Records that wait to be stored before they are looked at; past that the newest are not looked at, with an alarm. */
 const WAITING_MAX = 100_000
+const MEND = 'Mend it and start the agent again.'
 
 /** A record of a source, with memory of its own. */
 export interface TakenRecord {
@@ -104,7 +106,7 @@ export class GatewayRunner {
     const { keeper, alarms } = this.#options
     keeper.close()
     for (const { key } of this.#tapped.values()) alarms.clear('analysers_behind', key)
-    for (const watch of this.#state.watches.values()) alarms.clear('analyser_failed', failedName(watch))
+    forgetFailures(alarms, this.#state.watches.values())
     return new Map([...this.#tapped.values()].map(({ source, waiting }) => [source.source, waiting]))
   }
 
@@ -176,10 +178,10 @@ export class GatewayRunner {
   #sleep(): void {
     if (this.#stopped) return
     this.#timer = this.#options.clock.after(TICK_EVERY_MS, () => {
-      const { clock } = this.#options
+      const { clock, alarms } = this.#options
       for (const watch of this.#state.watches.values()) {
         watch.tick(clock.wallMs(), clock.monotonicMs())
-        if (watch.failure !== undefined) this.#sayFailed(watch)
+        if (watch.failure !== undefined) sayFailed(alarms, watch, MEND)
       }
       void this.#keep().finally(() => this.#sleep())
     })
@@ -209,15 +211,6 @@ export class GatewayRunner {
     this.#options.logger.warn({ analyser, source: source && sourceKey(source), state, key }, message)
   }
 
-  #sayFailed(watch: RunningWatch): void {
-    const { definition, subject, failure } = watch
-    this.#options.alarms.raise('analyser_failed', {
-      source: failedName(watch),
-      message: `Analyser ${definition.name} failed for ${subject} and stands still: ${messageOf(failure)}`,
-      advice: 'Mend it and start the agent again.',
-    })
-  }
-
   #sayBehind(source: string): void {
     this.#options.alarms.raise('analysers_behind', {
       source,
@@ -225,8 +218,4 @@ export class GatewayRunner {
       advice: 'Nothing is lost to the core. Give the analysers less to do, or the gateway a faster disk.',
     })
   }
-}
-
-function failedName({ definition, subject }: RunningWatch): string {
-  return `${definition.id} ${subject}`
 }

@@ -20,6 +20,7 @@ import type { RunningWatch } from './running-watch.ts'
 import { sampleOfView } from './sample.ts'
 import { isStateTopic, type Owner, type ShardLog } from './shard-log.ts'
 import { ShardState } from './shard-state.ts'
+import { forgetFailures, sayFailed } from './watch-failures.ts'
 
 /** How long a fetch waits where nothing comes: also how late silence and the end of a window are noticed. */
 const FETCH_WAIT_MS = 250
@@ -33,6 +34,7 @@ const FULL_PAUSE_MS = 50
 const RETRY = { firstMs: 200, maxMs: 10_000 }
 /** Batches that are read between two looks at the clock. */
 const LOOK_EVERY_BATCHES = 16
+const MEND = 'Mend it and start the core again: it goes on with the records from before the failure.'
 
 export interface AnalyserRunnerOptions {
   readonly log: Log
@@ -128,8 +130,9 @@ export class AnalyserRunner {
     await this.#keeping.settled()
     await this.#delivery.stop()
     await Promise.all([...this.#writers.values()].map(writer => writer.settled()))
-    const { logger, clock } = this.#options
+    const { logger, clock, alarms } = this.#options
     for (const [number, shard] of this.#shards) {
+      forgetFailures(alarms, shard.watches.values())
       try {
         if ((await shard.keep({ monotonicMs: clock.monotonicMs(), all: true }, this.#onAlert)) === 'kept') await shard.release()
       } catch (error) {
@@ -270,16 +273,8 @@ export class AnalyserRunner {
     for (const shard of this.#shards.values())
       for (const watch of shard.watches.values()) {
         if (!behind.has(watch)) watch.tick(nowMs, monotonicMs)
-        if (watch.failure !== undefined) this.#sayFailed(watch)
+        if (watch.failure !== undefined) sayFailed(this.#options.alarms, watch, MEND)
       }
-  }
-
-  #sayFailed({ definition, subject, failure }: RunningWatch): void {
-    this.#options.alarms.raise('analyser_failed', {
-      source: `${definition.id} ${subject}`,
-      message: `Analyser ${definition.name} failed for ${subject} and stands still: ${messageOf(failure)}`,
-      advice: 'Mend it and start the core again: it goes on with the records from before the failure.',
-    })
   }
 
   /** What was said so far is kept, or will be, while the next is read. Says whether shards were lost, by now. */
@@ -306,6 +301,7 @@ export class AnalyserRunner {
   #lose(shards: readonly number[]): 'kept' | 'lost' {
     for (const number of shards) {
       this.#options.logger.info({ shard: number }, `another core keeps shard ${number} of the analysers now`)
+      forgetFailures(this.#options.alarms, this.#shards.get(number)?.watches.values() ?? [])
       this.#shards.delete(number)
       this.#ownership.lost(number)
     }

@@ -14,5 +14,5 @@ export function createDecoder(decode: DecodeOptions, onTrouble: OnTrouble = () =
   if (decode === 'telegram') return decodeTelegram
   if (decode === 'nmea') return nmeaDecoder(onTrouble)
   if ('words' in decode) return wordsDecoder(decode.words)
-  return 'binary' in decode ? binaryDecoder(decode.binary) : csvDecoder(decode.csv)
+  return 'binary' in decode ? binaryDecoder(decode.binary) : csvDecoder(decode)
 }

@@ -4,14 +4,28 @@ import { wordsOptions } from './words.ts'
 
 const column = z.string().regex(/^[a-z_][a-z0-9_]*$/, 'is not a column name: lower-case letters, digits and _')
 
+const csvOptions = z
+  .strictObject({
+    csv: z.array(column).min(1).max(500).describe('Columns of separated values, in their order; each becomes a field.'),
+    separator: z
+      .string()
+      .regex(/^(?:[^"\r\n\\]|\\t|\\x[0-7][0-9a-fA-F])$/, 'is one character, such as ";", or "\\t" for a tab')
+      .default(',')
+      .describe('What stands between two values, such as ";"; "\\t" for a tab.'),
+    decimal: z.enum(['.', ',']).default('.').describe('What stands before the decimals of a number.'),
+  })
+  .refine(({ separator, decimal }) => separator !== decimal || decimal === '.', {
+    message: 'cannot be a comma where values are separated by commas',
+    path: ['decimal'],
+  })
+export type CsvOptions = z.output<typeof csvOptions>
+
 /** `decode:` of a source in a pipeline file: a name, or one key with its options. */
 export const decodeOptions = z
   .union(
     [
       z.enum(['raw', 'json', 'nmea', 'telegram']),
-      z.strictObject({
-        csv: z.array(column).min(1).max(500).describe('Columns of separated values, in their order; each becomes a field.'),
-      }),
+      csvOptions,
       z.strictObject({ words: wordsOptions.describe('Words with blanks between, by name.') }),
       z.strictObject({ binary: binaryOptions.describe('Numbers at fixed places of a record.') }),
     ],

@@ -39,7 +39,9 @@ export const split = defineStep({
     .strictObject({
       field: fieldName
         .optional()
-        .describe('A field that is a list: each element becomes a record, with the other fields beside it.'),
+        .describe(
+          'A field that is a list: each element becomes a record, with the other fields beside it. One that is a mapping gives its own fields; another is a field of that name.',
+        ),
       delimiter: z
         .string()
         .min(1)

@@ -50,14 +50,21 @@ const SENTENCES = [
   '$GPHDT,274.07,T*03',
   '!AIVDM,1,1,,A,14eG;o@034o8sd<L9i:a;WF>062D,0*7D',
 ].map(text => Buffer.from(text))
-const LINES = ['1,2.5,abc', '"a ""b""",,-0.0', '+01,1e999,"x,y"', '0x10, 7 ,00012', '-1.e+3,+00,1.'].map(text =>
-  Buffer.from(text),
+const LINES = ['1,2.5,abc', '"a ""b""",,-0.0', '+01,1e999,"x,y"', '0x10, 7 ,00012', '-1.e+3,+00,1.', '1,5;-007,25e1;"a;b"'].map(
+  text => Buffer.from(text),
 )
 const JSONS = ['{"a":[1,2,{"b":null}],"c":"\\u00e9"}', '[1e400,\n12345678901234567890]', '"text"'].map(text => Buffer.from(text))
 
 const decoding: fc.Arbitrary<{ decode: DecodeOptions; bytes: Buffer }> = fc.oneof(
   fc.record({ decode: fc.constant('nmea' as const), bytes: fc.oneof(mutated(SENTENCES), anyBytes(120)) }),
-  fc.record({ decode: fc.constant({ csv: ['a', 'b', 'c'] as string[] }), bytes: fc.oneof(mutated(LINES), anyBytes(60)) }),
+  fc.record({
+    decode: fc.record({
+      csv: fc.constant(['a', 'b', 'c'] as string[]),
+      separator: fc.constantFrom(',', ';', '\\t'),
+      decimal: fc.constantFrom('.' as const, ',' as const),
+    }),
+    bytes: fc.oneof(mutated(LINES), anyBytes(60)),
+  }),
   fc.record({ decode: fc.constant('json' as const), bytes: fc.oneof(mutated(JSONS), anyBytes(60)) }),
 )
 
