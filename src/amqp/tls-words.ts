@@ -1,20 +1,22 @@
-/** What OpenSSL and Node say of TLS, in words for whoever has to mend it. By `code` of the error that a socket gives. */
+/** What a peer says of why it ends a handshake (RFC 8446, 6.2), in words for whoever has to mend it; by the name of the alert. */
 const SAID_BY_THE_PEER: Readonly<Record<string, string>> = {
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'it asks for a certificate, and none was shown',
-  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'it does not know the authority that signed the certificate shown here',
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
-    'it does not take the certificate shown here: it has ended, or another authority signed it',
-  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: 'it does not take the certificate shown here',
-  ERR_SSL_TLSV1_ALERT_DECRYPT_ERROR: 'it does not take the certificate shown here',
-  ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE: 'the certificate shown here is not for what it is used for',
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: 'the certificate shown here has ended, by its clock',
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: 'the certificate shown here was revoked',
-  ERR_SSL_TLSV1_ALERT_ACCESS_DENIED: 'it does not let in whom the certificate shown here names',
-  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: 'it wants a certificate that was not shown, or speaks TLS in another way',
-  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'it speaks another version of TLS',
+  CERTIFICATE_REQUIRED: 'it asks for a certificate, and none was shown',
+  UNKNOWN_CA: 'it does not know the authority that signed the certificate shown here',
+  CERTIFICATE_UNKNOWN: 'it does not take the certificate shown here: it has ended, or another authority signed it',
+  BAD_CERTIFICATE: 'it does not take the certificate shown here: none was shown, or another authority signed it',
+  DECRYPT_ERROR: 'it does not take the certificate shown here',
+  UNSUPPORTED_CERTIFICATE: 'the certificate shown here is not for what it is used for',
+  CERTIFICATE_EXPIRED: 'the certificate shown here has ended, by its clock',
+  CERTIFICATE_REVOKED: 'the certificate shown here was revoked',
+  ACCESS_DENIED: 'it does not let in whom the certificate shown here names',
+  HANDSHAKE_FAILURE: 'it wants a certificate that was not shown, or speaks TLS in another way',
+  PROTOCOL_VERSION: 'it speaks another version of TLS',
 }
+/** OpenSSL's names of alerts begin with the version of TLS in which they came up, which have changed between its versions. */
+const ALERT = /^ERR_SSL_(?:SSLV3|TLSV1|TLSV13|SSL\/TLS)_ALERT_/
 
 const NOT_TRUSTED = 'its certificate does not come from an authority that is trusted here'
+/** What OpenSSL (X509_V_ERR names) and Node find here. */
 const FOUND_HERE: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: NOT_TRUSTED,
   UNABLE_TO_GET_ISSUER_CERT: NOT_TRUSTED,
@@ -34,7 +36,7 @@ export function tlsRefusal(error: Error): { readonly what: string; readonly by: 
   const code = String((error as NodeJS.ErrnoException).code)
   // Node's own words name the names that were compared.
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return { what: `its certificate is for others: ${error.message}`, by: 'us' }
-  const said = SAID_BY_THE_PEER[code]
+  const said = ALERT.test(code) ? SAID_BY_THE_PEER[code.replace(ALERT, '')] : undefined
   if (said !== undefined) return { what: said, by: 'peer' }
   const found = FOUND_HERE[code]
   if (found !== undefined) return { what: found, by: 'us' }

@@ -86,6 +86,8 @@ describe('a peer with TLS', () => {
 test('what is no fault of TLS is left as it is; what OpenSSL says in a way that is not known here is no lost connection', () => {
   const failed = (code: string) => Object.assign(new Error('x'), { code })
   expect(tlsRefusal(failed('ECONNRESET'))).toBeUndefined()
+  for (const version of ['SSLV3', 'TLSV1', 'TLSV13', 'SSL/TLS'])
+    expect(tlsRefusal(failed(`ERR_SSL_${version}_ALERT_CERTIFICATE_EXPIRED`))?.what).toContain('has ended')
   expect(tlsRefusal(failed('ERR_SSL_NO_SHARED_CIPHER'))).toEqual({
     what: 'TLS does not come about: no_shared_cipher',
     by: 'peer',
