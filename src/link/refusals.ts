@@ -21,8 +21,13 @@ export interface RefusalsDeps {
   readonly log: Logger
 }
 
-/** What a peer says of who may not do something (AMQP 1.0 part 2, 2.8.15); everything else it says of a moment: too many, stopping, not the newest. */
-const MAY_NOT = ['amqp:unauthorized-access', 'amqp:not-allowed', REFUSAL.notYours]
+/** What a peer says of a moment, and not of who may do what (AMQP 1.0 part 2, 2.8): it stops, has too many, or a newer session is there. */
+const OF_THE_MOMENT = [
+  'amqp:connection:forced',
+  'amqp:link:detach-forced',
+  'amqp:resource-limit-exceeded',
+  REFUSAL.sessionNotNewest,
+]
 const CODES = ['link_refused', 'other_instance'] as const
 
 /** Tells a person that somebody does not let this gateway in: who, why, and what to do. It goes on asking, since that may be changed. */
@@ -41,8 +46,14 @@ export class Refusals {
     return 'refused'
   }
 
-  /** Whoever runs the core wants nothing more of this gateway. */
+  /** The connection was closed because whoever runs the other end wants nothing of this gateway, or nothing more. */
   sentAway(why: string): void {
+    const { mode } = this.#deps
+    if (mode !== 'direct') {
+      const message = `The ${mode} sends this gateway away: ${why}. ${this.#whoItIs()}`
+      this.#deps.alarms.raise('link_refused', { message, advice: this.#whatToDo() })
+      return
+    }
     this.#deps.alarms.raise('link_refused', {
       message: `The core sends this gateway away: ${why}.`,
       advice: 'Look at `headrace ca list` on the core; enrol the gateway again if it is to come in.',
@@ -53,7 +64,7 @@ export class Refusals {
   byPeer(cause: unknown): void {
     if (!(cause instanceof HeadraceError) || cause.code !== 'link_refused') return
     const condition = (cause.cause as PeerError | undefined)?.condition
-    if (condition !== undefined && !MAY_NOT.includes(condition)) return
+    if (condition !== undefined && OF_THE_MOMENT.includes(condition)) return
     this.#deps.alarms.raise('link_refused', {
       message: `${messageOf(cause)} ${this.#whoItIs()}`,
       advice: cause.advice ?? this.#whatToDo(),

@@ -1,9 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import type { Connection } from '../../src/amqp/amqp.ts'
 import { ASK_IDLE_END_AFTER_MS } from '../../src/link/lane.ts'
+import { Refusals } from '../../src/link/refusals.ts'
+import { Alarms } from '../../src/runtime/alarms.ts'
 import { HeadraceError } from '../../src/runtime/errors.ts'
+import { silentLogger } from '../../src/runtime/logger.ts'
 import { cutBatch } from '../support/batches.ts'
 import { MemoryDisk } from '../support/memory-buffer.ts'
+import { SimulatedClock } from '../support/simulated-clock.ts'
 import { findings, type Gateway, World } from './world.ts'
 
 const SOURCES = ['source-1', 'source-2', 'source-3']
@@ -72,6 +76,18 @@ describe('a link', () => {
     refused = undefined
     await world.clock.pass(20_000)
     expect(gateway.alarms.list()).toEqual([])
+  })
+
+  test('that a broker sends away is told what a broker has to know of it', () => {
+    const alarms = new Alarms(new SimulatedClock())
+    const shownAs = () => ({ by: 'certificate', name: 'gw-1' }) as const
+    new Refusals({ gateway: 'gw-1', mode: 'broker', shownAs, alarms, log: silentLogger }).sentAway('who is that')
+    expect(alarms.list()).toMatchObject([
+      {
+        message: expect.stringContaining('The broker sends this gateway away'),
+        advice: expect.stringContaining('one of its users'),
+      },
+    ])
   })
 
   test('that comes while the core stops, or has too many, is not told that it may not', async () => {
