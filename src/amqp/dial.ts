@@ -3,15 +3,26 @@ import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
-import type { Connection } from './amqp.ts'
+import type { Connection, PeerError } from './amqp.ts'
 import { FrameGuard } from './frame-guard.ts'
 import { IDLE_TIMEOUT_MS, MAX_FRAME_BYTES, OPEN_LIMIT_MS, type TlsMaterial } from './limits.ts'
 import { createContainer, gatherOutput, guardInput, mendSession, Unfinished, wrongLimits } from './rhea-internals.ts'
 import { SafeConnection } from './safe-connection.ts'
 import { peerError } from './sender.ts'
+import { tlsRefusal } from './tls-words.ts'
 
 /** AMQP sessions of one connection, unless said otherwise: a gateway has a handful of links. */
 const SESSIONS_MAX = 256
+
+/** What to do about a peer that is not let go on. */
+const MISTRUSTED =
+  'Look at the address, and at whom this end trusts: tls.ca, or the authority that it was enrolled with. Something between may answer in its place.'
+
+/** A core that lets nobody in without a good certificate hangs up, and does not say why. */
+const HUNG_UP = {
+  plain: 'it hung up before it was open',
+  secured: 'it hung up before it was open: it does not let this end in, or does not speak TLS there',
+}
 
 export interface DialOptions {
   /** `amqp://host:port` or `amqps://host:port`; the port is 5672 or 5671 unless given. */
@@ -43,17 +54,23 @@ export function dial(options: DialOptions): Promise<Connection> {
   return new Promise((resolve, reject) => {
     let opened: SafeConnection | undefined
     let socket: Socket | undefined
-    const fail = (code: 'timeout' | 'link_refused' | 'link_lost', what: string, cause?: unknown) => {
+    const fail = (code: 'timeout' | 'link_refused' | 'link_lost', what: string, cause?: unknown, advice?: string) => {
       limit.cancel()
       socket?.destroy()
-      reject(new HeadraceError(code, `${options.url}: ${what}`, { cause }))
+      reject(new HeadraceError(code, `${options.url}: ${what}`, { cause, ...(advice !== undefined && { advice }) }))
+    }
+    const hungUp = tls ? HUNG_UP.secured : HUNG_UP.plain
+    const failedSocket = (error: Error) => {
+      const refusal = tls ? tlsRefusal(error) : undefined
+      if (!refusal) fail('link_lost', isReset(error) ? hungUp : error.message, error)
+      else fail('link_refused', refusal.what, error, refusal.by === 'us' ? MISTRUSTED : undefined)
     }
     const limit = options.clock.after(limitMs, () => fail('timeout', `not open after ${limitMs} ms`))
     const open = (_port: number, _host: string, _ignored: object, connected: () => void): Socket => {
       socket = tls ? connectSecurely(options, host, port, connected, fail) : connectTcp({ host, port }, connected)
       socket.setNoDelay(true)
-      socket.once('error', error => !opened && fail('link_lost', error.message, error))
-      socket.once('close', () => !opened && fail('link_lost', 'closed before it was open'))
+      socket.once('error', error => !opened && failedSocket(error))
+      socket.once('close', () => !opened && fail('link_lost', hungUp))
       return socket
     }
     const connection = container.create_connection({
@@ -80,14 +97,12 @@ export function dial(options: DialOptions): Promise<Connection> {
     )
     // Without listeners a stranger's bytes end the process.
     container.on('error', () => {})
-    const refusedEarly = () =>
-      !opened && fail('link_refused', peerError(connection.error)?.description || 'the peer closed the connection')
+    const refusedBy = (error: PeerError | undefined) =>
+      !opened && fail('link_refused', error?.description || 'the peer closed the connection', error)
+    const refusedEarly = () => refusedBy(peerError(connection.error))
     connection.on('connection_close', refusedEarly)
-    connection.on(
-      'connection_error',
-      context => !opened && fail('link_refused', peerError(context.error)?.description ?? 'refused', context.error),
-    )
-    connection.on('disconnected', context => !opened && fail('link_lost', context.error ? String(context.error) : 'disconnected'))
+    connection.on('connection_error', context => refusedBy(peerError(context.error)))
+    connection.on('disconnected', context => !opened && fail('link_lost', context.error ? String(context.error) : hungUp))
     for (const event of ['error', 'protocol_error'] as const)
       connection.on(event, error => !opened && fail('link_refused', String(error), error))
     connection.on('session_open', context => context.session && !opened && mendSession(context.session, unfinished))
@@ -110,18 +125,22 @@ export function dial(options: DialOptions): Promise<Connection> {
   })
 }
 
+function isReset(error: Error): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ECONNRESET'
+}
+
 function connectSecurely(
   { tls, wrongPeer }: DialOptions,
   host: string,
   port: number,
   connected: () => void,
-  fail: (code: 'link_refused', what: string) => void,
+  fail: (code: 'link_refused', what: string, cause: undefined, advice: string) => void,
 ): TLSSocket {
   const servername = isIP(host) ? {} : { servername: host }
   const secured = () => {
     const wrong = wrongPeer?.(socket, host)
     if (wrong === undefined) connected()
-    else fail('link_refused', wrong)
+    else fail('link_refused', wrong, undefined, MISTRUSTED)
   }
   const socket: TLSSocket = connectTls(
     { host, port, ...servername, ...tls, ...(wrongPeer && { rejectUnauthorized: false }) },

@@ -147,17 +147,18 @@ export class SafeConnection implements Connection {
         this.#links.delete(waiter)
         settle()
       }
-      const fail = (code: 'link_refused' | 'link_lost' | 'timeout', text: string) =>
+      const fail = (code: 'link_refused' | 'link_lost' | 'timeout', text: string, cause?: PeerError) =>
         done(() => {
           // rhea answers the peer's detach in the next tick; on a session that has ended, the peer would end the connection for it.
           setImmediate(() => !this.#ended && session.close())
-          reject(new HeadraceError(code, text))
+          reject(new HeadraceError(code, text, { cause }))
         })
       const refused = () => {
         const error = peerError(link.error)
         fail(
           'link_refused',
           `${this.remote} refused a ${role} for ${what}: ${error ? `${error.condition} ${error.description}` : 'no reason given'}`,
+          error,
         )
       }
       const waiter = {

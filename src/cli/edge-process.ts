@@ -134,7 +134,7 @@ export class EdgeProcess {
       standingOf: source => retired.standingOf(source),
       left: source => retired.left(source),
     }
-    const { connect, proofOf } = createUplink(config, log, alarms)
+    const { connect, proofOf, shownAs } = createUplink(config, log, alarms)
     const { gateway } = config
     const tracing = config.traces && new Tracing(config.traces, { service: 'headrace-edge', instance: gateway, logger: log })
     const watch = tracing?.sent()
@@ -151,6 +151,7 @@ export class EdgeProcess {
       reports: new Reports({ gateway, instance: buffer.instance, clock, budget, report }),
       connect: watch ? async attempt => watchedConnection(await connect(attempt), watch) : connect,
       proofOf,
+      shownAs,
       clock,
       random: Math.random,
       log,

@@ -1,4 +1,5 @@
 import type { LoadedPipeline } from '../config/load.ts'
+import { topicsOfAnalysers } from './pipeline-topics.ts'
 
 /** Who has to do with Kafka: cores, which write, and consumers, which read. Gateways never speak with Kafka. */
 export const COMPONENTS = ['core', 'reader'] as const
@@ -27,7 +28,7 @@ export function kafkaAcls(
   components: readonly Component[],
   principals: Readonly<Record<Component, string>>,
 ): KafkaAcl[] {
-  const topics = [...new Set(pipelines.flatMap(pipeline => topicsOf(pipeline)))].sort()
+  const topics = [...new Set(pipelines.flatMap(pipeline => [pipeline.topic, ...topicsOfAnalysers(pipeline)]))].sort()
   const of = (
     component: Component,
     operations: readonly string[],
@@ -49,13 +50,4 @@ export function kafkaAcls(
 
 function named(topics: readonly string[]): string[] {
   return topics.flatMap(topic => ['--topic', topic])
-}
-
-/** The topic of its sources, and those that its analysers write alerts to. */
-function topicsOf({ topic, config }: LoadedPipeline): string[] {
-  const alerts = Object.values(config.analysers).flatMap(analyser => {
-    const { alert } = analyser as { readonly alert?: { readonly topic?: string } }
-    return alert?.topic === undefined ? [] : [alert.topic]
-  })
-  return [topic, ...alerts]
 }

@@ -1,16 +1,19 @@
 import type { LoadedPipeline } from '../config/load.ts'
+import { topicsOfAnalysers } from './pipeline-topics.ts'
 
 /** Replicas that a broker carries well; more, and elections and restarts take minutes. */
 export const REPLICAS_PER_BROKER_MAX = 4_000
 /** Partitions are added to a topic so many at a time (src/log/kafka/registry.ts). */
 const PARTITIONS_STEP = 8
-/** Topics of Headrace's own, of one partition each: claims, the view of sources, dead letters. */
-const OWN_PARTITIONS = 3
+/** Topics of Headrace's own: claims, the view of sources and the register of certificates have one partition; dead letters, poison and states a step each. */
+const OWN_PARTITIONS = 3 + 3 * PARTITIONS_STEP
 
 export interface PlanInput {
-  readonly pipelines: readonly LoadedPipeline[]
-  /** Gateways that run each of these pipelines. */
-  readonly gateways: number
+  readonly pipelines: readonly {
+    readonly pipeline: LoadedPipeline
+    /** Gateways that run it. */
+    readonly gateways: number
+  }[]
   readonly brokers: number
   readonly replication: number
   readonly replicasPerBroker: number
@@ -23,6 +26,8 @@ export interface PartitionPlan {
     readonly partitions: number
     readonly replicas: number
   }[]
+  /** Headrace's own topics. */
+  readonly own: { readonly partitions: number; readonly replicas: number }
   readonly partitions: number
   readonly replicas: number
   readonly replicasPerBroker: number
@@ -33,10 +38,12 @@ export interface PartitionPlan {
 }
 
 /** What these pipelines cost a Kafka cluster: a partition for each source, in as many copies as there are replicas. */
-export function planPartitions({ pipelines, gateways, brokers, replication, replicasPerBroker }: PlanInput): PartitionPlan {
+export function planPartitions({ pipelines, brokers, replication, replicasPerBroker }: PlanInput): PartitionPlan {
   const sourcesByTopic = new Map<string, number>()
-  for (const { topic, config } of pipelines) {
-    sourcesByTopic.set(topic, (sourcesByTopic.get(topic) ?? 0) + Object.keys(config.sources).length * gateways)
+  const add = (topic: string, sources: number) => sourcesByTopic.set(topic, (sourcesByTopic.get(topic) ?? 0) + sources)
+  for (const { pipeline, gateways } of pipelines) {
+    add(pipeline.topic, Object.keys(pipeline.config.sources).length * gateways)
+    for (const topic of topicsOfAnalysers(pipeline)) add(topic, 1)
   }
   const copies = Math.min(replication, brokers)
   const topics = [...sourcesByTopic].map(([topic, sources]) => {
@@ -49,6 +56,10 @@ export function planPartitions({ pipelines, gateways, brokers, replication, repl
   const brokersNeeded = Math.max(copies, Math.ceil(replicas / replicasPerBroker))
   const fits = perBroker <= replicasPerBroker
   const advice = fits ? [] : [`${brokersNeeded} brokers carry this, or a second cluster for some of the pipelines.`]
+  if (brokers < replication)
+    advice.push(
+      `${brokers} broker${brokers === 1 ? ' holds' : 's hold'} ${copies} of the ${replication} copies that were asked for.`,
+    )
   for (const { topic, partitions: count } of topics) {
     if (count > replicasPerBroker)
       advice.push(
@@ -57,6 +68,7 @@ export function planPartitions({ pipelines, gateways, brokers, replication, repl
   }
   return {
     topics,
+    own: { partitions: OWN_PARTITIONS, replicas: OWN_PARTITIONS * copies },
     partitions,
     replicas,
     replicasPerBroker: perBroker,

@@ -5,9 +5,11 @@ import { dial } from '../amqp/dial.ts'
 import type { GatewayIdentity } from '../ca/gateway-identity.ts'
 import { IdentityKeeper } from '../ca/identity-keeper.ts'
 import { wrongServer } from '../ca/peer-chain.ts'
+import { certificatesIn, nameOf } from '../ca/pem.ts'
 import type { EdgeConfig } from '../config/edge.ts'
 import type { ProofOf } from '../link/opening-channel.ts'
 import { uplinkUrls } from '../link/options.ts'
+import { SHOWS_NOTHING, type ShownAs } from '../link/refusals.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
@@ -24,7 +26,7 @@ export function createUplink(
   config: EdgeConfig,
   log: Logger,
   alarms: Alarms,
-): { connect: (attempt: number) => Promise<Connection>; proofOf: ProofOf | undefined } {
+): { connect: (attempt: number) => Promise<Connection>; proofOf: ProofOf | undefined; shownAs: () => ShownAs } {
   const urls = uplinkUrls(config.uplink)
   const { tls, sasl, mode, renew_at: renewAt } = config.uplink
   const containerId = `${config.gateway}@${hostname()}`
@@ -36,22 +38,29 @@ export function createUplink(
     log,
     alarms,
   })
-  const dialWith = (url: string, identity: GatewayIdentity, shown: 'its certificate' | 'nothing') =>
+  let shown: ShownAs = SHOWS_NOTHING
+  const dialWith = (url: string, identity: GatewayIdentity, showing: 'its certificate' | 'nothing') =>
     dial({
       url,
       containerId,
-      tls: { ca: identity.root.toString(), ...(shown === 'its certificate' && { cert: identity.chain, key: identity.key }) },
+      tls: { ca: identity.root.toString(), ...(showing === 'its certificate' && { cert: identity.chain, key: identity.key }) },
       wrongPeer: wrongServer(identity),
-      ...(sasl && shown === 'its certificate' && { user: readLogin(sasl) }),
+      ...(sasl && showing === 'its certificate' && { user: readLogin(sasl) }),
       clock: systemClock,
       log,
     })
   const connectOnce = async (url: string) => {
     // Read anew each time: certificates are renewed while the process runs.
     const identity = tls || !url.startsWith('amqps:') ? undefined : keeper.current()
+    if (identity) shown = { by: 'certificate', name: identity.gateway }
+    // Nobody would let it in, and not everybody would say why.
+    if (identity && identity.gateway !== config.gateway) {
+      throw new HeadraceError('link_refused', `${url} was not tried: ${identityPath(config.state)} is not of this gateway.`)
+    }
     if (identity) return { connection: await dialWith(url, identity, 'its certificate'), enrolled: true }
     const material = tls && readTlsMaterial(tls)
     const login = sasl && { user: readLogin(sasl) }
+    shown = login ? { by: 'login', name: login.user.name } : showing(material?.cert)
     const connection = await dial({ url, containerId, ...(material && { tls: material }), ...login, clock: systemClock, log })
     return { connection, enrolled: false }
   }
@@ -89,5 +98,10 @@ export function createUplink(
     keeper.watch(connection)
     return connection
   }
-  return { connect, proofOf: mode === 'direct' || tls ? undefined : body => keeper.proofOf(body) }
+  return { connect, proofOf: mode === 'direct' || tls ? undefined : body => keeper.proofOf(body), shownAs: () => shown }
+}
+
+function showing(cert: Buffer | undefined): ShownAs {
+  const [leaf] = certificatesIn(cert?.toString() ?? '')
+  return leaf ? { by: 'certificate', name: nameOf(leaf) } : SHOWS_NOTHING
 }

@@ -60,7 +60,7 @@ export interface LoadedTests {
   readonly document: ConfigDocument
 }
 
-function isTestFile(file: string): boolean {
+export function isTestFile(file: string): boolean {
   return file.endsWith('.test.yaml')
 }
 
@@ -130,7 +130,7 @@ export function loadCore(file: string): LoadedCore {
         }),
       },
     },
-    pipelines: loadPipelines(expand(document, config.pipelines)),
+    pipelines: loadPipelines(expand(document, config.pipelines), 'any gateways'),
   }
 }
 
@@ -156,8 +156,11 @@ function filesWithin<Tls extends Readonly<Record<string, string | undefined>>, S
   }
 }
 
+/** Whose pipelines they are: those of one gateway have ports and names of sources in common, those that a core serves may be of any gateways. */
+type Of = 'one gateway' | 'any gateways'
+
 /** Reads pipeline files and looks at them together. Throws {@link ConfigError} with all that is wrong in any of them. */
-export function loadPipelines(files: readonly string[]): LoadedPipeline[] {
+export function loadPipelines(files: readonly string[], of: Of = 'one gateway'): LoadedPipeline[] {
   const issues: ConfigIssue[] = []
   const loaded: LoadedPipeline[] = []
   for (const file of files) {
@@ -171,7 +174,7 @@ export function loadPipelines(files: readonly string[]): LoadedPipeline[] {
       issues.push(...error.issues)
     }
   }
-  issues.push(...acrossFiles(loaded))
+  issues.push(...acrossFiles(loaded, of))
   if (issues.length > 0) throw new ConfigError(issues)
   return loaded
 }
@@ -211,7 +214,7 @@ function expand(document: ConfigDocument, patterns: readonly string[]): string[]
 }
 
 /** What no single file shows: names given twice, and ports that two sources read. */
-function acrossFiles(pipelines: readonly LoadedPipeline[]): ConfigIssue[] {
+function acrossFiles(pipelines: readonly LoadedPipeline[], of: Of): ConfigIssue[] {
   const issues: ConfigIssue[] = []
   const names = new Map<string, string>()
   const sources = new Map<string, string>()
@@ -234,6 +237,10 @@ function acrossFiles(pipelines: readonly LoadedPipeline[]): ConfigIssue[] {
     const first = names.get(config.pipeline)
     if (first !== undefined) issues.push(document.issue(['pipeline'], `pipeline "${config.pipeline}" is in ${first} already`))
     names.set(config.pipeline, file)
+    if (of === 'any gateways') {
+      sources.clear()
+      resources.clear()
+    }
     for (const [source, options] of Object.entries(config.sources)) {
       const path = ['sources', source]
       const before = sources.get(source)

@@ -8,6 +8,8 @@ import type { IdentityRule } from './identity.ts'
 import type { Quotas } from './quotas.ts'
 import { ReplyBox } from './replies.ts'
 
+/** Connections that a gateway may have where no quota says otherwise; it uses one, and a few while its network breaks again and again. */
+const CONNECTIONS_PER_GATEWAY = 16
 /** Openings that one connection may have under way. */
 const OPENINGS_PER_CONNECTION = 4
 /** AMQP 1.0 part 2, 2.8.15. */
@@ -75,8 +77,7 @@ export class DirectEntrance implements Entrance {
   #keepWithinQuota({ identity }: Connection): void {
     const { method, name } = identity
     if (method !== 'certificate' || name === undefined || !this.#deps.mayWrite(identity, name)) return
-    const max = this.#deps.quotas.of(name).limits.connections
-    if (max === undefined) return
+    const max = this.#deps.quotas.of(name).limits.connections ?? CONNECTIONS_PER_GATEWAY
     const own = [...this.#connections].filter(each => each.identity.method === 'certificate' && each.identity.name === name)
     for (const connection of own.slice(0, -max)) {
       this.#deps.logger.warn(

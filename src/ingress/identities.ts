@@ -1,6 +1,6 @@
 import type { Connection, Delivery, PeerIdentity, Receiver } from '../amqp/amqp.ts'
 import type { Clock } from '../runtime/clock.ts'
-import { TokenBucket } from './token-bucket.ts'
+import { TokenBucket } from '../runtime/token-bucket.ts'
 
 /** Questions about certificates that one link may have open. */
 const QUESTIONS_PER_LINK = 4

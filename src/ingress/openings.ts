@@ -13,6 +13,7 @@ import type { Log } from '../log/log.ts'
 import type { Clock, Timer } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { type Rate, TokenBucket } from '../runtime/token-bucket.ts'
 import { FieldNotes } from './field-notes.ts'
 import type { Gates } from './gates.ts'
 import type { GatewaySession } from './gateway-session.ts'
@@ -21,7 +22,6 @@ import type { IdentityRule } from './identity.ts'
 import { openSources } from './opened-sources.ts'
 import type { GatewayReports } from './reports.ts'
 import type { SessionTable } from './session-table.ts'
-import { type Rate, TokenBucket } from './token-bucket.ts'
 
 /** Openings worked on at once, and waiting: a fleet that comes back in one moment is let in a few at a time. */
 const AT_ONCE_MAX = 8

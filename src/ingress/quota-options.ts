@@ -8,7 +8,7 @@ const quota = z.strictObject({
     .min(1)
     .max(64)
     .optional()
-    .describe('Connections at once, by its certificate; past that its oldest one is closed.'),
+    .describe('Connections at once, by its certificate; past that its oldest one is closed. 16 unless set.'),
   bytes_per_second: size({ min: '1KiB' }).optional().describe('Bytes of batches, as they come.'),
   records_per_second: z.int().min(1).max(100_000_000).optional().describe('Records.'),
   partitions: z

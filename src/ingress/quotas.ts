@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../runtime/clock.ts'
+import { TokenBucket } from '../runtime/token-bucket.ts'
 import type { QuotaLimits, QuotaOptions } from './quota-options.ts'
-import { TokenBucket } from './token-bucket.ts'
 
 /** Messages granted at once under a quota: what they really weigh is known when they are there, and is paid for afterwards. */
 const GRANTED_AT_ONCE_MAX = 256

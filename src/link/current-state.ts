@@ -39,6 +39,11 @@ export class CurrentState {
     else this.#down.down()
   }
 
+  /** An attempt to have a session failed so. */
+  failed(why: string): void {
+    this.#down.failed(why)
+  }
+
   /** There is no session because none is wanted now: nobody has to be told. */
   noneWanted(): void {
     this.#down.clear()

@@ -1,6 +1,4 @@
 import type { Connection } from '../amqp/amqp.ts'
-import { messageOf } from '../runtime/errors.ts'
-import type { Logger } from '../runtime/logger.ts'
 
 /**
  * A connection, or undefined where there is none, or a stop came first. Dialling cannot be broken off, and a stop does not wait for its limit: a
@@ -9,7 +7,7 @@ import type { Logger } from '../runtime/logger.ts'
 export async function dial(
   connect: () => Promise<Connection>,
   stopping: AbortSignal,
-  log: Logger,
+  onFailure: (cause: unknown) => void,
 ): Promise<Connection | undefined> {
   const stop = Promise.withResolvers<undefined>()
   const stopped = () => stop.resolve(undefined)
@@ -20,7 +18,7 @@ export async function dial(
     if (!connection) void dialling.then(late => late.close()).catch(() => {})
     return connection
   } catch (cause) {
-    log.warn({ reason: messageOf(cause) }, 'the core cannot be reached')
+    onFailure(cause)
     return undefined
   } finally {
     stopping.removeEventListener('abort', stopped)

@@ -11,6 +11,8 @@ export class DownAlarm {
   readonly #alarms: Alarms
   readonly #state: () => LinkState
   #timer: Timer | undefined
+  #isRaised = false
+  #why: string | undefined
 
   constructor(clock: Clock, alarms: Alarms, state: () => LinkState) {
     this.#clock = clock
@@ -22,16 +24,26 @@ export class DownAlarm {
     this.#timer ??= this.#clock.after(DOWN_ALARM_AFTER_MS, () => this.#raise(), 'background')
   }
 
+  /** The latest attempt failed so; where a person was told already, what is said stays true. */
+  failed(why: string): void {
+    this.#why = why
+    if (this.#isRaised) this.#raise()
+  }
+
   /** There is a session, or none is wanted now. */
   clear(): void {
     this.#timer?.cancel()
     this.#timer = undefined
+    this.#isRaised = false
+    this.#why = undefined
     this.#alarms.clear('link_down')
   }
 
   #raise(): void {
+    this.#isRaised = true
+    const why = this.#why === undefined ? '' : ` The latest attempt: ${this.#why}`
     this.#alarms.raise('link_down', {
-      message: `There is no session with the core for ${DOWN_ALARM_AFTER_MS / 1000} s; the link is ${this.#state()}.`,
+      message: `There is no session with the core for ${DOWN_ALARM_AFTER_MS / 1000} s; the link is ${this.#state()}.${why}`,
       advice: 'Records are kept in the buffer. Look whether the core runs, can be reached, and reaches its log.',
     })
   }

@@ -16,6 +16,7 @@ import type { LinkState, LinkStatus, Next } from './link-state.ts'
 import { OpeningChannel, type ProofOf } from './opening-channel.ts'
 import { PastOpenings } from './past-openings.ts'
 import { Patience } from './patience.ts'
+import { Refusals, SHOWS_NOTHING, type ShownAs } from './refusals.ts'
 import type { Reports } from './reports.ts'
 import { type Resumed, ResumeRequests } from './resume-requests.ts'
 import { StandingSession } from './standing-session.ts'
@@ -50,6 +51,8 @@ export interface LinkDeps {
   readonly connect: (attempt: number) => Promise<Connection>
   /** Proves, past routers and brokers, that an opening is this gateway's. */
   readonly proofOf?: ProofOf | undefined
+  /** As whom it came last. */
+  readonly shownAs?: () => ShownAs
   readonly clock: Clock
   /** In [0, 1). */
   readonly random: () => number
@@ -91,6 +94,7 @@ export class Link {
   readonly #resumes: ResumeRequests
   readonly #telling: Telling
   readonly #state: CurrentState
+  readonly #refusals: Refusals
   #running: Promise<void> = Promise.resolve()
   #connection: Connection | undefined
   #session: number | undefined
@@ -118,6 +122,8 @@ export class Link {
     this.#openBackoff = new Backoff(OPEN_AGAIN_AFTER, random)
     this.#resumes = new ResumeRequests(clock)
     this.#state = new CurrentState(clock, alarms, this.#log)
+    const { gateway, mode = 'direct', shownAs = () => SHOWS_NOTHING } = deps
+    this.#refusals = new Refusals({ gateway, mode, shownAs, alarms, log: this.#log })
     this.#turnedAtMs = clock.monotonicMs()
   }
 
@@ -180,7 +186,8 @@ export class Link {
         continue
       }
       this.#become('dialling')
-      const connection = await dial(() => this.#deps.connect(this.#dials++), stopping, this.#log)
+      const failed = (cause: unknown) => this.#failed(cause, 'the core cannot be reached')
+      const connection = await dial(() => this.#deps.connect(this.#dials++), stopping, failed)
       if (connection) await this.#converse(connection)
       if (stopping.aborted) return
       this.#become('waiting')
@@ -199,7 +206,7 @@ export class Link {
     const over = AbortSignal.any([closed.signal, this.#stopping.signal])
     void connection.closed.then(error => {
       closed.abort()
-      if (error?.condition === SENT_AWAY) this.#sentAway(error.description)
+      if (error?.condition === SENT_AWAY) this.#refusals.sentAway(error.description)
       this.#standing?.over('the connection was closed')
       this.#forwarding?.over('the connection was closed')
     })
@@ -217,7 +224,7 @@ export class Link {
         if (next !== 'at once') await this.#wait(next === 'refused' ? REFUSED_AGAIN_AFTER_MS : this.#openBackoff.nextMs(), over)
       }
     } catch (cause) {
-      this.#log.warn({ reason: messageOf(cause) }, 'the connection to the core is given up')
+      this.#failed(cause, 'the connection to the core is given up')
     } finally {
       this.#connection = undefined
       this.#session = undefined
@@ -227,7 +234,7 @@ export class Link {
 
   /** Sends to a broker for as long as the connection stands. */
   async #forward(connection: Connection): Promise<void> {
-    const { gateway, buffer, clock, random, alarms } = this.#deps
+    const { gateway, buffer, clock, random } = this.#deps
     this.#become('opening')
     this.#lanes.refresh()
     const session = await buffer.nextSession()
@@ -248,17 +255,20 @@ export class Link {
         reports: this.#deps.reports,
         onProgress: () => this.#dialBackoff.reset(),
         takeIn: async (reply, resume) => {
-          for (const code of ['link_refused', 'other_instance']) alarms.clear(code)
+          this.#refusals.over()
           await this.#takeIn(reply, resume)
         },
-        refused: error => this.#refused(error),
+        refused: error => this.#refusals.byCore(error),
       },
       connection,
       session,
     )
     this.#forwarding = forwarding
     try {
-      const why = await forwarding.run(() => this.#become('sending'))
+      const why = await forwarding.run(() => {
+        this.#refusals.over()
+        this.#become('sending')
+      })
       this.#log.info({ session, why }, 'nothing is forwarded any more')
       if (this.#stopping.signal.aborted) await this.#within(STOP_SETTLE_MS, forwarding.drain())
     } finally {
@@ -284,11 +294,11 @@ export class Link {
     if (answer.kind === 'released') return 'again'
     if (answer.kind === 'rejected') {
       const { condition, description } = answer.error ?? { condition: 'rejected', description: 'no reason given' }
-      return this.#refused({ code: condition, message: description, advice: 'Compare the versions of gateway and core.' })
+      return this.#refusals.byCore({ code: condition, message: description, advice: 'Compare the versions of gateway and core.' })
     }
     const { reply } = answer
     if ('error' in reply)
-      return reply.error.code === OPEN_ERROR.sessionNotNew ? this.#past.notNew(reply.session) : this.#refused(reply.error)
+      return reply.error.code === OPEN_ERROR.sessionNotNew ? this.#past.notNew(reply.session) : this.#refusals.byCore(reply.error)
     await this.#takeIn(reply, resume)
     this.#quota = reply.quota
     const sender = await this.#openData(connection, session)
@@ -302,21 +312,6 @@ export class Link {
     if (!isHopeless) return 'again'
     connection.destroy()
     return 'lost'
-  }
-
-  #refused(error: { code: string; message: string; advice: string }): Next {
-    this.#log.error({ code: error.code, reason: error.message }, 'the core refuses this gateway')
-    const code = error.code === OPEN_ERROR.otherInstance ? 'other_instance' : 'link_refused'
-    this.#deps.alarms.raise(code, { message: `${error.code}: ${error.message}`, advice: error.advice })
-    return 'refused'
-  }
-
-  /** Whoever runs the core wants nothing more of this gateway: it goes on asking, since that may be taken back. */
-  #sentAway(why: string): void {
-    this.#deps.alarms.raise('link_refused', {
-      message: `The core sends this gateway away: ${why}.`,
-      advice: 'Look at `headrace ca list` on the core; enrol the gateway again if it is to come in.',
-    })
   }
 
   /** Each source does what rule 6 says; one that fails on disk fails the opening, since nothing may be sent on half of it. */
@@ -336,14 +331,14 @@ export class Link {
     try {
       return await connection.openSender({ address, timeoutMs: ATTACH_TIMEOUT_MS })
     } catch (cause) {
-      this.#log.warn({ address, reason: messageOf(cause) }, 'the data link was refused')
+      this.#failed(cause, 'the data link was refused')
       this.#lanes.close()
       return undefined
     }
   }
 
   async #send(sender: Sender, channel: OpeningChannel, session: number, over: AbortSignal): Promise<void> {
-    const { gateway, buffer, clock, alarms } = this.#deps
+    const { gateway, buffer, clock } = this.#deps
     const standing = new StandingSession({
       gateway,
       session,
@@ -365,7 +360,7 @@ export class Link {
     })
     this.#standing = standing
     this.#become('sending')
-    for (const code of ['link_refused', 'other_instance']) alarms.clear(code)
+    this.#refusals.over()
     if (over.aborted || this.#resumes.open().length > 0) standing.over('something came up during the opening')
     const why = await standing.run()
     this.#standing = undefined
@@ -373,6 +368,13 @@ export class Link {
     standing.end()
     this.#become('opening')
     this.#log.info({ session, why }, 'the session is over')
+  }
+
+  /** No session comes about: a person is told where somebody refuses it, and after a while in any case. */
+  #failed(cause: unknown, what: string): void {
+    this.#log.warn({ reason: messageOf(cause) }, what)
+    this.#state.failed(messageOf(cause))
+    this.#refusals.byPeer(cause)
   }
 
   async #within(limitMs: number, done: Promise<void>): Promise<void> {

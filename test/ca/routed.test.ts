@@ -105,6 +105,16 @@ describe('through a router that asks for certificates', () => {
     await expect(attach('headrace/open')).resolves.toBeDefined()
   })
 
+  test('one that has the identity of another does not try, and says what to do', async () => {
+    const { folder, enrolled, gateway } = await routed('good')
+    await enrolled('plant-a-2', folder)
+    const { alarms, settled } = gateway({})
+    const alarm = await until('it says so', () => alarms.list().find(({ code }) => code === 'link_refused'), LIMIT_MS)
+    expect(alarm.message).toContain('(This gateway is plant-a-1, and shows a certificate of plant-a-2.)')
+    expect(alarm.advice).toContain('headrace ca token --gateway plant-a-1')
+    expect(settled()).toBe(false)
+  })
+
   test('one whose certificate has ended is told so, and what can be done', async () => {
     const { plant, folder, enrolled, gateway } = await routed('ended')
     await enrolled(GATEWAY, folder)

@@ -6,11 +6,9 @@ import type { Connection } from '../../src/amqp/amqp.ts'
 import { type DialOptions, dial } from '../../src/amqp/dial.ts'
 import { listen } from '../../src/amqp/listen.ts'
 import { Authority } from '../../src/ca/authority.ts'
-import { newKey, newRequest } from '../../src/ca/certificates.ts'
+import { newKey } from '../../src/ca/certificates.ts'
 import { IdentityDesk } from '../../src/ca/desk.ts'
-import { takeIssued, writeIdentity } from '../../src/ca/gateway-identity.ts'
 import { wrongFirstServer } from '../../src/ca/peer-chain.ts'
-import { fingerprintOf } from '../../src/ca/pem.ts'
 import { askToEnroll } from '../../src/ca/renewal.ts'
 import { decodeToken } from '../../src/ca/token.ts'
 import { identityRule } from '../../src/ingress/identity.ts'
@@ -20,6 +18,7 @@ import { Alarms } from '../../src/runtime/alarms.ts'
 import { type Clock, systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { RELEASED_MS } from '../../src/runtime/released.ts'
+import { issueTo } from '../support/issued.ts'
 
 export const DAY_MS = 86_400_000
 export const AT = { address: 'headrace/identity' } as const
@@ -91,11 +90,8 @@ export class Plant {
   }
 
   /** Enrols a gateway without a connection, into an identity file at `path`. */
-  async issue(gateway: string, path: string): Promise<void> {
-    const key = await newKey()
-    const issued = await this.authority.enroll(gateway, this.token(gateway).secret, await newRequest(key, gateway))
-    if ('refused' in issued) throw new Error(issued.refused)
-    writeIdentity(path, takeIssued(issued, { gateway, key, root: fingerprintOf(this.authority.root) }))
+  issue(gateway: string, path: string): Promise<void> {
+    return issueTo(this.authority, gateway, path)
   }
 
   async end(): Promise<void> {

@@ -136,6 +136,14 @@ describe('manifests that are shipped', () => {
   })
 })
 
+test('gateways outside of a plant’s cluster come to the Service that Skupper makes, and to no port of a router', () => {
+  const plant = resources('skupper/plant-site.yaml')
+  const listener = plant.find(({ kind }) => kind === 'Listener')?.spec as { host: string }
+  const route = plant.find(({ kind }) => kind === 'Route')?.spec as { to: { name: string } }
+  expect(route.to.name).toBe(listener.host)
+  expect(plant.map(({ kind }) => kind)).not.toContain('Service')
+})
+
 describe('router configurations that are shipped', () => {
   const files = { 'interior.conf': readRouterConfig, 'edge.conf': readRouterConfig, 'skrouterd.json': readJson }
   for (const [file, readConfig] of Object.entries(files)) {

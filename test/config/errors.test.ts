@@ -89,6 +89,19 @@ describe('several files', () => {
     expect(saidBy(() => loadPipelines([one, two]))).toEqual(['two.yaml:2:17: /dev/ttyS0 is read by "a" in one.yaml already'])
   })
 
+  test('of a core are those of different gateways, each with its own ports and names of sources; within one they are of one', () => {
+    const sources = `sources: { a: { ${serial} } }`
+    write('one.yaml', `pipeline: one\n${sources}\n`)
+    write('two.yaml', `pipeline: two\n${sources}\n`)
+    const core = write('core.yaml', 'state: /x\nlog: { sqlite: {} }\npipelines: [one.yaml, two.yaml]\n')
+    expect(saidBy(() => loadCore(core))).toEqual([])
+    write('two.yaml', `pipeline: one\nsources: { a: { ${serial} }, b: { ${serial} } }\n`)
+    expect(saidBy(() => loadCore(core))).toEqual([
+      'two.yaml:1:11: pipeline "one" is in one.yaml already',
+      expect.stringMatching(/^two.yaml:2:\d+: \/dev\/ttyS0 is read by "a" in two.yaml already$/),
+    ])
+  })
+
   test('meters on one bus are no mistake', () => {
     const bus = (unit: number) => `{ modbus: { rtu: { path: /dev/ttyS0 }, unit: ${unit}, device: eastron-sdm120 } }`
     expect(saidOfPipeline(`pipeline: one\nsources:\n  a: ${bus(1)}\n  b: ${bus(2)}\n`)).toEqual([])

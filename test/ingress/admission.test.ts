@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { OPENINGS_ADMITTED } from '../../src/ingress/openings.ts'
-import { TokenBucket } from '../../src/ingress/token-bucket.ts'
+import { TokenBucket } from '../../src/runtime/token-bucket.ts'
 import { World } from '../link/world.ts'
 import { MemoryDisk } from '../support/memory-buffer.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Connection, Delivery, PeerIdentity } from '../../src/amqp/amqp.ts'
 import { PROPERTY } from '../../src/amqp/messages.ts'
 import type { QuotaOptions } from '../../src/ingress/quota-options.ts'
-import { TokenBucket } from '../../src/ingress/token-bucket.ts'
+import { TokenBucket } from '../../src/runtime/token-bucket.ts'
 import { findings, type Gateway, World } from '../link/world.ts'
 import { MemoryDisk } from '../support/memory-buffer.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
@@ -196,10 +196,13 @@ describe('a quota', () => {
     expect(standing()).toEqual(['gw-2', 'gw-2', 'gw-2', 'gw-1', 'gw-1', '-', '-', '-'])
   })
 
-  test('of connections is what closes them: without one all stand', async () => {
+  test('of connections is what closes them: without one those of a gateway that means well stand, and of none do hundreds', async () => {
     const { connected, standing } = await connecting(undefined)
+    await connected(certified('gw-2'))
     for (let count = 0; count < 4; count++) await connected(certified('gw-1'))
-    expect(standing()).toEqual(['gw-1', 'gw-1', 'gw-1', 'gw-1'])
+    expect(standing()).toEqual(['gw-2', 'gw-1', 'gw-1', 'gw-1', 'gw-1'])
+    for (let count = 0; count < 100; count++) await connected(certified('gw-1'))
+    expect(standing()).toEqual(['gw-2', ...Array(16).fill('gw-1')])
   })
 
   test('of one connection does not stop a gateway that connects anew while its old one hangs', async () => {

@@ -21,6 +21,8 @@ export interface PlantOptions {
   readonly recordsPerSecond: number
   readonly seed: number
   readonly buffer?: string
+  /** Where others use the same Kafka. */
+  readonly topic?: string
 }
 
 interface CoreStatus {
@@ -43,7 +45,7 @@ export class Plant {
       (_, index) =>
         `  source-${index}: { generator: { records_per_second: ${recordsPerSecond}, count: ${records}, seed: ${seed} } }\n`,
     )
-    writeFileSync(pipeline, `pipeline: ${TOPIC}\ndurability: 20ms\nsources:\n${lines.join('')}`)
+    writeFileSync(pipeline, `pipeline: ${options.topic ?? TOPIC}\ndurability: 20ms\nsources:\n${lines.join('')}`)
     this.cores = Array.from({ length: options.cores }, (_, index) => {
       const state = join(this.folder, `core-${index}`)
       const text = `name: core-${index}\nstate: ${state}\nlog: ${options.log}\ningress: ${options.ingress(index)}\n`

@@ -1,8 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import type { Connection } from '../../src/amqp/amqp.ts'
 import { ASK_IDLE_END_AFTER_MS } from '../../src/link/lane.ts'
+import { Refusals } from '../../src/link/refusals.ts'
+import { Alarms } from '../../src/runtime/alarms.ts'
+import { HeadraceError } from '../../src/runtime/errors.ts'
+import { silentLogger } from '../../src/runtime/logger.ts'
 import { cutBatch } from '../support/batches.ts'
 import { MemoryDisk } from '../support/memory-buffer.ts'
+import { SimulatedClock } from '../support/simulated-clock.ts'
 import { findings, type Gateway, World } from './world.ts'
 
 const SOURCES = ['source-1', 'source-2', 'source-3']
@@ -46,10 +51,53 @@ describe('a link', () => {
     const gateway = world.startGateway('gw-1', new MemoryDisk('instance-1'), SOURCES)
     gateway.buffer.give('source-1', 10)
     await world.clock.pass(61_000)
-    expect(gateway.alarms.list().map(({ code }) => code)).toEqual(['link_down'])
+    expect(gateway.alarms.list()).toMatchObject([{ code: 'link_down', message: expect.stringContaining('The latest attempt: ') }])
     await world.startIngress()
     expect(await world.drained([gateway])).toBe(true)
     expect(gateway.alarms.list()).toEqual([])
+  })
+
+  test('that is refused says by whom, as whom it came, and what to do, until it is let in', async () => {
+    const world = new World(1)
+    await world.startIngress()
+    let refused: unknown = new HeadraceError('link_refused', 'core-1: it does not take the certificate shown here')
+    let name = 'gw-2'
+    const gateway = world.startGateway('gw-1', new MemoryDisk('instance-1'), SOURCES, {
+      connect: () => (refused === undefined ? world.network.dial('core-1') : Promise.reject(refused)),
+      shownAs: () => ({ by: 'certificate', name }),
+    })
+    const told = () => gateway.alarms.list().find(({ code }) => code === 'link_refused')
+    await world.clock.pass(1_000)
+    expect(told()?.message).toContain('(This gateway is gw-1, and shows a certificate of gw-2.)')
+    expect(told()?.advice).toContain('headrace ca token --gateway gw-1')
+    name = 'gw-1'
+    await world.clock.pass(20_000)
+    expect(told()?.advice).toContain("Look at the core's log")
+    refused = undefined
+    await world.clock.pass(20_000)
+    expect(gateway.alarms.list()).toEqual([])
+  })
+
+  test('that a broker sends away is told what a broker has to know of it', () => {
+    const alarms = new Alarms(new SimulatedClock())
+    const shownAs = () => ({ by: 'certificate', name: 'gw-1' }) as const
+    new Refusals({ gateway: 'gw-1', mode: 'broker', shownAs, alarms, log: silentLogger }).sentAway('who is that')
+    expect(alarms.list()).toMatchObject([
+      {
+        message: expect.stringContaining('The broker sends this gateway away'),
+        advice: expect.stringContaining('one of its users'),
+      },
+    ])
+  })
+
+  test('that comes while the core stops, or has too many, is not told that it may not', async () => {
+    const world = new World(1)
+    const busy = { condition: 'amqp:resource-limit-exceeded', description: 'too many' }
+    const gateway = world.startGateway('gw-1', new MemoryDisk('instance-1'), SOURCES, {
+      connect: () => Promise.reject(new HeadraceError('link_refused', 'core-1: too many', { cause: busy })),
+    })
+    await world.clock.pass(61_000)
+    expect(gateway.alarms.list()).toMatchObject([{ code: 'link_down', message: expect.stringContaining('core-1: too many') }])
   })
 
   test('asks again while the core cannot reach its log', async () => {

@@ -4,17 +4,8 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { peakRssMib, rssMib } from '../bench/process-figures.ts'
 import { check } from '../fault/checker.ts'
 import { Installation, TOPIC } from '../fault/installation.ts'
-import {
-  AMQP_HEADER,
-  attach,
-  begin,
-  COSTLY,
-  costlyOpen,
-  HostilePeer,
-  open,
-  SASL_HEADER,
-  transfer,
-} from '../fuzz/harness/hostile-peer.ts'
+import { ATTACKS } from '../fuzz/harness/attacks.ts'
+import { HostilePeer } from '../fuzz/harness/hostile-peer.ts'
 import { consumeTopic } from '../support/kafka/consume.ts'
 import { SeededRandom, seedOfRun } from '../support/random.ts'
 import { until } from '../support/until.ts'
@@ -26,28 +17,6 @@ const HOSTILE_PEERS = 200
 const ATTACKS_MIN = 600
 /** What the core may gain over what it has with a gateway and without attackers, MiB: its bound for what is not ended is 32, the rest is garbage that waits. */
 const GAIN_MIB_MAX = 400
-
-const LINKED = [AMQP_HEADER, open(), begin(), attach({ handle: 0, name: 'a' })]
-/** What a peer says before it falls silent: each keeps as much as it can for as long as it is let. */
-const ATTACKS: readonly (readonly Buffer[])[] = [
-  ...Object.values(COSTLY).map(value => [AMQP_HEADER, costlyOpen(value)]),
-  [AMQP_HEADER, Buffer.from([0x7f, 0xff, 0xff, 0xff, 2, 0, 0, 0])],
-  [AMQP_HEADER, open(), Buffer.from([0, 1, 0xff, 0xff, 2, 0, 0, 0]), Buffer.alloc(120_000)],
-  [SASL_HEADER],
-  [...LINKED, transfer({ handle: 0, id: 0, more: true }, Buffer.alloc(60_000)), ...Array<Buffer>(60).fill(more(60_000))],
-  [...LINKED, transfer({ handle: 0, id: 0, more: true }, Buffer.alloc(1)), ...Array<Buffer>(10_000).fill(more(1))],
-  [AMQP_HEADER, open(), ...Array.from({ length: 255 }, (_, channel) => begin(channel))],
-  [
-    ...LINKED,
-    ...Array.from({ length: 500 }, (_, handle) =>
-      attach({ handle: handle + 1, name: `l${handle}`, address: null, receives: true }),
-    ),
-  ],
-]
-
-function more(bytes: number): Buffer {
-  return transfer({ handle: 0, more: true }, Buffer.alloc(bytes))
-}
 
 let installation: Installation
 

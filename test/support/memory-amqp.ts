@@ -254,7 +254,7 @@ class End implements Connection {
         ask(
           handlers,
           link => this.#wire.carry('down', () => resolve(link())),
-          error => this.#wire.carry('down', () => reject(new HeadraceError('link_refused', error.description))),
+          error => this.#wire.carry('down', () => reject(new HeadraceError('link_refused', error.description, { cause: error }))),
         ),
       )
     })

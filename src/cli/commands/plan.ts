@@ -1,26 +1,38 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { EXIT, table } from '../output.ts'
-import { planPartitions, REPLICAS_PER_BROKER_MAX } from '../partition-plan.ts'
+import { EXIT, printJson, table } from '../output.ts'
+import { type PartitionPlan, planPartitions, REPLICAS_PER_BROKER_MAX } from '../partition-plan.ts'
 
 export function planCommand(): Command {
   return new Command('plan')
     .description('Counts the partitions and replicas that pipelines need, against what the brokers carry.')
-    .argument('<pipeline.yaml...>', 'pipeline files')
-    .option('--gateways <n>', 'gateways that run them', count, 1)
+    .argument('<pipeline.yaml...>', 'pipeline files; FILE=GATEWAYS where not all have as many')
+    .option('--gateways <n>', 'gateways that run each of them', count, 1)
     .option('--brokers <n>', 'brokers of the cluster', count, 3)
     .option('--replication <n>', 'copies of each partition', count, 3)
     .option('--replicas-per-broker <n>', 'what one broker may carry', count, REPLICAS_PER_BROKER_MAX)
     .option('--json', 'as JSON', false)
-    .addHelpText('after', '\nExample:\n  headrace plan cold-store.yaml --gateways 400 --brokers 3')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  headrace plan cold-store.yaml --gateways 400 --brokers 3\n  headrace plan cold-store.yaml=400 workshop.yaml=12 --brokers 5',
+    )
     .action(async (files: string[], options: PlanOptions) => {
-      const { loadPipelines } = await import('../../config/load.ts')
-      const plan = planPartitions({ pipelines: loadPipelines(files), ...options })
-      if (options.json) process.stdout.write(`${JSON.stringify(plan, null, 2)}\n`)
+      const { isTestFile, loadPipelines } = await import('../../config/load.ts')
+      const named = files.map(text => fileAndGateways(text, options.gateways)).filter(({ file }) => !isTestFile(file))
+      const gatewaysOf = new Map(named.map(({ file, gateways }) => [file, gateways]))
+      const pipelines = loadPipelines([...gatewaysOf.keys()], 'any gateways').map(pipeline => ({
+        pipeline,
+        gateways: gatewaysOf.get(pipeline.file) ?? options.gateways,
+      }))
+      const { brokers, replication, replicasPerBroker } = options
+      const plan = planPartitions({ pipelines, brokers, replication, replicasPerBroker })
+      if (options.json) printJson(shown(plan))
       else {
-        const rows = plan.topics.map(({ topic, sources, partitions, replicas }) => [topic, sources, partitions, replicas])
+        const { topics, own } = plan
+        const rows = topics.map(({ topic, sources, partitions, replicas }) => [topic, sources, partitions, replicas])
+        rows.push(['headrace.*', '', own.partitions, own.replicas])
         process.stdout.write(`${table(['topic', 'sources', 'partitions', 'replicas'], rows)}\n\n`)
         process.stdout.write(
-          `${plan.replicas} replicas on ${options.brokers} brokers: ${plan.replicasPerBroker} each, ${plan.replicasPerBrokerMax} are allowed. ${plan.fits ? 'It fits.' : 'It does not fit.'}\n`,
+          `${plan.replicas} replicas on ${brokers} broker${brokers === 1 ? '' : 's'}: ${plan.replicasPerBroker} each, ${plan.replicasPerBrokerMax} are allowed. ${plan.fits ? 'It fits.' : 'It does not fit.'}\n`,
         )
         for (const line of plan.advice) process.stdout.write(`${line}\n`)
       }
@@ -34,6 +46,20 @@ interface PlanOptions {
   readonly replication: number
   readonly replicasPerBroker: number
   readonly json: boolean
+}
+
+function shown({ replicasPerBroker, replicasPerBrokerMax, brokersNeeded, ...rest }: PartitionPlan) {
+  return {
+    ...rest,
+    replicas_per_broker: replicasPerBroker,
+    replicas_per_broker_max: replicasPerBrokerMax,
+    brokers_needed: brokersNeeded,
+  }
+}
+
+function fileAndGateways(text: string, otherwise: number): { file: string; gateways: number } {
+  const [, file, gateways] = /^(.+)=(\d+)$/.exec(text) ?? []
+  return file !== undefined && gateways !== undefined ? { file, gateways: count(gateways) } : { file: text, gateways: otherwise }
 }
 
 function count(text: string): number {

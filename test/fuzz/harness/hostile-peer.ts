@@ -92,8 +92,9 @@ export class HostilePeer {
   readonly gone: Promise<void>
   #heard = 0
 
-  constructor(port: number, options: { reads?: boolean } = {}) {
-    this.#socket = connect(port, '127.0.0.1')
+  /** `socket`: how it connects, such as with TLS; plainly unless given. */
+  constructor(port: number, options: { reads?: boolean; socket?: Socket } = {}) {
+    this.#socket = options.socket ?? connect(port, '127.0.0.1')
     this.#socket.on('error', () => {})
     this.gone = new Promise(resolve =>
       this.#socket.once('close', () => {

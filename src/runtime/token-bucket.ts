@@ -1,4 +1,4 @@
-import type { Clock } from '../runtime/clock.ts'
+import type { Clock } from './clock.ts'
 
 /** So much in a second, and so much at once after a rest. */
 export interface Rate {
