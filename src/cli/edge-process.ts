@@ -16,6 +16,7 @@ import type { SourceFacts } from '../link/telling.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
+import { collectGarbage } from '../runtime/garbage.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { stillFor, type Vital } from '../runtime/watchdog.ts'
 import { type CaptureHead, type CaptureItem, capture } from '../source/capture.ts'
@@ -27,7 +28,7 @@ import { CONFIG_REFUSED, configRefused } from './pipeline-reload.ts'
 import { RetiredSources, withoutRetired } from './retired-sources.ts'
 import { controlPath } from './state-paths.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
-import { Tracing } from './tracing.ts'
+import type { Tracing } from './tracing.ts'
 import { createUplink } from './uplink.ts'
 import { VERSION } from './version.ts'
 
@@ -136,7 +137,7 @@ export class EdgeProcess {
     }
     const { connect, proofOf } = createUplink(config, log, alarms)
     const { gateway } = config
-    const tracing = config.traces && new Tracing(config.traces, { service: 'headrace-edge', instance: gateway, logger: log })
+    const tracing = config.traces && (await tracingTo(config.traces, gateway, log))
     const watch = tracing?.sent()
     const budget =
       config.uplink.budget &&
@@ -183,6 +184,8 @@ export class EdgeProcess {
     link.start()
     edge.#flow.start()
     tracing?.start()
+    // While no device waits for it.
+    collectGarbage()
     await edge.#apply()
     return edge
   }
@@ -309,4 +312,10 @@ export class EdgeProcess {
       'source.retire': async (args: Readonly<Record<string, unknown>>) => this.#retire(String(args['source'])),
     }
   }
+}
+
+/** Only where records are followed it is loaded. */
+async function tracingTo(traces: NonNullable<EdgeConfig['traces']>, gateway: string, log: Logger): Promise<Tracing> {
+  const { Tracing } = await import('./tracing.ts')
+  return new Tracing(traces, { service: 'headrace-edge', instance: gateway, logger: log })
 }
