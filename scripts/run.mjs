@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { NODE, ROOT, setup } from './setup.mjs'
 
 setup()
-const [file, command, ...rest] = process.argv.slice(2)
+const [file, command] = process.argv.slice(2)
 // As deploy/bundle/headrace starts a gateway's agent.
 const isEdge = file === 'src/cli/main.ts' && command === 'edge'
 const env = {
@@ -14,7 +14,8 @@ const env = {
   ...process.env,
   PATH: `${ROOT}node_modules/.bin:${process.env.PATH}`,
 }
-const args = [...(isEdge ? ['--max-semi-space-size=1'] : []), ...[file, command].filter(arg => arg !== undefined), ...rest]
+const flags = isEdge ? ['--max-semi-space-size=1', '--preserve-symlinks', '--preserve-symlinks-main'] : []
+const args = [...flags, ...process.argv.slice(2)]
 const child = spawn(NODE, args, { stdio: 'inherit', env })
 // A terminal's Ctrl-C reaches the child as well; this process only has to outlive it, and to pass on what reached it alone.
 process.on('SIGINT', () => {})
