@@ -26,6 +26,7 @@ import { type EdgeStatus, edgeStatus } from './edge-status.ts'
 import { reportOf } from './gateway-report.ts'
 import { CONFIG_REFUSED, configRefused } from './pipeline-reload.ts'
 import { RetiredSources, withoutRetired } from './retired-sources.ts'
+import { StallWatch } from './stall-watch.ts'
 import { controlPath } from './state-paths.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
 import type { Tracing } from './tracing.ts'
@@ -51,6 +52,7 @@ export class EdgeProcess {
   consoleUrl: string | undefined
   readonly #alarms: Alarms
   readonly #flow: FlowWatch
+  readonly #stalls: StallWatch
   readonly #analysers: EdgeAnalysers
   readonly #retired: RetiredSources
   #pipelines: readonly CheckedPipeline[]
@@ -85,6 +87,7 @@ export class EdgeProcess {
         buffered: outlet.buffered().records,
       })),
     )
+    this.#stalls = new StallWatch(systemClock, parts.alarms, () => parts.sources.loops())
     this.#calls = this.#makeCalls()
     this.#control = new ControlServer(controlPath(parts.config.state, 'edge'), this.#calls, parts.log)
   }
@@ -183,6 +186,7 @@ export class EdgeProcess {
     }
     link.start()
     edge.#flow.start()
+    edge.#stalls.start()
     tracing?.start()
     // While no device waits for it.
     collectGarbage()
@@ -255,6 +259,7 @@ export class EdgeProcess {
   async stop(): Promise<void> {
     await this.stopReading()
     this.#flow.stop()
+    this.#stalls.stop()
     await this.#analysers.stop()
     await this.#link.stop()
     await this.#buffer.close()
@@ -263,11 +268,12 @@ export class EdgeProcess {
     await this.#control.stop()
   }
 
-  /** What a watchdog looks at: the loop that commits, and the one that sends. */
+  /** What a watchdog looks at: the loop that commits, the one that sends, and those that read. */
   get vitals(): readonly Vital[] {
     return [
       { part: 'buffer', check: () => this.#buffer.answered().then(() => undefined) },
       { part: 'link', check: () => stillFor(this.#link.sinceTurnMs, TURN_WITHIN_MS) },
+      { part: 'sources', check: () => this.#stalls.standing() },
     ]
   }
 
