@@ -6,8 +6,17 @@ import { spawn } from 'node:child_process'
 import { NODE, ROOT, setup } from './setup.mjs'
 
 setup()
-const env = { ...process.env, PATH: `${ROOT}node_modules/.bin:${process.env.PATH}` }
-const child = spawn(NODE, process.argv.slice(2), { stdio: 'inherit', env })
+const [file, command] = process.argv.slice(2)
+// As deploy/bundle/headrace starts a gateway's agent.
+const isEdge = file === 'src/cli/main.ts' && command === 'edge'
+const env = {
+  ...(isEdge && { MALLOC_ARENA_MAX: '1' }),
+  ...process.env,
+  PATH: `${ROOT}node_modules/.bin:${process.env.PATH}`,
+}
+const flags = isEdge ? ['--max-semi-space-size=1', '--preserve-symlinks', '--preserve-symlinks-main'] : []
+const args = [...flags, ...process.argv.slice(2)]
+const child = spawn(NODE, args, { stdio: 'inherit', env })
 // A terminal's Ctrl-C reaches the child as well; this process only has to outlive it, and to pass on what reached it alone.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => child.kill('SIGTERM'))

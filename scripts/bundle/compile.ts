@@ -34,6 +34,8 @@ export async function compile(root: string, into: string): Promise<readonly stri
     chunkFileNames: '[name]-[hash].js',
     keepNames: true,
     comments: false,
+    // V8 keeps a text with any other character in two bytes for each.
+    charset: 'ascii',
   })
   await bundle.close()
   return [...assets].sort()

@@ -12,7 +12,7 @@ import { readInstance, readMarks } from './marks.ts'
 import { isDamaged, RenewableStore } from './renewable-store.ts'
 import type { SourceSettings } from './source-buffer.ts'
 import { StateLock } from './state-lock.ts'
-import { type AsyncStore, openInlineStore, openStoreThread, type StoreOptions } from './store-thread.ts'
+import { type AsyncStore, openStoreThread, type StoreOptions } from './store-thread.ts'
 
 export interface EdgeBufferOptions {
   /** `<state>/edge`; made where it is missing. */
@@ -87,6 +87,8 @@ async function openAnew(options: EdgeBufferOptions, place: StoreOptions, why: st
 }
 
 async function openOne(options: EdgeBufferOptions, place: StoreOptions): Promise<AsyncStore> {
-  const openIn = options.worker === 'inline' ? openInlineStore : openStoreThread
-  return (options.openStore ?? openIn)(place)
+  if (options.openStore) return options.openStore(place)
+  if (options.worker !== 'inline') return openStoreThread(place)
+  const { openInlineStore } = await import('./inline-store.ts')
+  return openInlineStore(place)
 }

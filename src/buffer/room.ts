@@ -1,8 +1,8 @@
 import type { Gap } from '../record/record.ts'
 import type { BufferIndex, KeptBatch } from './buffer-index.ts'
 import type { Planned } from './planned.ts'
+import { PAGE_BYTES } from './schema.ts'
 import type { PendingBlock, SourceBuffer } from './source-buffer.ts'
-import { PAGE_BYTES } from './store.ts'
 import type { BlockRow } from './store-calls.ts'
 
 /** Blocks deleted in one commit. */

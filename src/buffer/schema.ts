@@ -1,5 +1,7 @@
 /** Kept in the file's `user_version`; a file of a newer one is refused. */
 export const SCHEMA_VERSION = 2
+/** SQLite's own, unless told otherwise. */
+export const PAGE_BYTES = 4_096
 
 /**
  * block: in the order of writing, without a second index: each index costs about half again of the flash. `first` is NULL while the block is uncut

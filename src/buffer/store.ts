@@ -8,7 +8,7 @@ import { BatchCutter } from './batch-cutter.ts'
 import { type BlockVisitor, isBatch, sealBlock, visitBlock, visitPlain } from './block-codec.ts'
 import { writeDurably } from './durable-file.ts'
 import { type ClockAtCut, timeMax } from './event-time.ts'
-import { MIGRATIONS, SCHEMA, SCHEMA_VERSION } from './schema.ts'
+import { MIGRATIONS, PAGE_BYTES, SCHEMA, SCHEMA_VERSION } from './schema.ts'
 import type {
   BlockRow,
   Commit,
@@ -31,7 +31,6 @@ const CHECKPOINT_PAGES = 1_000
  * was written; the page cache of the system has it anyway.
  */
 const CACHE_KIB = 1_024
-export const PAGE_BYTES = 4_096
 
 /** The database file and all that touches it; has no mind of its own. */
 export class Store implements StoreCalls {

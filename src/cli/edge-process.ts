@@ -16,6 +16,7 @@ import type { SourceFacts } from '../link/telling.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
+import { collectGarbage } from '../runtime/garbage.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { stillFor, type Vital } from '../runtime/watchdog.ts'
 import { type CaptureHead, type CaptureItem, capture } from '../source/capture.ts'
@@ -25,9 +26,10 @@ import { type EdgeStatus, edgeStatus } from './edge-status.ts'
 import { reportOf } from './gateway-report.ts'
 import { CONFIG_REFUSED, configRefused } from './pipeline-reload.ts'
 import { RetiredSources, withoutRetired } from './retired-sources.ts'
+import { StallWatch } from './stall-watch.ts'
 import { controlPath } from './state-paths.ts'
 import { readLogin, readTlsMaterial } from './tls-material.ts'
-import { Tracing } from './tracing.ts'
+import type { Tracing } from './tracing.ts'
 import { createUplink } from './uplink.ts'
 import { VERSION } from './version.ts'
 
@@ -50,6 +52,7 @@ export class EdgeProcess {
   consoleUrl: string | undefined
   readonly #alarms: Alarms
   readonly #flow: FlowWatch
+  readonly #stalls: StallWatch
   readonly #analysers: EdgeAnalysers
   readonly #retired: RetiredSources
   #pipelines: readonly CheckedPipeline[]
@@ -84,6 +87,7 @@ export class EdgeProcess {
         buffered: outlet.buffered().records,
       })),
     )
+    this.#stalls = new StallWatch(systemClock, parts.alarms, () => parts.sources.loops())
     this.#calls = this.#makeCalls()
     this.#control = new ControlServer(controlPath(parts.config.state, 'edge'), this.#calls, parts.log)
   }
@@ -136,7 +140,7 @@ export class EdgeProcess {
     }
     const { connect, proofOf, shownAs } = createUplink(config, log, alarms)
     const { gateway } = config
-    const tracing = config.traces && new Tracing(config.traces, { service: 'headrace-edge', instance: gateway, logger: log })
+    const tracing = config.traces && (await tracingTo(config.traces, gateway, log))
     const watch = tracing?.sent()
     const budget =
       config.uplink.budget &&
@@ -183,7 +187,10 @@ export class EdgeProcess {
     }
     link.start()
     edge.#flow.start()
+    edge.#stalls.start()
     tracing?.start()
+    // While no device waits for it.
+    collectGarbage()
     await edge.#apply()
     return edge
   }
@@ -253,6 +260,7 @@ export class EdgeProcess {
   async stop(): Promise<void> {
     await this.stopReading()
     this.#flow.stop()
+    this.#stalls.stop()
     await this.#analysers.stop()
     await this.#link.stop()
     await this.#buffer.close()
@@ -261,11 +269,12 @@ export class EdgeProcess {
     await this.#control.stop()
   }
 
-  /** What a watchdog looks at: the loop that commits, and the one that sends. */
+  /** What a watchdog looks at: the loop that commits, the one that sends, and those that read. */
   get vitals(): readonly Vital[] {
     return [
       { part: 'buffer', check: () => this.#buffer.answered().then(() => undefined) },
       { part: 'link', check: () => stillFor(this.#link.sinceTurnMs, TURN_WITHIN_MS) },
+      { part: 'sources', check: () => this.#stalls.standing() },
     ]
   }
 
@@ -310,4 +319,10 @@ export class EdgeProcess {
       'source.retire': async (args: Readonly<Record<string, unknown>>) => this.#retire(String(args['source'])),
     }
   }
+}
+
+/** Only where records are followed it is loaded. */
+async function tracingTo(traces: NonNullable<EdgeConfig['traces']>, gateway: string, log: Logger): Promise<Tracing> {
+  const { Tracing } = await import('./tracing.ts')
+  return new Tracing(traces, { service: 'headrace-edge', instance: gateway, logger: log })
 }

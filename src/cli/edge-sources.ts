@@ -12,6 +12,7 @@ import { SharedParts } from '../source/shared-parts.ts'
 import { chosenSteps, fieldsBehind } from '../source/steps/options.ts'
 import type { EdgeAnalysers } from './edge-analysers.ts'
 import { type RetiredSources, withoutRetired } from './retired-sources.ts'
+import type { Looping } from './stall-watch.ts'
 
 interface Running {
   readonly runner: SourceRunner
@@ -98,6 +99,11 @@ export class EdgeSources {
 
   get(source: string): { readonly runner: SourceRunner; readonly pipeline: string } | undefined {
     return this.#running.get(source)
+  }
+
+  /** How each source's loop goes on. */
+  loops(): readonly Looping[] {
+    return [...this.#running].map(([source, { runner }]) => ({ source, overdueMs: runner.overdueMs }))
   }
 
   /** The same object until the pipelines change. */

@@ -1,5 +1,4 @@
-import { globSync, statSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { statSync } from 'node:fs'
 import type { Clock, Timer } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -91,12 +90,6 @@ export class PipelineReload {
   #fingerprint(): string {
     return this.#of.files().map(factsOf).join('\n')
   }
-}
-
-/** A configuration file, and the pipeline files that it names. */
-export function filesOf(file: string, patterns: readonly string[]): string[] {
-  const folder = dirname(resolve(file))
-  return [file, ...patterns.flatMap(pattern => globSync(resolve(folder, pattern)).sort())]
 }
 
 function factsOf(file: string): string {

@@ -114,6 +114,7 @@ class DirectorySource extends LoopingSource {
       } catch (error) {
         if (!signal.aborted) this.#context.state('waiting', messageOf(error))
       }
+      this.#context.turn(this.#options.every)
       await pause(clock, this.#options.every, signal).catch(() => {})
     }
   }
@@ -165,6 +166,7 @@ class DirectorySource extends LoopingSource {
       for (;;) {
         await this.gate.passed()
         if (signal.aborted) return
+        this.#context.turn(0)
         const { bytesRead } = await handle.read(this.#buffer, 0, READ_BYTES, offset)
         if (bytesRead === 0) break
         offset += bytesRead
@@ -182,6 +184,8 @@ class DirectorySource extends LoopingSource {
   async #putAway({ path }: Found): Promise<void> {
     const { afterwards, move_to: folder } = this.#options
     if (afterwards === 'keep') return
+    // That is the buffer's to do, and may have to wait for room.
+    this.#context.turn()
     await this.#context.stored()
     if (afterwards === 'delete') rmSync(path, { force: true })
     else if (folder !== undefined) {

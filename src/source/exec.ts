@@ -79,6 +79,8 @@ class ExecSource implements Source {
     const backoff = new Backoff(AGAIN_AFTER, random)
     while (!signal.aborted) {
       const startedMs = clock.monotonicMs()
+      // A command may run for as long as it likes.
+      this.#context.turn()
       const failed = await this.#once()
       if (signal.aborted) return
       if (failed !== undefined) this.#context.trouble('the command failed')
@@ -90,6 +92,7 @@ class ExecSource implements Source {
       if (failed !== undefined || every === undefined) this.#context.state('waiting', failed ?? 'the command has ended')
       if (lastedMs > WELL_AFTER_MS) backoff.reset()
       const waitMs = every === undefined ? backoff.nextMs() : Math.max(0, every - lastedMs)
+      this.#context.turn(waitMs)
       await pause(clock, waitMs, signal).catch(() => {})
     }
   }

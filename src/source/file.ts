@@ -66,6 +66,7 @@ class FileSource extends LoopingSource {
       } catch (error) {
         if (!signal.aborted) this.#context.state('waiting', messageOf(error))
       }
+      this.#context.turn(every)
       await pause(clock, every, signal).catch(() => {})
     }
   }
@@ -109,6 +110,8 @@ class FileSource extends LoopingSource {
       while (!signal.aborted) {
         await this.gate.passed()
         if (signal.aborted) return
+        // A file system that is away, such as one of another machine, lets nobody come back.
+        this.#context.turn(0)
         const { bytesRead } = await handle.read(this.#buffer, 0, READ_BYTES, offset)
         // Whoever cuts a file short may have written more than there was by the time it is looked at: then its beginning is another one.
         const same = bytesRead > 0 ? await identifiedAnew(handle, known) : known
@@ -128,6 +131,7 @@ class FileSource extends LoopingSource {
         } else {
           // Whoever writes may have it open for a while after it was renamed: it is looked at once more before it is left.
           wasOver = isOver()
+          this.#context.turn(this.#options.every)
           await pause(this.#context.clock, this.#options.every, signal).catch(() => {})
         }
       }

@@ -79,7 +79,10 @@ class GeneratorSource implements Source {
       while (number < to && !this.#paused) this.#give(number++, timeMs)
       if (this.#paused) await this.#paused.promise
       else if (number < due && room > 0 && number < last) await new Promise<void>(resolve => setImmediate(resolve))
-      else if (number < last) await pause(clock, room <= 0 ? 1 : TICK_MS, signal).catch(() => {})
+      else if (number < last) {
+        const nextDueMs = rate === 0 ? 0 : startedMs + ((number + 1 - first) / rate) * 1_000
+        await pause(clock, room <= 0 ? 1 : Math.max(TICK_MS, nextDueMs - clock.monotonicMs()), signal).catch(() => {})
+      }
     }
     if (!signal.aborted) this.#context.state('stopped', 'all records were given')
   }

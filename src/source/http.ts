@@ -64,6 +64,7 @@ class HttpSource extends LoopingSource {
     while (!signal.aborted) {
       await this.gate.passed()
       if (signal.aborted) return
+      this.#context.turn(this.#options.timeout)
       const failed = await this.#ask()
       if (signal.aborted) return
       if (failed === undefined) {
@@ -75,6 +76,7 @@ class HttpSource extends LoopingSource {
       }
       // Rounds keep their raster; one that took too long leaves out what it missed.
       dueMs = Math.max(dueMs + Math.max(every, failed === undefined ? 0 : backoff.nextMs()), clock.monotonicMs())
+      this.#context.turn(dueMs - clock.monotonicMs())
       await pause(clock, dueMs - clock.monotonicMs(), signal).catch(() => {})
     }
   }

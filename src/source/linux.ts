@@ -66,6 +66,7 @@ class LinuxSource extends LoopingSource {
       if (signal.aborted) return
       this.#round()
       dueMs = Math.max(dueMs + this.#options.every, clock.monotonicMs())
+      this.#context.turn(dueMs - clock.monotonicMs())
       await pause(clock, dueMs - clock.monotonicMs(), signal).catch(() => {})
     }
   }

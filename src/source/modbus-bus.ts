@@ -46,6 +46,8 @@ export class ModbusBus {
   #why = 'not connected yet'
   #closed = false
   #unanswered = 0
+  /** The longest that a request of any source was given. */
+  #timeoutMaxMs = 0
 
   constructor(line: BusLine, clock: Clock, random: () => number) {
     this.#line = line
@@ -65,6 +67,12 @@ export class ModbusBus {
         this.#waiting -= 1
       })
     return result
+  }
+
+  /** How long a request that is made now may take until it is answered or given up, ms: those before it have their turn first. */
+  patienceMs(timeoutMs: number): number {
+    this.#timeoutMaxMs = Math.max(this.#timeoutMaxMs, timeoutMs)
+    return (this.#waiting + 1) * (CONNECT_LIMIT_MS + this.#timeoutMaxMs)
   }
 
   close(): void {

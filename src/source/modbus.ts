@@ -94,6 +94,7 @@ class ModbusSource implements Source {
       slower = (await this.#round()) === 'silent' ? Math.min(SLOW_DOWN_MAX, slower * 2) : 1
       // Rounds keep their raster; one that took too long leaves out what it missed.
       dueMs = Math.max(dueMs + every * slower, clock.monotonicMs())
+      this.#context.turn(dueMs - clock.monotonicMs())
       await pause(clock, dueMs - clock.monotonicMs(), signal).catch(() => {})
     }
   }
@@ -105,6 +106,7 @@ class ModbusSource implements Source {
     try {
       for (const span of this.#spans) {
         const { function: code, address, length } = span
+        this.#context.turn(this.#bus.part.patienceMs(timeout))
         const bytes = await this.#bus.part.read({ unit, function: code, address, length, timeoutMs: timeout })
         for (const register of span.registers) Object.assign(values, Object.fromEntries(readRegister(register, span, bytes)))
       }

@@ -40,12 +40,16 @@ export abstract class OpeningSource<Opened> extends LoopingSource {
     const backoff = new Backoff(AGAIN_AFTER, random)
     while (!signal.aborted) {
       try {
+        this.context.turn(0)
         this.#opened = await this.open()
+        this.context.turn()
         this.context.state('reading')
         return
       } catch (error) {
         this.context.state('waiting', `${this.#name}: ${messageOf(error)}`)
-        await pause(clock, backoff.nextMs(), signal).catch(() => {})
+        const againMs = backoff.nextMs()
+        this.context.turn(againMs)
+        await pause(clock, againMs, signal).catch(() => {})
       }
     }
   }

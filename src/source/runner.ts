@@ -103,6 +103,8 @@ export class SourceRunner {
   #read = 0
   #decodeErrors = 0
   #stopped = false
+  /** Until when the source's loop means to take its next turn, on the monotonic clock, ms; undefined where it waits for what may never come. */
+  #turnUntilMs: number | undefined
 
   constructor(options: SourceRunnerOptions) {
     this.#options = options
@@ -133,6 +135,12 @@ export class SourceRunner {
 
   get gives(): 'stream' | 'messages' {
     return this.#options.kind.gives
+  }
+
+  /** For how long the source's loop has stayed away since it meant to take its next turn, ms; 0 where it did not, or has nothing to do. */
+  get overdueMs(): number {
+    if (this.#turnUntilMs === undefined || this.#stopped || this.#held.length > 0) return 0
+    return Math.max(0, this.#options.clock.monotonicMs() - this.#turnUntilMs)
   }
 
   async start(): Promise<void> {
@@ -206,6 +214,9 @@ export class SourceRunner {
       bookmark: () => sink.bookmark(),
       state: (state, reason) => this.#enter(state, reason),
       trouble: (what, times) => this.#count(what, times),
+      turn: withinMs => {
+        this.#turnUntilMs = withinMs === undefined ? undefined : clock.monotonicMs() + withinMs
+      },
       recordsRead: () => this.#read,
       recordsStored: () => sink.recordsStored(),
       recordsBuffered: () => sink.recordsBuffered(),
@@ -317,7 +328,10 @@ export class SourceRunner {
     }
     for (const call of this.#heldWaiters.splice(0)) call()
     this.#enter('reading')
-    if (!this.#stopped) this.#source.resume()
+    if (this.#stopped) return
+    // It was held back, and has its time from now on.
+    if (this.#turnUntilMs !== undefined) this.#turnUntilMs = Math.max(this.#turnUntilMs, this.#options.clock.monotonicMs())
+    this.#source.resume()
   }
 
   #enter(state: SourceState, said?: string): void {

@@ -47,10 +47,12 @@ export class SerialAsker {
       for (const request of this.#requests) {
         await ready()
         if (signal.aborted) return
+        this.#context.turn(this.#ask.timeout + (this.#rs485 ? this.#rs485.before + this.#rs485.after : 0))
         await this.#askOnce(port, request, signal)
       }
       // Rounds keep their raster; one that took too long leaves out what it missed.
       dueMs = Math.max(dueMs + this.#ask.every, clock.monotonicMs())
+      this.#context.turn(dueMs - clock.monotonicMs())
       await pause(clock, dueMs - clock.monotonicMs(), signal)
     }
   }

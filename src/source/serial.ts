@@ -74,13 +74,17 @@ export class SerialSource implements Source {
         const path = this.#find()
         if (path !== undefined) {
           againMs = backoff.nextMs()
+          // To open a port is the driver's work: it has to come back from it.
+          this.#context.turn(0)
           await this.#open(path)
+          this.#context.turn()
           await this.#converse(path, backoff)
         }
       } catch (error) {
         if (signal.aborted) break
         this.#context.state('waiting', messageOf(error))
       }
+      this.#context.turn(againMs)
       await this.#close()
       this.#context.interrupted()
       await pause(clock, againMs, signal).catch(() => {})

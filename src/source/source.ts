@@ -40,6 +40,11 @@ export interface SourceContext {
   state(state: SourceState, reason?: string): void
   /** Counts something that went wrong but did not end the source (a garbled answer, an overrun). */
   trouble(what: string, times?: number): void
+  /**
+   * Its loop goes on, and takes its next turn within `withinMs`, whatever a device does: it gives up by then. Without one it waits for what may never
+   * come. A loop that stays away for longer has lost its way, and is said to.
+   */
+  turn(withinMs?: number): void
   /** Records that came out of what was handed on since the start: tells whether a device that was asked has answered. */
   recordsRead(): number
   /** How many records of this source were ever stored on this gateway: where a source that can give its records again goes on. */

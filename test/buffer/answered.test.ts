@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openInlineStore } from '../../src/buffer/store-thread.ts'
+import { openInlineStore } from '../../src/buffer/inline-store.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { Watchdog } from '../../src/runtime/watchdog.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'

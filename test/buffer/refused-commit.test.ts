@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { openInlineStore } from '../../src/buffer/store-thread.ts'
+import { openInlineStore } from '../../src/buffer/inline-store.ts'
 import { HeadraceError } from '../../src/runtime/errors.ts'
 import { until } from '../support/until.ts'
 import { ASSIGNMENT, Bench, outletOf, put, takeRecords } from './harness.ts'

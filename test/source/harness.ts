@@ -1,4 +1,4 @@
-import { systemClock } from '../../src/runtime/clock.ts'
+import { type Clock, systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { decodeOptions } from '../../src/source/decode/options.ts'
 import { timeOptions } from '../../src/source/device-time.ts'
@@ -20,6 +20,7 @@ export interface Taken {
 export class SourceBench {
   readonly records: Taken[] = []
   readonly shared = new SharedParts()
+  clock: Clock = systemClock
   readonly #running: SourceRunner[] = []
   /** While true the sink has no room. */
   full = false
@@ -70,7 +71,7 @@ export class SourceBench {
         recordsBuffered: () => 0,
       },
       shared: this.shared,
-      clock: systemClock,
+      clock: this.clock,
       log: silentLogger,
       random: () => this.random(),
     })

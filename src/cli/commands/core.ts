@@ -16,7 +16,8 @@ export function coreCommand(): Command {
     .action(async ({ config: file, logLevel }: { config: string; logLevel: LogLevel }) => {
       const { loadCore } = await import('../../config/load.ts')
       const { CoreProcess } = await import('../core-process.ts')
-      const { filesOf, PipelineReload } = await import('../pipeline-reload.ts')
+      const { filesOf } = await import('../pipeline-files.ts')
+      const { PipelineReload } = await import('../pipeline-reload.ts')
       const { supervise } = await import('../under-service-manager.ts')
       const { config, pipelines } = loadCore(file)
       const log = createLogger(logLevel)

@@ -18,7 +18,8 @@ export function edgeCommand(): Command {
       // Both at once: the one is another thread's work.
       const [{ config, pipelines }, { EdgeProcess }] = await Promise.all([checkEdge(file), import('../edge-process.ts')])
       const { supervise } = await import('../under-service-manager.ts')
-      const { filesOf, PipelineReload } = await import('../pipeline-reload.ts')
+      const { filesOf } = await import('../pipeline-files.ts')
+      const { PipelineReload } = await import('../pipeline-reload.ts')
       const log = createLogger(logLevel)
       const edge = await EdgeProcess.start(config, pipelines, log)
       log.info({ gateway: config.gateway, sources: edge.status().sources.length }, 'edge started')

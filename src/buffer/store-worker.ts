@@ -1,0 +1,76 @@
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { collectGarbage } from '../runtime/garbage.ts'
+import { Store } from './store.ts'
+import type { Commit, CommitResult } from './store-calls.ts'
+import { toFailure } from './store-failure.ts'
+import { plainsOf, type Reply, type Request, type StoreOptions } from './store-thread.ts'
+
+/* What runs in the thread of the store: see store-thread.ts, which starts it and is all that the main thread loads. */
+
+function serve(options: StoreOptions): void {
+  const port = parentPort
+  if (!port) return
+  const answer = (make: () => unknown) => {
+    try {
+      port.postMessage({ value: make() } satisfies Reply)
+    } catch (error) {
+      port.postMessage({ failure: toFailure(error) } satisfies Reply)
+    }
+  }
+  let store: Store | undefined
+  answer(() => {
+    store = new Store(options)
+    return store.opened()
+  })
+  collectGarbage()
+  port.on('message', (request: Request) => {
+    const open = store
+    if (!open) return
+    switch (request.call) {
+      case 'commit':
+        return commitAndAnswer(port, open, request.commit)
+      case 'read':
+        return answer(() => open.read(request.ids))
+      case 'scan':
+        return answer(() => open.scan(request.after, request.limit))
+      case 'index':
+        return answer(() => open.opened())
+      case 'close':
+        return answer(() => open.close())
+    }
+  })
+}
+
+function commitAndAnswer(port: MessagePort, store: Store, commit: Commit): void {
+  try {
+    const value = store.commit(commit)
+    port.postMessage({ value } satisfies Reply, batchBuffers(value))
+    for (const { plain } of plainsOf(commit)) release(plain.buffer as ArrayBuffer)
+  } catch (error) {
+    const plains = plainsOf(commit).map(({ plain }) => plain)
+    const reply: Reply = { failure: toFailure(error), plains }
+    port.postMessage(
+      reply,
+      plains.map(({ buffer }) => buffer as ArrayBuffer),
+    )
+  }
+}
+
+/** Gives memory back at once. This thread makes so little of its own that nothing would be collected before tens of megabytes lie about. */
+function release(memory: ArrayBuffer): void {
+  if (!memory.detached) memory.transfer(0)
+}
+
+/** The encoded batches of a commit own their memory, so that it can be moved to the main thread. */
+function batchBuffers({ results }: CommitResult): ArrayBuffer[] {
+  return results.flatMap(each => {
+    if (each.kind !== 'cut') return []
+    const memories = each.batches
+      .map(({ batch }) => batch.bytes)
+      .filter(({ buffer, byteLength }) => buffer.byteLength === byteLength)
+    return memories.map(({ buffer }) => buffer as ArrayBuffer)
+  })
+}
+
+const own = workerData as { headraceStore?: StoreOptions } | null
+if (own?.headraceStore) serve(own.headraceStore)

@@ -1,0 +1,57 @@
+import { globSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { filesLike, filesOf } from '../../src/cli/pipeline-files.ts'
+
+const FILES = [
+  'a.yaml',
+  'b.yaml',
+  'a.yml',
+  '.hidden.yaml',
+  'a+b.yaml',
+  'axyaml',
+  'with space.yaml',
+  'ä.yaml',
+  'sub/c.yaml',
+  'sub/deep/d.yaml',
+]
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'headrace-files-'))
+  mkdirSync(join(folder, 'sub/deep'), { recursive: true })
+  for (const file of FILES) writeFileSync(join(folder, file), '')
+  symlinkSync('nowhere', join(folder, 'broken.yaml'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+test.each([
+  '*.yaml',
+  '*',
+  'a*',
+  'a*b.yaml',
+  '*a*',
+  'a.yaml',
+  'none.yaml',
+  'none/*.yaml',
+  '.*.yaml',
+  'sub/*.yaml',
+  '*/c.yaml',
+  '**/*.yaml',
+  '{a,b}.yaml',
+  '?.yaml',
+  '[ab].yaml',
+  './*.yaml',
+  'sub/../*.yaml',
+  'sub/',
+  'with space.*',
+])('%s is what Node makes of it', pattern => {
+  const whole = `${folder}/${pattern}`
+  expect(filesLike(whole)).toEqual(globSync(whole).sort())
+})
+
+test('patterns are seen from the folder of the file that names them', () => {
+  expect(filesOf(join(folder, 'edge.yaml'), ['sub/*.yaml', join(folder, 'b.yaml')])).toEqual(
+    ['edge.yaml', 'sub/c.yaml', 'b.yaml'].map(name => join(folder, name)),
+  )
+})
