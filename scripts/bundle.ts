@@ -1,16 +1,12 @@
-/**
- * `npm run bundle`: everything that an installation needs in one file for each machine, the same bytes from the same commit.
- *   --arch x64|arm64   for that one alone; both unless set
- *   --out DIR          where it goes; dist unless set
- *   --quick            compressed by gzip, in seconds
- */
+/** `npm run bundle`: everything that an installation needs in one file for each machine, the same bytes from the same commit. */
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
+import { Command, Option } from 'commander'
 import { SCHEMA_VERSION as BUFFER_VERSION } from '../src/buffer/schema.ts'
 import { SCHEMA_VERSION as LOG_VERSION } from '../src/log/sqlite/schema.ts'
 import { LEDGER_VERSIONS } from '../src/reader/ledger-schema.ts'
+import { readArguments } from './arguments.ts'
 import { archive, seal, sha256 } from './bundle/archive.ts'
 import { ROOT, readJson } from './bundle/compile.ts'
 import { layProgram } from './bundle/program.ts'
@@ -20,18 +16,14 @@ import type { LockFile } from './sbom/bill.ts'
 
 const MIB = 2 ** 20
 
-const { values } = parseArgs({
-  options: {
-    arch: { type: 'string', multiple: true },
-    out: { type: 'string', default: 'dist' },
-    quick: { type: 'boolean', default: false },
-  },
-})
+const values = readArguments<{ arch?: readonly Arch[]; out: string; quick?: true }>(
+  new Command('npm run bundle --')
+    .description('Makes what is installed: one file for each machine.')
+    .addOption(new Option('--arch <machines...>', 'for these alone: nothing else has prebuilt parts').choices(ARCHES))
+    .option('--out <folder>', 'where it goes', 'dist')
+    .option('--quick', 'compressed by gzip, in seconds'),
+)
 const arches = ARCHES.filter(arch => values.arch === undefined || values.arch.includes(arch))
-if (arches.length === 0 || (values.arch && arches.length !== new Set(values.arch).size)) {
-  process.stderr.write(`bundle: --arch has to be ${ARCHES.join(' or ')}: nothing else has prebuilt parts\n`)
-  process.exit(2)
-}
 const out = resolve(ROOT, values.out)
 mkdirSync(out, { recursive: true })
 const { version, dependencies } = readJson<{ version: string; dependencies: Record<string, string> }>(join(ROOT, 'package.json'))

@@ -4,12 +4,12 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { type AllInOne, startAll } from '../src/cli/all-in-one.ts'
 import { EXIT, print, report } from '../src/cli/output.ts'
 import { pause, systemClock } from '../src/runtime/clock.ts'
 import { createLogger } from '../src/runtime/logger.ts'
-import { parseDurationMs } from '../src/runtime/units.ts'
+import { duration, readArguments } from './arguments.ts'
 import { Figures } from './demo/figures.ts'
 import { type Plant, startPlant } from './demo/plant.ts'
 import { createScreen, type Screen } from './demo/screen.ts'
@@ -139,19 +139,10 @@ async function finish(all: AllInOne, before: ReadonlyMap<string, number>, tally:
   return { sources, ...tally }
 }
 
-function durationArgument(text: string): number {
-  const ms = parseDurationMs(text)
-  if (ms === undefined || ms === 0) throw new InvalidArgumentError('Write a duration such as 20s or 5m.')
-  return ms
-}
-
-const command = new Command('npm start --')
-  .description('Runs the whole pipeline on this machine with simulated devices.')
-  .option('--for <duration>', 'end by itself after this time, such as 20s', durationArgument)
-  .option('--state <directory>', 'where everything is kept', '.headrace/demo')
-  .action(async options => {
-    process.exitCode = await demo(options)
-  })
-await command.parseAsync().catch(error => {
-  process.exitCode = report(error)
-})
+const options = readArguments<{ for?: number; state: string }>(
+  new Command('npm start --')
+    .description('Runs the whole pipeline on this machine with simulated devices.')
+    .option('--for <duration>', 'end by itself after this time, such as 20s', duration())
+    .option('--state <directory>', 'where everything is kept', '.headrace/demo'),
+)
+process.exitCode = await demo(options).catch(report)

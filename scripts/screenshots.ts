@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import type { Page } from 'playwright-core'
 import { CoreProcess } from '../src/cli/core-process.ts'
 import { EdgeProcess } from '../src/cli/edge-process.ts'
@@ -19,8 +19,8 @@ import { consoleOptions } from '../src/console/options.ts'
 import { Users } from '../src/console/users.ts'
 import { pause, systemClock } from '../src/runtime/clock.ts'
 import { silentLogger } from '../src/runtime/logger.ts'
-import { parseDurationMs } from '../src/runtime/units.ts'
 import { launchChromium } from '../test/browser/chromium.ts'
+import { duration, readArguments } from './arguments.ts'
 import { type Plant, startPlant } from './demo/plant.ts'
 
 const IMAGES = fileURLToPath(new URL('../docs/images', import.meta.url))
@@ -112,7 +112,7 @@ async function scene(folder: string, plant: Plant) {
   }
 }
 
-async function shoot(options: { only?: string; after: string }): Promise<void> {
+async function shoot(options: { only?: string; after: number }): Promise<void> {
   const wanted = options.only?.split(',')
   const folder = mkdtempSync(join(tmpdir(), 'headrace-screenshots-'))
   mkdirSync(IMAGES, { recursive: true })
@@ -120,7 +120,7 @@ async function shoot(options: { only?: string; after: string }): Promise<void> {
   const { urls, stop } = await scene(folder, plant)
   const browser = await launchChromium()
   try {
-    await pause(systemClock, parseDurationMs(options.after) ?? 0)
+    await pause(systemClock, options.after)
     await actOn(urls.core)
     let bytes = 0
     for (const look of Object.keys(LOOKS) as Look[]) {
@@ -174,9 +174,13 @@ async function save(page: Page, name: string): Promise<number> {
   return size
 }
 
-const command = new Command('npm run screenshots --')
-  .description('Makes the pictures of the console that docs/console.md shows.')
-  .option('--only <pages>', 'these pages, by name, with commas')
-  .option('--after <duration>', 'how long the plant runs before', '150s')
-  .action(shoot)
-await command.parseAsync()
+await shoot(
+  readArguments(
+    new Command('npm run screenshots --')
+      .description('Makes the pictures of the console that docs/console.md shows.')
+      .option('--only <pages>', 'these pages, by name, with commas')
+      .addOption(
+        new Option('--after <duration>', 'how long the plant runs before').argParser(duration(0)).default(150_000, '150s'),
+      ),
+  ),
+)

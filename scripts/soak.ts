@@ -1,10 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
+import { Command, Option } from 'commander'
 import { flatness } from '../src/doctor/flatness.ts'
 import { type Fault, hasPassed, type Judgement, type RunReport, renderReport } from '../src/doctor/report.ts'
 import { pause, systemClock } from '../src/runtime/clock.ts'
-import { parseDurationMs } from '../src/runtime/units.ts'
 import { check, type Verdict } from '../test/fault/checker.ts'
 import { strikeUntil } from '../test/soak/faults.ts'
 import { type Measured, Measurements } from '../test/soak/measure.ts'
@@ -13,6 +12,7 @@ import { KafkaCluster } from '../test/support/kafka/cluster.ts'
 import { consumeTopic } from '../test/support/kafka/consume.ts'
 import { SeededRandom } from '../test/support/random.ts'
 import { until } from '../test/support/until.ts'
+import { duration, readArguments, wholeNumber } from './arguments.ts'
 
 /*
   npm run soak -- --for 1h [--seed N] [--rate RECORDS] [--out DIRECTORY]
@@ -25,6 +25,7 @@ const DEVICES = 2
 const CORES = 2
 const START_LIMIT_MS = 120_000
 const DRAIN_LIMIT_MS = 300_000
+const SHORTEST_MS = 30_000
 /** A shorter run tells nothing of leaks: what fills up once has not filled up. */
 const JUDGED_FROM_MS = 240_000
 /** Fewer measurements of the second half say nothing. */
@@ -36,17 +37,20 @@ const ALLOWED: Readonly<Record<'memory' | 'handles' | 'files', { share: number; 
   files: { share: 0.1, atLeast: 4, unit: 'MiB' },
 }
 
-const { values } = parseArgs({
-  options: { for: { type: 'string' }, seed: { type: 'string' }, rate: { type: 'string' }, out: { type: 'string' } },
-})
-const forMs = parseDurationMs(values.for ?? '1h') ?? 0
-const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed)
-const rate = Number(values.rate ?? '25')
-if (forMs < 30_000 || !Number.isSafeInteger(seed) || !(rate >= 1 && rate <= 1_000)) {
-  process.stderr.write('--for has to be a duration of 30s or more, --seed a whole number, --rate records a second, 1 to 1000\n')
-  process.exit(2)
-}
-const command = `npm run soak -- --for ${values.for ?? '1h'} --seed ${seed} --rate ${rate}`
+const {
+  for: forMs,
+  rate,
+  out: outFolder,
+  seed = Math.floor(Math.random() * 2 ** 31),
+} = readArguments<{ for: number; seed?: number; rate: number; out: string }>(
+  new Command('npm run soak --')
+    .description('Runs a plant with faults at random, and judges what became of it.')
+    .addOption(new Option('--for <duration>', 'how long').argParser(duration(SHORTEST_MS)).default(3_600_000, '1h'))
+    .option('--seed <number>', 'of the faults; that of an earlier run repeats it', wholeNumber(0))
+    .option('--rate <records>', 'records a second of each generator', wholeNumber(1, 1_000), 25)
+    .option('--out <folder>', 'where the report goes', 'soak-report'),
+)
+const command = `npm run soak -- --for ${forMs / 1_000}s --seed ${seed} --rate ${rate}`
 console.log(`${command}\nstarting Kafka, ${CORES} cores and a gateway …`)
 
 const kafka = await KafkaCluster.start()
@@ -74,7 +78,7 @@ try {
   await plant.end()
   await kafka.stop()
 }
-const out = resolve(values.out ?? 'soak-report')
+const out = resolve(outFolder)
 mkdirSync(out, { recursive: true })
 writeFileSync(join(out, 'report.html'), renderReport(report))
 writeFileSync(join(out, 'report.json'), `${JSON.stringify(report, null, 1)}\n`)

@@ -1,6 +1,9 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, fdatasyncSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { zstdCompressSync } from 'node:zlib'
 import { compress, decompress } from '../../src/record/compression.ts'
 import { crc32c } from '../../src/record/crc32c.ts'
@@ -9,21 +12,34 @@ import { PAYLOAD_BYTES_MAX, writePayload } from '../../src/source/generator-payl
 
 export interface Limit {
   readonly name: string
-  readonly value: string
+  readonly value: number
   readonly unit: string
 }
+
+/** Names of limits that figures are compared with. */
+export const LIMIT = {
+  compress: 'zstd, level 1, of meter values',
+  decompress: 'zstd, decompressed',
+  packed: 'bytes that zstd, level 1, leaves of one',
+  sync: 'fdatasync of 4 KiB, p50',
+  trip: 'round trip over loopback TCP, p50',
+  pass: 'processor time to receive and send on over loopback TCP',
+} as const
 
 const COPY_BYTES = 64 * 2 ** 20
 const SYNCS = 100
 const TRIPS = 2_000
 const LOOPS = 5
 const BATCH_RECORDS = 1_000
+const PASS_BYTES = 512 * 2 ** 20
+const PASS_CHUNK_BYTES = 64 * 1024
+const RELAY = fileURLToPath(new URL('./relay-child.ts', import.meta.url))
 
 /** What the machine does where nothing of ours is in the way: memory, disk, loopback, compression, checksum. */
 export async function measureLimits(folder: string): Promise<Limit[]> {
   const batch = plainBatch()
   const packed = compress('zstd', batch)
-  const mbPerSecond = (bytes: number, seconds: number) => (bytes / 1e6 / seconds).toFixed(0)
+  const mbPerSecond = (bytes: number, seconds: number) => bytes / 1e6 / seconds
   const from = Buffer.alloc(COPY_BYTES, 1)
   const to = Buffer.alloc(COPY_BYTES)
   const rounds = Math.ceil(COPY_BYTES / batch.length)
@@ -44,7 +60,7 @@ export async function measureLimits(folder: string): Promise<Limit[]> {
     },
     { name: 'CRC-32C', value: mbPerSecond(bytes, best(repeat(() => crc32c(batch)))), unit: 'MB/s' },
     {
-      name: 'zstd, level 1, of meter values',
+      name: LIMIT.compress,
       value: mbPerSecond(bytes, best(repeat(() => compress('zstd', batch)))),
       unit: 'MB/s',
     },
@@ -54,14 +70,16 @@ export async function measureLimits(folder: string): Promise<Limit[]> {
       unit: 'MB/s',
     },
     {
-      name: 'zstd, decompressed',
+      name: LIMIT.decompress,
       value: mbPerSecond(bytes, best(repeat(() => decompress(CODEC.zstd, packed, bytes)))),
       unit: 'MB/s',
     },
-    { name: 'fdatasync of 4 KiB, p50', value: sync50.toFixed(2), unit: 'ms' },
-    { name: 'fdatasync of 4 KiB, p99', value: sync99.toFixed(2), unit: 'ms' },
-    { name: 'round trip over loopback TCP, p50', value: trip50.toFixed(3), unit: 'ms' },
-    { name: 'round trip over loopback TCP, p99', value: trip99.toFixed(3), unit: 'ms' },
+    { name: LIMIT.packed, value: packed.length / batch.length, unit: 'bytes per byte' },
+    { name: LIMIT.sync, value: sync50, unit: 'ms' },
+    { name: 'fdatasync of 4 KiB, p99', value: sync99, unit: 'ms' },
+    { name: LIMIT.trip, value: trip50, unit: 'ms' },
+    { name: 'round trip over loopback TCP, p99', value: trip99, unit: 'ms' },
+    { name: LIMIT.pass, value: await passCost(), unit: 'CPU-s per GB' },
   ]
 }
 
@@ -114,6 +132,32 @@ async function tripLatencies(): Promise<[number, number]> {
   socket.destroy()
   await new Promise<void>(resolve => server.close(() => resolve()))
   return percentiles(tookMs)
+}
+
+/** What a process that hands on all it receives takes of a processor: the relay's own share, measured in a process of its own. */
+async function passCost(): Promise<number> {
+  const relay = fork(RELAY, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const [port] = (await once(relay, 'message')) as [number]
+  const socket = connect(port, '127.0.0.1')
+  const chunk = Buffer.alloc(PASS_CHUNK_BYTES, 1)
+  let back = 0
+  const all = new Promise<void>(resolve => {
+    socket.on('data', data => {
+      back += data.length
+      if (back >= PASS_BYTES) resolve()
+    })
+  })
+  for (let sent = 0; sent < PASS_BYTES; sent += chunk.length) {
+    if (!socket.write(chunk)) await once(socket, 'drain')
+  }
+  await all
+  relay.send('cost')
+  const [seconds] = (await once(relay, 'message')) as [number]
+  socket.destroy()
+  const ended = once(relay, 'exit')
+  relay.kill('SIGTERM')
+  await ended
+  return (seconds / PASS_BYTES) * 1e9
 }
 
 function tripMs(socket: Socket): Promise<number> {

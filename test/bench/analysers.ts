@@ -8,6 +8,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Command } from 'commander'
+import { readArguments, wholeNumber } from '../../scripts/arguments.ts'
 import { controlPath } from '../../src/cli/state-paths.ts'
 import { control } from '../../src/console/control-client.ts'
 import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts'
@@ -20,14 +22,18 @@ import { KafkaCluster } from '../support/kafka/cluster.ts'
 import { until } from '../support/until.ts'
 import { cpuSeconds, peakRssMib, profileArgs } from './process-figures.ts'
 
+const command = new Command('npm run bench:analysers --')
+  .description('From arrival in the log to the alert.')
+  .argument('[seconds]', 'how long', wholeNumber(1), 20)
+  .argument('[folder]', 'where the core’s CPU profile goes')
+readArguments(command)
+const [SECONDS, PROFILE_FOLDER] = command.processedArgs as [number, string | undefined]
 const SOURCES = 50
 const ANALYSERS = 100
 const RECORDS_PER_SECOND = 10_000
 const ROUND_MS = 20
 /** Sources that make the windowed analysers speak, every second. */
 const FLIPPING = 2
-const SECONDS = Number(process.argv[2] ?? 20)
-const PROFILE_FOLDER = process.argv[3]
 /** Broker and core have just started: what they compile of themselves meanwhile takes the same two cores. */
 const WARM_UP_SECONDS = 45
 const TOPIC = 'bench-analysers'

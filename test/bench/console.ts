@@ -2,15 +2,21 @@
  * How the console's pages keep up with 1,000 sources that all change each second, in Chromium, with a processor as it is and one four times slower.
  * `npm run bench:console [seconds]`.
  */
+import { Command } from 'commander'
 import type { Browser, CDPSession } from 'playwright-core'
+import { readArguments, wholeNumber } from '../../scripts/arguments.ts'
 import { pause, systemClock } from '../../src/runtime/clock.ts'
 import { launchChromium } from '../browser/chromium.ts'
 import { consoleUrlOf } from '../browser/console-page.ts'
 import { Up } from '../cli/up-process.ts'
 import { until } from '../support/until.ts'
 
+const command = new Command('npm run bench:console --')
+  .description('How the console’s pages keep up with 1,000 sources.')
+  .argument('[seconds]', 'how long each page is watched', wholeNumber(1), 10)
+readArguments(command)
+const [SECONDS] = command.processedArgs as [number]
 const SOURCES = 1_000
-const SECONDS = Number(process.argv[2] ?? 10)
 const SLOWER = [1, 4]
 const START_LIMIT_MS = 120_000
 /** What has to be there before a page counts as shown. */

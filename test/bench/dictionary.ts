@@ -6,6 +6,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { constants, zstdCompressSync } from 'node:zlib'
+import { Command } from 'commander'
+import { readArguments } from '../../scripts/arguments.ts'
 import { table } from '../../src/cli/output.ts'
 import { BATCH_HEADER_BYTES } from '../../src/record/batch-header.ts'
 import { BatchWriter } from '../../src/record/batch-writer.ts'
@@ -16,6 +18,7 @@ const DICTIONARY_BYTES = 16 * 1024
 const LINES_BEFORE = 2_000
 const START_MS = 1_767_225_600_000
 
+readArguments(new Command('npx node test/bench/dictionary.ts').description('What a dictionary would save in small batches.'))
 const folder = mkdtempSync(join(tmpdir(), 'headrace-dictionary-'))
 const writer = new BatchWriter()
 

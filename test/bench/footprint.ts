@@ -1,9 +1,6 @@
 /**
  * What a gateway's agent takes of a small machine: resident memory idle and at 5,000 records/s, and the time from its start to the first record on
  * disk; beside a bare Node with one worker and SQLite, which is what anything of this kind takes at the least.
- *   --program FILE     what is started; src/cli/main.ts unless set (a bundle's is app/lib/headrace/main.js)
- *   --node-args=TEXT   flags of Node for it, such as --max-semi-space-size=1
- *   --rounds N         start-ups of which the median counts; 5 unless set
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,7 +8,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { Command } from 'commander'
+import { readArguments, wholeNumber } from '../../scripts/arguments.ts'
 import type { EdgeStatus } from '../../src/cli/edge-status.ts'
 import { controlPath } from '../../src/cli/state-paths.ts'
 import { control } from '../../src/console/control-client.ts'
@@ -19,20 +17,21 @@ import { pause, systemClock } from '../../src/runtime/clock.ts'
 import { until } from '../support/until.ts'
 import { rssMib } from './process-figures.ts'
 
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const SETTLE_MS = 10_000
 const LOOK_EVERY_MS = 5
 const SOURCES = 10
 const BUSY_RECORDS_PER_SECOND = 5_000
 
-const { values } = parseArgs({
-  options: {
-    program: { type: 'string' },
-    'node-args': { type: 'string', default: '' },
-    rounds: { type: 'string', default: '5' },
-  },
-})
-const program = values.program ?? fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-const nodeArgs = values['node-args'].split(' ').filter(arg => arg !== '')
+const values = readArguments<{ program: string; nodeArgs: string; rounds: number }>(
+  new Command('npm run bench:footprint --')
+    .description('What a gateway’s agent takes of a small machine.')
+    .option('--program <file>', 'what is started; a bundle’s is app/lib/headrace/main.js', MAIN)
+    .option('--node-args <text>', 'flags of Node for it, as in --node-args=--max-semi-space-size=1', '')
+    .option('--rounds <count>', 'start-ups of which the median counts', wholeNumber(1), 5),
+)
+const { program } = values
+const nodeArgs = values.nodeArgs.split(' ').filter(arg => arg !== '')
 const folder = mkdtempSync(join(tmpdir(), 'headrace-footprint-'))
 const running = new Set<ChildProcess>()
 
@@ -96,7 +95,7 @@ try {
   const idleMib = await rssOf(edge('idle', 0.1 * SOURCES).begin())
   const busyMib = await rssOf(edge('busy', BUSY_RECORDS_PER_SECOND).begin())
   const starts: number[] = []
-  for (let round = 0; round < Number(values.rounds); round++) starts.push(await firstRecordMs())
+  for (let round = 0; round < values.rounds; round++) starts.push(await firstRecordMs())
   const middle = starts.toSorted((a, b) => a - b)[Math.floor(starts.length / 2)] ?? Number.NaN
   const line = (what: string, figure: string) => process.stdout.write(`${what.padEnd(48)} ${figure}\n`)
   line('bare Node, a worker and SQLite', `${bareMib} MiB`)

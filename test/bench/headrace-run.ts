@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly payloadFile: string
   /** `through`: generators, store and link at once. `drain`: all is stored before the core is there. */
   readonly shape: 'through' | 'drain'
+  /** Records that a generator may be ahead of the log, where it is not the usual number. */
+  readonly ahead?: number
   /** Where both processes leave their CPU profiles, in a folder each. */
   readonly profileFolder?: string | undefined
   /** Another checkout whose program is run: to compare what was with what is. */
@@ -148,7 +150,7 @@ async function processes(folder: string, options: RunOptions): Promise<Pair> {
   const generators = Array.from(
     { length: sources },
     (_, index) =>
-      `  source-${index}: { generator: { records_per_second: 0, count: ${records / sources}, seed: ${index}, payload_file: ${JSON.stringify(payloadFile)}, ahead: ${options.shape === 'drain' ? records : AHEAD} } }`,
+      `  source-${index}: { generator: { records_per_second: 0, count: ${records / sources}, seed: ${index}, payload_file: ${JSON.stringify(payloadFile)}, ahead: ${options.shape === 'drain' ? records : (options.ahead ?? AHEAD)} } }`,
   )
   const pipeline = join(folder, 'bench.yaml')
   writeFileSync(pipeline, `pipeline: ${topic}\ndurability: 50ms\nsources:\n${generators.join('\n')}\n`)

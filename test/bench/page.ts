@@ -1,6 +1,7 @@
 import { bars, escapeHtml, plot } from './plot.ts'
 import { aimText, type BenchReport, isReached, machineText, short, wasBusy } from './report.ts'
 import type { Curve, Figure, RowResult } from './row.ts'
+import { scalingText } from './scaling.ts'
 import { spreadOf } from './spread.ts'
 
 const STYLE = `body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1f2328;background:#fff}
@@ -20,14 +21,20 @@ function section(result: RowResult, isBusy: boolean): string {
   const busy = isBusy
     ? `<p class="busy">Others worked on the machine too: load ${result.load[0].toFixed(1)} before, ${result.load[1].toFixed(1)} after.</p>`
     : ''
-  const head = `<h2 id="${result.row}">${escapeHtml(result.title)}</h2>${busy}`
+  const head = `<h2 id="${result.row}">${escapeHtml(result.title)}</h2>${busy}<p>Took ${result.seconds.toFixed(0)} s.</p>`
   if (result.absent !== undefined) return `${head}<p>Not here: ${escapeHtml(result.absent)}</p>`
   if (result.failed !== undefined) return `${head}<p class="missed">Failed: ${escapeHtml(result.failed)}</p>`
-  return `${head}${plots(result.curves ?? [])}${barsOf(result.figures)}${tableOf(result.figures)}`
+  return `${head}${plots(result.curves ?? [])}${scalingOf(result.curves ?? [])}${barsOf(result.figures)}${tableOf(result.figures)}`
 }
 
 function plots(curves: readonly Curve[]): string {
-  return [...Map.groupBy(curves, ({ unit }) => unit)].map(([unit, of]) => plot(unit, of)).join('')
+  return [...Map.groupBy(curves, ({ unit, x }) => `${unit}, by ${x}`)].map(([title, of]) => plot(title, of)).join('')
+}
+
+function scalingOf(curves: readonly Curve[]): string {
+  const lines = curves.map(scalingText).filter(line => line !== '')
+  const items = lines.map(line => `<li class="${line.includes('KNEE') ? 'missed' : 'reached'}">${escapeHtml(line)}</li>`)
+  return lines.length > 0 ? `<ul>${items.join('')}</ul>` : ''
 }
 
 /** A picture for each unit that several figures share. */

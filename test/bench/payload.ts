@@ -13,7 +13,20 @@ export type PayloadKind = (typeof PAYLOAD_KINDS)[number]
 
 /** Writes the file of records that every contender sends. Gives their mean size in bytes. */
 export function writePayloadFile(path: string, kind: PayloadKind = 'meter'): number {
-  const line = LINE_OF[kind]()
+  return writeLines(path, LINE_OF[kind]())
+}
+
+/** The same of records of so many bytes: numbers as text, as a list of readings. Gives their size, which is that or hardly more. */
+export function writePayloadOfSize(path: string, bytes: number): number {
+  const random = new SeededRandom(6)
+  return writeLines(path, () => {
+    let text = ''
+    while (text.length < bytes) text += `${(random.next() * 400).toFixed(3)};`
+    return text.slice(0, bytes)
+  })
+}
+
+function writeLines(path: string, line: (number: number) => string): number {
   const lines: string[] = []
   let bytes = 0
   for (let number = 0; number < LINES && bytes < FILE_BYTES_MAX; number++) {

@@ -1,6 +1,7 @@
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { table } from '../../src/cli/output.ts'
-import type { Figure, RowResult } from './row.ts'
+import type { Curve, Figure, RowResult } from './row.ts'
+import { scalingText } from './scaling.ts'
 import { spreadOf } from './spread.ts'
 
 export interface Machine {
@@ -63,7 +64,7 @@ export function aimText(figure: Figure): string {
 
 export function rowText(result: RowResult, machine: Machine): string {
   const busy = wasBusy(result, machine) ? ` (others worked too: load ${result.load[0].toFixed(1)} before)` : ''
-  const head = `\n${result.row}: ${result.title}${busy}\n`
+  const head = `\n${result.row}: ${result.title}${busy}, ${result.seconds.toFixed(0)} s\n`
   if (result.absent !== undefined) return `${head}not here: ${result.absent}\n`
   if (result.failed !== undefined) return `${head}failed: ${result.failed}\n`
   const rows = result.figures.map(figure => {
@@ -71,5 +72,20 @@ export function rowText(result: RowResult, machine: Machine): string {
     const spread = figure.values.length > 1 ? `${short(min)} … ${short(max)}` : ''
     return [figure.name, short(median), figure.unit, spread, aimText(figure)]
   })
-  return `${head}${table(['figure', 'median', 'unit', 'min … max', 'aim'], rows)}\n`
+  const figures = rows.length > 0 ? `${table(['figure', 'median', 'unit', 'min … max', 'aim'], rows)}\n` : ''
+  return `${head}${figures}${curvesText(result.curves ?? [])}`
+}
+
+/** A table for each kind of size, and what the slopes say. */
+function curvesText(curves: readonly Curve[]): string {
+  const tables = [...Map.groupBy(curves, ({ x }) => x)].map(([x, of]) => {
+    const sizes = [...new Set(of.flatMap(({ points }) => points.map(([size]) => size)))].sort((a, b) => a - b)
+    const rows = of.map(({ name, unit, points }) => {
+      const values = new Map(points)
+      return [name, unit, ...sizes.map(size => short(values.get(size) ?? Number.NaN))]
+    })
+    return `${table([x, 'unit', ...sizes.map(size => size.toLocaleString('en'))], rows)}\n`
+  })
+  const lines = curves.map(scalingText).filter(line => line !== '')
+  return `${tables.join('')}${lines.map(line => `${line}\n`).join('')}`
 }

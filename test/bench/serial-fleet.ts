@@ -1,7 +1,15 @@
+import { Command } from 'commander'
+import { readArguments, wholeNumber } from '../../scripts/arguments.ts'
 import { runFleet } from '../source/serial-fleet.ts'
 
 /** Many serial sources in one process: `npx node test/bench/serial-fleet.ts [sources] [lines per second] [seconds]`. */
-const [sources = 64, linesPerSecond = 200, seconds = 10] = process.argv.slice(2).map(Number)
+const command = new Command('npx node test/bench/serial-fleet.ts')
+  .description('Many serial sources in one process.')
+  .argument('[sources]', 'pseudo terminals', wholeNumber(1), 64)
+  .argument('[lines]', 'of each, a second', wholeNumber(1), 200)
+  .argument('[seconds]', 'how long', wholeNumber(1), 10)
+readArguments(command)
+const [sources, linesPerSecond, seconds] = command.processedArgs as [number, number, number]
 const figures = await runFleet({ sources, linesPerSecond, seconds })
 const cpuPercent = (100 * figures.cpuSeconds) / figures.seconds
 const perMillion = (figures.cpuSeconds / figures.lines) * 1e6

@@ -26,20 +26,38 @@ export async function watchLog(
 ): Promise<void> {
   const { signal, seen } = options
   const claim = await until('the source has its partition', () => log.claimOf(source), CLAIM_LIMIT_MS)
-  const place: Place = { topic: claim.topic, partition: claim.partition }
-  let from = (await log.end(place)).next
+  await watchPlaces(log, [{ topic: claim.topic, partition: claim.partition }], { signal, seen })
+}
+
+/** The same of partitions that are known, by one fetch for all. */
+export async function watchPlaces(
+  log: Log,
+  places: readonly Place[],
+  options: { signal: AbortSignal; seen: (record: Seen) => void },
+): Promise<void> {
+  const { signal, seen } = options
+  const nextOf = (place: Place) => log.end(place).then(({ next }) => next)
+  const at = new Map(await Promise.all(places.map(async place => [keyOf(place), await nextOf(place)] as const)))
   while (!signal.aborted) {
-    const [fetched] = await log.fetch([{ ...place, from }], { maxBytes: BYTES_MAX, waitMs: WAIT_MS, signal })
+    const wanted = places.map(({ topic, partition }) => ({ topic, partition, from: at.get(keyOf({ topic, partition })) ?? 0 }))
+    const fetched = await log.fetch(wanted, { maxBytes: BYTES_MAX, waitMs: WAIT_MS, signal })
     const atMs = nowMs()
-    for (const batch of fetched?.batches ?? []) {
-      visitRecords(batch, view => {
-        if (view.sequence < from) return
-        from = view.sequence + 1
-        if (view.valueFrom >= 0)
+    for (const { topic, partition, batches } of fetched) {
+      const key = keyOf({ topic, partition })
+      for (const batch of batches) {
+        visitRecords(batch, view => {
+          if (view.sequence < (at.get(key) ?? 0)) return
+          at.set(key, view.sequence + 1)
+          if (view.valueFrom < 0) return
           seen({ value: view.bytes.toString('latin1', view.valueFrom, view.valueTo), timeMs: view.timeMs, atMs })
-      })
+        })
+      }
     }
   }
+}
+
+function keyOf({ topic, partition }: Place): string {
+  return `${topic} ${partition}`
 }
 
 /** The value below which this part of all lies. */

@@ -46,6 +46,11 @@ export class Fleet {
     return { fleet, idle }
   }
 
+  /** The process of the ingresses. */
+  get coresPid(): number {
+    return this.#cores.pid ?? 0
+  }
+
   /** Further gateways connect, half of them first to the one core and half to the other. */
   add(gateways: number): void {
     for (let index = 0; index < gateways; index++) {

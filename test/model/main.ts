@@ -2,7 +2,8 @@
  * `npm run model -- --depth 2 [--records 2] [--states 2000000]`: searches every combination of so many faults, each to its end, and prints the shortest
  * schedule that breaks something.
  */
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
+import { readArguments, wholeNumber } from '../../scripts/arguments.ts'
 import { search } from './checker.ts'
 import { type Faults, REAL } from './rules.ts'
 import { FAULTS, initial } from './state.ts'
@@ -46,15 +47,12 @@ function faultsText(faults: Faults): string {
     .join(', ')
 }
 
-function whole(text: string): number {
-  const number = Number(text)
-  if (!Number.isSafeInteger(number) || number < 1) throw new InvalidArgumentError('Write a whole number above 0.')
-  return number
-}
-
-new Command('model')
-  .option('--depth <faults>', 'faults in one schedule', whole, 2)
-  .option('--records <number>', 'records that the device gives', whole, 2)
-  .option('--states <number>', 'bound of one search', whole, 2_000_000)
-  .action(model)
-  .parse()
+model(
+  readArguments(
+    new Command('npm run model --')
+      .description('Searches every combination of faults, each to its end.')
+      .option('--depth <faults>', 'faults in one schedule', wholeNumber(1), 2)
+      .option('--records <number>', 'records that the device gives', wholeNumber(1), 2)
+      .option('--states <number>', 'bound of one search', wholeNumber(1), 2_000_000),
+  ),
+)

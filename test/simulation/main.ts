@@ -1,6 +1,6 @@
 /** `npm run simulate -- --for 10m [--seed N]`: draws and runs schedules until the time is up; prints the seeds of those that failed, each made small. */
-import { Command, InvalidArgumentError } from 'commander'
-import { parseDurationMs } from '../../src/runtime/units.ts'
+import { Command, Option } from 'commander'
+import { duration, readArguments, wholeNumber } from '../../scripts/arguments.ts'
 import { run } from './run.ts'
 import { drawSchedule, scheduleText } from './schedule.ts'
 import { shrink } from './shrink.ts'
@@ -27,20 +27,11 @@ async function simulate({ for: forMs, seed: first }: { for: number; seed: number
   process.exitCode = failed === 0 ? 0 : 1
 }
 
-function duration(text: string): number {
-  const ms = parseDurationMs(text)
-  if (ms === undefined) throw new InvalidArgumentError('Write a duration such as 10m.')
-  return ms
-}
-
-function seed(text: string): number {
-  const number = Number(text)
-  if (!Number.isSafeInteger(number) || number < 0) throw new InvalidArgumentError('Write a whole number.')
-  return number
-}
-
-await new Command('simulate')
-  .option('--for <duration>', 'how long', duration, 60_000)
-  .option('--seed <number>', 'the first seed', seed, Date.now() % 2 ** 31)
-  .action(simulate)
-  .parseAsync()
+await simulate(
+  readArguments(
+    new Command('npm run simulate --')
+      .description('Draws schedules of faults and runs them.')
+      .addOption(new Option('--for <duration>', 'how long').argParser(duration()).default(60_000, '1m'))
+      .option('--seed <number>', 'the first seed', wholeNumber(0), Date.now() % 2 ** 31),
+  ),
+)
