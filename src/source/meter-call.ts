@@ -24,6 +24,8 @@ const IDENTIFICATION = /\/[A-Za-z]{3}([\x21-\x7e])[^\r\n/!]{0,32}\r?\n/
 /** A meter waits so long between what it hears and what it says, and wants as much of whoever calls it, ms (6.3.2; at the most 1500). */
 export const REACTION_MS = 200
 
+export const ACKNOWLEDGEMENT_BYTES = 6
+
 /** Longest identification, with what may come before it. */
 export const IDENTIFICATION_BYTES_MAX = 256
 

@@ -1,6 +1,6 @@
 import { pause } from '../runtime/clock.ts'
 import { escapedBytes } from './framing/options.ts'
-import { agreedWith, callOf, IDENTIFICATION_BYTES_MAX, REACTION_MS } from './meter-call.ts'
+import { ACKNOWLEDGEMENT_BYTES, agreedWith, callOf, IDENTIFICATION_BYTES_MAX, REACTION_MS } from './meter-call.ts'
 import { EchoFilter } from './serial-echo.ts'
 import type { SerialHandle } from './serial-machine.ts'
 import type { SerialOptions } from './serial-options.ts'
@@ -47,7 +47,7 @@ export class SerialAsker {
       for (const request of this.#requests) {
         await ready()
         if (signal.aborted) return
-        this.#context.turn(this.#ask.timeout + (this.#rs485 ? this.#rs485.before + this.#rs485.after : 0))
+        this.#context.turn(this.#askedMs)
         await this.#askOnce(port, request, signal)
       }
       // Rounds keep their raster; one that took too long leaves out what it missed.
@@ -55,6 +55,14 @@ export class SerialAsker {
       this.#context.turn(dueMs - clock.monotonicMs())
       await pause(clock, dueMs - clock.monotonicMs(), signal)
     }
+  }
+
+  /** How long one request may take with all that belongs to it, ms; a meter that is called is spoken to twice. */
+  get #askedMs(): number {
+    const { rs485 } = this.#options
+    const sendMs = rs485 ? rs485.before + rs485.after : 0
+    if (this.#ask.iec62056 === undefined) return this.#ask.timeout + sendMs
+    return this.#ask.timeout + 2 * sendMs + REACTION_MS + this.#transmissionMs(ACKNOWLEDGEMENT_BYTES)
   }
 
   async #askOnce(port: SerialHandle, request: Buffer, signal: AbortSignal): Promise<void> {
@@ -93,17 +101,17 @@ export class SerialAsker {
       await this.#send(port, acknowledgement, signal)
       await port.drain()
       // What an adapter holds has not left when the driver says so, and a change of the speed would throw it away.
-      await pause(clock, sentMs + this.#transmissionMs(acknowledgement) - clock.monotonicMs(), signal)
+      await pause(clock, sentMs + this.#transmissionMs(acknowledgement.length) - clock.monotonicMs(), signal)
     }
     if (baud === undefined || baud === first) return false
     await port.update({ baudRate: baud })
     return true
   }
 
-  /** How long these bytes are on the line. */
-  #transmissionMs({ length }: Buffer): number {
+  /** How long so many bytes are on the line. */
+  #transmissionMs(bytes: number): number {
     const { baud, data_bits, parity, stop_bits } = this.#options
-    return (1_000 * length * (1 + data_bits + (parity === 'none' ? 0 : 1) + stop_bits)) / baud
+    return (1_000 * bytes * (1 + data_bits + (parity === 'none' ? 0 : 1) + stop_bits)) / baud
   }
 
   /** Resolves as soon as `isSo`, or with false when the time is over. */

@@ -23,6 +23,7 @@ function portThat(broken: Partial<SerialHandle>): SerialHandle {
     write: async () => {},
     drain: async () => {},
     flush: async () => {},
+    update: async () => {},
     set: async () => {},
     close: async () => close(),
     ...broken,
