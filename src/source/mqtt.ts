@@ -253,7 +253,7 @@ export const mqtt = defineSource({
   kind: 'mqtt',
   summary: 'Subscribes to topics of an MQTT broker (3.1.1 or 5); acknowledges a message once it is stored.',
   notes:
-    'The topic comes along as the header `mqtt_topic`. With QoS 1 a message may come twice where the connection broke, or the power failed, between storing and acknowledging it. Steps that hold records back in memory (aggregate) count as storing them.',
+    'The topic comes along as the header `mqtt_topic`; the step `from_headers` makes a field of it, or of a part of it. With QoS 1 a message may come twice where the connection broke, or the power failed, between storing and acknowledging it. Steps that hold records back in memory (aggregate) count as storing them.',
   options: mqttOptions,
   gives: 'messages',
   whenFull: 'block',

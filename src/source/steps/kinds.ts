@@ -2,6 +2,8 @@ import { aggregate } from './aggregate.ts'
 import { changes } from './changes.ts'
 import { constants } from './constants.ts'
 import { filter } from './filter.ts'
+import { flatten } from './flatten.ts'
+import { fromHeaders } from './from-headers.ts'
 import { rateLimit } from './rate-limit.ts'
 import { rename } from './rename.ts'
 import { sample } from './sample.ts'
@@ -22,4 +24,6 @@ export const STEP_KINDS = [
   aggregate,
   constants,
   split,
+  flatten,
+  fromHeaders,
 ] as readonly StepKind[]

@@ -18,9 +18,10 @@ class Bench {
     )
   }
 
-  give(value: unknown, timeMs = this.clock.wallMs()): void {
+  give(value: unknown, timeMs = this.clock.wallMs(), headers?: Readonly<Record<string, string>>): void {
     const text = typeof value === 'string' ? value : JSON.stringify(value)
-    this.chain.take(Flowing.ofBytes(Buffer.from(text), timeMs, undefined, String(++this.#bookmark)))
+    const given = headers && Object.entries(headers).map(([key, each]) => ({ key, value: Buffer.from(each) }))
+    this.chain.take(Flowing.ofBytes(Buffer.from(text), timeMs, given, String(++this.#bookmark)))
   }
 
   get texts(): string[] {
@@ -152,6 +153,45 @@ describe('aggregate', () => {
     expect(bench.out).toEqual([{ text: '{"t":2}', timeMs: 599_999, bookmark: undefined }])
     expect(bench.chain.counts()).toMatchObject([{ taken: 2, withheld: 1, unread: 1 }])
   })
+})
+
+describe('flatten', () => {
+  test('makes fields of what stands in mappings, so that other steps can name it; lists stay', () => {
+    const bench = new Bench({ flatten: {} }, { scale: { energy_power: { factor: 1_000 } } })
+    bench.give({ id: 'a', energy: { power: 5, today: { kwh: 1.5 } }, list: [{ x: 1 }], none: null, empty: {} })
+    expect(bench.values).toEqual([{ id: 'a', energy_power: 5_000, energy_today_kwh: 1.5, list: [{ x: 1 }], none: null }])
+  })
+
+  test('two fields that would have one name, and what is no mapping, go on as they came and are counted', () => {
+    const bench = new Bench({ flatten: { joint: '.' } })
+    bench.give({ 'a.b': 1, a: { b: 2 } })
+    bench.give('not JSON')
+    bench.give({ a: { b: 2 } })
+    expect(bench.texts).toEqual(['{"a.b":1,"a":{"b":2}}', 'not JSON', '{"a.b":2}'])
+    expect(bench.chain.counts()).toEqual([{ step: 'flatten', taken: 3, withheld: 0, unread: 2 }])
+  })
+
+  test('one that is deep, or has very many fields, does no harm', () => {
+    const bench = new Bench({ flatten: {} })
+    bench.give(`${'{"a":'.repeat(500)}1${'}'.repeat(500)}`)
+    bench.give({ m: Object.fromEntries(Array.from({ length: 6_000 }, (_, index) => [`f${index}`, index])) })
+    expect(Object.keys(bench.values[0] as object)[0]).toBe(`${'a_'.repeat(31)}a`)
+    expect(Object.keys(bench.values[1] as object)).toEqual(['m'])
+  })
+})
+
+test('from_headers adds what stands in a header, or in a part of it, so that readers who see no headers know it too', () => {
+  const chosen = { topic: 'mqtt_topic', room: { header: 'mqtt_topic', part: 2 }, far: { header: 'mqtt_topic', part: 9 } }
+  const bench = new Bench({ from_headers: chosen })
+  bench.give({ t: 21 }, 0, { mqtt_topic: 'plant/room-7/temp' })
+  bench.give({ t: 22 })
+  bench.give('21', 0, { mqtt_topic: 'a' })
+  expect(bench.texts).toEqual([
+    '{"t":21,"topic":"plant/room-7/temp","room":"room-7","far":null}',
+    '{"t":22,"topic":null,"room":null,"far":null}',
+    '21',
+  ])
+  expect(bench.chain.counts()).toEqual([{ step: 'from_headers', taken: 3, withheld: 0, unread: 1 }])
 })
 
 describe('split', () => {
