@@ -17,6 +17,9 @@ import { silentLogger } from '../runtime/logger.ts'
 import { RELEASED_MS } from '../runtime/released.ts'
 import { identityPath } from './uplink.ts'
 
+/** A person waits, and may well be at a plant with a bad line, ms: a gateway that runs gives up sooner, and tries again by itself. */
+const OPEN_LIMIT_MS = 20_000
+
 type Mode = Parameters<typeof questionAddress>[0]
 
 export interface EnrollOptions {
@@ -69,6 +72,7 @@ async function askAt(url: string, token: Token, key: string, mode: Mode): Promis
     url,
     containerId: `${token.gateway}@${hostname()}`,
     wrongPeer: wrongFirstServer(token.root, RELEASED_MS),
+    openLimitMs: OPEN_LIMIT_MS,
     clock: systemClock,
     log: silentLogger,
   })

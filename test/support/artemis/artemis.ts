@@ -1,5 +1,15 @@
-import type { ChildProcess } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, execFileSync } from 'node:child_process'
+import {
+  appendFileSync,
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,7 +21,7 @@ import { provisioned, ran } from '../provisioned.ts'
 const VERSION = '2.56.0'
 const ARTIFACT = `org.apache.artemis:apache-artemis:${VERSION}:tar.gz:bin`
 /** The configuration that is shipped. */
-const SHIPPED = fileURLToPath(new URL('../../../deploy/artemis/broker.xml', import.meta.url))
+const SHIPPED = fileURLToPath(new URL('../../../deploy/artemis', import.meta.url))
 const START_LIMIT_MS = 90_000
 const POLL_MS = 50
 /** Artemis says so when it takes connections. */
@@ -26,22 +36,32 @@ const USERS = {
 } as const
 export const PASSWORD = 'of-the-tests'
 
+/** What a broker shows, and whose certificates it takes; PEM files. */
+export interface BrokerTls {
+  readonly cert: string
+  readonly key: string
+  readonly ca: string
+}
+
 /** A real Artemis on 127.0.0.1 under the configuration that is shipped. Its journal outlives its process. */
 export class Artemis {
   readonly port: number
   readonly #dir: string
   readonly #home: string
   readonly #java = new JavaProcesses()
+  readonly #tls: BrokerTls | undefined
   #child: ChildProcess | undefined
   #starts = 0
 
-  private constructor(dir: string, home: string, port: number) {
+  private constructor(dir: string, home: string, port: number, tls: BrokerTls | undefined) {
     this.#dir = dir
     this.#home = home
     this.port = port
+    this.#tls = tls
   }
 
-  static async create(): Promise<Artemis> {
+  /** With `tls` its acceptor is the shipped one for certificates, and users are who their certificates say. */
+  static async create(tls?: BrokerTls): Promise<Artemis> {
     const home = await provisioned(`artemis-${VERSION}`, ARTIFACT, async folder => {
       await ran('mvn', ['-B', '-q', 'dependency:copy', `-Dartifact=${ARTIFACT}`, `-DoutputDirectory=${folder}`])
       const [archive] = readdirSync(folder)
@@ -51,13 +71,13 @@ export class Artemis {
     const instance = join(dir, 'broker')
     const options = ['--user', 'admin', '--password', PASSWORD, '--require-login', '--no-web', '--nio', '--no-autotune']
     await ran(join(home, 'bin', 'artemis'), ['create', '--silent', ...options, instance])
-    const artemis = new Artemis(dir, home, await freePort())
+    const artemis = new Artemis(dir, home, await freePort(), tls)
     artemis.#configure()
     return artemis
   }
 
   get url(): string {
-    return `amqp://127.0.0.1:${this.port}`
+    return `${this.#tls ? 'amqps' : 'amqp'}://127.0.0.1:${this.port}`
   }
 
   get running(): boolean {
@@ -110,7 +130,9 @@ export class Artemis {
 
   #configure(): void {
     const etc = join(this.#dir, 'broker', 'etc')
-    writeFileSync(join(etc, 'broker.xml'), readFileSync(SHIPPED, 'utf8').replace('127.0.0.1:5672', `127.0.0.1:${this.port}`))
+    const shipped = readFileSync(join(SHIPPED, 'broker.xml'), 'utf8')
+    const plain = shipped.replace('127.0.0.1:5672', `127.0.0.1:${this.port}`)
+    writeFileSync(join(etc, 'broker.xml'), this.#tls ? this.#secured(shipped, etc, this.#tls) : plain)
     const users = Object.keys(USERS)
     writeFileSync(join(etc, 'artemis-users.properties'), users.map(user => `${user} = ${PASSWORD}\n`).join(''))
     const roles = Map.groupBy(
@@ -119,6 +141,31 @@ export class Artemis {
     )
     const lines = [...roles].map(([role, members]) => `${role} = ${members.map(({ user }) => user).join(',')}\n`)
     writeFileSync(join(etc, 'artemis-roles.properties'), lines.join(''))
+  }
+
+  /** The steps of docs/interconnect.md, "With certificates": the acceptor that stands in a comment takes the place of the one that is there. */
+  #secured(shipped: string, etc: string, { cert, key, ca }: BrokerTls): string {
+    const store = ['-out', join(etc, 'broker.p12'), '-name', 'broker', '-passout', `pass:${PASSWORD}`]
+    execFileSync('openssl', ['pkcs12', '-export', '-in', cert, '-inkey', key, ...store])
+    copyFileSync(ca, join(etc, 'root.crt'))
+    appendFileSync(join(etc, 'login.config'), readFileSync(join(SHIPPED, 'login.config')))
+    for (const file of ['headrace-users.properties', 'headrace-roles.properties'])
+      copyFileSync(join(SHIPPED, file), join(etc, file))
+    const secured = /<acceptor name="amqps">.*<\/acceptor>/.exec(shipped)?.[0]
+    if (secured === undefined) throw new Error('the shipped broker.xml has no acceptor for certificates')
+    const acceptor = secured
+      .replaceAll('PASSWORD', PASSWORD)
+      .replaceAll('ETC', etc)
+      .replace('0.0.0.0:5671', `127.0.0.1:${this.port}`)
+    return shipped.replace(/<acceptor name="amqp">.*<\/acceptor>/, acceptor)
+  }
+
+  /** Another gateway with a certificate, as a user adds one: it may open, and has no queue of its own yet. The broker reads it without a restart. */
+  admit(gateway: string): void {
+    const file = (name: string) => join(this.#dir, 'broker', 'etc', `headrace-${name}.properties`)
+    appendFileSync(file('users'), `${gateway}=CN=${gateway}\n`)
+    const roles = readFileSync(file('roles'), 'utf8').replace(/^headrace-gateway=.*$/m, line => `${line},${gateway}`)
+    writeFileSync(file('roles'), `${roles}${gateway}=${gateway}\n`)
   }
 
   #logFile(): string {
