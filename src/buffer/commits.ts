@@ -138,19 +138,23 @@ export class Commits {
   /** There is something to commit of the source, now or when its durability has passed. */
   want(source: SourceBuffer): void {
     this.note(source)
-    this.kick()
+    // Of this one alone: the others have said when they are due, and looking at all of them for each would cost the square of their number.
+    if (!this.#rests) this.#timer.at(this.#dueMs([source]))
   }
 
   /** Commits when something is due: what the link waits for at once, records by their durability, the keeping of books now and then. */
   kick(): void {
-    if (this.#committing || this.#closed || this.#stale || this.#wanted.size === 0) return
-    let dueMs = Math.min(this.#lastCommitMs + ROWS_EVERY_MS, this.#flushDueMs(this.#wanted))
-    for (const source of this.#wanted) {
-      if (!this.#hasMore(source)) continue
-      dueMs = Number.NEGATIVE_INFINITY
-      break
-    }
-    this.#timer.at(dueMs)
+    if (!this.#rests && this.#wanted.size > 0) this.#timer.at(this.#dueMs(this.#wanted))
+  }
+
+  /** Nothing is begun now: what goes on looks at what is wanted when it ends. */
+  get #rests(): boolean {
+    return this.#committing || this.#closed || this.#stale
+  }
+
+  #dueMs(sources: Iterable<SourceBuffer>): number {
+    for (const source of sources) if (this.#hasMore(source)) return Number.NEGATIVE_INFINITY
+    return Math.min(this.#lastCommitMs + ROWS_EVERY_MS, this.#flushDueMs(sources))
   }
 
   /**
@@ -240,14 +244,15 @@ export class Commits {
     for (const planned of plan.steps) planned.done((isEmpty(planned) ? undefined : results[at++]) ?? { kind: 'done' })
   }
 
-  /** Writes a source's row, and its marks, at once. */
-  async writeRow(source: SourceBuffer): Promise<void> {
-    const steps = [{ kind: 'source', row: source.toRow() }] as const
+  /** Writes the rows of sources, and their marks, at once. */
+  async writeRows(sources: readonly SourceBuffer[]): Promise<void> {
+    const { reservations, store } = this.#deps
+    const stepsOf = (of: readonly SourceBuffer[] = []) => of.map(source => ({ kind: 'source', row: source.toRow() }) as const)
+    const { known, unknown } = Object.groupBy(sources, source => (reservations.knows(source) ? 'known' : 'unknown'))
     // In the database first, the first time: a source that only the marks know passes for one whose database was lost.
-    const isNew = !this.#deps.reservations.knows(source)
-    if (isNew) await this.#deps.store.commit({ steps })
-    await this.#deps.store.commit({ steps: isNew ? [] : steps, marks: this.#deps.reservations.with(source) })
-    this.#deps.reservations.written()
+    if (unknown) await store.commit({ steps: stepsOf(unknown) })
+    await store.commit({ steps: stepsOf(known), marks: reservations.with(sources) })
+    reservations.written()
   }
 
   /** Nothing is known of what the commit did: the index is made anew before the next one. */

@@ -6,6 +6,7 @@ import { type Boot, systemBoot } from '../runtime/boot.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { Assignments } from './assignments.ts'
 import {
   type Assignment,
   type CutBatch,
@@ -68,6 +69,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   readonly #refill: Refill
   readonly #commits: Commits
   readonly #upkeep: Upkeep
+  readonly #assignments: Assignments
   #attached: ((source: string) => void) | undefined
 
   constructor(store: RenewableStore, settings: readonly SourceSettings[], marks: Marks, instance: string, deps: BufferDeps) {
@@ -109,6 +111,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     }
     this.#commits = new Commits(parts)
     this.#upkeep = new Upkeep({ ...parts, commits: this.#commits })
+    this.#assignments = new Assignments(this.#serial, assigned => this.#writeAssigned(assigned))
     this.#index.load(store.opened)
     for (const source of this.#index.sources.values()) source.blocksAtOpen = source.uncutBlocks
     for (const source of this.#index.configure(settings)) this.#commits.note(source)
@@ -270,10 +273,15 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   assign(source: SourceBuffer, assignment: Assignment): Promise<void> {
-    return this.#change(source, async () => {
-      source.assignment = assignment
-      await this.#commits.writeRow(source)
-      this.#commits.want(source)
+    return this.#assignments.assign(source, assignment)
+  }
+
+  #writeAssigned(assigned: ReadonlyMap<SourceBuffer, Assignment>): Promise<void> {
+    const sources = [...assigned.keys()]
+    return this.#orPutBack(sources, async () => {
+      for (const [source, assignment] of assigned) source.assignment = assignment
+      await this.#commits.writeRows(sources)
+      for (const source of sources) this.#commits.want(source)
     })
   }
 
@@ -283,7 +291,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       source.frozen = olderBlocks > 0 ? { ...why, olderBlocks } : why
       // Nobody takes them now, and others could use the room.
       this.#index.dropReady(source, Number.POSITIVE_INFINITY)
-      await this.#commits.writeRow(source)
+      await this.#commits.writeRows([source])
     })
   }
 
@@ -323,16 +331,18 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
 
   /** What the link wants of a source counts once it is on disk: where that fails, the source is what it was, and the link asks again. */
   #change(source: SourceBuffer, change: () => Promise<void>): Promise<void> {
-    return this.#serial.run(async () => {
-      const putBack = source.remember()
-      try {
-        await change()
-      } catch (error) {
-        putBack()
-        this.#commits.failed(error, [source])
-        throw error
-      }
-    })
+    return this.#serial.run(() => this.#orPutBack([source], change))
+  }
+
+  async #orPutBack(sources: readonly SourceBuffer[], change: () => Promise<void>): Promise<void> {
+    const puttingBack = sources.map(source => source.remember())
+    try {
+      await change()
+    } catch (error) {
+      for (const putBack of puttingBack) putBack()
+      this.#commits.failed(error, sources)
+      throw error
+    }
   }
 
   #outletOf(source: SourceBuffer): SourceOutlet {

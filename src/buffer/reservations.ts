@@ -43,9 +43,9 @@ export class Reservations {
     return Object.hasOwn(this.marks.sources, source)
   }
 
-  /** The marks file's new content with what is known of this source now. */
-  with(source: SourceBuffer): string {
-    this.#note(source)
+  /** The marks file's new content with what is known of these sources now. */
+  with(sources: readonly SourceBuffer[]): string {
+    for (const source of sources) this.#note(source)
     return this.text()
   }
 

@@ -4,7 +4,9 @@ import { pause } from '../runtime/clock.ts'
 import { PAYLOAD_BYTES_MAX, seedOf, writePayload } from './generator-payload.ts'
 import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
+/** It looks so often at what is due, where records are more frequent than this; a slow one looks when its next record is, and now and then. */
 const TICK_MS = 10
+const LOOK_AT_LEAST_EVERY_MS = 60_000
 /** Records made without a break, so that the rest of the process gets its turn. */
 const BURST_RECORDS = 2_000
 
@@ -80,8 +82,9 @@ class GeneratorSource implements Source {
       if (this.#paused) await this.#paused.promise
       else if (number < due && room > 0 && number < last) await new Promise<void>(resolve => setImmediate(resolve))
       else if (number < last) {
-        const nextDueMs = rate === 0 ? 0 : startedMs + ((number + 1 - first) / rate) * 1_000
-        await pause(clock, room <= 0 ? 1 : Math.max(TICK_MS, nextDueMs - clock.monotonicMs()), signal).catch(() => {})
+        const dueInMs = ((number + 1 - first) / rate) * 1_000 - (clock.monotonicMs() - startedMs)
+        const waitMs = Math.min(LOOK_AT_LEAST_EVERY_MS, Math.max(TICK_MS, dueInMs))
+        await pause(clock, room <= 0 ? 1 : waitMs, signal).catch(() => {})
       }
     }
     if (!signal.aborted) this.#context.state('stopped', 'all records were given')

@@ -8,7 +8,7 @@ import { writePayloadFile } from './payload.ts'
 import { cpuSeconds, peakRssMib, rssMib } from './process-figures.ts'
 import { BenchProcess, coreConfig, edgeConfig } from './processes.ts'
 import type { BenchContext } from './row.ts'
-import { createTopic, deleteTopic } from './topics.ts'
+import { createTopic, deleteTopics } from './topics.ts'
 
 const SOURCES = 50
 /** Far more than the backlog takes: 30 to 50 bytes a record. */
@@ -78,7 +78,7 @@ export async function measureBacklog({ kafka, folder }: BenchContext, records: n
   } finally {
     for (const process of [edge, core]) await process.stop()
     for (const process of [edge, core]) await process.end()
-    await deleteTopic(kafka, topic)
+    await deleteTopics(kafka, topic)
     rmSync(own, { recursive: true, force: true })
   }
 }

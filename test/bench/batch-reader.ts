@@ -23,9 +23,9 @@ export interface ReaderRound {
 /** The batch reader into `cat > file` beside Kafka's own ConsumerPerformance, which writes nothing, on the same topic, in turn. */
 export async function benchBatchReader(
   kafka: KafkaCluster,
-  options: { records: number; rounds: number },
+  options: { records: number; rounds: number; warmUps: number },
 ): Promise<ReaderRound[]> {
-  const { records, rounds } = options
+  const { records, rounds, warmUps } = options
   const log = await openKafkaLog({ brokers: kafka.addresses, client_id: 'bench' }, { clock: systemClock, log: silentLogger })
   try {
     for (let source = 0; source < SOURCES; source++) await lay(log, `source-${source}`, Math.ceil(records / SOURCES))
@@ -33,8 +33,8 @@ export async function benchBatchReader(
     await log.close()
   }
   const measured: ReaderRound[] = []
-  // The first round warms the broker and is not counted.
-  for (let round = 0; round <= rounds; round++) {
+  // The first rounds warm the broker and are not counted.
+  for (let round = 1 - warmUps; round <= rounds; round++) {
     const java = await runJavaConsumer(kafka, records, round)
     const reader = runReader(kafka, records, round)
     if (round > 0) measured.push({ java, reader })

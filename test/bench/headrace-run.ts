@@ -8,7 +8,7 @@ import { control } from '../../src/console/control-client.ts'
 import { pause, systemClock } from '../../src/runtime/clock.ts'
 import { HeadraceProcess } from '../support/headrace-process.ts'
 import { until } from '../support/until.ts'
-import { bytesSentTo, cpuSeconds, peakRssMib, profileArgs } from './process-figures.ts'
+import { bytesSentTo, cpuSeconds, peakRssMib, profileArgs, writtenBytes } from './process-figures.ts'
 
 const LIMIT_MS = 180_000
 /** Each look costs the edge a report of all its sources. */
@@ -38,6 +38,7 @@ export interface HeadraceRun {
   readonly coreCpuSecondsPerMillion: number
   readonly edgePeakMib: number
   readonly corePeakMib: number
+  /** What the gateway brought to its disk: of a drain with what was stored before, otherwise from the first settled batch on. */
   readonly diskBytesPerRecord: number
   /** What the gateway sent over its connection, headers of AMQP included. */
   readonly networkBytesPerRecord: number
@@ -67,7 +68,7 @@ async function through({ edge, core, port }: Pair, folder: string, options: RunO
   await running(folder, 'core')
   const coreCpu = cpuSeconds(core.pid ?? 0)
   edge.start()
-  return measure({ edge, core, port, folder, records: options.records, edgeCpu: 0, coreCpu })
+  return measure({ edge, core, port, folder, records: options.records, edgeCpu: 0, coreCpu, shape: 'through' })
 }
 
 async function drain({ edge, core, port }: Pair, folder: string, options: RunOptions): Promise<HeadraceRun> {
@@ -84,7 +85,7 @@ async function drain({ edge, core, port }: Pair, folder: string, options: RunOpt
   core.start()
   await running(folder, 'core')
   const coreCpu = cpuSeconds(core.pid ?? 0)
-  return measure({ edge, core, port, folder, records: options.records, edgeCpu, coreCpu })
+  return measure({ edge, core, port, folder, records: options.records, edgeCpu, coreCpu, shape: 'drain' })
 }
 
 interface Pair {
@@ -102,6 +103,7 @@ async function measure(run: {
   records: number
   edgeCpu: number
   coreCpu: number
+  shape: RunOptions['shape']
 }): Promise<HeadraceRun> {
   const { edge, core, folder, records } = run
   const settledBefore = await until(
@@ -110,6 +112,8 @@ async function measure(run: {
     LIMIT_MS,
   )
   const from = performance.now()
+  const flashFrom =
+    run.shape === 'drain' ? { bytes: 0, records: 0 } : { bytes: writtenBytes(edge.pid ?? 0), records: settledBefore }
   let status = await edgeStatus(folder)
   while (settledOf(status) < records) {
     if (performance.now() - from > LIMIT_MS)
@@ -126,7 +130,7 @@ async function measure(run: {
     edgePeakMib: peakRssMib(edge.pid ?? 0),
     corePeakMib: peakRssMib(core.pid ?? 0),
     networkBytesPerRecord: bytesSentTo(run.port) / records,
-    diskBytesPerRecord: (status?.disk.written_bytes ?? Number.NaN) / records,
+    diskBytesPerRecord: (writtenBytes(edge.pid ?? 0) - flashFrom.bytes) / (records - flashFrom.records),
   }
 }
 

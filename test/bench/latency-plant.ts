@@ -16,6 +16,8 @@ import { nowMs, type Seen, watchLog } from './watch-log.ts'
 
 const TICK_MS = 10
 const FIRST_LIMIT_MS = 60_000
+/** Without a record for so long nothing more is on its way; a quick run has no durability that is near. */
+const QUIET_MS = { quick: 500, full: 1_500 }
 /** Records that also raise an alert, so many a second at the most. */
 const ALERTS_PER_SECOND = 20
 
@@ -38,9 +40,11 @@ export class LatencyPlant {
   readonly #edge: BenchProcess
   readonly #stopping = new AbortController()
   readonly #seen: Seen[] = []
+  readonly #quietMs: number
   readonly #alerts: { readonly timeMs: number; readonly atMs: number }[] = []
 
-  private constructor(parts: { log: Log; pty: Pty; server: Server; core: BenchProcess; edge: BenchProcess }) {
+  private constructor(parts: { log: Log; pty: Pty; server: Server; core: BenchProcess; edge: BenchProcess; quietMs: number }) {
+    this.#quietMs = parts.quietMs
     this.#log = parts.log
     this.#pty = parts.pty
     this.#server = parts.server
@@ -54,7 +58,10 @@ export class LatencyPlant {
     })
   }
 
-  static async start({ kafka, folder }: BenchContext, options: { name: string; durability: string }): Promise<LatencyPlant> {
+  static async start(
+    { kafka, folder, quick }: BenchContext,
+    options: { name: string; durability: string },
+  ): Promise<LatencyPlant> {
     const { name, durability } = options
     const own = mkdtempSync(join(folder, 'latency-'))
     // A gateway of its own each: another disk with the name of the one before would be told from it, and frozen.
@@ -74,7 +81,7 @@ export class LatencyPlant {
     const core = new BenchProcess(own, { name: 'core', role: 'core', config: coreConfig(kafka.addresses, port, more) })
     const edge = new BenchProcess(own, { name: 'edge', role: 'edge', config: edgeConfig(gateway, port, [pipeline]) })
     const log = await openKafkaLog({ brokers: kafka.addresses, client_id: 'bench' }, { clock: systemClock, log: silentLogger })
-    const plant = new LatencyPlant({ log, pty, server, core, edge })
+    const plant = new LatencyPlant({ log, pty, server, core, edge, quietMs: quick ? QUIET_MS.quick : QUIET_MS.full })
     await core.start()
     await edge.start()
     void watchLog(log, { gateway, source: 'device' }, { signal: plant.#stopping.signal, seen: seen => plant.#seen.push(seen) })
@@ -134,7 +141,7 @@ export class LatencyPlant {
   async #quiet(): Promise<void> {
     for (let before = -1; before !== this.#seen.length; ) {
       before = this.#seen.length
-      await pause(systemClock, 1_500)
+      await pause(systemClock, this.#quietMs)
     }
   }
 }

@@ -24,6 +24,11 @@ export function rssMib(pid: number): number {
   return match ? Math.round(Number(match[1]) / 1_024) : Number.NaN
 }
 
+/** Bytes that a process has made the kernel bring to storage so far; NaN where the system does not tell. */
+export function writtenBytes(pid: number): number {
+  return Number(/^write_bytes: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'latin1'))?.[1] ?? Number.NaN)
+}
+
 /** How often threads of a process gave up the processor to wait, and so woke up again, so far. */
 export function wakeUps(pid: number): number {
   return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => {

@@ -21,7 +21,7 @@ const WATCHED_PER_SECOND = 200
 const OTHERS_PER_SECOND = 300
 /** Records that generators at full speed are ahead of the log, over all sources. */
 const AHEAD_RECORDS = 250_000
-const AHEAD_MIN = 20
+const AHEAD = { min: 20, max: 5_000 }
 const STEADY_MS = { quick: 6_000, full: 20_000 }
 const SPEED_MS = { quick: 6_000, full: 15_000 }
 const WARM_UP_MS = 3_000
@@ -97,13 +97,15 @@ function nameOf(index: number): string {
 function steadyGenerator(sources: number): (index: number) => string {
   const watched = Math.min(WATCHED_MAX, sources)
   const others = Math.max(1, sources - watched)
-  return index => `records_per_second: ${index < watched ? WATCHED_PER_SECOND / watched : OTHERS_PER_SECOND / others}`
+  // Each at a rate of its own, or all of them would speak in the same moment.
+  const otherRate = (index: number) => (OTHERS_PER_SECOND / others) * (0.5 + (index - watched) / others)
+  return index => `records_per_second: ${index < watched ? WATCHED_PER_SECOND / watched : otherRate(index)}`
 }
 
 function fastGenerator(folder: string, sources: number): (index: number) => string {
   const payloadFile = join(folder, 'payload')
   writePayloadFile(payloadFile)
-  const ahead = Math.max(AHEAD_MIN, Math.ceil(AHEAD_RECORDS / sources))
+  const ahead = Math.min(AHEAD.max, Math.max(AHEAD.min, Math.ceil(AHEAD_RECORDS / sources)))
   return index => `records_per_second: 0, seed: ${index}, payload_file: ${JSON.stringify(payloadFile)}, ahead: ${ahead}`
 }
 

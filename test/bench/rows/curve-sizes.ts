@@ -4,7 +4,7 @@ import { type HeadraceRun, runHeadrace } from '../headrace-run.ts'
 import { writePayloadOfSize } from '../payload.ts'
 import { describeMachine } from '../report.ts'
 import type { Curve, Row } from '../row.ts'
-import { createTopic, deleteTopic } from '../topics.ts'
+import { createTopic, deleteTopics } from '../topics.ts'
 
 const SIZES = { quick: [10, 100, 1_000, 10_000, 100_000], full: [10, 100, 1_000, 10_000, 100_000] }
 const SOURCES = 10
@@ -38,7 +38,7 @@ export const curveSizes: Row = {
       const ahead = Math.max(1, Math.ceil(AHEAD_BYTES / bytes))
       const common = { brokers: kafka.addresses, topic, sources: SOURCES, records, payloadFile }
       const run = await runHeadrace({ ...common, shape: 'through', ahead })
-      await deleteTopic(kafka, topic)
+      await deleteTopics(kafka, topic)
       found.push({ bytes, run })
       say(
         `${size} bytes: ${Math.round(run.recordsPerSecond)} records/s, ${((run.recordsPerSecond * bytes) / 1e6).toFixed(1)} MB/s, flash ${(run.diskBytesPerRecord / bytes).toFixed(2)}`,

@@ -13,7 +13,7 @@ import { percentile, type Seen, watchLog } from '../watch-log.ts'
 
 const BACKLOG_SOURCES = 50
 const RECORDS = { quick: 500_000, full: 4_000_000 }
-const ALONE_MS = { quick: 5_000, full: 15_000 }
+const ALONE_MS = { quick: 3_000, full: 15_000 }
 const LIVE_PER_SECOND = 200
 const LIMIT_MS = 300_000
 const LOOK_EVERY_MS = 100

@@ -3,10 +3,10 @@ import type { Aim, BenchContext, Figure, Row } from '../row.ts'
 import { percentile } from '../watch-log.ts'
 
 const FULL = { durabilities: ['0ms', '1ms', '10ms', '100ms', '1s'], rates: [1, 200, 1_000, 10_000], forMs: 5_000 }
-const QUICK = { durabilities: ['0ms', '50ms'], rates: [200], forMs: 4_000 }
+const QUICK = { durabilities: ['0ms', '50ms'], rates: [200], forMs: 3_000 }
 /** At one a second a few seconds give no percentile. */
 const RECORDS_MIN = 20
-const WARM_UP_MS = 2_000
+const WARM_UP_MS = { quick: 1_000, full: 2_000 }
 const PERCENTILES = [
   ['p50', 0.5],
   ['p99', 0.99],
@@ -41,7 +41,11 @@ async function measureOne(context: BenchContext, durability: string): Promise<Fi
   try {
     for (const perSecond of rates) {
       const lengthMs = Math.max(forMs, (RECORDS_MIN / perSecond) * 1_000)
-      const found = await plant.measure({ perSecond, forMs: lengthMs, warmUpMs: WARM_UP_MS })
+      const found = await plant.measure({
+        perSecond,
+        forMs: lengthMs,
+        warmUpMs: context.quick ? WARM_UP_MS.quick : WARM_UP_MS.full,
+      })
       const name = `durability ${durability}, ${perSecond} records/s`
       for (const [word, part] of PERCENTILES) {
         const aim = perSecond === AIMED_RATE ? AIMS[`${durability} ${word}`] : undefined

@@ -3,12 +3,14 @@ import { runHeadrace } from '../headrace-run.ts'
 import { runJavaProducer } from '../java-producer.ts'
 import { PAYLOAD_KINDS, type PayloadKind, writePayloadFile } from '../payload.ts'
 import type { BenchContext, Figure, Row } from '../row.ts'
-import { createTopic, deleteTopic } from '../topics.ts'
+import { createTopic, deleteTopics } from '../topics.ts'
 
 const SOURCES = 50
 /** Bytes of records in each run, so that what is large does not take ten times as long. */
-const BYTES = { quick: 15_000_000, full: 150_000_000 }
-const QUICK_KINDS: readonly PayloadKind[] = ['nmea', 'incompressible']
+const BYTES = { quick: 60_000_000, full: 150_000_000 }
+/** What a generator may be ahead of the log, bytes. More, and what is measured is a backlog, which is written twice: uncut, and once more as batches. */
+const AHEAD_BYTES = 250_000
+const QUICK_KINDS: readonly PayloadKind[] = ['incompressible']
 
 /** What devices really send, each kind beside the Java producer with the same records. */
 export const payloads: Row = {
@@ -32,8 +34,8 @@ async function measureKind({ kafka, folder, quick, rounds, say }: BenchContext, 
     await createTopic(kafka, topics[0], SOURCES)
     const java = await runJavaProducer(kafka, { topic: topics[0], records, payloadFile })
     const common = { brokers: kafka.addresses, sources: SOURCES, records, payloadFile }
-    const run = await runHeadrace({ ...common, topic: topics[1], shape: 'through' })
-    for (const topic of topics) await deleteTopic(kafka, topic)
+    const run = await runHeadrace({ ...common, topic: topics[1], shape: 'through', ahead: Math.ceil(AHEAD_BYTES / bytes) })
+    await deleteTopics(kafka, ...topics)
     found.push({
       java: java.recordsPerSecond,
       perSecond: run.recordsPerSecond,

@@ -8,7 +8,11 @@ export const reader: Row = {
   name: 'reader',
   title: 'Batch reader into `cat > file`, beside the Java consumer, which writes nothing',
   measure: async ({ kafka, quick, rounds }) => {
-    const found = await benchBatchReader(kafka, { records: quick ? RECORDS.quick : RECORDS.full, rounds: quick ? 1 : rounds })
+    const found = await benchBatchReader(kafka, {
+      records: quick ? RECORDS.quick : RECORDS.full,
+      rounds: quick ? 1 : rounds,
+      warmUps: quick ? 0 : 1,
+    })
     const figure = (name: string, unit: string, pick: (round: ReaderRound) => number, aim?: Figure['aim']): Figure => ({
       ...{ name, unit, aim },
       values: found.map(pick),

@@ -5,7 +5,7 @@ import { writePayloadFile } from '../payload.ts'
 import { cpuSeconds, peakRssMib } from '../process-figures.ts'
 import { findProgram, Rival, sendLines, untilStored } from '../rival.ts'
 import type { BenchContext, Figure, Measured } from '../row.ts'
-import { createTopic, deleteTopic } from '../topics.ts'
+import { createTopic, deleteTopics } from '../topics.ts'
 
 const PARTITIONS = 50
 
@@ -80,6 +80,6 @@ async function measureRound(
     throw new Error(`${name} failed; it said:\n${readFileSync(join(own, 'log'), 'utf8').slice(-2_000)}`, { cause })
   } finally {
     await rival.end()
-    await deleteTopic(kafka, topic)
+    await deleteTopics(kafka, topic)
   }
 }

@@ -13,7 +13,7 @@ const MODULES = [
 /** A process of its own with a configuration of its own: the system's is not touched. */
 const SETUP: RivalSetup = {
   program: 'rsyslogd',
-  records: { quick: 200_000, full: 1_000_000 },
+  records: { quick: 100_000, full: 1_000_000 },
   missing: () =>
     MODULES.some(folder => existsSync(join(folder, 'omkafka.so')))
       ? undefined

@@ -10,7 +10,7 @@ import { measureRival, type RivalSetup } from './rival-row.ts'
 const SETUP: RivalSetup = {
   program: 'telegraf',
   folders: [process.env['GOBIN'] ?? join(homedir(), 'go', 'bin')],
-  records: { quick: 20_000, full: 100_000 },
+  records: { quick: 10_000, full: 100_000 },
   prepare: ({ folder, port, topic, brokers }) => {
     const config = join(folder, 'telegraf.conf')
     writeFileSync(
