@@ -28,6 +28,8 @@ for (let number = Number(from); ; number++) {
   inlet.append(Date.now(), bytes, 0, bytes.length)
   if (number % RECORDS_A_ROUND === 0) {
     await inlet.stored()
+    // What is taken makes room for the next batch: some rounds are cut at once, others are merged.
+    if (number % (2 * RECORDS_A_ROUND) === 0) outlet?.take()
     process.stdout.write(`${number}\n`)
   }
 }

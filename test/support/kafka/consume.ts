@@ -2,7 +2,8 @@ import { zstdDecompressSync } from 'node:zlib'
 import kafkajs, { type Kafka, type KafkaMessage } from 'kafkajs'
 import type { ConsumedRecord } from '../../fault/checker.ts'
 
-const READ_LIMIT_MS = 120_000
+/** Without a record for so long, reading has failed: how long all of it takes follows from how many there are. */
+const STILL_LIMIT_MS = 120_000
 const OFFSETS_ATTEMPTS_MAX = 60
 const OFFSETS_PAUSE_MS = 500
 
@@ -60,8 +61,8 @@ export async function consumeTopic(brokers: readonly string[], topic: string): P
   try {
     await new Promise<void>((resolve, reject) => {
       const limit = setTimeout(
-        () => reject(new Error(`${records.length} of ${wanted} records were read in ${READ_LIMIT_MS} ms`)),
-        READ_LIMIT_MS,
+        () => reject(new Error(`${records.length} of ${wanted} records were read, and none for ${STILL_LIMIT_MS} ms`)),
+        STILL_LIMIT_MS,
       )
       const look = () => {
         if (records.length < wanted) return
@@ -76,6 +77,7 @@ export async function consumeTopic(brokers: readonly string[], topic: string): P
             if (Number(message.offset) >= (ends.get(batch.partition)?.high ?? 0)) continue
             records.push(consumedRecord(batch.partition, message))
           }
+          limit.refresh()
           look()
         },
       })
