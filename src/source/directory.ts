@@ -221,6 +221,7 @@ export const directory = defineSource({
   options: directoryOptions,
   gives: 'messages',
   whenFull: 'block',
+  rereads: true,
   within: (options, folder) => pathsWithin(options, folder, 'path', 'move_to'),
   open: (options, context) => new DirectorySource(options, context),
 })

@@ -164,6 +164,7 @@ export const file = defineSource({
   options: fileOptions,
   gives: 'messages',
   whenFull: 'block',
+  rereads: true,
   within: (options, folder) => pathsWithin(options, folder, 'path'),
   open: (options, context) => new FileSource(options, context),
 })

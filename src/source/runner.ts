@@ -302,11 +302,11 @@ export class SourceRunner {
 
   /**
    * After a stop: gives away the records that wait for room, for the runner that comes after this one. A source that reads again from its bookmark has
-   * them again, and gives none.
+   * them again, and gives none; a bookmark alone does not say so.
    */
   leftovers(): readonly Held[] {
     const held = this.#held.splice(0)
-    return held.some(({ bookmark }) => bookmark !== undefined) ? [] : held
+    return this.#options.kind.rereads ? [] : held
   }
 
   /** What waits for room has not been taken yet: nobody may be told that it is stored. */

@@ -1,9 +1,12 @@
-import { type ReadPosition, read } from 'node:fs'
+import { type ReadPosition, readSync } from 'node:fs'
 import { onDemand } from '../runtime/on-demand.ts'
 
 /*
   @serialport/bindings-cpp 13.0.0 reads again, and again, when a read brings nothing: of a port whose plug was pulled while nobody waited for it, every
   read brings nothing, so that it never returns and keeps a processor busy. Here a read that brings nothing ends the port.
+
+  It reads in a thread, which costs more than what is read. A port is opened with O_NONBLOCK: to read it here never waits, and where nothing is there (EAGAIN) the
+  library waits for the port as before.
 */
 
 const library = onDemand<typeof import('./serial-binding.ts')>(new URL('./serial-binding.ts', import.meta.url))
@@ -28,18 +31,14 @@ export async function readPort(port: ReadablePort, buffer: Buffer): Promise<numb
 
 type FsRead = NonNullable<Parameters<typeof import('./serial-binding.ts').unixRead>[0]['fsReadAsync']>
 
-function readOrEnd(
+async function readOrEnd(
   fd: number,
   buffer: NodeJS.ArrayBufferView,
   offset: number,
   length: number,
   position: ReadPosition | null,
 ): Promise<{ bytesRead: number; buffer: NodeJS.ArrayBufferView }> {
-  return new Promise((resolve, reject) =>
-    read(fd, buffer, offset, length, position, (error, bytesRead) => {
-      if (error) reject(error)
-      else if (bytesRead === 0) reject(new Error('the port has ended'))
-      else resolve({ bytesRead, buffer })
-    }),
-  )
+  const bytesRead = readSync(fd, buffer, offset, length, position)
+  if (bytesRead === 0) throw new Error('the port has ended')
+  return { bytesRead, buffer }
 }

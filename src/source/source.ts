@@ -89,6 +89,8 @@ export interface SourceKind<Options = unknown> {
   within?(options: Options, folder: string): Options
   /** What is wrong with options that {@link within} has been through and their schema could not see, such as a file that they name. */
   problems?(options: Options): readonly { readonly at: readonly string[]; readonly message: string }[]
+  /** Whether it reads again, from its bookmark, what it had handed on and was not stored. */
+  readonly rereads?: true
   /** Records a second, where its options alone say so. */
   rate?(options: Options): number
   /** What is known of the fields of its records, from its options alone. */

@@ -34,7 +34,7 @@ const FRAMINGS: Readonly<Record<string, object>> = {
 const DECODERS: readonly { readonly decode: unknown; readonly frame: object; readonly records: number }[] = [
   { decode: 'json', frame: { delimiter: '\\n' }, records: 10_000 },
   { decode: 'nmea', frame: { delimiter: '\\n' }, records: 10_000 },
-  { decode: { csv: ['a', 'b', 'c'] }, frame: { delimiter: '\\n' }, records: 10_000 },
+  { decode: { csv: ['a', 'b', 'c'], separator: ';', decimal: ',' }, frame: { delimiter: '\\n' }, records: 10_000 },
   { decode: 'telegram', frame: { telegram: 'dsmr' }, records: 100 },
   { decode: { words: { names: ['a', 'b'], text: ['b'], begins: '(' } }, frame: { delimiter: '\\n' }, records: 10_000 },
   {
