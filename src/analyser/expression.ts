@@ -4,7 +4,7 @@ import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { EXPRESSION_LENGTH_MAX, expressionEnvironment } from '../runtime/expression.ts'
 import { nearest } from '../runtime/nearest.ts'
 import { boundNameOf } from './bound-name.ts'
-import { compileNumeric } from './fast-path.ts'
+import { compileNumeric, fieldLeaf, type NumberOf } from './fast-path.ts'
 import { pathOf, putAt, valueAt } from './field-path.ts'
 import { FieldWindow } from './field-window.ts'
 import type { FieldPlan, Rows } from './windows/row.ts'
@@ -104,18 +104,17 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
   const fields = [...found.fields]
   const needed = new Set(found.calls.filter(({ name }) => !OF_NOTHING.includes(name)).map(({ field }) => field))
   const context: Record<string, unknown> = {}
-  const numeric = scope === 'record' && gives === 'truth' ? compileNumeric(evaluate.ast) : undefined
-  const windowOf = (plan: FieldPlan, rows: Rows, field: string) => rows.fields[plan.names.indexOf(field)] ?? new FieldWindow()
+  const isTruth = gives === 'truth'
+  const numeric = scope === 'record' && isTruth ? compileNumeric(evaluate.ast, fieldLeaf) : undefined
+  const numericOfRows = scope === 'window' && isTruth ? compileNumeric(evaluate.ast, aggregateLeaf) : undefined
   return {
     text,
     fields,
     quantiles: [...found.quantiles],
     ofRows(plan, rows) {
-      for (const field of fields) {
-        const window = windowOf(plan, rows, field)
-        if (window.count === 0 && needed.has(field)) return undefined
-        putAt(context, field, window)
-      }
+      for (const field of needed) if (windowOf({ plan, rows }, field).count === 0) return undefined
+      if (numericOfRows) return numericOfRows({ plan, rows })
+      for (const field of fields) putAt(context, field, windowOf({ plan, rows }, field))
       records = rows.records
       return plain(evaluate(context))
     },
@@ -137,7 +136,7 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
     valuesOfRows(plan, rows) {
       const values: Record<string, number> = {}
       for (const { text: call, field, of } of found.calls) {
-        const window = windowOf(plan, rows, field)
+        const window = windowOf({ plan, rows }, field)
         if (window.count > 0) values[call] = of(window)
       }
       if (found.usesRecords) values[`${RECORDS}()`] = rows.records
@@ -158,6 +157,24 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
       return Object.fromEntries(units)
     },
   }
+}
+
+/** The rows of a window, and where the fields lie in them. */
+interface Asked {
+  readonly plan: FieldPlan
+  readonly rows: Rows
+}
+
+function windowOf({ plan, rows }: Asked, field: string): FieldWindow {
+  return rows.fields[plan.names.indexOf(field)] ?? new FieldWindow()
+}
+
+/** An aggregate that was looked through before. */
+function aggregateLeaf(node: ASTNode): NumberOf<Asked> | undefined {
+  if (node.op !== 'call' || !isAggregate(node.args[0])) return undefined
+  if (node.args[0] === RECORDS) return ({ rows }) => rows.records
+  const call = callOf(node, [])
+  return call && (asked => call.of(windowOf(asked, call.field)))
 }
 
 /** An expression in a file: checked when the file is read, with the place in it of what is wrong. */
@@ -278,16 +295,14 @@ function isBound(path: string, bound: readonly string[]): boolean {
 }
 
 function takeCall(node: ASTNode & { op: 'call' }, bound: readonly string[], found: Found): void {
-  const [name, args] = node.args
+  const [name, [asked, percent]] = node.args
   if (name === RECORDS) {
     found.usesRecords = true
     return
   }
-  const [asked, percent] = args
-  const field = asked && fieldOf(asked, bound)
-  if (field === undefined) {
-    throw new ExpressionError((asked ?? node).range.start, `${name}() is asked of a field, by its name`, KNOWN)
-  }
+  const call = callOf(node, bound)
+  if (!call) throw new ExpressionError((asked ?? node).range.start, `${name}() is asked of a field, by its name`, KNOWN)
+  const { field } = call
   found.fields.add(field)
   const isPercentile = name === PERCENTILE
   if (isPercentile || name === 'median') found.quantiles.add(field)
@@ -298,11 +313,17 @@ function takeCall(node: ASTNode & { op: 'call' }, bound: readonly string[], foun
       `For example percentile(${field}, 95).`,
     )
   }
-  const rank = isPercentile && percent?.op === 'value' ? Number(percent.args) : 0
-  const text = isPercentile ? `${name}(${field}, ${rank})` : `${name}(${field})`
-  if (found.calls.some(call => call.text === text)) return
-  const of = isPercentile ? (window: FieldWindow) => window.percentile(rank) : AGGREGATES[name as keyof typeof AGGREGATES]
-  found.calls.push({ text, field, name, of })
+  if (!found.calls.some(({ text }) => text === call.text)) found.calls.push(call)
+}
+
+/** An aggregate of a field, but for `records()`; undefined where it is asked of something else. */
+function callOf(node: ASTNode & { op: 'call' }, bound: readonly string[]): AggregateCall | undefined {
+  const [name, [asked, percent]] = node.args
+  const field = asked && fieldOf(asked, bound)
+  if (field === undefined) return undefined
+  if (name !== PERCENTILE) return { text: `${name}(${field})`, field, name, of: AGGREGATES[name as keyof typeof AGGREGATES] }
+  const rank = percent?.op === 'value' ? Number(percent.args) : 0
+  return { text: `${name}(${field}, ${rank})`, field, name, of: window => window.percentile(rank) }
 }
 
 function isAggregate(name: string): boolean {

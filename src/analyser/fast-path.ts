@@ -1,55 +1,64 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
 import { pathOf, valueAt } from './field-path.ts'
 
-type Numbers = Readonly<Record<string, unknown>>
-type NumberOf = (fields: Numbers) => number
-type TruthOf = (fields: Numbers) => boolean
+/** What an expression is asked of: the fields of a record, or the rows of a window. */
+export type Fields = Readonly<Record<string, unknown>>
+export type NumberOf<C> = (context: C) => number
+export type TruthOf<C> = (context: C) => boolean
+/** The number that a part of an expression names in what is asked; undefined for any other part. */
+export type LeafOf<C> = (node: ASTNode) => NumberOf<C> | undefined
 
-const ARITHMETIC: Readonly<Record<string, (a: NumberOf, b: NumberOf) => NumberOf>> = {
-  '+': (a, b) => fields => a(fields) + b(fields),
-  '-': (a, b) => fields => a(fields) - b(fields),
-  '*': (a, b) => fields => a(fields) * b(fields),
-  '/': (a, b) => fields => a(fields) / b(fields),
+const ARITHMETIC: Readonly<Record<string, <C>(a: NumberOf<C>, b: NumberOf<C>) => NumberOf<C>>> = {
+  '+': (a, b) => context => a(context) + b(context),
+  '-': (a, b) => context => a(context) - b(context),
+  '*': (a, b) => context => a(context) * b(context),
+  '/': (a, b) => context => a(context) / b(context),
 }
 
-const COMPARISONS: Readonly<Record<string, (a: NumberOf, b: NumberOf) => TruthOf>> = {
-  '<': (a, b) => fields => a(fields) < b(fields),
-  '<=': (a, b) => fields => a(fields) <= b(fields),
-  '>': (a, b) => fields => a(fields) > b(fields),
-  '>=': (a, b) => fields => a(fields) >= b(fields),
-  '==': (a, b) => fields => a(fields) === b(fields),
-  '!=': (a, b) => fields => a(fields) !== b(fields),
+const COMPARISONS: Readonly<Record<string, <C>(a: NumberOf<C>, b: NumberOf<C>) => TruthOf<C>>> = {
+  '<': (a, b) => context => a(context) < b(context),
+  '<=': (a, b) => context => a(context) <= b(context),
+  '>': (a, b) => context => a(context) > b(context),
+  '>=': (a, b) => context => a(context) >= b(context),
+  '==': (a, b) => context => a(context) === b(context),
+  '!=': (a, b) => context => a(context) !== b(context),
 }
 
-/**
- * A comparison of numbers without the library, which looks up an operator by the types of its operands at each record: twenty times as long.
- * Holds only where every field is a number; undefined for an expression that asks more than that.
- */
-export function compileNumeric(node: ASTNode): TruthOf | undefined {
-  if (node.op === '!_') {
-    const inner = compileNumeric(node.args)
-    return inner && (fields => !inner(fields))
-  }
-  if (node.op === '&&' || node.op === '||') {
-    const [a, b] = node.args.map(compileNumeric)
-    if (!a || !b) return undefined
-    return node.op === '&&' ? fields => a(fields) && b(fields) : fields => a(fields) || b(fields)
-  }
-  const compare = Object.hasOwn(COMPARISONS, node.op) ? COMPARISONS[node.op] : undefined
-  if (!compare) return undefined
-  const [left, right] = node.args as [ASTNode, ASTNode]
-  const [a, b] = [numberOf(left), numberOf(right)]
-  // Two whole numbers are compared, and divided, as such: that is the library's.
-  return a && b && (namesField(left) || namesField(right)) ? compare(a, b) : undefined
-}
-
-function numberOf(node: ASTNode): NumberOf | undefined {
+/** Fields of a record, which must all be numbers. */
+export const fieldLeaf: LeafOf<Fields> = node => {
   if (node.op === 'id') {
     const name = node.args
     return fields => fields[name] as number
   }
   const path = pathOf(node)
-  if (path !== undefined) return fields => valueAt(fields, path) as number
+  return path === undefined ? undefined : fields => valueAt(fields, path) as number
+}
+
+/**
+ * A comparison of numbers without the library, which looks up an operator by the types of its operands each time: twenty times as long.
+ * Holds only where every leaf is a number; undefined for an expression that asks more than that.
+ */
+export function compileNumeric<C>(node: ASTNode, leafOf: LeafOf<C>): TruthOf<C> | undefined {
+  if (node.op === '!_') {
+    const inner = compileNumeric(node.args, leafOf)
+    return inner && (context => !inner(context))
+  }
+  if (node.op === '&&' || node.op === '||') {
+    const [a, b] = node.args.map(side => compileNumeric(side, leafOf))
+    if (!a || !b) return undefined
+    return node.op === '&&' ? context => a(context) && b(context) : context => a(context) || b(context)
+  }
+  const compare = Object.hasOwn(COMPARISONS, node.op) ? COMPARISONS[node.op] : undefined
+  if (!compare) return undefined
+  const [left, right] = node.args as [ASTNode, ASTNode]
+  const [a, b] = [numberOf(left, leafOf), numberOf(right, leafOf)]
+  // Two whole numbers are compared, and divided, as such: that is the library's.
+  return a && b && (namesLeaf(left, leafOf) || namesLeaf(right, leafOf)) ? compare(a, b) : undefined
+}
+
+function numberOf<C>(node: ASTNode, leafOf: LeafOf<C>): NumberOf<C> | undefined {
+  const leaf = leafOf(node)
+  if (leaf) return leaf
   if (node.op === 'value' && (typeof node.args === 'number' || typeof node.args === 'bigint')) {
     const value = Number(node.args)
     return () => value
@@ -57,12 +66,12 @@ function numberOf(node: ASTNode): NumberOf | undefined {
   const combine = Object.hasOwn(ARITHMETIC, node.op) ? ARITHMETIC[node.op] : undefined
   if (!combine) return undefined
   const [left, right] = node.args as [ASTNode, ASTNode]
-  if (!namesField(left) && !namesField(right)) return undefined
-  const [a, b] = [numberOf(left), numberOf(right)]
+  if (!namesLeaf(left, leafOf) && !namesLeaf(right, leafOf)) return undefined
+  const [a, b] = [numberOf(left, leafOf), numberOf(right, leafOf)]
   return a && b && combine(a, b)
 }
 
-function namesField(node: ASTNode): boolean {
-  if (pathOf(node) !== undefined) return true
-  return Object.hasOwn(ARITHMETIC, node.op) && (node.args as [ASTNode, ASTNode]).some(namesField)
+function namesLeaf<C>(node: ASTNode, leafOf: LeafOf<C>): boolean {
+  if (leafOf(node)) return true
+  return Object.hasOwn(ARITHMETIC, node.op) && (node.args as [ASTNode, ASTNode]).some(side => namesLeaf(side, leafOf))
 }

@@ -95,7 +95,8 @@ export class Plan {
     let atOnce = source.uncutBlocks === 0
     let uncut = source.uncutRecords
     for (const block of source.pending) {
-      const cut = atOnce && this.#hasAppetite(source) ? this.#identity(source, this.#nextOf(source)) : undefined
+      const mayBeCut = atOnce && this.#hasAppetite(source, block.bytes >= LARGE_BLOCK_BYTES)
+      const cut = mayBeCut ? this.#identity(source, this.#nextOf(source)) : undefined
       if (!cut) atOnce = false
       const gap = cut ? this.#takeHeadGap(source) : undefined
       if (cut) this.#next.set(source, cut.sequence + block.count)
@@ -132,20 +133,22 @@ export class Plan {
     let at = 0
     const bytesMax = source.assignment?.batchBytesMax
     const mergeMax = Math.min(MERGE_BYTES_MAX, bytesMax ?? MERGE_BYTES_MAX)
-    while (this.#merges < MERGES_PER_COMMIT_MAX && this.#hasAppetite(source)) {
+    while (this.#merges < MERGES_PER_COMMIT_MAX && this.#hasAppetite(source, true)) {
       const rows: BlockRow[] = []
       let records = 0
       let bytes = 0
+      let isWhole = false
       for (let row = source.uncut[at]; row; row = source.uncut[at]) {
         const isFull = records + row.count > BLOCK_RECORDS_MAX || bytes + row.bytes > mergeMax
-        if (rows.length > 0 && (isFull || row.bytes >= LARGE_ROW_BYTES)) break
+        isWhole = isFull || row.bytes >= LARGE_ROW_BYTES
+        if (rows.length > 0 && isWhole) break
         rows.push(row)
         records += row.count
         bytes += row.bytes
         at += 1
-        if (row.bytes >= LARGE_ROW_BYTES) break
+        if (isWhole) break
       }
-      const cut = rows.length > 0 ? this.#identity(source, this.#nextOf(source)) : undefined
+      const cut = rows.length > 0 && this.#hasAppetite(source, isWhole) ? this.#identity(source, this.#nextOf(source)) : undefined
       if (!cut) return
       this.#merges += 1
       this.#next.set(source, cut.sequence + records)
@@ -181,12 +184,16 @@ export class Plan {
     })
   }
 
-  #hasAppetite(source: SourceBuffer): boolean {
+  /**
+   * A batch that more could go into is cut only where none waits for the link: it would wait behind that one, and what comes meanwhile behind both, though
+   * the core stores batches of a source one after another. Cut later, it takes all of that along.
+   */
+  #hasAppetite(source: SourceBuffer, isWhole: boolean): boolean {
     const { attached, index } = this.#context
     if (!attached || !source.assignment || source.frozen || this.#room.isDropping(source)) return false
     // Counted in batches that are cut and not yet taken, in memory or not. The first one is always granted: a source that the link does not serve
     // must not hold up the others.
-    return this.#untaken(source) < (index.readyBytes < READY_BYTES_MAX ? READY_BATCHES_MAX : 1)
+    return this.#untaken(source) < (isWhole && index.readyBytes < READY_BYTES_MAX ? READY_BATCHES_MAX : 1)
   }
 
   #untaken(source: SourceBuffer): number {

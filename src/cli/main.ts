@@ -5,12 +5,6 @@ import { commandsFor } from './commands.ts'
 import { EXIT, report } from './output.ts'
 import { BUILD, VERSION } from './version.ts'
 
-// kafkajs 2.2.4 sets a timer with a negative time (its issue 1751); a user can do nothing about that.
-process.removeAllListeners('warning')
-process.on('warning', warning => {
-  if (warning.name !== 'TimeoutNegativeWarning') process.stderr.write(`${warning.name}: ${warning.message}\n`)
-})
-
 const program = new Command('headrace')
   .description('An edge-to-core data pipeline: from the device to the Kafka partition, in order, exactly once.')
   .version(`${VERSION} (build ${BUILD}, Node ${process.versions.node}, ${process.platform}-${process.arch})`)

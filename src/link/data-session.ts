@@ -102,7 +102,7 @@ export class DataSession {
     while (this.#hasRoom()) {
       const lane = this.#nextLane()
       if (!lane) break
-      const batch = lane.nextToSend()
+      const batch = lane.nextToSend(this.#window.isLate)
       if (batch) {
         this.#turns.add(lane, 'backlog')
         this.#send(lane, batch)

@@ -145,12 +145,15 @@ export class Lane {
     return Math.max(0, this.#resendAtMs - this.#clock.monotonicMs())
   }
 
-  /** The batch to send next; it stays next until {@link sent} is called. */
-  nextToSend(): CutBatch | undefined {
+  /**
+   * The batch to send next; it stays next until {@link sent} is called. `isLate`: what is sent waits at the other end. There a source has its batches stored one
+   * after another; five that wait take five times as long as one that meanwhile grew, so what is up to date keeps one on its way then.
+   */
+  nextToSend(isLate = false): CutBatch | undefined {
     if (this.#state !== 'open' || this.#flight.holds || this.resendInMs > 0) return undefined
     const waiting = this.#flight.waiting()
     if (waiting) return waiting
-    if (this.#flight.size >= this.#window()) return undefined
+    if (this.#flight.size >= (isLate && this.upToDate ? 1 : this.#window())) return undefined
     const batch = this.outlet.take()
     if (!batch) return undefined
     assert(this.#flight.size > 0 || batch.sequence === this.outlet.settled, 'what is in flight begins where what is settled ends')

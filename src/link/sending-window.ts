@@ -13,6 +13,11 @@ const QUEUE_MS = 200
 const RATE_LASTS_MS = 2_000
 /** How often the way is measured while nothing waits on it, ms. */
 const PROBE_EVERY_MS = 10_000
+/**
+ * A settlement that takes so many times as long as the way, and so much more, ms, waited behind others at the other end. Longer than `untilMs`, and one batch
+ * alone on its way would look like a session on which nothing moves.
+ */
+const LATE = { times: 2, moreMs: 20, untilMs: 1_500 } as const
 /** No settlement is quicker, ms: what a clock does not tell apart. */
 const WAY_MS_MIN = 0.1
 
@@ -35,6 +40,7 @@ export class SendingWindow {
   /** The highest bytes/ms of this span and of the one before. */
   #rates = { now: 0, before: 0, sinceMs: 0 }
   #wayMs: number | undefined
+  #tookMs = 0
   #probeAtMs: number
   #probingSinceMs: number | undefined
 
@@ -49,6 +55,12 @@ export class SendingWindow {
     return Math.min(WINDOW_BYTES_MAX, Math.max(WINDOW_BYTES_MIN, wanted))
   }
 
+  /** Whether what was settled last had waited at the other end: what is sent now will too. */
+  get isLate(): boolean {
+    const { times, moreMs, untilMs } = LATE
+    return this.#wayMs !== undefined && this.#tookMs > times * this.#wayMs + moreMs && this.#tookMs < untilMs
+  }
+
   sent(): Departure {
     return { atMs: this.#clock.monotonicMs(), settledBytes: this.#settledBytes }
   }
@@ -58,6 +70,7 @@ export class SendingWindow {
     const nowMs = this.#clock.monotonicMs()
     const tookMs = Math.max(WAY_MS_MIN, nowMs - departure.atMs)
     this.#settledBytes += bytes
+    this.#tookMs = tookMs
     this.#measureRate((this.#settledBytes - departure.settledBytes) / tookMs, nowMs)
     this.#measureWay(tookMs, departure.atMs, nowMs)
   }

@@ -188,3 +188,29 @@ test.each([
   const slow = compileExpression(`(${text}) && word != "no"`, 'record', 'truth')
   for (const a of values) for (const b of values) expect(fast.ofRecord({ a, b })).toBe(slow.ofRecord({ a, b, word: 'yes' }))
 })
+
+test.each([
+  'avg(a) > 1',
+  'last(a) * 2 + 1 >= max(b) / 4',
+  '!(first(a) == 1) && min(b) != 2 || rate(a) < -1',
+  'records() * 1.0 > count(b) + count(none)',
+  'sum(none) == 0 && stddev(a) <= percentile(b, 95)',
+  'delta(a) / stddev(b) > 0',
+  'median(b) >= percentile(a, 5.5)',
+])('%s is the same of a window as the library says it is', text => {
+  const plan = { names: ['b', 'none', 'a'], quantiles: [true, false, true] }
+  const fast = compileExpression(text, 'window', 'truth')
+  // Text beside the numbers takes the long way.
+  const slow = compileExpression(`(${text}) && "yes" != "no"`, 'window', 'truth')
+  const numbers = [0, 1, 1.5, -3]
+  for (const a of numbers) {
+    for (const b of numbers) {
+      const rows = new Rows(plan)
+      rows.addFields({ a, b: 1 }, 1_000)
+      rows.addFields({ a: 1, b }, 3_000)
+      const said = fast.ofRows(plan, rows)
+      expect(said).toBeTypeOf('boolean')
+      expect(said).toBe(slow.ofRows(plan, rows))
+    }
+  }
+})

@@ -8,12 +8,14 @@ import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts'
 import type { Log } from '../../src/log/log.ts'
 import { pause, systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
+import { until } from '../support/until.ts'
 import { cpuSeconds } from './process-figures.ts'
 import { BenchProcess, coreConfig, edgeConfig } from './processes.ts'
 import type { BenchContext } from './row.ts'
 import { nowMs, type Seen, watchLog } from './watch-log.ts'
 
 const TICK_MS = 10
+const FIRST_LIMIT_MS = 60_000
 /** Records that also raise an alert, so many a second at the most. */
 const ALERTS_PER_SECOND = 20
 
@@ -55,6 +57,8 @@ export class LatencyPlant {
   static async start({ kafka, folder }: BenchContext, options: { name: string; durability: string }): Promise<LatencyPlant> {
     const { name, durability } = options
     const own = mkdtempSync(join(folder, 'latency-'))
+    // A gateway of its own each: another disk with the name of the one before would be told from it, and frozen.
+    const gateway = `bench-${name}`
     const server = createServer()
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
@@ -68,16 +72,12 @@ export class LatencyPlant {
     )
     const more = `pipelines: ${JSON.stringify([pipeline])}\n`
     const core = new BenchProcess(own, { name: 'core', role: 'core', config: coreConfig(kafka.addresses, port, more) })
-    const edge = new BenchProcess(own, { name: 'edge', role: 'edge', config: edgeConfig('bench', port, [pipeline]) })
+    const edge = new BenchProcess(own, { name: 'edge', role: 'edge', config: edgeConfig(gateway, port, [pipeline]) })
     const log = await openKafkaLog({ brokers: kafka.addresses, client_id: 'bench' }, { clock: systemClock, log: silentLogger })
     const plant = new LatencyPlant({ log, pty, server, core, edge })
     await core.start()
     await edge.start()
-    void watchLog(
-      log,
-      { gateway: 'bench', source: 'device' },
-      { signal: plant.#stopping.signal, seen: seen => plant.#seen.push(seen) },
-    )
+    void watchLog(log, { gateway, source: 'device' }, { signal: plant.#stopping.signal, seen: seen => plant.#seen.push(seen) })
       // Ended by its signal, or with the log.
       .catch(() => {})
     return plant
@@ -86,6 +86,7 @@ export class LatencyPlant {
   /** Lets the device speak so often for so long. What comes in the first part is not counted. */
   async measure(options: { perSecond: number; forMs: number; warmUpMs: number }): Promise<Latencies> {
     await this.#speak(options.perSecond, options.warmUpMs)
+    await until('what the device says is in Kafka', () => this.#seen.length > 0, FIRST_LIMIT_MS)
     await this.#quiet()
     this.#seen.length = 0
     this.#alerts.length = 0

@@ -38,11 +38,11 @@ describe.each(['inline', 'thread'] as const)('a buffer with its store %s', worke
     let buffer = await bench.open({ worker })
     await outletOf(buffer).assign(ASSIGNMENT)
     buffer.attachLink(() => {})
+    const before: CutBatch[] = []
     for (const text of numbers(0, 40)) {
       put(buffer, 'pump-1', text)
-      await buffer.inlet('pump-1').stored()
+      before.push(...(await takeRecords(buffer, 'pump-1', 1)))
     }
-    const before = await takeRecords(buffer, 'pump-1', 40)
     outletOf(buffer).settle(before[4]?.sequence ?? 0)
     await bench.close(buffer)
     buffer = await bench.open({ worker })
@@ -52,6 +52,19 @@ describe.each(['inline', 'thread'] as const)('a buffer with its store %s', worke
     expect(again.map(hex)).toEqual(before.slice(4).map(hex))
     await outletOf(buffer).rewind(0)
     expect((await takeRecords(buffer, 'pump-1', 40)).map(hex)).toEqual(before.map(hex))
+  })
+
+  test('what comes while a batch waits for the link goes with one more, and not with one for each commit', async () => {
+    const buffer = await bench.open({ worker })
+    await outletOf(buffer).assign(ASSIGNMENT)
+    buffer.attachLink(() => {})
+    for (const text of numbers(0, 20)) {
+      put(buffer, 'pump-1', text)
+      await buffer.inlet('pump-1').stored()
+    }
+    const batches = await takeRecords(buffer, 'pump-1', 20)
+    expect(batches.map(({ count }) => count)).toEqual([1, 19])
+    expect(recordsOf(batches).map(({ text }) => text)).toEqual(numbers(0, 20))
   })
 
   test('records of an outage merge into few batches, in order, however many commits there were', async () => {

@@ -192,7 +192,7 @@ describe('when the disk gives back other bytes', () => {
     buffer.attachLink(() => {})
     for (let number = 0; number < 30; number++) {
       put(buffer, 'pump-1', `${number}`)
-      if (number % 10 === 9) await buffer.inlet('pump-1').stored()
+      if (number % 10 === 9) await takeRecords(buffer, 'pump-1', 10)
     }
     await bench.close(buffer)
   }

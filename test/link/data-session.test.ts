@@ -122,6 +122,33 @@ describe('a session shares the connection out', () => {
     expect(sender.order().map(sent => sent.split('@')[0])).toEqual(['a', 'live', 'b'])
   })
 
+  test('and what is up to date keeps one batch on its way while the core is late, which grows instead', async () => {
+    const { clock, buffer, data, lanes, sender } = await bench(['a'], 1)
+    const [lane] = lanes
+    const settleAll = async (tookMs: number) => {
+      await clock.pass(tookMs)
+      for (const { settle } of sender.sent.splice(0)) settle('accepted')
+    }
+    const giveThree = () => {
+      for (let times = 0; times < 3; times++) {
+        buffer.give('a', 1)
+        if (lane) data.wake(lane)
+      }
+    }
+    const counts = () => sender.sent.map(({ message }) => message.properties['count'])
+    sender.give(100)
+    await settleAll(5)
+    giveThree()
+    expect(counts()).toEqual([1, 1, 1])
+    await settleAll(100)
+    giveThree()
+    expect(counts()).toEqual([1])
+    await settleAll(5)
+    expect(counts()).toEqual([2])
+    giveThree()
+    expect(counts()).toEqual([2, 1, 1, 1])
+  })
+
   test('and never sends without room', async () => {
     const { sender, data } = await bench(['a'])
     expect(sender.order()).toEqual([])

@@ -77,6 +77,22 @@ describe('what may be on its way', () => {
     expect(window.bytes).toBeCloseTo(2_000_000, -4)
   })
 
+  test('knows that the other end is late by what a settlement takes beside the shortest one', async () => {
+    const { clock, window } = new Way(1, 1)
+    const settle = async (tookMs: number) => {
+      const departure = window.sent()
+      await clock.pass(tookMs)
+      window.settled(departure, 1_000)
+      return window.isLate
+    }
+    expect(window.isLate).toBe(false)
+    expect(await settle(30)).toBe(false)
+    expect(await settle(79)).toBe(false)
+    expect(await settle(81)).toBe(true)
+    expect(await settle(1_500)).toBe(false)
+    expect(await settle(30)).toBe(false)
+  })
+
   test('never more than memory is meant for, never less than keeps the core busy', async () => {
     const { clock, window } = new Way(1, 1)
     expect(window.bytes).toBe(WINDOW_BYTES_MIN)

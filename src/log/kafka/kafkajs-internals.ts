@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import kafkajs, { type Admin, type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs'
+import RequestQueue from 'kafkajs/src/network/requestQueue/index.js'
 import type { KafkaOptions } from '../options.ts'
+import { setTimerOnlyForWhatWaits } from './quiet-queue.ts'
 
 /*
   The one file that knows what kafkajs 2.2.4 has inside: its connections, with their TLS and SASL, carry requests that it cannot write and
@@ -11,7 +13,8 @@ import type { KafkaOptions } from '../options.ts'
     - pool.getConnectionByRequest gives the one for an API, connected; its send() copies a request twice, into powers of two of zeroes, so the
       queue behind it is used: requestQueue.push({entry, sendRequest}) calls `sendRequest` when the request is to be written, and settles
       `entry` when its answer has come or the connection went
-    - its timer of requests is set with a negative time on Node 24 (its issue 1751): enforceRequestTimeout is off, callers have limits of their own
+    - its queue would wake the process a thousand times a second: see quiet-queue.ts
+    - enforceRequestTimeout is off: it would look at every request ten times a second; callers have limits of their own
 */
 
 interface RawEntry {
@@ -75,6 +78,7 @@ export class KafkaJs {
   readonly #sockets = new Map<string, Set<Socket>>()
 
   constructor(options: KafkaOptions, onSocketChange: SocketWatcher) {
+    setTimerOnlyForWhatWaits(RequestQueue)
     const config: KafkaConfig = {
       brokers: options.brokers,
       clientId: options.client_id,
