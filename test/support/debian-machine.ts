@@ -122,6 +122,16 @@ export class DebianMachine {
     }
   }
 
+  /** All of its processes are gone from one moment to the next, the first one as well. */
+  async cut(): Promise<void> {
+    const child = this.#nspawn
+    if (!child || this.#leader === undefined) return
+    this.#nspawn = undefined
+    const ended = new Promise<void>(resolve => child.once('exit', () => resolve()))
+    process.kill(this.#leader, 'SIGKILL')
+    await ended
+  }
+
   async dispose(): Promise<void> {
     await this.powerOff()
     spawnSync('umount', ['--recursive', this.root])
