@@ -15,6 +15,7 @@ const RUNS_SHOWN = 20
 const RUNS_SEARCHED = 1_000
 const POISON_SHOWN = 1_000
 const MEMBERS_SHOWN = 5
+const NAMES_SHOWN = 5
 
 type Args = Readonly<Record<string, unknown>>
 
@@ -117,6 +118,7 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
         const { group, offsets } = args
         if (group !== undefined) await checkLeft(log, String(group))
         const known = group === undefined ? readOffsets(String(offsets), claims) : await positions.ofGroup(String(group), claims)
+        if (args['source'] === undefined) checkNames(known, claims)
         const found = claims.flatMap(claim => {
           const offset = known.get(sourceKey(claim.source))
           return offset === undefined ? [] : [[claim, offset] as const]
@@ -137,6 +139,17 @@ function answerOf(result: RunResult) {
   if (result.outcome === 'empty') return { outcome: 'empty' }
   const { outcome, run, repeated } = result
   return { outcome, run, ...(repeated && { repeated }) }
+}
+
+/** A name that is mistaken would be a source that is read from its beginning once more. */
+function checkNames(offsets: ReadonlyMap<string, number>, claims: readonly Claim[]): void {
+  const own = new Set(claims.map(({ source }) => sourceKey(source)))
+  const strange = [...offsets.keys()].filter(name => !own.has(name))
+  if (strange.length === 0) return
+  throw new HeadraceError('not_found', `the job reads no source called ${strange.slice(0, NAMES_SHOWN).join(', ')}`, {
+    advice:
+      'Mend or remove that line; --source takes over the offsets of some only. "headrace batch offsets" shows what the job reads.',
+  })
 }
 
 /** Offsets of a group that is still being read would be behind by the time that they are taken: its records would come twice. */

@@ -140,8 +140,10 @@ test('a backfill reads beside the offsets; offsets of another reader are adopted
   expect(await standing()).toEqual({ 'plant-a-1/a': 0, 'plant-a-1/b': 0 })
 
   writeFileSync(join(up.folder, 'offsets.json'), '{"plant-a-1/a": 40, "plant-a-1/other": 3}')
-  const adopt = (...args: string[]) =>
-    up.json<Record<string, number>>('batch', 'adopt', 'load', '--file', join(up.folder, 'offsets.json'), ...args)
+  const file = ['batch', 'adopt', 'load', '--file', join(up.folder, 'offsets.json')]
+  const mistaken = await up.run(...file)
+  expect([mistaken.code, mistaken.stderr]).toEqual([2, expect.stringContaining('the job reads no source called plant-a-1/other')])
+  const adopt = (...args: string[]) => up.json<Record<string, number>>(...file, '--source', 'a', ...args)
   expect(await adopt('--dry-run')).toEqual({ 'plant-a-1/a': 40 })
   expect(await standing()).toEqual({ 'plant-a-1/a': 0, 'plant-a-1/b': 0 })
   expect(await adopt()).toEqual({ 'plant-a-1/a': 40 })

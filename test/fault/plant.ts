@@ -179,10 +179,17 @@ export class Plant {
     return control<CoreStatus>(join(this.coreState(index), 'core', 'control.sock'), 'status').catch(() => undefined)
   }
 
-  /** The smallest of the sources' settled numbers; −1 while nobody says. */
-  async settled(): Promise<number> {
+  /** The settled number of each source; undefined while nobody says. */
+  async settled(): Promise<ReadonlyMap<string, number> | undefined> {
     const status = await this.edgeStatus()
-    return status && status.sources.length > 0 ? Math.min(...status.sources.map(source => source.settled)) : -1
+    if (!status || status.sources.length === 0) return undefined
+    return new Map(status.sources.map(({ source, settled }) => [source, settled]))
+  }
+
+  /** Where a source is when it is `records` further; one that gives only so many may be at its end before. */
+  furtherBy(records: number, source: string, settled: number): number {
+    const isCounter = counterNames(this.options).includes(source)
+    return isCounter ? Math.min(settled + records, this.options.counted) : settled + records
   }
 
   /** A command of the first core. */

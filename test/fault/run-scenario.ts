@@ -90,13 +90,13 @@ function stageOf(scenario: Scenario, parts: Pick<Stage, 'plant' | 'kafka' | 'pro
       await act?.()
     },
     async moves(records = 20) {
-      const before = await until('the gateway says how far it is', async () => {
-        const settled = await plant.settled()
-        return settled >= 0 && { settled }
-      })
+      const before = await until('the gateway says how far it is', () => plant.settled())
       await until(
         `${records} more records of every source are in the log`,
-        async () => (await plant.settled()) >= Math.min(before.settled + records, plant.options.counted),
+        async () => {
+          const now = await plant.settled()
+          return [...before].every(([source, from]) => (now?.get(source) ?? -1) >= plant.furtherBy(records, source, from))
+        },
         scenario.moveLimitMs ?? MOVE_LIMIT_MS,
       )
     },

@@ -1,81 +1,59 @@
 import { execFileSync } from 'node:child_process'
+import { Cable } from './cable.ts'
 
-/** A network namespace with one cable to the machine: what runs in it can be cut off without being told. Needs root, and iproute2. */
+const NUMBERS = 16_384
+
+/** A network namespace with one cable to the machine. Needs root, and iproute2. */
 export class NetworkNamespace {
-  readonly #name: string
-  readonly #near: string
-  readonly #far: string
-  /** Address of the machine, as seen from within. */
-  readonly gateway: string
-  /** Its own address, as seen from the machine. */
-  readonly address: string
+  readonly name: string
+  /** Its cable to the machine: the near end is the machine's. */
+  readonly cable: Cable
+  readonly #number: number
 
-  /** `number` tells it from others on the machine, 0 to 16383. */
+  /** `number` tells it from others on the machine; it counts modulo 16,384. */
   constructor(number: number) {
-    this.#name = `headrace-${number}`
-    this.#near = `hr${number}a`
-    this.#far = `hr${number}b`
-    const subnet = `10.${192 + (number >> 8)}.${number & 255}`
-    this.gateway = `${subnet}.1`
-    this.address = `${subnet}.2`
-    ip('netns', 'add', this.#name)
-    ip('link', 'add', this.#near, 'type', 'veth', 'peer', 'name', this.#far, 'netns', this.#name)
-    ip('addr', 'add', `${this.gateway}/24`, 'dev', this.#near)
-    ip('link', 'set', this.#near, 'up')
-    this.#within('addr', 'add', `${this.address}/24`, 'dev', this.#far)
-    this.#within('link', 'set', this.#far, 'up')
-    this.#within('link', 'set', 'lo', 'up')
+    this.#number = number % NUMBERS
+    this.name = `headrace-${this.#number}`
+    execFileSync('ip', ['netns', 'add', this.name])
+    execFileSync('ip', ['-n', this.name, 'link', 'set', 'lo', 'up'])
+    const subnet = this.#subnet(192)
+    this.cable = new Cable(
+      { device: `hr${this.#number}a`, address: `${subnet}.1` },
+      { namespace: this.name, device: `hr${this.#number}b`, address: `${subnet}.2` },
+    )
+  }
+
+  /** Address of the machine, as seen from within. */
+  get gateway(): string {
+    return this.cable.near.address
+  }
+
+  /** Its own address, as seen from the machine. */
+  get address(): string {
+    return this.cable.far.address
   }
 
   /** What a command is started through to run in it. */
   get prefix(): string[] {
-    return ['ip', 'netns', 'exec', this.#name]
+    return ['ip', 'netns', 'exec', this.name]
   }
 
-  /** The cable is pulled: packets are lost, no end is told. */
-  pull(): void {
-    ip('link', 'set', this.#near, 'down')
-  }
-
-  plugIn(): void {
-    ip('link', 'set', this.#near, 'up')
-  }
-
-  /** Packets towards the machine are lost; those from it arrive: half of the line is open. */
-  swallow(): void {
-    this.#within('route', 'add', 'blackhole', `${this.gateway}/32`)
-  }
-
-  swallowNoMore(): void {
-    this.#within('route', 'del', 'blackhole', `${this.gateway}/32`)
-  }
-
-  /** Both ways no faster than that. */
-  narrow(kbit: number): void {
-    const limits = ['root', 'tbf', 'rate', `${kbit}kbit`, 'burst', '3000', 'latency', '2s']
-    execFileSync('tc', ['qdisc', 'add', 'dev', this.#near, ...limits])
-    execFileSync('ip', ['netns', 'exec', this.#name, 'tc', 'qdisc', 'add', 'dev', this.#far, ...limits])
-  }
-
-  widen(): void {
-    execFileSync('tc', ['qdisc', 'del', 'dev', this.#near, 'root'])
-    execFileSync('ip', ['netns', 'exec', this.#name, 'tc', 'qdisc', 'del', 'dev', this.#far, 'root'])
+  /** A cable to another namespace, with this one at its near end. */
+  layTo(other: NetworkNamespace): Cable {
+    const subnet = this.#subnet(128)
+    return new Cable(
+      { namespace: this.name, device: `hr${this.#number}c`, address: `${subnet}.1` },
+      { namespace: other.name, device: `hr${this.#number}d`, address: `${subnet}.2` },
+    )
   }
 
   remove(): void {
-    ip('netns', 'del', this.#name)
-    try {
-      ip('link', 'del', this.#near)
-    } catch {
-      // It went with its other end.
-    }
+    execFileSync('ip', ['netns', 'del', this.name])
+    this.cable.remove()
   }
 
-  #within(...args: string[]): void {
-    ip('-n', this.#name, ...args)
+  /** Of 64 from `first` on. */
+  #subnet(first: number): string {
+    return `10.${first + (this.#number >> 8)}.${this.#number & 255}`
   }
-}
-
-function ip(...args: string[]): void {
-  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] })
 }

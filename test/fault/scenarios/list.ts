@@ -1,5 +1,6 @@
 import type { Scenario } from '../scenario.ts'
 import { answersLost } from './answers.ts'
+import { bothBehindCables, cablePulled, coreCablePulled, narrowLine } from './cables.ts'
 import { clocksWrong } from './clocks.ts'
 import { clonedBeforeOneCore, clonedBeforeTwoCores } from './clones.ts'
 import { coresTakeTurns } from './cores.ts'
@@ -8,7 +9,7 @@ import { coreDiskFull, edgeDiskFull, edgeDiskReadOnly } from './disks.ts'
 import { processesFrozen } from './freezes.ts'
 import { runnerKilled } from './jobs.ts'
 import { coresKilled, edgeKilled } from './kills.ts'
-import { badLines, cablePulled, coreCablePulled, cutInFrames, narrowLine } from './lines.ts'
+import { badLines, cutInFrames } from './lines.ts'
 import { brokerKilled, logRestored, numbersWrap, producersForgotten, rollingKills, uncleanElection } from './logs.ts'
 import { bufferRestored, databaseLost, powerCut } from './losses.ts'
 import { batchRefused, claimsContested, smallBatches, topicMadeAnew, topicSetWrong } from './topics.ts'
@@ -27,6 +28,7 @@ export const SCENARIOS: readonly Scenario[] = [
   rollingKills,
   cablePulled,
   coreCablePulled,
+  bothBehindCables,
   narrowLine,
   badLines,
   cutInFrames,
