@@ -29,6 +29,7 @@ export class BufferIndex {
   /** Bytes of encoded batches in memory, over all sources. */
   readyBytes = 0
   readonly #byId = new Map<number, SourceBuffer>()
+  #lastId = 0
   readonly #hooks: SourceHooks
 
   constructor(hooks: SourceHooks) {
@@ -71,7 +72,7 @@ export class BufferIndex {
       if (!NAME_PATTERN.test(each.source)) throw new HeadraceError('internal', `"${each.source}" is no name of a source`)
       const known = this.sources.get(each.source)
       if (!known) {
-        const added = this.#add(this.#nextId(), each)
+        const added = this.#add(this.#lastId + 1, each)
         added.dirty = true
         return added
       }
@@ -92,7 +93,7 @@ export class BufferIndex {
   restore(marks: Marks, nowMs: number): SourceBuffer[] {
     const lost: SourceBuffer[] = []
     for (const [name, { topic, mark, assignment }] of Object.entries(marks.sources)) {
-      const source = this.sources.get(name) ?? this.#add(this.#nextId(), { source: name, topic, ...REMOVED })
+      const source = this.sources.get(name) ?? this.#add(this.#lastId + 1, { source: name, topic, ...REMOVED })
       source.mark = Math.max(source.mark, mark)
       if (source.next > 0 || source.assignment || !assignment) continue
       Object.assign(source, { next: mark, settled: mark, position: mark, lostBelow: mark, assignment, dirty: true })
@@ -187,10 +188,7 @@ export class BufferIndex {
     const source = new SourceBuffer(id, settings, this.#hooks)
     this.sources.set(settings.source, source)
     this.#byId.set(id, source)
+    this.#lastId = Math.max(this.#lastId, id)
     return source
-  }
-
-  #nextId(): number {
-    return Math.max(0, ...this.#byId.keys()) + 1
   }
 }

@@ -6,7 +6,6 @@ import { type Boot, systemBoot } from '../runtime/boot.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { Assignments } from './assignments.ts'
 import {
   type Assignment,
   type CutBatch,
@@ -24,6 +23,7 @@ import { ClockWatch } from './clock-watch.ts'
 import { Commits } from './commits.ts'
 import { FlashPace } from './flash-pace.ts'
 import { gapAt } from './gaps.ts'
+import { Gathered } from './gathered.ts'
 import type { Marks } from './marks.ts'
 import { READY_BATCHES_MAX } from './plan.ts'
 import { Refill } from './refill.ts'
@@ -69,7 +69,8 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   readonly #refill: Refill
   readonly #commits: Commits
   readonly #upkeep: Upkeep
-  readonly #assignments: Assignments
+  readonly #assigning: Gathered<Assignment>
+  readonly #freezing: Gathered<Freeze>
   #attached: ((source: string) => void) | undefined
 
   constructor(store: RenewableStore, settings: readonly SourceSettings[], marks: Marks, instance: string, deps: BufferDeps) {
@@ -111,7 +112,8 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     }
     this.#commits = new Commits(parts)
     this.#upkeep = new Upkeep({ ...parts, commits: this.#commits })
-    this.#assignments = new Assignments(this.#serial, assigned => this.#writeAssigned(assigned))
+    this.#assigning = new Gathered(this.#serial, assigned => this.#writeAssigned(assigned))
+    this.#freezing = new Gathered(this.#serial, frozen => this.#writeFrozen(frozen))
     this.#index.load(store.opened)
     for (const source of this.#index.sources.values()) source.blocksAtOpen = source.uncutBlocks
     for (const source of this.#index.configure(settings)) this.#commits.note(source)
@@ -273,7 +275,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   assign(source: SourceBuffer, assignment: Assignment): Promise<void> {
-    return this.#assignments.assign(source, assignment)
+    return this.#assigning.add(source, assignment)
   }
 
   #writeAssigned(assigned: ReadonlyMap<SourceBuffer, Assignment>): Promise<void> {
@@ -286,13 +288,17 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   freeze(source: SourceBuffer, why: Freeze): Promise<void> {
-    return this.#serial.run(async () => {
+    return this.#freezing.add(source, why)
+  }
+
+  async #writeFrozen(frozen: ReadonlyMap<SourceBuffer, Freeze>): Promise<void> {
+    for (const [source, why] of frozen) {
       const olderBlocks = OLDER_COPY.has(why.code) ? Math.min(source.blocksAtOpen, source.uncutBlocks) : 0
       source.frozen = olderBlocks > 0 ? { ...why, olderBlocks } : why
       // Nobody takes them now, and others could use the room.
       this.#index.dropReady(source, Number.POSITIVE_INFINITY)
-      await this.#commits.writeRows([source])
-    })
+    }
+    await this.#commits.writeRows([...frozen.keys()])
   }
 
   /**

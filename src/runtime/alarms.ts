@@ -33,6 +33,8 @@ export class Alarms {
   }
 
   clear(code: string, source?: string): void {
+    // Asked of every source many times a second, where mostly nothing stands.
+    if (this.#standing.size === 0) return
     this.#standing.delete(`${code}\0${source ?? ''}`)
   }
 

@@ -83,7 +83,7 @@ class GeneratorSource implements Source {
       else if (number < due && room > 0 && number < last) await new Promise<void>(resolve => setImmediate(resolve))
       else if (number < last) {
         const dueInMs = ((number + 1 - first) / rate) * 1_000 - (clock.monotonicMs() - startedMs)
-        const waitMs = Math.min(LOOK_AT_LEAST_EVERY_MS, Math.max(TICK_MS, dueInMs))
+        const waitMs = rate === 0 ? TICK_MS : Math.min(LOOK_AT_LEAST_EVERY_MS, Math.max(TICK_MS, dueInMs))
         await pause(clock, room <= 0 ? 1 : waitMs, signal).catch(() => {})
       }
     }

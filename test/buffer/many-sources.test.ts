@@ -13,7 +13,7 @@ import { ASSIGNMENT, Bench, GATEWAY, outletOf, put } from './harness.ts'
 const SOURCES = 200
 const NAMES = Array.from({ length: SOURCES }, (_, index) => `source-${index}`)
 
-test('places that one opening tells of many sources are written at once: for each of them the marks of all were written, and the disk synced twice', async () => {
+test('places that one opening tells of many sources, and freezes, are written at once: for each of them the marks of all were written, and the disk synced twice', async () => {
   const bench = new Bench()
   const disk = { commits: 0, refuses: false }
   const sources = Object.fromEntries(NAMES.map(name => [name, {}]))
@@ -37,9 +37,14 @@ test('places that one opening tells of many sources are written at once: for eac
   expect((await assignAll()).every(({ status }) => status === 'fulfilled')).toBe(true)
   // The rows, and then the marks: a source is in the database before the marks know it.
   expect(disk.commits).toBe(2)
+  disk.commits = 0
+  const why = { code: 'other_log', message: 'Another log than last time.', advice: 'Adopt it.' }
+  await Promise.all(NAMES.slice(1).map(name => outletOf(buffer, name).freeze(why)))
+  expect(disk.commits).toBe(1)
   const after = bench.cut()
   const again = await after.open({ sources })
   for (const [partition, name] of NAMES.entries()) expect(outletOf(again, name).assignment).toEqual({ ...ASSIGNMENT, partition })
+  expect(NAMES.map(name => outletOf(again, name).frozen?.code)).toEqual([undefined, ...NAMES.slice(1).map(() => why.code)])
   await after.end()
   await bench.end()
 })

@@ -1,4 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { generator, generatorOptions } from '../../src/source/generator.ts'
+import type { SourceContext } from '../../src/source/source.ts'
+import { SimulatedClock } from '../support/simulated-clock.ts'
 import { until } from '../support/until.ts'
 import { SourceBench } from './harness.ts'
 
@@ -40,4 +43,39 @@ test('waits while there is no room', async () => {
   bench.roomAgain()
   await until('it has stopped', () => runner.status().state === 'stopped')
   expect(bench.texts.map(text => JSON.parse(text).n)).toEqual(Array.from({ length: 100 }, (_, index) => index))
+})
+
+test('as fast as it can is more than one burst', async () => {
+  const runner = bench.start('generator', { ...options, count: 5_000 })
+  await until('it has stopped', () => runner.status().state === 'stopped')
+  expect(bench.records).toHaveLength(5_000)
+})
+
+test('a slow one sleeps until its next record: ten thousand of them woke up a million times a second', async () => {
+  const clock = new SimulatedClock()
+  let timers = 0
+  const counting: SourceContext['clock'] = {
+    wallMs: () => clock.wallMs(),
+    monotonicMs: () => clock.monotonicMs(),
+    after(delayMs, call) {
+      timers += 1
+      return clock.after(delayMs, call)
+    },
+  }
+  const givenMs: number[] = []
+  const context = {
+    source: { gateway: 'g', source: 's' },
+    clock: counting,
+    recordsStored: () => 0,
+    recordsBuffered: () => 0,
+    state: () => {},
+    message: () => givenMs.push(clock.monotonicMs()),
+  } as unknown as SourceContext
+  const source = generator.open(generatorOptions.parse({ records_per_second: 0.1 }), context)
+  await source.start()
+  await clock.pass(60_500)
+  expect(givenMs).toHaveLength(6)
+  for (const [index, ms] of givenMs.entries()) expect(Math.abs(ms - (index + 1) * 10_000)).toBeLessThanOrEqual(20)
+  expect(timers).toBeLessThanOrEqual(20)
+  await source.stop()
 })
