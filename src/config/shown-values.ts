@@ -16,7 +16,7 @@ export interface ShownValue {
 const SECRET_KEYS = /^(password|token|secret|api_?key|authorization|headers|environment)$/i
 const HIDDEN = '***'
 /** What a URL may carry beside its host: a login, and for what others call from outside, its path. */
-const LOGIN = /^([a-z][a-z0-9+.-]*:\/\/)[^/@\s]+@/i
+const LOGIN = /^([a-z][a-z0-9+.-]*:\/\/)[^/\s]+@/i
 const QUERY = /\?.*$/
 const PATH_OF_HOOK = /^(https?:\/\/[^/\s]+).*$/i
 
@@ -75,8 +75,8 @@ function textOf(value: unknown, schema: JsonSchema | undefined): string {
 
 function withoutSecrets(path: Path, text: string): string {
   if (path.some(part => SECRET_KEYS.test(String(part)))) return HIDDEN
-  if (path.includes('webhook') && PATH_OF_HOOK.test(text)) return text.replace(PATH_OF_HOOK, `$1/${HIDDEN}`)
   const withoutLogin = text.replace(LOGIN, `$1${HIDDEN}@`)
+  if (path.includes('webhook') && PATH_OF_HOOK.test(text)) return withoutLogin.replace(PATH_OF_HOOK, `$1/${HIDDEN}`)
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? withoutLogin.replace(QUERY, `?${HIDDEN}`) : withoutLogin
 }
 

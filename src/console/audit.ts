@@ -6,6 +6,8 @@ const FILE_BYTES_MAX = 4 * 2 ** 20
 /** Of each of the two files so much of its end is looked through for the latest entries. */
 const LOOKED_AT_BYTES = 256 * 1024
 const SHOWN_MAX = 200
+/** Nobody sends such with a change; where somebody did by mistake, it is not kept. */
+const SECRET_KEYS = /^(password|token|secret|authorization)$/i
 
 export interface AuditEntry {
   readonly time: string
@@ -28,7 +30,8 @@ export class AuditLog {
 
   write(entry: AuditEntry): void {
     if ((statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0) > FILE_BYTES_MAX) renameSync(this.#path, `${this.#path}.1`)
-    appendFileSync(this.#path, `${JSON.stringify(entry)}\n`, { mode: 0o640 })
+    const line = JSON.stringify(entry, (key, value: unknown) => (SECRET_KEYS.test(key) ? '***' : value))
+    appendFileSync(this.#path, `${line}\n`, { mode: 0o640 })
   }
 
   /** The latest, newest first. A line that a power cut left half written is passed over. */

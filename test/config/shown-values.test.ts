@@ -28,7 +28,7 @@ sources:
       url: "https://anna:hunter2@weather.example/now?key=abc123"
       headers: { x-api-key: abc456 }
 analysers:
-  hot: { sources: [weather], every: 1m, when: "avg(t) > 90", alert: { webhook: "https://hooks.example/services/abc789" } }
+  hot: { sources: [weather], every: 1m, when: "avg(t) > 90", alert: { webhook: "https://anna:hun@ter3@hooks.example/services/abc789" } }
 `,
   )
 })
@@ -53,9 +53,9 @@ test('each value says whether it stands in the file and where, comes from a prof
 
 test('secrets are hidden: logins and queries in addresses, headers, paths of webhooks', () => {
   const text = JSON.stringify(shownConfig(edge))
-  for (const secret of ['hunter2', 'abc123', 'abc456', 'abc789', 'anna']) expect(text).not.toContain(secret)
+  for (const secret of ['hunter2', 'abc123', 'abc456', 'abc789', 'anna', 'ter3']) expect(text).not.toContain(secret)
   expect(valuesOf(pipeline)['sources.weather.http.url']?.[0]).toBe('https://***@weather.example/now?***')
-  expect(valuesOf(pipeline)['analysers.hot.alert.webhook']?.[0]).toBe('https://hooks.example/***')
+  expect(valuesOf(pipeline)['analysers.hot.alert.webhook']?.[0]).toBe('https://***@hooks.example/***')
 })
 
 test('all that an example says is shown as text', () => {

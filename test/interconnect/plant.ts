@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { EdgeStatus } from '../../src/cli/edge-status.ts'
+import { type SourceId, sourceKey } from '../../src/runtime/names.ts'
 import { PAYLOAD_BYTES_MAX, seedOf, writePayload } from '../../src/source/generator-payload.ts'
 import type { Expectation } from '../fault/checker.ts'
 import { HeadraceProcess, statusOf } from '../support/headrace-process.ts'
@@ -97,6 +98,18 @@ export class Plant {
         entries.push([`${gateway}/${source}`, { partition: partition ?? -1, records, payload }])
       }
     }
+    return { sources: new Map(entries) }
+  }
+
+  /** The same for gateways that may not be there any more, of what lies in the log: so many records of each. */
+  expectedOf(lying: readonly { readonly source: SourceId; readonly partition: number; readonly records: number }[]): Expectation {
+    const { seed } = this.#options
+    const entries = lying.map(({ source, partition, records }) => {
+      const own = seedOf(seed, source.source)
+      const scratch = Buffer.alloc(PAYLOAD_BYTES_MAX)
+      const payload = (number: number) => Buffer.from(scratch.subarray(0, writePayload('meter', own, number, 0, scratch, 0)))
+      return [sourceKey(source), { partition, records, payload }] as const
+    })
     return { sources: new Map(entries) }
   }
 
