@@ -7,6 +7,8 @@ import { defineSource, pathsWithin, type Source, type SourceContext } from './so
 /** It looks so often at what is due, where records are more frequent than this; a slow one looks when its next record is, and now and then. */
 const TICK_MS = 10
 const LOOK_AT_LEAST_EVERY_MS = 60_000
+/** Without room it looks again soon, and each time after twice as long: ten thousand that wait for the log would take all of a processor. */
+const ROOM_LOOK_MS = { first: 1, max: 100 }
 /** Records made without a break, so that the rest of the process gets its turn. */
 const BURST_RECORDS = 2_000
 
@@ -72,6 +74,7 @@ class GeneratorSource implements Source {
     const startedMs = clock.monotonicMs()
     const last = count ?? Number.POSITIVE_INFINITY
     this.#context.state('reading')
+    let roomLookMs = ROOM_LOOK_MS.first
     for (let number = first; number < last && !signal.aborted; ) {
       const due = rate === 0 ? number + BURST_RECORDS : first + Math.floor(((clock.monotonicMs() - startedMs) / 1_000) * rate)
       const room = ahead - this.#context.recordsBuffered()
@@ -79,12 +82,16 @@ class GeneratorSource implements Source {
       // One look at the clock for a burst, which takes less than a millisecond.
       const timeMs = Math.floor(clock.wallMs())
       while (number < to && !this.#paused) this.#give(number++, timeMs)
+      if (room > 0) roomLookMs = ROOM_LOOK_MS.first
       if (this.#paused) await this.#paused.promise
       else if (number < due && room > 0 && number < last) await new Promise<void>(resolve => setImmediate(resolve))
-      else if (number < last) {
+      else if (number < last && room <= 0) {
+        await pause(clock, roomLookMs, signal).catch(() => {})
+        roomLookMs = Math.min(ROOM_LOOK_MS.max, roomLookMs * 2)
+      } else if (number < last) {
         const dueInMs = ((number + 1 - first) / rate) * 1_000 - (clock.monotonicMs() - startedMs)
         const waitMs = rate === 0 ? TICK_MS : Math.min(LOOK_AT_LEAST_EVERY_MS, Math.max(TICK_MS, dueInMs))
-        await pause(clock, room <= 0 ? 1 : waitMs, signal).catch(() => {})
+        await pause(clock, waitMs, signal).catch(() => {})
       }
     }
     if (!signal.aborted) this.#context.state('stopped', 'all records were given')
