@@ -21,8 +21,8 @@ import {
   The one file that knows what rhea 3.0.5 has inside, and mends it:
     - lib/session.js, write_dispositions: a run of one element is not compared with what follows, so that "accept, release" in one tick arrives as
       "accept, accept".
-    - lib/session.js, Incoming.on_transfer: knows no aborted transfer, takes messages that it gave no credit for, and keeps the frames of a message
-      that never ends.
+    - lib/session.js, Incoming.on_transfer: knows no aborted transfer, takes messages that it gave no credit for, and a first one without a number,
+      which throws when it is settled; keeps the frames of a message that never ends.
     - lib/session.js, on_disposition: walks from the first to the last number that a peer names, if that takes minutes.
     - lib/session.js, Outgoing.send: cuts a message without end where the peer asks for frames of fewer than 50 bytes.
     - lib/link.js, Sender.sendable: counts credit that is spoken for by deliveries which wait to be transferred.
@@ -58,6 +58,7 @@ interface TransferFrame {
     readonly more?: boolean
     readonly handle: number
     readonly message_format?: number
+    readonly delivery_id?: number | null
   }
   payload?: Buffer
 }
@@ -152,12 +153,14 @@ export function mendSession(session: RheaSession, unfinished: Unfinished): void 
   }
 }
 
-/** A delivery needs credit to begin, and has to be a message when it ends (AMQP 1.0 part 2, 2.6.7; part 3, 3.2). */
+/** A delivery needs credit and a number to begin, and has to be a message when it ends (AMQP 1.0 part 2, 2.6.7 and 2.7.5; part 3, 3.2). */
 function checkTransfer(session: SessionInside, frame: TransferFrame): void {
-  const { handle, more, message_format: format } = frame.performative
+  const { handle, more, message_format: format, delivery_id: id } = frame.performative
   const link = session.remote.handles[handle]
   const begun = link?._incomplete
   if (link && !begun) assertProtocol(link.credit > 0, 'a message was sent without credit')
+  // To settle one that has none throws later, where it cannot be told whose it was.
+  if (!begun) assertProtocol(typeof id === 'number', 'a delivery was begun without its number')
   assertProtocol((format ?? 0) === 0, `message format ${format} is not known`)
   if (more) return
   // Put together once: what has one frame rhea takes as it is.

@@ -226,3 +226,36 @@ describe('a frame that says it has 2 GiB', () => {
     await until('it is cut off', () => state.closed)
   })
 })
+
+describe('a first delivery that has no number', () => {
+  test('plain rhea takes it, and throws when it is settled', async () => {
+    let thrown: unknown
+    const end = await plain(context => {
+      context.delivery?.accept()
+      // What is settled is written with the next tick, where nobody catches.
+      const session = context.session as unknown as { incoming: { updated: unknown[]; process(of: unknown): void } }
+      try {
+        session.incoming.process(session)
+      } catch (error) {
+        thrown = error
+      }
+      session.incoming.updated = []
+    })
+    const sender = await RawSender.attach(end.port)
+    closers.push(() => sender.end())
+    sender.transfer(RawSender.encode(Buffer.from('whose is it')), { unnumbered: true })
+    await until('it is settled', () => thrown)
+    expect(String(thrown)).toContain('Field first is mandatory')
+  })
+
+  test('here its sender is cut off', async () => {
+    const end = await core()
+    end.onDelivery = delivery => delivery.accept()
+    const sender = await RawSender.attach(portOf(end.url))
+    closers.push(() => sender.end())
+    await until('it has credit', () => sender.hasCredit)
+    sender.transfer(RawSender.encode(Buffer.from('whose is it')), { unnumbered: true })
+    await until('it is cut off', () => sender.closed)
+    expect(end.deliveries).toEqual([])
+  })
+})

@@ -61,9 +61,9 @@ export class RawSender {
   }
 
   /** One transfer frame; `parts` that follow the first of a delivery carry on with it. */
-  transfer(payload: Buffer, options: { more?: boolean; aborted?: boolean; follows?: boolean } = {}): void {
-    const { more = false, aborted = false, follows = false } = options
-    const id = follows ? {} : { delivery_id: this.#delivery, delivery_tag: Buffer.from([this.#delivery++]) }
+  transfer(payload: Buffer, options: { more?: boolean; aborted?: boolean; follows?: boolean; unnumbered?: boolean } = {}): void {
+    const { more = false, aborted = false, follows = false, unnumbered = false } = options
+    const id = follows || unnumbered ? {} : { delivery_id: this.#delivery, delivery_tag: Buffer.from([this.#delivery++]) }
     this.#write('transfer', { handle: 0, message_format: 0, settled: false, more, aborted, ...id }, payload)
   }
 
