@@ -11,14 +11,27 @@ interface Report {
   readonly numPassedTests: number
   readonly numFailedTests: number
   readonly numPendingTests: number
-  readonly testResults: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[]
+  readonly testResults: readonly {
+    readonly name: string
+    readonly status: string
+    readonly message: string
+    readonly assertionResults: readonly {
+      readonly fullName: string
+      readonly status: string
+      readonly failureMessages: readonly string[]
+    }[]
+  }[]
 }
 
 interface Count {
   readonly passed: number
   readonly failed: number
   readonly skipped: number
+  /** What failed and why, for the end of what is printed: of a long run often nothing else is kept. */
+  readonly failures: readonly string[]
 }
+
+const MAX_FAILURE_LINES = 40
 
 waitForStepsOnSignals()
 const folder = mkdtempSync(join(tmpdir(), 'headrace-test-'))
@@ -29,14 +42,31 @@ function vitest(name: string, ...args: string[]): Step & { readonly report: stri
   return { name, command: 'vitest', args: ['run', ...reporters, ...args], report }
 }
 
+function failuresOf(report: Report): string[] {
+  return report.testResults.flatMap(file => {
+    if (file.status === 'failed' && file.assertionResults.length === 0) return [`${file.name}\n${file.message}`]
+    return file.assertionResults
+      .filter(test => test.status === 'failed')
+      .map(
+        test =>
+          `${file.name}: ${test.fullName}\n${test.failureMessages.join('\n').split('\n').slice(0, MAX_FAILURE_LINES).join('\n')}`,
+      )
+  })
+}
+
 /** Counts what a run says in its report. */
 function countOf(path: string, ran: boolean): Count {
-  let count = { passed: 0, failed: 0, skipped: 0 }
+  let count: Count = { passed: 0, failed: 0, skipped: 0, failures: [] }
   try {
     const report = JSON.parse(readFileSync(path, 'utf8')) as Report
     // A file that could not even be loaded has no tests to count: it is one failure by itself.
     const broken = report.testResults.filter(file => file.status === 'failed' && file.assertionResults.length === 0).length
-    count = { passed: report.numPassedTests, failed: report.numFailedTests + broken, skipped: report.numPendingTests }
+    count = {
+      passed: report.numPassedTests,
+      failed: report.numFailedTests + broken,
+      skipped: report.numPendingTests,
+      failures: failuresOf(report),
+    }
   } catch {
     process.stdout.write('the tests left no report\n')
   }
@@ -62,7 +92,7 @@ const lanes =
 const counts: Count[] = []
 for (const step of STATIC_STEPS) {
   const passed = await runStep(step)
-  counts.push({ passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0 })
+  counts.push({ passed: passed ? 1 : 0, failed: passed ? 0 : 1, skipped: 0, failures: passed ? [] : [step.name] })
 }
 // What is not in the first lane is kept and shown when it has ended: two at once could not be read.
 await Promise.all(
@@ -72,6 +102,7 @@ await Promise.all(
 )
 rmSync(folder, { recursive: true, force: true })
 
+for (const failure of counts.flatMap(count => count.failures)) process.stdout.write(`\n── failed: ${failure}\n`)
 const sum = (of: (count: Count) => number) => counts.reduce((total, count) => total + of(count), 0)
 const [passed, failed, skipped] = [sum(each => each.passed), sum(each => each.failed), sum(each => each.skipped)]
 process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`)
