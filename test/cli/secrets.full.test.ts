@@ -81,6 +81,7 @@ sources:
   broker: { mqtt: { url: "mqtt://mqtt-user:${MARK}-mqtt-url@${closed}", topics: [a], username: u, password_file: ${secretFile('mqtt')} } }
   asked: { http: { url: "http://${closed}/x?key=1", every: 100ms, bearer_file: ${secretFile('bearer')}, headers: { x-key: "${MARK}-header" } } }
   with-name: { http: { url: "http://user:${MARK}-http-url@${closed}/", every: 100ms } }
+  logged-in: { http: { url: "http://${closed}/y", every: 100ms, username: u, password_file: ${secretFile('http')} } }
   hook: { webhook: { listen: "192.0.2.1:${port}", bearer_file: ${secretFile('webhook')} } }
   counter: { generator: { records_per_second: 20 } }
 analysers:
@@ -100,7 +101,7 @@ pipelines: ["${join(folder, 'edge-pipeline.yaml')}"]
     const valid = await command('validate', config)
     expect(valid.stderr).toBe('')
     const edge = start('edge', 'edge', '--config', config)
-    const waiting = ['broker', 'asked', 'with-name', 'hook']
+    const waiting = ['broker', 'asked', 'with-name', 'logged-in', 'hook']
     await until(
       'everything fails',
       async () => {
