@@ -82,7 +82,7 @@ export const serialOptions = z
     gather: duration({ max: '1s' })
       .optional()
       .describe(
-        "How long what comes is gathered before it is read again; a fifth of the pipeline's `durability` and at most 10ms, unless set; not at all where `silence` tells records apart. Each read costs more than each line; a record may wait that long.",
+        "How long what comes is gathered before it is read again; a fifth of the pipeline's `durability` and at most 10ms, unless set; not at all where `silence` tells records apart, nor while a read brings 2 kB and more. Each read costs more than each line; a record may wait that long.",
       ),
   })
   .refine(options => (options.path === undefined) !== (options.usb === undefined), 'needs either `path` or `usb`')

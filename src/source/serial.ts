@@ -11,6 +11,11 @@ import { defineSource, pathsWithin, type Source, type SourceContext } from './so
 
 /** Bytes that one read may bring: what a port holds when it is read some milliseconds later. */
 const READ_BYTES = 64 * 1024
+/**
+ * Half of what Linux's line discipline holds for a reader (N_TTY_BUF_SIZE, 4,096). A read that brings as much may have left some with the driver: to gather
+ * then would make what is behind it later by one pause for every 4,096 bytes, and where the device says more than that in a pause, later and later.
+ */
+const MUCH_BYTES = 2_048
 const OPEN_AGAIN_AFTER = { firstMs: 250, maxMs: 10_000 }
 /** How often a port that is not there is looked for, ms: to look costs nothing, and a person waits for it. */
 const LOOK_FOR_PORT_MS = 500
@@ -160,7 +165,7 @@ export class SerialSource implements Source {
       if (said.length > 0) this.#context.bytes(said, clock.wallMs())
       this.#countErrors(path)
       if (this.#paused) await this.#paused.promise
-      const gather = gatherMs(this.#options, this.#context)
+      const gather = bytesRead < MUCH_BYTES ? gatherMs(this.#options, this.#context) : 0
       if (gather > 0) await pause(clock, gather, signal)
     }
   }

@@ -128,3 +128,14 @@ test('a plug that is pulled while the source is not reading is noticed, and not 
   pty.write('after\n')
   await until('another record', () => bench.texts.includes('after'))
 })
+
+test('a device that says more in a pause than the system holds for a reader is read to the end, and not a part in each pause', async () => {
+  pty = await Pty.open(link)
+  const runner = bench.start('serial', { path: link, gather: '1s' })
+  await until('it reads', () => runner.status().state === 'reading')
+  // Each pause would bring 4,096 bytes: 50 seconds for all, longer than `until` waits.
+  const lines = Array.from({ length: 3_200 }, (_, at) => `${at}`.padStart(63, '.'))
+  pty.write(`${lines.join('\n')}\n`)
+  await until('all of it', () => bench.records.length === lines.length)
+  expect(bench.texts).toEqual(lines)
+})
