@@ -1,11 +1,9 @@
 /**
  * From arrival in the log to the alert: one core with 100 analysers over 50 sources at 10,000 records/s, on a real Kafka. Half of the analysers have
- * a window of a second, half look at each record. `npm run bench:analysers [seconds] [folder]`: in the
- * folder lies the core's CPU profile afterwards.
+ * a window of a second, half look at each record. Each source has a batch every so often, as its gateway's durability would make it, in turn with
+ * the others. `npm run bench:analysers [seconds] [folder]`: in the folder lies the core's CPU profile afterwards.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
@@ -20,34 +18,29 @@ import { silentLogger } from '../../src/runtime/logger.ts'
 import { HeadraceProcess } from '../support/headrace-process.ts'
 import { KafkaCluster } from '../support/kafka/cluster.ts'
 import { until } from '../support/until.ts'
+import { AlertReceiver, monotonicMs } from './alert-receiver.ts'
 import { cpuSeconds, peakRssMib, profileArgs } from './process-figures.ts'
 
 const command = new Command('npm run bench:analysers --')
   .description('From arrival in the log to the alert.')
   .argument('[seconds]', 'how long', wholeNumber(1), 20)
   .argument('[folder]', 'where the core’s CPU profile goes')
-readArguments(command)
+  .option('--every <ms>', 'a batch of each source', wholeNumber(10), 100)
+const { every: BATCH_EVERY_MS } = readArguments<{ every: number }>(command)
 const [SECONDS, PROFILE_FOLDER] = command.processedArgs as [number, string | undefined]
 const SOURCES = 50
 const ANALYSERS = 100
 const RECORDS_PER_SECOND = 10_000
-const ROUND_MS = 20
+/** Of the rounds of one batch's time, each brings the batches of its share of the sources. */
+const ROUND_MS = 10
 /** Sources that make the windowed analysers speak, every second. */
 const FLIPPING = 2
 /** Broker and core have just started: what they compile of themselves meanwhile takes the same two cores. */
 const WARM_UP_SECONDS = 45
 const TOPIC = 'bench-analysers'
 
-interface AlertJson {
-  readonly analyser: string
-  readonly source: string
-  readonly time_ms: number
-}
-
 /** Monotonic ms at which the log had said that it has what an alert follows from. */
 const arrivedMs = new Map<string, number>()
-const latencies = { window: [] as number[], record: [] as number[] }
-let measuring = false
 
 function pipelineText(port: number): string {
   const alert = `alert: { webhook: "http://127.0.0.1:${port}/" }`
@@ -89,7 +82,7 @@ class Writer {
     }
     if (appended.outcome !== 'appended') throw new Error(JSON.stringify(appended))
     this.#end = { ...this.#end, next: this.#end.next + records.length }
-    const nowMs = performance.now()
+    const nowMs = monotonicMs()
     for (const { timeMs, trigger } of records) {
       if (trigger) arrivedMs.set(`record ${this.#name} ${timeMs}`, nowMs)
       const second = Math.floor(timeMs / 1_000) * 1_000
@@ -102,17 +95,8 @@ class Writer {
 const kafka = await KafkaCluster.start()
 const folder = mkdtempSync(join(tmpdir(), 'headrace-bench-'))
 const log = await openKafkaLog({ brokers: kafka.addresses, client_id: 'bench' }, { clock: systemClock, log: silentLogger })
-const server = createServer(async (request, response) => {
-  const chunks = await request.toArray()
-  const nowMs = performance.now()
-  const { analyser, source, time_ms } = JSON.parse(Buffer.concat(chunks).toString()) as AlertJson
-  response.end()
-  const kind = analyser.startsWith('w') ? 'window' : 'record'
-  const since = arrivedMs.get(`${kind} ${source} ${time_ms}`)
-  if (measuring && since !== undefined) latencies[kind].push(nowMs - since)
-})
-await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-writeFileSync(join(folder, 'p.yaml'), pipelineText((server.address() as AddressInfo).port))
+const receiver = await AlertReceiver.start()
+writeFileSync(join(folder, 'p.yaml'), pipelineText(receiver.port))
 const config = join(folder, 'core.yaml')
 writeFileSync(
   config,
@@ -130,27 +114,32 @@ try {
     control<{ analyser_shards: number[] }>(controlPath(join(folder, 'core'), 'core'), 'status').catch(() => undefined)
   await until('the core keeps all shards', async () => (await shards())?.analyser_shards.length === 8, 60_000)
   const writers = Array.from({ length: SOURCES }, (_, index) => new Writer(log, index))
-  const each = (RECORDS_PER_SECOND * ROUND_MS) / 1_000 / SOURCES
+  const each = (RECORDS_PER_SECOND * BATCH_EVERY_MS) / 1_000 / SOURCES
+  const shares = BATCH_EVERY_MS / ROUND_MS
   const startMs = performance.now()
-  let [rounds, trigger, cpuFrom] = [0, 1, 0]
+  let [rounds, trigger, cpuFrom, measuredFromMs] = [0, 1, 0, Number.POSITIVE_INFINITY]
   for (; rounds * ROUND_MS < (SECONDS + WARM_UP_SECONDS) * 1_000; rounds++) {
-    if (!measuring && rounds * ROUND_MS >= WARM_UP_SECONDS * 1_000) {
-      measuring = true
+    if (rounds * ROUND_MS === WARM_UP_SECONDS * 1_000) {
+      measuredFromMs = monotonicMs()
       cpuFrom = cpuSeconds(core.pid ?? 0)
     }
     const timeMs = Date.now()
     trigger = (trigger + 2) % ANALYSERS
+    const flip = Math.floor(timeMs / 1_000) % 2
+    const inTurn = writers.map((writer, index) => ({ writer, index })).filter(({ index }) => index % shares === rounds % shares)
     await Promise.all(
-      writers.map((writer, index) =>
+      inTurn.map(({ writer, index }, at) =>
         writer.write(
-          Array.from({ length: each }, (_, at) => {
-            const isTrigger = index === rounds % SOURCES && at === 0
-            const flip = index < FLIPPING ? Math.floor(timeMs / 1_000) % 2 : 0
-            return {
-              timeMs,
-              trigger: isTrigger,
-              value: { bar: 5 + at, oil_c: 70.5, state: 'run', flip, trigger: isTrigger ? trigger : -1 },
+          Array.from({ length: each }, (_, record) => {
+            const isTrigger = at === 0 && record === 0
+            const value = {
+              bar: 5 + record,
+              oil_c: 70.5,
+              state: 'run',
+              flip: index < FLIPPING ? flip : 0,
+              trigger: isTrigger ? trigger : -1,
             }
+            return { timeMs, trigger: isTrigger, value }
           }),
         ),
       ),
@@ -160,18 +149,23 @@ try {
   }
   const seconds = (performance.now() - startMs) / 1_000
   const cpu = (cpuSeconds(core.pid ?? 0) - cpuFrom) / (seconds - WARM_UP_SECONDS)
-  console.log(`${ANALYSERS} analysers, ${SOURCES} sources, ${Math.round((rounds * each * SOURCES) / seconds)} records/s`)
-  console.log(`core: ${cpu.toFixed(2)} CPUs, ${peakRssMib(core.pid ?? 0)} MiB at most`)
+  console.log(`${ANALYSERS} analysers, ${SOURCES} sources, ${Math.round((rounds * each * SOURCES) / shares / seconds)} records/s`)
+  const peak = peakRssMib(core.pid ?? 0)
+  console.log(`core: ${cpu.toFixed(2)} CPUs, ${peak} MiB at most`)
+  const latencies = { window: [] as number[], record: [] as number[] }
+  await core.stop()
+  for (const { analyser, source, time_ms, atMs } of await receiver.stop()) {
+    const kind = analyser.startsWith('w') ? 'window' : 'record'
+    const since = arrivedMs.get(`${kind} ${source} ${time_ms}`)
+    if (since !== undefined && since >= measuredFromMs) latencies[kind].push(atMs - since)
+  }
   for (const [kind, found] of Object.entries(latencies)) {
     const sorted = found.toSorted((a, b) => a - b)
     const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))]?.toFixed(1)
     console.log(`${kind}: ${sorted.length} alerts, ms from the log's answer: p50 ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}`)
   }
-  await core.stop()
 } finally {
   await core.end()
-  server.closeAllConnections()
-  server.close()
   await log.close()
   await kafka.stop()
   rmSync(folder, { recursive: true, force: true })
