@@ -53,5 +53,8 @@ export function assert(condition: unknown, claim: string): asserts condition {
 
 /** The text of anything that was thrown. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown)
+  if (thrown instanceof Error) return thrown.message
+  // Some libraries (modbus-serial) throw what has a message and is no Error.
+  const message = typeof thrown === 'object' && thrown !== null && 'message' in thrown ? thrown.message : undefined
+  return typeof message === 'string' ? message : String(thrown)
 }
