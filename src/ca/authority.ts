@@ -7,7 +7,8 @@ import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { type KeyPair, keyOfRequest, newAuthority, newRoot, newServer, signGateway } from './certificates.ts'
-import { certificatesIn, fingerprintOf } from './pem.ts'
+import { checkGivenIssuer } from './given-issuer.ts'
+import { fingerprintOf } from './pem.ts'
 import { type CertificateRow, Register } from './register.ts'
 import type { EntryOf, RegisterEntry } from './register-entries.ts'
 import { SharedRegister } from './shared-register.ts'
@@ -69,28 +70,15 @@ export class Authority {
     what: { name: string; hosts: readonly string[]; from?: KeyPair },
   ): Promise<void> {
     refuseWhereOneIs(folder)
+    const nowMs = clock.wallMs()
+    const given = what.from && checkGivenIssuer(what.from, nowMs)
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     chmodSync(folder, 0o700)
-    const nowMs = clock.wallMs()
-    if (what.from) {
+    if (given) {
       // Its own root stays where it is: this one signs under it.
-      const chain = certificatesIn(what.from.chain)
-      const root = chain.at(-1)
-      if (!root?.verify(root.publicKey)) {
-        throw new HeadraceError('config_invalid', 'the chain does not end with a root that signs itself', {
-          advice: 'Write into one file: the certificate that belongs to the key, those above it, the root last.',
-        })
-      }
-      write(
-        folder,
-        FILE.issuing,
-        chain
-          .slice(0, -1)
-          .map(each => each.toString())
-          .join('') || root.toString(),
-      )
-      write(folder, FILE.issuingKey, what.from.key)
-      write(folder, FILE.root, root.toString())
+      write(folder, FILE.issuing, given.chain)
+      write(folder, FILE.issuingKey, given.key)
+      write(folder, FILE.root, given.root)
     } else {
       const root = await newRoot(`${what.name} root`, { nowMs, lifeMs: ROOT_LIFE_MS })
       write(folder, FILE.rootKey, root.key)
@@ -103,7 +91,7 @@ export class Authority {
 
   /** A new issuing key, signed by the root, for the one that ends. Gateways that came under the old one still come in. */
   static async renewIssuing(folder: string, clock: Clock, rootKey: string): Promise<void> {
-    const root = { chain: read(folder, FILE.root), key: rootKey }
+    const root = checkGivenIssuer({ chain: read(folder, FILE.root), key: rootKey }, clock.wallMs())
     const name = new X509Certificate(root.chain).subject.replace(/^CN=/, '').replace(/ root$/, '')
     await newIssuing(folder, name, root, clock.wallMs())
   }

@@ -155,8 +155,8 @@ function leafExtensions(purposes: x509.ExtendedKeyUsage[]): x509.Extension[] {
   ]
 }
 
-/** How a key signs: ECDSA on P-256 or P-384, or RSA of an authority that was there before. Throws on every other. */
-function algorithmOf(key: KeyObject) {
+/** How a key, public or private, signs: ECDSA on P-256 or P-384, or RSA of an authority that was there before. Throws on every other. */
+export function algorithmOf(key: KeyObject) {
   const { namedCurve = '', modulusLength = 0 } = key.asymmetricKeyDetails ?? {}
   const curve = CURVES[namedCurve]
   if (key.asymmetricKeyType === 'ec' && curve)

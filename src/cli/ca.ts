@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Authority } from '../ca/authority.ts'
 import { fingerprintOf } from '../ca/pem.ts'
@@ -9,6 +9,7 @@ import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { authorityFolder } from './authority.ts'
 import type { CaWhere } from './commands/ca.ts'
+import { readGiven } from './given-file.ts'
 import { controlPath } from './state-paths.ts'
 
 /** Whether other cores, which share the register, know what was done: there are none; they do; or they hear of it when the log can be reached. */
@@ -52,7 +53,7 @@ export async function initAuthority(
   }
   const from =
     issuerCert !== undefined && issuerKey !== undefined
-      ? { from: { chain: readFileSync(issuerCert, 'utf8'), key: readFileSync(issuerKey, 'utf8') } }
+      ? { from: { chain: readGiven('--issuer-cert', issuerCert), key: readGiven('--issuer-key', issuerKey) } }
       : {}
   await Authority.init(folder, systemClock, { name, hosts, ...from })
   const rootKey = join(folder, 'root.key')
@@ -137,6 +138,6 @@ export async function newServer(
 
 export async function renewIssuing(where: CaWhere, rootKey: string): Promise<{ folder: string }> {
   const { folder } = placeOf(where)
-  await Authority.renewIssuing(folder, systemClock, readFileSync(rootKey, 'utf8'))
+  await Authority.renewIssuing(folder, systemClock, readGiven('--root-key', rootKey))
   return { folder }
 }

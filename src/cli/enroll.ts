@@ -15,6 +15,7 @@ import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { silentLogger } from '../runtime/logger.ts'
 import { RELEASED_MS } from '../runtime/released.ts'
+import { readGiven } from './given-file.ts'
 import { identityPath } from './uplink.ts'
 
 /** A person waits, and may well be at a plant with a bad line, ms: a gateway that runs gives up sooner, and tries again by itself. */
@@ -85,7 +86,7 @@ async function askAt(url: string, token: Token, key: string, mode: Mode): Promis
 
 function tokenText({ token, tokenFile }: EnrollOptions, fromEnvironment: string | undefined): string {
   if (token !== undefined) return token.trim()
-  if (tokenFile !== undefined) return readFileSync(tokenFile === '-' ? 0 : tokenFile, 'utf8').trim()
+  if (tokenFile !== undefined) return readGiven('--token-file', tokenFile).trim()
   if (fromEnvironment) return fromEnvironment.trim()
   throw new HeadraceError('config_invalid', 'there is no token', {
     advice:
