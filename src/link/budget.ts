@@ -10,6 +10,14 @@ import type { BudgetOptions } from './options.ts'
 const MESSAGE_OVERHEAD_BYTES = 400
 /** What was spent is written down so often, as parts of the day's bytes: a crash forgets no more. */
 const WRITTEN_DOWN_PARTS = 100
+/** What a connection costs before its first message, bytes: TCP, TLS with certificates of both sides, AMQP's opening; and for each source the question and its answer. */
+const CONNECTION_BYTES = 6_000
+const OPENED_SOURCE_BYTES = 300
+/**
+ * A connection for what is urgent alone is kept so long after the last of it, ms: less than a heartbeat or two, where a new one costs as much as fifteen
+ * messages. An alarm that speaks each second has one connection, and not one for each record.
+ */
+const KEPT_MS = 15_000
 /** For so long the answer to "what may be sent now" is good, ms. */
 const FLOOR_LASTS_MS = 1_000
 
@@ -32,6 +40,7 @@ export class Budget {
   #writtenBytes: number
   #floor = Number.NEGATIVE_INFINITY
   #floorUntilMs = Number.NEGATIVE_INFINITY
+  #busyAtMs = Number.NEGATIVE_INFINITY
 
   /** Throws where the file cannot be read; a file that says nothing useful counts as nothing spent. */
   constructor(deps: BudgetDeps) {
@@ -67,6 +76,19 @@ export class Budget {
     return buffer.outlets().some(outlet => (outlet.priority ?? 0) >= this.floor && outlet.buffered().records > 0)
   }
 
+  /** Whether the connection is to be closed now. `isBusy`: something that may be sent waits, or is on its way. */
+  isOver(isBusy: boolean): boolean {
+    const nowMs = this.#deps.clock.monotonicMs()
+    if (isBusy) this.#busyAtMs = nowMs
+    if (isBusy || this.floor === Number.NEGATIVE_INFINITY) return false
+    return this.floor === Number.POSITIVE_INFINITY || nowMs - this.#busyAtMs >= KEPT_MS
+  }
+
+  /** A connection was opened, for so many sources. */
+  spendOpening(sources: number): void {
+    this.spend(CONNECTION_BYTES + OPENED_SOURCE_BYTES * sources)
+  }
+
   /** Bytes spent today. */
   get spentBytes(): number {
     return this.#bytes
@@ -80,6 +102,7 @@ export class Budget {
   /** A message with a body of `bytes` is sent. */
   spend(bytes: number): void {
     const { options, file } = this.#deps
+    this.#busyAtMs = this.#deps.clock.monotonicMs()
     this.#bytes += bytes + MESSAGE_OVERHEAD_BYTES
     const perDay = options.bytes_per_day
     if (perDay === undefined) return

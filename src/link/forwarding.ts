@@ -205,8 +205,8 @@ export class Forwarding {
   #lookAtBudget(budget: Budget): void {
     this.#data?.look()
     const isPending = [...this.#deps.lanes].some(lane => lane.priority >= budget.floor && lane.pending)
-    if (budget.floor > Number.NEGATIVE_INFINITY && !isPending && this.#data?.batchesInFlight === 0)
-      this.over('the budget allows nothing more now')
+    const isBusy = isPending || this.#data?.batchesInFlight !== 0
+    if (budget.isOver(isBusy)) this.over('the budget allows nothing more now')
   }
 
   /** Asks at once, until somebody answers, and then whenever there is a reason. */

@@ -211,6 +211,7 @@ export class Link {
       this.#forwarding?.over('the connection was closed')
     })
     this.#connection = connection
+    this.#deps.budget?.spendOpening([...this.#lanes].length)
     try {
       if (this.#deps.mode === 'broker') return await this.#forward(connection)
       const { clock, proofOf } = this.#deps

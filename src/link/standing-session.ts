@@ -109,8 +109,7 @@ export class StandingSession {
     const pending = all.some(lane => lane.priority >= floor && lane.pending)
     const facts = { pending, starved: this.#data.starved }
     if (budget) this.#data.look()
-    if (floor > Number.NEGATIVE_INFINITY && !pending && this.#data.batchesInFlight === 0)
-      this.over('the budget allows nothing more now')
+    if (budget?.isOver(pending || this.#data.batchesInFlight > 0)) this.over('the budget allows nothing more now')
     const why = patience.lost(clock.monotonicMs(), facts)
     if (why) this.over(why)
     const mayBeHeld = this.#deps.silenceMs > 0 || budget !== undefined

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 const DURATION_UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
-const SIZE_UNITS_BYTES = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 } as const
+const SIZE_UNITS_BYTES = { B: 1, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 } as const
 
 function withUnit<U extends string>(text: string, units: Record<U, number>): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([a-zA-Z]+)$/.exec(text.trim())
@@ -20,10 +20,10 @@ export function parseSizeBytes(text: string): number | undefined {
 }
 
 const DURATION_TEXT = /^\s*(0|\d+(\.\d+)?\s*(ms|s|m|h|d))\s*$/
-const SIZE_TEXT = /^\s*(0|\d+(\.\d+)?\s*(B|KB|MB|GB|KiB|MiB|GiB))\s*$/
+const SIZE_TEXT = /^\s*(0|\d+(\.\d+)?\s*(B|kB|KB|MB|GB|KiB|MiB|GiB))\s*$/
 
 const DURATION_WANTED = 'has to be a number with ms, s, m, h or d, such as 50ms'
-const SIZE_WANTED = 'has to be a number with B, KB, MB, GB, KiB, MiB or GiB, such as 64KiB'
+const SIZE_WANTED = 'has to be a number with B, kB, MB, GB, KiB, MiB or GiB, such as 64KiB'
 
 /** A duration in YAML: text with a unit outside, milliseconds inside. A bare 0 is taken as it is. */
 export function duration(bounds: { min?: string; max?: string } = {}) {

@@ -197,7 +197,7 @@ export const WRONG_EDGES: readonly WrongFile[] = [
   {
     what: 'a quota without a unit',
     text: edge('uplink: { url: "amqp://core" }\nbuffer: { quota: 100 }\npipelines: [p.yaml]\n'),
-    said: ['4:18: quota has to be a number with B, KB, MB, GB, KiB, MiB or GiB, such as 64KiB, not 100'],
+    said: ['4:18: quota has to be a number with B, kB, MB, GB, KiB, MiB or GiB, such as 64KiB, not 100'],
   },
   {
     what: 'a misspelt key',

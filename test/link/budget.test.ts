@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { Budget } from '../../src/link/budget.ts'
 import { type BudgetOptions, uplinkOptions } from '../../src/link/options.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
-import { MemoryDisk } from '../support/memory-buffer.ts'
+import { MemoryBuffer, MemoryDisk } from '../support/memory-buffer.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
 import { findings, World } from './world.ts'
 
@@ -81,6 +81,33 @@ describe('a link that costs money', () => {
     await world.clock.pass(60_000)
     expect(gateway.link.status().state).toBe('waiting')
     expect((await world.values('gw-1', 'source-1')).length).toBe(200)
+    await gateway.link.stop()
+  })
+
+  test('has one connection for something urgent that speaks often, counts it, and none soon after the last of it', async () => {
+    const world = new World(6)
+    await world.startIngress()
+    const { budget } = budgetOf({ hours: ['12:00-12:10'], urgent: 5, bytes_per_day: '1MiB' }, world.clock)
+    let dials = 0
+    const connect = () => {
+      dials += 1
+      return world.network.dial('core-1')
+    }
+    const disk = new MemoryDisk('instance-1')
+    new MemoryBuffer('gw-1', disk).addSource('alarm', 'topic-1', 5)
+    const gateway = world.startGateway('gw-1', disk, [], { budget, connect })
+    await world.clock.pass(60_000)
+    expect([dials, budget.spentBytes]).toEqual([0, 0])
+    for (let said = 1; said <= 20; said++) {
+      gateway.buffer.give('alarm', 1)
+      await world.clock.pass(3_000)
+      expect((await world.values('gw-1', 'alarm')).length).toBe(said)
+    }
+    expect(dials).toBe(1)
+    expect(budget.spentBytes, 'a connection and twenty messages').toBeGreaterThan(6_000 + 20 * 400)
+    expect(gateway.link.status().state).toBe('sending')
+    await world.clock.pass(20_000)
+    expect(gateway.link.status().state).toBe('waiting')
     await gateway.link.stop()
   })
 })

@@ -11,8 +11,8 @@ const MINUTE_MS = 60_000
 const DAY_MS = 24 * 60 * MINUTE_MS
 /** The world begins at midnight; here so long before it. */
 const BEFORE_MIDNIGHT_MS = 5 * MINUTE_MS
-/** Of each source: three times as many are more than the bytes of one day. */
-const GIVEN = 500
+/** Of each source: three times as many are more than the bytes of one day, and less than those of two. */
+const GIVEN = 450
 /** In the order in which the gateway has them; the most important is neither first nor last. */
 const PRIORITIES = { house: -5, pressure: 5, temperature: 0 }
 const EQUAL = { house: 0, pressure: 0, temperature: 0 }
