@@ -26,8 +26,8 @@ const BUSY_RECORDS_PER_SECOND = 5_000
 const values = readArguments<{ program: string; nodeArgs: string; rounds: number }>(
   new Command('npm run bench:footprint --')
     .description('What a gateway’s agent takes of a small machine.')
-    .option('--program <file>', 'what is started; a bundle’s is app/lib/headrace/main.js', MAIN)
-    .option('--node-args <text>', 'flags of Node for it, as in --node-args=--max-semi-space-size=1', '')
+    .option('--program <file>', 'what is started: a script, or what starts itself, as a bundle’s bin/headrace', MAIN)
+    .option('--node-args <text>', 'flags of Node for a script, as in --node-args=--max-semi-space-size=1', '')
     .option('--rounds <count>', 'start-ups of which the median counts', wholeNumber(1), 5),
 )
 const { program } = values
@@ -35,8 +35,12 @@ const nodeArgs = values.nodeArgs.split(' ').filter(arg => arg !== '')
 const folder = mkdtempSync(join(tmpdir(), 'headrace-footprint-'))
 const running = new Set<ChildProcess>()
 
-function start(args: readonly string[]): ChildProcess {
-  const child = spawn(process.execPath, args, { stdio: 'ignore' })
+/** A script under this Node, or a program that brings its own. */
+function start(file: string, args: readonly string[] = []): ChildProcess {
+  const isScript = /\.m?[jt]s$/.test(file)
+  const child = isScript
+    ? spawn(process.execPath, [...nodeArgs, file, ...args], { stdio: 'ignore' })
+    : spawn(file, args, { stdio: 'ignore' })
   running.add(child)
   return child
 }
@@ -62,7 +66,7 @@ function edge(name: string, recordsPerSecond: number): { state: string; begin():
     join(home, 'edge.yaml'),
     `gateway: g\nstate: ${state}\nuplink: { url: "amqp://127.0.0.1:1" }\npipelines: [p.yaml]\n`,
   )
-  return { state, begin: () => start([...nodeArgs, program, 'edge', '--config', join(home, 'edge.yaml')]) }
+  return { state, begin: () => start(program, ['edge', '--config', join(home, 'edge.yaml')]) }
 }
 
 async function rssOf(child: ChildProcess): Promise<number> {
@@ -89,7 +93,7 @@ async function firstRecordMs(): Promise<number> {
 }
 
 try {
-  const bare = start([bareProgram()])
+  const bare = start(bareProgram())
   await until('the bare process is there', () => bare.pid)
   const bareMib = await rssOf(bare)
   const idleMib = await rssOf(edge('idle', 0.1 * SOURCES).begin())
