@@ -32,13 +32,15 @@ export class AlertReceiver {
     return new AlertReceiver(worker, port)
   }
 
-  /** All that came so far; the receiver ends. */
-  async stop(): Promise<readonly ReceivedAlert[]> {
+  /** All that came so far. */
+  async received(): Promise<readonly ReceivedAlert[]> {
     const received = new Promise<readonly ReceivedAlert[]>(resolve => this.#worker.once('message', resolve))
-    this.#worker.postMessage('stop')
-    const alerts = await received
+    this.#worker.postMessage('what came')
+    return received
+  }
+
+  async end(): Promise<void> {
     await this.#worker.terminate()
-    return alerts
   }
 }
 
@@ -52,7 +54,7 @@ function receive(port: NonNullable<typeof parentPort>): void {
     alerts.push({ analyser, source, time_ms, atMs })
   })
   server.listen(0, '127.0.0.1', () => port.postMessage((server.address() as AddressInfo).port))
-  port.once('message', () => port.postMessage(alerts))
+  port.on('message', () => port.postMessage(alerts))
 }
 
 if (!isMainThread && parentPort) receive(parentPort)

@@ -114,8 +114,8 @@ try {
     control<{ analyser_shards: number[] }>(controlPath(join(folder, 'core'), 'core'), 'status').catch(() => undefined)
   await until('the core keeps all shards', async () => (await shards())?.analyser_shards.length === 8, 60_000)
   const writers = Array.from({ length: SOURCES }, (_, index) => new Writer(log, index))
-  const each = (RECORDS_PER_SECOND * BATCH_EVERY_MS) / 1_000 / SOURCES
-  const shares = BATCH_EVERY_MS / ROUND_MS
+  const shares = Math.round(BATCH_EVERY_MS / ROUND_MS)
+  const each = Math.round((RECORDS_PER_SECOND * ROUND_MS * shares) / 1_000 / SOURCES)
   const startMs = performance.now()
   let [rounds, trigger, cpuFrom, measuredFromMs] = [0, 1, 0, Number.POSITIVE_INFINITY]
   for (; rounds * ROUND_MS < (SECONDS + WARM_UP_SECONDS) * 1_000; rounds++) {
@@ -154,7 +154,7 @@ try {
   console.log(`core: ${cpu.toFixed(2)} CPUs, ${peak} MiB at most`)
   const latencies = { window: [] as number[], record: [] as number[] }
   await core.stop()
-  for (const { analyser, source, time_ms, atMs } of await receiver.stop()) {
+  for (const { analyser, source, time_ms, atMs } of await receiver.received()) {
     const kind = analyser.startsWith('w') ? 'window' : 'record'
     const since = arrivedMs.get(`${kind} ${source} ${time_ms}`)
     if (since !== undefined && since >= measuredFromMs) latencies[kind].push(atMs - since)
@@ -166,6 +166,7 @@ try {
   }
 } finally {
   await core.end()
+  await receiver.end()
   await log.close()
   await kafka.stop()
   rmSync(folder, { recursive: true, force: true })
