@@ -1,13 +1,17 @@
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { openSqliteLog } from '../../src/log/sqlite/sqlite-log.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { cutBatch } from '../support/batches.ts'
 import { describeLog } from './conformance.ts'
+
+const execute = promisify(execFile)
 
 describeLog('SQLite', { proofsExpire: false, tellsRepeats: true }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'headrace-log-'))
@@ -52,3 +56,24 @@ test('a file that is damaged while it is open looked like a log that cannot be r
   await log.close().catch(() => {})
   rmSync(folder, { recursive: true, force: true })
 })
+
+test('claims that two processes make at once wait for each other: one that had read before the other wrote found the database locked', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headrace-log-'))
+  const path = join(folder, 'log.db')
+  const log = await openSqliteLog({ path, clock: systemClock })
+  const work = `
+    const { openSqliteLog } = await import(${JSON.stringify(new URL('../../src/log/sqlite/sqlite-log.ts', import.meta.url).href)})
+    const { systemClock } = await import(${JSON.stringify(new URL('../../src/runtime/clock.ts', import.meta.url).href)})
+    const log = await openSqliteLog({ path: ${JSON.stringify(path)}, clock: systemClock })
+    for (let at = 0; at < 150; at++) await log.claim({ gateway: process.argv[1], source: 's-' + at }, 'plant')
+    await log.close()`
+  const processes = ['gw-1', 'gw-2', 'gw-3'].map(gateway =>
+    execute(process.execPath, ['--input-type=module', '-e', work, gateway]),
+  )
+  await Promise.all(processes)
+  const claims = await log.claims()
+  expect(new Set(claims.map(({ partition }) => partition)).size).toBe(450)
+  expect(new Set(claims.map(({ producerId }) => producerId)).size).toBe(450)
+  await log.close()
+  rmSync(folder, { recursive: true, force: true })
+}, 60_000)

@@ -53,20 +53,22 @@ export class SqliteClaims {
   }
 
   claim(source: SourceId, topic: string): Claim {
-    return this.#db.transaction(() => {
-      const standing = this.of(source)
-      if (standing) return standing
-      const { partition } = this.#db
-        .prepare<[string], { partition: number }>(
-          'SELECT coalesce(max(partition) + 1, 0) AS partition FROM partitions WHERE topic = ?',
-        )
-        .get(topic) ?? { partition: 0 }
-      this.#db.prepare('INSERT INTO partitions (topic, partition, first, next) VALUES (?, ?, 0, 0)').run(topic, partition)
-      const { producer } = this.#db
-        .prepare<[], { producer: number }>('SELECT coalesce(max(producer) + 1, 1) AS producer FROM claims')
-        .get() ?? { producer: 1 }
-      return this.#add({ ...source, topic, partition, producer, epoch: 0, epoch_start: 0 })
-    })()
+    return this.#db
+      .transaction(() => {
+        const standing = this.of(source)
+        if (standing) return standing
+        const { partition } = this.#db
+          .prepare<[string], { partition: number }>(
+            'SELECT coalesce(max(partition) + 1, 0) AS partition FROM partitions WHERE topic = ?',
+          )
+          .get(topic) ?? { partition: 0 }
+        this.#db.prepare('INSERT INTO partitions (topic, partition, first, next) VALUES (?, ?, 0, 0)').run(topic, partition)
+        const { producer } = this.#db
+          .prepare<[], { producer: number }>('SELECT coalesce(max(producer) + 1, 1) AS producer FROM claims')
+          .get() ?? { producer: 1 }
+        return this.#add({ ...source, topic, partition, producer, epoch: 0, epoch_start: 0 })
+      })
+      .immediate()
   }
 
   /** `next`: where the source's partition ends. */
@@ -79,26 +81,30 @@ export class SqliteClaims {
       `INSERT INTO notes (gateway, source, fields) VALUES (?, ?, ?)
          ON CONFLICT DO UPDATE SET fields = excluded.fields WHERE fields IS NOT excluded.fields`,
     )
-    this.#db.transaction(() => {
-      for (const { source, fields } of sources) {
-        const isClaimed = this.#newest.get(source.gateway, source.source) !== undefined
-        if (isClaimed) keep.run(source.gateway, source.source, JSON.stringify(fieldsForRegistry(fields)))
-      }
-    })()
+    this.#db
+      .transaction(() => {
+        for (const { source, fields } of sources) {
+          const isClaimed = this.#newest.get(source.gateway, source.source) !== undefined
+          if (isClaimed) keep.run(source.gateway, source.source, JSON.stringify(fieldsForRegistry(fields)))
+        }
+      })
+      .immediate()
   }
 
   retire(source: SourceId): Claim {
-    return this.#db.transaction(() => {
-      const standing = this.standing(source)
-      this.#db
-        .prepare(
-          `INSERT INTO notes (gateway, source, retired_ms, retired_claim) VALUES (?, ?, ?, ?)
+    return this.#db
+      .transaction(() => {
+        const standing = this.standing(source)
+        this.#db
+          .prepare(
+            `INSERT INTO notes (gateway, source, retired_ms, retired_claim) VALUES (?, ?, ?, ?)
              ON CONFLICT DO UPDATE SET retired_ms = excluded.retired_ms, retired_claim = excluded.retired_claim
              WHERE retired_claim IS NOT excluded.retired_claim`,
-        )
-        .run(source.gateway, source.source, Math.floor(this.#clock.wallMs()), standing.at)
-      return this.standing(source)
-    })()
+          )
+          .run(source.gateway, source.source, Math.floor(this.#clock.wallMs()), standing.at)
+        return this.standing(source)
+      })
+      .immediate()
   }
 
   standing(source: SourceId): Claim {

@@ -65,7 +65,7 @@ export class GroupedAppends {
     try {
       db.transaction(() => {
         for (const pending of group) answers.push([pending, this.#appendOne(pending)])
-      })()
+      }).immediate()
     } catch (error) {
       onFailed(error)
       for (const { settle } of group) settle({ outcome: 'unavailable', detail: messageOf(error) })

@@ -98,11 +98,13 @@ class SqliteLog implements Log {
       )
     }
     if (version === 0) {
-      this.#db.transaction(() => {
-        this.#db.exec(SCHEMA)
-        this.#prepare('INSERT INTO meta VALUES (?)').run(randomUUID())
-        this.#db.pragma(`user_version = ${SCHEMA_VERSION}`)
-      })()
+      this.#db
+        .transaction(() => {
+          this.#db.exec(SCHEMA)
+          this.#prepare('INSERT INTO meta VALUES (?)').run(randomUUID())
+          this.#db.pragma(`user_version = ${SCHEMA_VERSION}`)
+        })
+        .immediate()
     }
     this.#db.exec(NOTES_SCHEMA)
     this.#uuid = (this.#prepare('SELECT uuid FROM meta').get() as { uuid: string }).uuid
@@ -191,17 +193,21 @@ class SqliteLog implements Log {
   async trim(place: Place, before: number): Promise<void> {
     const { number, first, next } = this.#partition(place)
     const to = Math.min(Math.max(before, first), next)
-    this.#db.transaction(() => {
-      this.#prepare('DELETE FROM batches WHERE partition = ? AND last < ?').run(number, to)
-      this.#prepare('UPDATE partitions SET first = ? WHERE number = ?').run(to, number)
-    })()
+    this.#db
+      .transaction(() => {
+        this.#prepare('DELETE FROM batches WHERE partition = ? AND last < ?').run(number, to)
+        this.#prepare('UPDATE partitions SET first = ? WHERE number = ?').run(to, number)
+      })
+      .immediate()
   }
 
   async commitOffsets(group: string, offsets: readonly Cursor[]): Promise<void> {
     const set = this.#prepare('INSERT INTO offsets VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next')
-    this.#db.transaction(() => {
-      for (const { topic, partition, from } of offsets) set.run(group, topic, partition, from)
-    })()
+    this.#db
+      .transaction(() => {
+        for (const { topic, partition, from } of offsets) set.run(group, topic, partition, from)
+      })
+      .immediate()
   }
 
   async committedOffsets(group: string, places: readonly Place[]): Promise<Cursor[]> {
