@@ -42,9 +42,14 @@ function vitest(name: string, ...args: string[]): Step & { readonly report: stri
   return { name, command: 'vitest', args: ['run', ...reporters, ...args], report }
 }
 
+/** A file that could not be loaded, or whose preparation failed: none of its tests did, since none was run. */
+function isBroken(file: Report['testResults'][number]): boolean {
+  return file.status === 'failed' && !file.assertionResults.some(({ status }) => status === 'failed')
+}
+
 function failuresOf(report: Report): string[] {
   return report.testResults.flatMap(file => {
-    if (file.status === 'failed' && file.assertionResults.length === 0) return [`${file.name}\n${file.message}`]
+    if (isBroken(file)) return [`${file.name}\n${file.message}`]
     return file.assertionResults
       .filter(test => test.status === 'failed')
       .map(
@@ -59,8 +64,8 @@ function countOf(path: string, ran: boolean): Count {
   let count: Count = { passed: 0, failed: 0, skipped: 0, failures: [] }
   try {
     const report = JSON.parse(readFileSync(path, 'utf8')) as Report
-    // A file that could not even be loaded has no tests to count: it is one failure by itself.
-    const broken = report.testResults.filter(file => file.status === 'failed' && file.assertionResults.length === 0).length
+    // It has no tests to count: it is one failure by itself.
+    const broken = report.testResults.filter(isBroken).length
     count = {
       passed: report.numPassedTests,
       failed: report.numFailedTests + broken,
