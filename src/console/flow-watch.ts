@@ -1,5 +1,6 @@
 import type { Alarms } from '../runtime/alarms.ts'
 import type { Clock, Timer } from '../runtime/clock.ts'
+import { repeating } from '../runtime/repeating.ts'
 
 /** How often it looks, ms. */
 const LOOK_EVERY_MS = 5_000
@@ -32,14 +33,7 @@ export class FlowWatch {
   }
 
   start(): void {
-    this.#timer = this.#clock.after(
-      LOOK_EVERY_MS,
-      () => {
-        this.look()
-        this.start()
-      },
-      'background',
-    )
+    this.#timer = repeating(this.#clock, LOOK_EVERY_MS, () => this.look())
   }
 
   stop(): void {

@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { makeFolderDurably } from '../runtime/durable-folder.ts'
 import { HeadraceError } from '../runtime/errors.ts'
+import { writeTransaction } from '../runtime/write-transaction.ts'
 import { LEDGER_VERSIONS } from './ledger-schema.ts'
 
 /** Where a reader stands in one source's partition: the next sequence it has not had. */
@@ -145,12 +146,10 @@ export class Ledger {
         },
       )
     }
-    this.#db
-      .transaction(() => {
-        for (const step of LEDGER_VERSIONS.slice(version)) this.#db.exec(step)
-        this.#db.pragma(`user_version = ${LEDGER_VERSIONS.length}`)
-      })
-      .immediate()
+    writeTransaction(this.#db, () => {
+      for (const step of LEDGER_VERSIONS.slice(version)) this.#db.exec(step)
+      this.#db.pragma(`user_version = ${LEDGER_VERSIONS.length}`)
+    })
   }
 
   offsets(job: string): Map<string, number> {
@@ -162,11 +161,9 @@ export class Ledger {
 
   setOffsets(job: string, offsets: ReadonlyMap<string, number>): void {
     const set = this.#db.prepare('INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next')
-    this.#db
-      .transaction(() => {
-        for (const [source, next] of offsets) set.run(job, source, next)
-      })
-      .immediate()
+    writeTransaction(this.#db, () => {
+      for (const [source, next] of offsets) set.run(job, source, next)
+    })
   }
 
   /**
@@ -177,18 +174,16 @@ export class Ledger {
     run: { id: string; job: string; ranges: readonly Range[]; startedMs: number; due?: Due | undefined } & Partial<RunDetails>,
   ): void {
     const { id, job, ranges, startedMs, due, ...details } = run
-    this.#db
-      .transaction(() => {
-        if (due) this.setDue(job, due)
-        this.#db.prepare("DELETE FROM runs WHERE job = ? AND id = ? AND state <> 'done'").run(job, id)
-        this.#db
-          .prepare("INSERT INTO runs (id, job, state, ranges, started, details) VALUES (?, ?, 'running', ?, ?, ?)")
-          .run(id, job, JSON.stringify(ranges), startedMs, JSON.stringify({ ...NO_DETAILS, atMs: startedMs, ...details }))
-        this.#db
-          .prepare('DELETE FROM runs WHERE job = @job AND number <= (SELECT max(number) FROM runs WHERE job = @job) - @kept')
-          .run({ job, kept: RUNS_KEPT_PER_JOB })
-      })
-      .immediate()
+    writeTransaction(this.#db, () => {
+      if (due) this.setDue(job, due)
+      this.#db.prepare("DELETE FROM runs WHERE job = ? AND id = ? AND state <> 'done'").run(job, id)
+      this.#db
+        .prepare("INSERT INTO runs (id, job, state, ranges, started, details) VALUES (?, ?, 'running', ?, ?, ?)")
+        .run(id, job, JSON.stringify(ranges), startedMs, JSON.stringify({ ...NO_DETAILS, atMs: startedMs, ...details }))
+      this.#db
+        .prepare('DELETE FROM runs WHERE job = @job AND number <= (SELECT max(number) FROM runs WHERE job = @job) - @kept')
+        .run({ job, kept: RUNS_KEPT_PER_JOB })
+    })
   }
 
   /** The command did its work: its offsets move (not those of a backfill) and the run is done, both or neither. */
@@ -197,23 +192,21 @@ export class Ledger {
     id: string,
     result: { endedMs: number; records: number; placeholders: number; dead?: number; attempts?: number },
   ): void {
-    this.#db
-      .transaction(() => {
-        const row = this.#db
-          .prepare<[string, string], RunRow>("SELECT * FROM runs WHERE job = ? AND id = ? AND state <> 'done'")
-          .get(job, id)
-        if (!row) throw new HeadraceError('internal', `run ${id} of ${job} is not running`)
-        const { kind, ranges, attempts: begun } = toRun(row)
-        if (kind === 'run') this.setOffsets(job, new Map(ranges.map(range => [range.source, range.to])))
-        const { endedMs, records, placeholders, dead = 0, attempts = begun } = result
-        const details = JSON.stringify({ ...(JSON.parse(row.details) as RunDetails), dead, attempts })
-        this.#db
-          .prepare(
-            "UPDATE runs SET state = 'done', ended = ?, exit_code = 0, error = NULL, records = ?, placeholders = ?, details = ? WHERE number = ?",
-          )
-          .run(endedMs, records, placeholders, details, row.number)
-      })
-      .immediate()
+    writeTransaction(this.#db, () => {
+      const row = this.#db
+        .prepare<[string, string], RunRow>("SELECT * FROM runs WHERE job = ? AND id = ? AND state <> 'done'")
+        .get(job, id)
+      if (!row) throw new HeadraceError('internal', `run ${id} of ${job} is not running`)
+      const { kind, ranges, attempts: begun } = toRun(row)
+      if (kind === 'run') this.setOffsets(job, new Map(ranges.map(range => [range.source, range.to])))
+      const { endedMs, records, placeholders, dead = 0, attempts = begun } = result
+      const details = JSON.stringify({ ...(JSON.parse(row.details) as RunDetails), dead, attempts })
+      this.#db
+        .prepare(
+          "UPDATE runs SET state = 'done', ended = ?, exit_code = 0, error = NULL, records = ?, placeholders = ?, details = ? WHERE number = ?",
+        )
+        .run(endedMs, records, placeholders, details, row.number)
+    })
   }
 
   fail(
@@ -259,11 +252,9 @@ export class Ledger {
   /** Keeps which records of a run are bad; the reason that was given first stays. */
   addPoison(job: string, records: readonly PoisonRecord[]): void {
     const add = this.#db.prepare('INSERT INTO poison VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING')
-    this.#db
-      .transaction(() => {
-        for (const { source, sequence, run, reason } of records) add.run(job, source, sequence, run, reason)
-      })
-      .immediate()
+    writeTransaction(this.#db, () => {
+      for (const { source, sequence, run, reason } of records) add.run(job, source, sequence, run, reason)
+    })
   }
 
   /** Bad records of a source in `[from, to)`, by sequence. */
@@ -287,12 +278,10 @@ export class Ledger {
   /** An operator takes it that these records are gone: the job goes on where `offsets` say, and that it does is kept. */
   acceptLosses(job: string, losses: readonly Loss[], offsets: ReadonlyMap<string, number>): void {
     const add = this.#db.prepare('INSERT INTO losses (job, source, first, next, accepted) VALUES (?, ?, ?, ?, ?)')
-    this.#db
-      .transaction(() => {
-        for (const { source, first, next, acceptedMs } of losses) add.run(job, source, first, next, acceptedMs)
-        this.setOffsets(job, offsets)
-      })
-      .immediate()
+    writeTransaction(this.#db, () => {
+      for (const { source, first, next, acceptedMs } of losses) add.run(job, source, first, next, acceptedMs)
+      this.setOffsets(job, offsets)
+    })
   }
 
   losses(job: string): Loss[] {
@@ -308,17 +297,15 @@ export class Ledger {
 
   /** The run that was due at `dueMs` is begun, or let go: it is decided up to `untilMs`. */
   setDue(job: string, { dueMs, untilMs }: Due): void {
-    this.#db
-      .transaction(() => {
-        this.#db.prepare('INSERT INTO dues VALUES (?, ?) ON CONFLICT DO NOTHING').run(job, dueMs)
-        this.#db
-          .prepare(
-            'DELETE FROM dues WHERE job = @job AND due <= (SELECT due FROM dues WHERE job = @job ORDER BY due DESC LIMIT 1 OFFSET @kept)',
-          )
-          .run({ job, kept: DUES_KEPT_PER_JOB })
-        this.setDecidedUntil(job, untilMs)
-      })
-      .immediate()
+    writeTransaction(this.#db, () => {
+      this.#db.prepare('INSERT INTO dues VALUES (?, ?) ON CONFLICT DO NOTHING').run(job, dueMs)
+      this.#db
+        .prepare(
+          'DELETE FROM dues WHERE job = @job AND due <= (SELECT due FROM dues WHERE job = @job ORDER BY due DESC LIMIT 1 OFFSET @kept)',
+        )
+        .run({ job, kept: DUES_KEPT_PER_JOB })
+      this.setDecidedUntil(job, untilMs)
+    })
   }
 
   /** Where each source's partition ended when it was looked at; the oldest first. */
@@ -336,14 +323,12 @@ export class Ledger {
   ): void {
     const add = this.#db.prepare('INSERT INTO retention_marks VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING')
     const drop = this.#db.prepare('DELETE FROM retention_marks WHERE topic = ? AND partition = ? AND seen < ?')
-    this.#db
-      .transaction(() => {
-        for (const { topic, partition, seenMs, next, dropBeforeMs } of marks) {
-          add.run(topic, partition, seenMs, next)
-          drop.run(topic, partition, dropBeforeMs)
-        }
-      })
-      .immediate()
+    writeTransaction(this.#db, () => {
+      for (const { topic, partition, seenMs, next, dropBeforeMs } of marks) {
+        add.run(topic, partition, seenMs, next)
+        drop.run(topic, partition, dropBeforeMs)
+      }
+    })
   }
 
   /** The wall-clock time up to which it has been decided whether the job was due, ms. */

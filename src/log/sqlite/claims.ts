@@ -3,6 +3,7 @@ import { type Fields, fieldsForRegistry } from '../../record/fields.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { type SourceId, sourceKey } from '../../runtime/names.ts'
+import { writeTransaction } from '../../runtime/write-transaction.ts'
 import type { Claim, SourceFields } from '../log.ts'
 
 export interface ClaimRow {
@@ -53,22 +54,20 @@ export class SqliteClaims {
   }
 
   claim(source: SourceId, topic: string): Claim {
-    return this.#db
-      .transaction(() => {
-        const standing = this.of(source)
-        if (standing) return standing
-        const { partition } = this.#db
-          .prepare<[string], { partition: number }>(
-            'SELECT coalesce(max(partition) + 1, 0) AS partition FROM partitions WHERE topic = ?',
-          )
-          .get(topic) ?? { partition: 0 }
-        this.#db.prepare('INSERT INTO partitions (topic, partition, first, next) VALUES (?, ?, 0, 0)').run(topic, partition)
-        const { producer } = this.#db
-          .prepare<[], { producer: number }>('SELECT coalesce(max(producer) + 1, 1) AS producer FROM claims')
-          .get() ?? { producer: 1 }
-        return this.#add({ ...source, topic, partition, producer, epoch: 0, epoch_start: 0 })
-      })
-      .immediate()
+    return writeTransaction(this.#db, () => {
+      const standing = this.of(source)
+      if (standing) return standing
+      const { partition } = this.#db
+        .prepare<[string], { partition: number }>(
+          'SELECT coalesce(max(partition) + 1, 0) AS partition FROM partitions WHERE topic = ?',
+        )
+        .get(topic) ?? { partition: 0 }
+      this.#db.prepare('INSERT INTO partitions (topic, partition, first, next) VALUES (?, ?, 0, 0)').run(topic, partition)
+      const { producer } = this.#db
+        .prepare<[], { producer: number }>('SELECT coalesce(max(producer) + 1, 1) AS producer FROM claims')
+        .get() ?? { producer: 1 }
+      return this.#add({ ...source, topic, partition, producer, epoch: 0, epoch_start: 0 })
+    })
   }
 
   /** `next`: where the source's partition ends. */
@@ -81,30 +80,26 @@ export class SqliteClaims {
       `INSERT INTO notes (gateway, source, fields) VALUES (?, ?, ?)
          ON CONFLICT DO UPDATE SET fields = excluded.fields WHERE fields IS NOT excluded.fields`,
     )
-    this.#db
-      .transaction(() => {
-        for (const { source, fields } of sources) {
-          const isClaimed = this.#newest.get(source.gateway, source.source) !== undefined
-          if (isClaimed) keep.run(source.gateway, source.source, JSON.stringify(fieldsForRegistry(fields)))
-        }
-      })
-      .immediate()
+    writeTransaction(this.#db, () => {
+      for (const { source, fields } of sources) {
+        const isClaimed = this.#newest.get(source.gateway, source.source) !== undefined
+        if (isClaimed) keep.run(source.gateway, source.source, JSON.stringify(fieldsForRegistry(fields)))
+      }
+    })
   }
 
   retire(source: SourceId): Claim {
-    return this.#db
-      .transaction(() => {
-        const standing = this.standing(source)
-        this.#db
-          .prepare(
-            `INSERT INTO notes (gateway, source, retired_ms, retired_claim) VALUES (?, ?, ?, ?)
+    return writeTransaction(this.#db, () => {
+      const standing = this.standing(source)
+      this.#db
+        .prepare(
+          `INSERT INTO notes (gateway, source, retired_ms, retired_claim) VALUES (?, ?, ?, ?)
              ON CONFLICT DO UPDATE SET retired_ms = excluded.retired_ms, retired_claim = excluded.retired_claim
              WHERE retired_claim IS NOT excluded.retired_claim`,
-          )
-          .run(source.gateway, source.source, Math.floor(this.#clock.wallMs()), standing.at)
-        return this.standing(source)
-      })
-      .immediate()
+        )
+        .run(source.gateway, source.source, Math.floor(this.#clock.wallMs()), standing.at)
+      return this.standing(source)
+    })
   }
 
   standing(source: SourceId): Claim {

@@ -2,6 +2,7 @@ import type Database from 'better-sqlite3'
 import { checkBatchCrc, readBatchHeader } from '../../record/batch-header.ts'
 import { BASE_SEQUENCE_MODULUS, type EncodedBatch } from '../../record/record.ts'
 import { messageOf } from '../../runtime/errors.ts'
+import { writeTransaction } from '../../runtime/write-transaction.ts'
 import type { Appended, Place } from '../log.ts'
 import type { ClaimRow } from './claims.ts'
 import type { BatchRow, PartitionRow } from './schema.ts'
@@ -63,9 +64,9 @@ export class GroupedAppends {
     const { db, onAppended, onFailed } = this.#deps
     const answers: [Pending, Appended][] = []
     try {
-      db.transaction(() => {
+      writeTransaction(db, () => {
         for (const pending of group) answers.push([pending, this.#appendOne(pending)])
-      }).immediate()
+      })
     } catch (error) {
       onFailed(error)
       for (const { settle } of group) settle({ outcome: 'unavailable', detail: messageOf(error) })

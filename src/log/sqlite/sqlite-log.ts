@@ -10,6 +10,7 @@ import { type Clock, pause } from '../../runtime/clock.ts'
 import { makeFolderDurably } from '../../runtime/durable-folder.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import type { SourceId } from '../../runtime/names.ts'
+import { writeTransaction } from '../../runtime/write-transaction.ts'
 import type {
   Appended,
   Claim,
@@ -98,13 +99,11 @@ class SqliteLog implements Log {
       )
     }
     if (version === 0) {
-      this.#db
-        .transaction(() => {
-          this.#db.exec(SCHEMA)
-          this.#prepare('INSERT INTO meta VALUES (?)').run(randomUUID())
-          this.#db.pragma(`user_version = ${SCHEMA_VERSION}`)
-        })
-        .immediate()
+      writeTransaction(this.#db, () => {
+        this.#db.exec(SCHEMA)
+        this.#prepare('INSERT INTO meta VALUES (?)').run(randomUUID())
+        this.#db.pragma(`user_version = ${SCHEMA_VERSION}`)
+      })
     }
     this.#db.exec(NOTES_SCHEMA)
     this.#uuid = (this.#prepare('SELECT uuid FROM meta').get() as { uuid: string }).uuid
@@ -193,21 +192,17 @@ class SqliteLog implements Log {
   async trim(place: Place, before: number): Promise<void> {
     const { number, first, next } = this.#partition(place)
     const to = Math.min(Math.max(before, first), next)
-    this.#db
-      .transaction(() => {
-        this.#prepare('DELETE FROM batches WHERE partition = ? AND last < ?').run(number, to)
-        this.#prepare('UPDATE partitions SET first = ? WHERE number = ?').run(to, number)
-      })
-      .immediate()
+    writeTransaction(this.#db, () => {
+      this.#prepare('DELETE FROM batches WHERE partition = ? AND last < ?').run(number, to)
+      this.#prepare('UPDATE partitions SET first = ? WHERE number = ?').run(to, number)
+    })
   }
 
   async commitOffsets(group: string, offsets: readonly Cursor[]): Promise<void> {
     const set = this.#prepare('INSERT INTO offsets VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next')
-    this.#db
-      .transaction(() => {
-        for (const { topic, partition, from } of offsets) set.run(group, topic, partition, from)
-      })
-      .immediate()
+    writeTransaction(this.#db, () => {
+      for (const { topic, partition, from } of offsets) set.run(group, topic, partition, from)
+    })
   }
 
   async committedOffsets(group: string, places: readonly Place[]): Promise<Cursor[]> {
