@@ -3,6 +3,7 @@ import { follow } from '../log/read-range.ts'
 import { decodeBatch } from '../record/batch-reader.ts'
 import type { StoredRecord } from '../record/record.ts'
 import type { SourceId } from '../runtime/names.ts'
+import { allEnds } from './all-ends.ts'
 
 const FETCH_BYTES = 2 ** 20
 const FETCH_WAIT_MS = 500
@@ -17,11 +18,11 @@ export async function* tail(
   claims: readonly Claim[],
   options: { last: number; signal: AbortSignal },
 ): AsyncGenerator<TailedRecord> {
-  const ends = await log.ends(claims)
+  const endOf = await allEnds(log, claims)
   const sources = new Map(claims.map(claim => [`${claim.topic}\0${claim.partition}`, claim.source]))
   const cursors = claims.map(claim => {
-    const end = ends.get(claim)
-    return { topic: claim.topic, partition: claim.partition, from: end ? Math.max(end.first, end.next - options.last) : 0 }
+    const { first, next } = endOf(claim)
+    return { topic: claim.topic, partition: claim.partition, from: Math.max(first, next - options.last) }
   })
   const from = new Map(cursors.map(cursor => [`${cursor.topic}\0${cursor.partition}`, cursor.from]))
   for await (const { place, batches } of follow(log, cursors, {

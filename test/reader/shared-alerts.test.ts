@@ -123,6 +123,26 @@ describe('cores that share a log', () => {
     expect(anew.book.unsaid(10)).toEqual([])
   })
 
+  test('with a new disk are heard of later where the log could not say at first how far it goes', async () => {
+    const before = core('core-a')
+    before.book.add(alert('raised', 1), ID)
+    await before.shared.look()
+    close(before)
+    rmSync(join(folder, 'core-a.db'))
+    let isReady = false
+    const starting: Log = Object.assign(Object.create(log) as Log, {
+      claims: () => log.claims(),
+      ends: async (...args: Parameters<Log['ends']>) => (isReady ? log.ends(...args) : new Map()),
+      fetch: (...args: Parameters<Log['fetch']>) => log.fetch(...args),
+    })
+    const anew = core('core-a', starting)
+    await anew.shared.look()
+    expect(about(anew)).toEqual([])
+    isReady = true
+    await anew.shared.look()
+    expect(about(anew)).toEqual([['press-1:1:raised', true, null]])
+  })
+
   test('tell once what was on its way when the log did not answer', async () => {
     let isAway = true
     const flaky: Log = Object.assign(Object.create(log) as Log, {

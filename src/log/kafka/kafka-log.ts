@@ -20,13 +20,14 @@ import type {
   SourceFields,
 } from '../log.ts'
 import type { KafkaOptions } from '../options.ts'
-import { deleteRecords, EARLIEST, findCoordinator, LATEST, listOffsets, offsetCommit, offsetFetch } from './apis.ts'
-import { Appender, KafkaProof } from './appender.ts'
-import { KafkaCluster, placeKey, REQUEST_LIMIT_MS } from './cluster.ts'
-import { COORDINATOR_BUSY, KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
+import { deleteRecords, findCoordinator, listOffsets, offsetCommit, offsetFetch } from './apis.ts'
+import { Appender } from './appender.ts'
+import { KafkaCluster, REQUEST_LIMIT_MS } from './cluster.ts'
+import { COORDINATOR_BUSY, KAFKA_ERROR } from './error-codes.ts'
 import { Fetcher } from './fetcher.ts'
 import { membersOf } from './group-members.ts'
 import { KafkaJournal, type KafkaJournalDeps } from './journal.ts'
+import { PartitionEnds } from './partition-ends.ts'
 import { RecordAppender } from './record-appender.ts'
 import { Registry } from './registry.ts'
 import { SourcesView } from './sources-view.ts'
@@ -62,6 +63,7 @@ class KafkaLog implements Log {
   readonly #cluster: KafkaCluster
   readonly #clock: Clock
   readonly #appender: Appender
+  readonly #ends: PartitionEnds
   readonly #fetcher: Fetcher
   readonly #registry: Registry
   readonly #limits: TopicLimits
@@ -71,6 +73,7 @@ class KafkaLog implements Log {
     this.#cluster = cluster
     this.#clock = deps.clock
     this.#appender = new Appender(cluster, deps.clock)
+    this.#ends = new PartitionEnds(cluster, deps.clock)
     this.#fetcher = new Fetcher(cluster)
     this.#limits = new TopicLimits(cluster, deps.clock, deps.log)
     const appender = new RecordAppender(cluster, deps.clock)
@@ -118,48 +121,12 @@ class KafkaLog implements Log {
     return this.#registry.retire(source)
   }
 
-  async end(place: Place): Promise<PartitionEnd> {
-    const ends = await this.ends([place])
-    const end = ends.get(place)
-    if (!end) throw new HeadraceError('log_unavailable', `the end of ${place.topic}[${place.partition}] could not be read`)
-    return end
+  end(place: Place): Promise<PartitionEnd> {
+    return this.#ends.of(place)
   }
 
-  async ends(places: readonly Place[]): Promise<Map<Place, PartitionEnd>> {
-    const unknown = new Set(places.filter(place => !this.#cluster.leader(place)).map(place => place.topic))
-    if (unknown.size > 0) await this.#cluster.refresh([...unknown])
-    const byNode = Map.groupBy(places, place => this.#cluster.leader(place)?.node ?? -1)
-    byNode.delete(-1)
-    const found = new Map<Place, PartitionEnd>()
-    const asked = await Promise.allSettled([...byNode].map(([node, mine]) => this.#endsFrom(node, mine, found)))
-    const failed = asked.find(each => each.status === 'rejected')
-    if (failed && found.size === 0) throw failed.reason
-    return found
-  }
-
-  async #endsFrom(node: number, places: readonly Place[], found: Map<Place, PartitionEnd>): Promise<void> {
-    const leaders = new Map(places.map(place => [place, this.#cluster.leader(place)]))
-    const earliest = await this.#cluster.request(node, listOffsets, { places, timestamp: EARLIEST })
-    // What is proven is proven through the connection that carries this request.
-    let generation = -1
-    const address = leaders.values().next().value?.address ?? ''
-    const latest = await this.#cluster.send(node, listOffsets, () => {
-      generation = this.#cluster.generation(address)
-      return listOffsets.write({ places, timestamp: LATEST })
-    })
-    const nowMs = this.#clock.monotonicMs()
-    const first = new Map(earliest.map(part => [placeKey(part), part]))
-    const next = new Map(latest.map(part => [placeKey(part), part]))
-    for (const place of places) {
-      const leader = leaders.get(place)
-      const [from, to] = [first.get(placeKey(place)), next.get(placeKey(place))]
-      if (!leader || !from || !to) continue
-      if (from.error !== KAFKA_ERROR.none || to.error !== KAFKA_ERROR.none) {
-        if (LEADER_MOVED.includes(to.error)) this.#cluster.forgetLeader(place)
-        continue
-      }
-      found.set(place, { first: from.offset, next: to.offset, proof: new KafkaProof(leader, generation, nowMs) as EndProof })
-    }
+  ends(places: readonly Place[]): Promise<Map<Place, PartitionEnd>> {
+    return this.#ends.ofAll(places)
   }
 
   async lastBatch(place: Place): Promise<{ sequence: number; count: number; crc: number } | undefined> {

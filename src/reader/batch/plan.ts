@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Claim, Log } from '../../log/log.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { matchesSource, sourceKey } from '../../runtime/names.ts'
+import { allEnds } from '../all-ends.ts'
 import type { Range, RunKind } from '../ledger.ts'
 
 /** The claims of a topic whose sources match one of the globs, in the order of their partitions. */
@@ -23,13 +24,11 @@ export async function planRun(
   offsets: ReadonlyMap<string, number>,
   upToMs?: number,
 ): Promise<Range[]> {
-  const ends = await log.ends(claims)
+  const endOf = await allEnds(log, claims)
   return Promise.all(
     claims.map(async claim => {
       const source = sourceKey(claim.source)
-      const end = ends.get(claim)
-      if (!end)
-        throw new HeadraceError('log_unavailable', `the end of ${claim.topic}[${claim.partition}] (${source}) could not be read`)
+      const end = endOf(claim)
       const from = offsets.get(source) ?? end.first
       if (from < end.first || from > end.next) throw notThere(source, from, end)
       const to = upToMs === undefined ? end.next : Math.min(end.next, Math.max(from, await log.offsetAt(claim, upToMs)))
@@ -54,12 +53,11 @@ export type Bound = { readonly timeMs: number } | { readonly sequence: number }
 
 /** What a backfill will read of each source: `[from, to)`, by event time or by sequence. What the log does not have is an error, by sequence; by time it is what there is. */
 export async function planBackfill(log: Log, claims: readonly Claim[], from: Bound, to: Bound): Promise<Range[]> {
-  const ends = await log.ends(claims)
+  const endOf = await allEnds(log, claims)
   return Promise.all(
     claims.map(async claim => {
       const source = sourceKey(claim.source)
-      const end = ends.get(claim)
-      if (!end) throw new HeadraceError('log_unavailable', `the end of ${source} could not be read`)
+      const end = endOf(claim)
       const offsetOf = (bound: Bound) => ('timeMs' in bound ? log.offsetAt(claim, bound.timeMs) : bound.sequence)
       const first = await offsetOf(from)
       const next = Math.min(await offsetOf(to), end.next)

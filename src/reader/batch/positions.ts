@@ -1,7 +1,8 @@
 import type { Claim, Log } from '../../log/log.ts'
-import { HeadraceError, messageOf } from '../../runtime/errors.ts'
+import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import { sourceKey } from '../../runtime/names.ts'
+import { allEnds } from '../all-ends.ts'
 import type { Ledger, Loss } from '../ledger.ts'
 
 export interface PositionsDeps {
@@ -62,13 +63,12 @@ export class Positions {
   /** Records that the log has no more, for each source of which there are some, and where the job would go on. */
   async losses(claims: readonly Claim[], nowMs: number): Promise<{ losses: Loss[]; offsets: Map<string, number> }> {
     const known = await this.of(claims)
-    const ends = await this.#deps.log.ends(claims)
+    const endOf = await allEnds(this.#deps.log, claims)
     const losses: Loss[] = []
     const offsets = new Map<string, number>()
     for (const claim of claims) {
       const source = sourceKey(claim.source)
-      const [at, end] = [known.get(source), ends.get(claim)]
-      if (!end) throw new HeadraceError('log_unavailable', `the end of ${source} could not be read`)
+      const [at, end] = [known.get(source), endOf(claim)]
       if (at === undefined || (at >= end.first && at <= end.next)) continue
       const [first, next] = at < end.first ? [at, end.first] : [end.next, at]
       losses.push({ source, first, next, acceptedMs: nowMs })

@@ -109,7 +109,7 @@ export class SharedAlerts {
       const end = ends.get(claim)
       if (end) await this.#hearOf(claim, end)
     }
-    this.#heardOwn = true
+    this.#heardOwn = claims.every(claim => claim.source.source !== own || ends.has(claim))
   }
 
   async #hearOf({ topic, partition, source }: Claim, { first, next }: { first: number; next: number }): Promise<void> {
