@@ -54,7 +54,7 @@ export interface Inlet {
     to: number,
     headers?: readonly RecordHeader[],
     bookmark?: string | null,
-  ): 'taken' | 'dropped' | 'full'
+  ): 'taken' | 'dropped' | 'too_large' | 'full'
   /** That of the newest record that was taken; at the start, the newest on disk. Whatever happens, records are on disk in their order. */
   readonly bookmark: string | undefined
   /** Resolves when all that was taken before this call is on disk (COMMIT has returned). */

@@ -142,13 +142,14 @@ export class SourceBuffer implements Inlet {
     to: number,
     headers?: readonly RecordHeader[],
     bookmark?: string | null,
-  ): 'taken' | 'dropped' | 'full' {
+  ): 'taken' | 'dropped' | 'too_large' | 'full' {
     const isFirstOfGroup = !this.#isWithinGroup
     this.#isWithinGroup = bookmark === null
     if (to - from > VALUE_BYTES_MAX) {
       // What of its group is there already must not be read again.
       if (typeof bookmark === 'string' && this.isFilling) this.#newBookmark = bookmark
-      return this.#give(timeMs, 'buffer_full')
+      this.#give(timeMs, 'too_large')
+      return 'too_large'
     }
     if (
       isFirstOfGroup &&

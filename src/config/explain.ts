@@ -51,6 +51,8 @@ function explainOne(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown, 
       if (misspelt.length === 0) return [{ path, message: `${String(path.at(-1))} ${issue.message}`, atKey: false }]
       return misspelt.map(key => unknownKey([...path, key], String(path.at(-1)), known))
     }
+    const values = listedValues(issue.errors)
+    if (values) return explainOne({ ...issue, code: 'invalid_value', values }, schema, value, above)
     const branch = likeliest(issue.errors)
     if (branch)
       return branch.flatMap(inner => explainOne(inner, branchOf(schema, issue, branch, value), valueAt(value, issue.path), path))
@@ -70,6 +72,12 @@ function explainOne(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown, 
   const offset = issue.code === 'custom' ? issue.params?.['offset'] : undefined
   const message = `${name}${sentence(issue, valueAt(value, issue.path), path)}`
   return [{ path, message, atKey: false, ...(typeof offset === 'number' && { offset }) }]
+}
+
+/** The values of a union that is nothing but a list of them. */
+function listedValues(branches: readonly (readonly z.core.$ZodIssue[])[]): z.core.util.Primitive[] | undefined {
+  const own = branches.map(branch => (branch.length === 1 && branch[0]?.path.length === 0 ? branch[0] : undefined))
+  return own.every(issue => issue?.code === 'invalid_value') ? own.flatMap(issue => issue.values) : undefined
 }
 
 function unknownKey(path: readonly PropertyKey[], where: string | undefined, known: readonly string[]): Explained {
@@ -93,9 +101,13 @@ function shown(value: unknown, path: readonly PropertyKey[]): string {
 function sentence(issue: z.core.$ZodIssue, value: unknown, path: readonly PropertyKey[]): string {
   switch (issue.code) {
     case 'invalid_type':
+      if (issue.expected === 'string' && (typeof value === 'number' || typeof value === 'boolean'))
+        return `has to be text, not ${shown(value, path)}: write it in quotes`
       return `has to be ${article(issue.expected)}, not ${shown(value, path)}`
     case 'invalid_value': {
       const allowed = issue.values.map(String)
+      if (typeof value !== 'string' && issue.values.includes(String(value)))
+        return `has to be text: write ${JSON.stringify(String(value))}, in quotes`
       const meant = typeof value === 'string' ? nearest(value, allowed) : undefined
       return `has to be one of ${allowed.join(', ')}, not ${JSON.stringify(value)}${meant === undefined ? '' : `; did you mean "${meant}"?`}`
     }
@@ -104,6 +116,10 @@ function sentence(issue: z.core.$ZodIssue, value: unknown, path: readonly Proper
       return `has to be at least ${issue.minimum}${issue.origin === 'string' ? ' long' : ''}`
     case 'too_big':
       return `may be at most ${issue.maximum}${issue.origin === 'array' || issue.origin === 'string' ? ' long' : ''}`
+    case 'invalid_format':
+      if (issue.format === 'url') return `has to be an address such as http://host/path, not ${shown(value, path)}`
+      if (issue.format === 'starts_with' && 'prefix' in issue) return `has to begin with ${JSON.stringify(issue.prefix)}`
+      return issue.message
     default:
       return issue.message
   }

@@ -40,6 +40,7 @@ export const GAP_REASONS = [
   'dead_letter',
   'resumed',
   'source_overrun',
+  'too_large',
 ] as const
 export type GapReason = (typeof GAP_REASONS)[number]
 

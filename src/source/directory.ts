@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { basename, join, matchesGlob } from 'node:path'
 import { z } from 'zod'
@@ -34,7 +34,13 @@ export const directoryOptions = z
     every: duration({ min: '10ms', max: '1d' }).default(1_000).describe('How often it is looked for new files.'),
     settled: duration({ min: '0', max: '1h' }).default(1_000).describe('A file is read when it has not changed for so long.'),
     afterwards: z.enum(['keep', 'delete', 'move']).default('keep').describe('What becomes of a file once all of it is stored.'),
-    move_to: z.string().min(1).optional().describe('Where it is moved to, on the same file system.'),
+    move_to: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'Where it is moved to, on the same file system; with the time of its last change behind its name where that is taken.',
+      ),
   })
   .refine(
     options => (options.afterwards === 'move') === (options.move_to !== undefined),
@@ -181,16 +187,20 @@ class DirectorySource extends LoopingSource {
     await this.#putAway(found)
   }
 
-  async #putAway({ path }: Found): Promise<void> {
+  async #putAway({ path, id, changedMs }: Found): Promise<void> {
     const { afterwards, move_to: folder } = this.#options
     if (afterwards === 'keep') return
     // That is the buffer's to do, and may have to wait for room.
     this.#context.turn()
     await this.#context.stored()
+    // Another one may have come under its name, or more to it: that has not been read.
+    if (facts(path)[0]?.id !== id) return
     if (afterwards === 'delete') rmSync(path, { force: true })
     else if (folder !== undefined) {
       mkdirSync(folder, { recursive: true })
-      renameSync(path, join(folder, basename(path)))
+      const there = join(folder, basename(path))
+      // Those of yesterday may have the same name: none gives way.
+      renameSync(path, existsSync(there) ? `${there}.${new Date(changedMs).toISOString()}` : there)
     }
   }
 

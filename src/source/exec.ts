@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { z } from 'zod'
 import { Backoff } from '../runtime/backoff.ts'
 import { pause, type Timer } from '../runtime/clock.ts'
-import { messageOf } from '../runtime/errors.ts'
 import { duration } from '../runtime/units.ts'
+import { whyNotStarted } from '../runtime/why-not-started.ts'
 import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
 const AGAIN_AFTER = { firstMs: 250, maxMs: 60_000 }
@@ -120,7 +120,7 @@ class ExecSource implements Source {
       })
       child.once('error', error => {
         this.#child = undefined
-        resolve(`${program}: ${messageOf(error)}`)
+        resolve(`it could not be started: ${whyNotStarted(program, folder ?? '.', error)}`)
       })
       child.once('close', (code, signalName) => {
         this.#child = undefined

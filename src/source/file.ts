@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { pause } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { duration, size } from '../runtime/units.ts'
-import { type FilePlace, identifiedAnew, identify, isSameFile, parsePlace, placeText, putAway } from './file-place.ts'
+import { copyOf, type FilePlace, identifiedAnew, identify, isSameFile, parsePlace, placeText, putAway } from './file-place.ts'
 import { escapedBytes } from './framing/options.ts'
 import { LineCutter } from './line-cutter.ts'
 import { LoopingSource } from './looping-source.ts'
@@ -27,7 +27,7 @@ export type FileOptions = z.output<typeof fileOptions>
  * Follows a file that is written to.
  *
  *   WAITING ──it exists──► READING ──another file has its name, and this one grows no more──► the next one
- *                            └──shorter than what was read──► its beginning
+ *                            └──shorter than what was read──► the rest of the copy that was made of it, if any ──► its beginning
  *
  * How far it was read is stored in one transaction with the records, so that a restart neither loses nor repeats one; a file that was renamed meanwhile
  * is found beside it by its inode and its first bytes, and read to its end first.
@@ -64,7 +64,9 @@ class FileSource extends LoopingSource {
         this.#context.state('waiting', `${path} is not there`)
         isFirst = false
       } catch (error) {
-        if (!signal.aborted) this.#context.state('waiting', messageOf(error))
+        const said = messageOf(error)
+        // Of a directory, for one, the system does not say which it means.
+        if (!signal.aborted) this.#context.state('waiting', said.includes(path) ? said : `${path}: ${said}`)
       }
       this.#context.turn(every)
       await pause(clock, every, signal).catch(() => {})
@@ -76,13 +78,11 @@ class FileSource extends LoopingSource {
     const { path } = this.#options
     if (existsSync(path) && isSameFile(path, place)) return
     const { files, isFound } = putAway(path, place)
-    if (!isFound) {
-      this.#context.trouble('the file was put away before it was read to its end')
-      return
-    }
+    if (!isFound) this.#context.trouble('the file was put away before it was read to its end')
     for (const [index, file] of files.entries()) {
       if (this.stopping.signal.aborted) return
-      await this.#follow(file, index === 0 ? place : identify(file), () => true)
+      const offset = isFound && index === 0 ? place.offset : 0
+      await this.#follow(file, { ...identify(file), offset }, () => true)
     }
   }
 
@@ -104,8 +104,15 @@ class FileSource extends LoopingSource {
     const handle = await open(path, 'r')
     try {
       let known = begin
-      let cutter = this.#cutter(() => known)
       let { offset } = begin
+      /** Behind the last whole record. */
+      let given = offset
+      const newCutter = () =>
+        this.#cutter((line, end) => {
+          given = end
+          this.#context.message(line, this.#context.clock.wallMs(), undefined, placeText({ ...known, offset: end }))
+        })
+      let cutter = newCutter()
       let wasOver = false
       while (!signal.aborted) {
         await this.gate.passed()
@@ -125,9 +132,11 @@ class FileSource extends LoopingSource {
           return
         } else if (!same || (await this.#isShorter(handle, offset))) {
           this.#context.trouble('the file was cut short')
+          await this.#readCopy(path, { ...known, offset: given })
           known = identify(path)
           offset = 0
-          cutter = this.#cutter(() => known)
+          given = 0
+          cutter = newCutter()
         } else {
           // Whoever writes may have it open for a while after it was renamed: it is looked at once more before it is left.
           wasOver = isOver()
@@ -140,16 +149,21 @@ class FileSource extends LoopingSource {
     }
   }
 
+  /** What was written between the last look and the copy that was made before the file was emptied. */
+  async #readCopy(path: string, place: FilePlace): Promise<void> {
+    const copy = copyOf(path, place)
+    if (copy !== undefined) await this.#follow(copy, { ...identify(copy), offset: place.offset }, () => true)
+  }
+
   async #isShorter(handle: FileHandle, offset: number): Promise<boolean> {
     return (await handle.stat()).size < offset
   }
 
-  #cutter(known: () => FilePlace): LineCutter {
+  #cutter(onLine: (line: Buffer, end: number) => void): LineCutter {
     return new LineCutter({
       delimiter: escapedBytes(this.#options.delimiter),
       maxBytes: this.#options.max_bytes,
-      onLine: (line, end) =>
-        this.#context.message(line, this.#context.clock.wallMs(), undefined, placeText({ ...known(), offset: end })),
+      onLine,
       onTooLong: () => this.#context.trouble('a record was too long'),
     })
   }
@@ -160,7 +174,7 @@ export const file = defineSource({
   kind: 'file',
   summary: 'Follows a file that is written to, through rotation and truncation; goes on after a restart where it was.',
   notes:
-    'How far a file was read is stored in one transaction with its records. Files that were put away while nothing ran are found beside it, unless they were compressed.',
+    'How far a file was read is stored in one transaction with its records. Files that were put away while nothing ran, and the copies that `copytruncate` makes, are found beside it, unless they were compressed.',
   options: fileOptions,
   gives: 'messages',
   whenFull: 'block',

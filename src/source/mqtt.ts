@@ -20,44 +20,71 @@ const END_LIMIT_MS = 2_000
 const PROTOCOL = { '3.1.1': 4, '5': 5 } as const
 /** Messages that a broker may have under way before it waits for acknowledgements (MQTT 5 "Receive Maximum"). */
 const UNACKNOWLEDGED_MAX = 1_000
+const PORT_MAX = 65_535
+/*
+  MQTT 5 and 3.1.1, 4.7
+    filter = level ("/" level)*     level = "+" | text without + and #     the last one may be "#"
+*/
+const TOPIC_FILTER = /^(?:\+|[^+#/]*)(?:\/(?:\+|[^+#/]*))*(?:(?<=^|\/)#)?$/
 /** The record header that says on which topic a message came. */
 const TOPIC_HEADER = 'mqtt_topic'
 
-export const mqttOptions = z.strictObject({
-  url: z
-    .string()
-    .regex(/^(mqtts?|wss?):\/\/[^\s/]+/, 'has to be mqtt://host:port, mqtts://, ws:// or wss://')
-    .describe('The broker.'),
-  topics: z
-    .array(z.string().min(1).max(65_535))
-    .min(1)
-    .max(1_000)
-    .describe('What is subscribed to; + and # as in MQTT, $share/group/… too.'),
-  qos: z
-    .union([z.literal(0), z.literal(1)])
-    .default(1)
-    .describe('1: the broker keeps each message until it is stored here. 0: what comes while nothing listens is lost.'),
-  version: z.enum(['3.1.1', '5']).default('5').describe('Version of the protocol.'),
-  client_id: z
-    .string()
-    .regex(/^[0-9a-zA-Z_-]{1,65}$/, 'has to be 1 to 65 letters, digits, - and _')
-    .optional()
-    .describe(
-      'By which the broker knows the session; headrace-<gateway>_<source>, unless set (with - in the place of _ where the broker keeps a session of version 0.1 under that), with a digest at the end where that is longer than 65. Set one of at most 23 letters and digits where a broker takes no other.',
-    ),
-  session: z
-    .enum(['persistent', 'clean'])
-    .default('persistent')
-    .describe('Whether the broker keeps what comes while nobody listens.'),
-  session_expiry: duration({ min: '1s', max: '3650d' })
-    .default(7 * 86_400_000)
-    .describe('With version 5: how long it keeps the session.'),
-  keep_alive: duration({ min: '1s', max: '18h' }).default(30_000).describe('How soon a dead connection is noticed.'),
-  username: z.string().optional().describe('User at the broker.'),
-  password_file: z.string().min(1).optional().describe('File with the password; read anew for each connection.'),
-  tls: clientTlsOptions.optional().describe('For mqtts:// and wss://; read anew for each connection.'),
-})
+export const mqttOptions = z
+  .strictObject({
+    url: z
+      .string()
+      .regex(/^(mqtts?|wss?):\/\/[^\s/]+/, 'has to be mqtt://host:port, mqtts://, ws:// or wss://')
+      .refine(isAddress, `has no host, or no port from 1 to ${PORT_MAX}`)
+      .describe('The broker.'),
+    topics: z
+      .array(
+        z
+          .string()
+          .min(1)
+          .max(65_535)
+          .regex(
+            TOPIC_FILTER,
+            'is no topic: + takes the place of a whole level, such as plant/+/temp, and # that of the last ones, such as plant/#',
+          ),
+      )
+      .min(1)
+      .max(1_000)
+      .describe('What is subscribed to; + and # as in MQTT, $share/group/… too.'),
+    qos: z
+      .union([z.literal(0), z.literal(1)])
+      .default(1)
+      .describe('1: the broker keeps each message until it is stored here. 0: what comes while nothing listens is lost.'),
+    version: z.enum(['3.1.1', '5']).default('5').describe('Version of the protocol.'),
+    client_id: z
+      .string()
+      .regex(/^[0-9a-zA-Z_-]{1,65}$/, 'has to be 1 to 65 letters, digits, - and _')
+      .optional()
+      .describe(
+        'By which the broker knows the session; headrace-<gateway>_<source>, unless set (with - in the place of _ where the broker keeps a session of version 0.1 under that), with a digest at the end where that is longer than 65. Set one of at most 23 letters and digits where a broker takes no other.',
+      ),
+    session: z
+      .enum(['persistent', 'clean'])
+      .default('persistent')
+      .describe('Whether the broker keeps what comes while nobody listens.'),
+    session_expiry: duration({ min: '1s', max: '3650d' })
+      .default(7 * 86_400_000)
+      .describe('With version 5: how long it keeps the session.'),
+    keep_alive: duration({ min: '1s', max: '18h' }).default(30_000).describe('How soon a dead connection is noticed.'),
+    username: z.string().optional().describe('User at the broker.'),
+    password_file: z.string().min(1).optional().describe('File with the password; read anew for each connection.'),
+    tls: clientTlsOptions.optional().describe('For mqtts:// and wss://; read anew for each connection.'),
+  })
+  .refine(
+    ({ url, tls }) => tls === undefined || /^(mqtts|wss):/.test(url),
+    'has `tls`, so that `url` has to be mqtts:// or wss://',
+  )
 export type MqttOptions = z.output<typeof mqttOptions>
+
+/** What the library would throw at, outside of anybody's reach. */
+function isAddress(url: string): boolean {
+  const { hostname, port } = URL.parse(url) ?? { hostname: '', port: '' }
+  return hostname !== '' && port !== '0'
+}
 
 /**
  * Subscribes at a broker. A message of QoS 1 is acknowledged when its record is on disk, so that what a power cut takes is sent again; what was stored and

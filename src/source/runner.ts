@@ -27,7 +27,7 @@ export interface RecordSink {
     to: number,
     headers?: readonly RecordHeader[],
     bookmark?: string | null,
-  ): 'taken' | 'dropped' | 'full'
+  ): 'taken' | 'dropped' | 'too_large' | 'full'
   bookmark(): string | undefined
   stored(): Promise<void>
   onRoom(call: () => void): void
@@ -72,11 +72,12 @@ export interface Held {
   readonly bookmark: string | null | undefined
 }
 
-/** Lines are what most devices speak. */
 /** Who captures at once. */
 const TAPS_MAX = 4
 /** Kinds of trouble that are counted apart; others are counted together. */
 const TROUBLES_MAX = 50
+/** Beside what is dropped since there is no room: more room would not help it. */
+const TOO_LARGE = 'a record was larger than a batch may be'
 const CARRIAGE_RETURN = 0x0d
 
 /**
@@ -288,7 +289,11 @@ export class SourceRunner {
     headers: readonly RecordHeader[] | undefined,
     bookmark: string | null | undefined,
   ): void {
-    if (this.#held.length === 0 && this.#options.sink.append(timeMs, bytes, from, to, headers, bookmark) !== 'full') return
+    if (this.#held.length === 0) {
+      const outcome = this.#options.sink.append(timeMs, bytes, from, to, headers, bookmark)
+      if (outcome === 'too_large') this.#count(TOO_LARGE)
+      if (outcome !== 'full') return
+    }
     // The source's memory is used again after the call: what has to wait is copied.
     this.#held.push({ timeMs, value: Buffer.from(bytes.subarray(from, to)), headers, bookmark })
     if (this.#held.length === 1) this.#waitForRoom()
@@ -320,7 +325,9 @@ export class SourceRunner {
     if (this.#stopped && this.#held.length === 0) return
     while (this.#held[0]) {
       const { timeMs, value, headers, bookmark } = this.#held[0]
-      if (sink.append(timeMs, value, 0, value.length, headers, bookmark) === 'full') {
+      const outcome = sink.append(timeMs, value, 0, value.length, headers, bookmark)
+      if (outcome === 'too_large') this.#count(TOO_LARGE)
+      if (outcome === 'full') {
         sink.onRoom(() => this.#handHeld())
         return
       }

@@ -1,5 +1,5 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
-import { isIPv6 } from 'node:net'
+import { BlockList, isIP, isIPv6 } from 'node:net'
 import { z } from 'zod'
 import { messageOf } from '../runtime/errors.ts'
 import { size } from '../runtime/units.ts'
@@ -7,11 +7,28 @@ import { OpeningSource } from './opening-source.ts'
 import { addressText, parseAddress } from './socket-address.ts'
 import { defineSource, type SourceContext } from './source.ts'
 
+/* RFC 5771 and RFC 4291, 2.7 */
+const GROUPS = new BlockList()
+GROUPS.addSubnet('224.0.0.0', 4, 'ipv4')
+GROUPS.addSubnet('ff00::', 8, 'ipv6')
+const versionOf = (address: string) => (isIPv6(address) ? 'ipv6' : 'ipv4')
+const isGroup = (text: string) => isIP(text) > 0 && GROUPS.check(text, versionOf(text))
+
+function listOf(addresses: readonly string[]): BlockList {
+  const list = new BlockList()
+  for (const each of addresses) list.addAddress(each, versionOf(each))
+  return list
+}
+
 export const udpOptions = z.strictObject({
   listen: addressText.describe('Where to listen, such as 0.0.0.0:5140.'),
-  multicast: z.string().min(1).optional().describe('A group to join, such as 239.1.2.3.'),
+  multicast: z
+    .string()
+    .refine(isGroup, 'is no address of a group, such as 239.1.2.3')
+    .optional()
+    .describe('A group to join, such as 239.1.2.3.'),
   from: z
-    .array(z.string().min(1))
+    .array(z.string().refine(text => isIP(text) > 0, 'has to be an address, such as 10.0.0.7'))
     .min(1)
     .max(1_000)
     .optional()
@@ -27,12 +44,12 @@ export type UdpOptions = z.output<typeof udpOptions>
  */
 class UdpListener extends OpeningSource<Socket> {
   readonly #options: UdpOptions
-  readonly #from: ReadonlySet<string> | undefined
+  readonly #from: BlockList | undefined
 
   constructor(options: UdpOptions, context: SourceContext) {
     super(options.listen, context)
     this.#options = options
-    this.#from = options.from && new Set(options.from)
+    this.#from = options.from && listOf(options.from)
   }
 
   protected override close(socket: Socket): Promise<void> {
@@ -67,7 +84,8 @@ class UdpListener extends OpeningSource<Socket> {
   }
 
   #take(datagram: Buffer, { address }: RemoteInfo): void {
-    if (this.#from && !this.#from.has(address)) this.context.trouble('a datagram from elsewhere')
+    // One of IPv4 comes to a socket of IPv6 as ::ffff:10.0.0.7, and is found by its own.
+    if (this.#from && !this.#from.check(address, versionOf(address))) this.context.trouble('a datagram from elsewhere')
     else if (this.gate.isClosed) this.context.trouble('a datagram was lost, the buffer being full')
     else if (datagram.length > 0) this.context.message(datagram, this.context.clock.wallMs())
   }

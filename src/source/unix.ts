@@ -1,6 +1,8 @@
-import { chmodSync, existsSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
+import { dirname } from 'node:path'
 import { z } from 'zod'
+import { HeadraceError } from '../runtime/errors.ts'
 import { duration } from '../runtime/units.ts'
 import { escapedBytes } from './framing/options.ts'
 import { SocketClient, SocketListener } from './socket-streams.ts'
@@ -31,9 +33,15 @@ export const unixOptions = z
   .refine(options => (options.connect === undefined) !== (options.listen === undefined), 'needs either `connect` or `listen`')
 export type UnixOptions = z.output<typeof unixOptions>
 
-/** A socket file that a process left behind is in the way; one on which somebody listens stays. */
-async function removeDeadSocket(file: string): Promise<void> {
-  if (!existsSync(file)) return
+/** A socket file that a process left behind is in the way; one on which somebody listens stays, and so does whatever is no socket. */
+async function makeWayFor(file: string): Promise<void> {
+  const folder = dirname(file)
+  // What the system says of it is that it may not be done.
+  if (!existsSync(folder)) throw new HeadraceError('not_found', `its folder ${folder} is not there`)
+  const found = lstatSync(file, { throwIfNoEntry: false })
+  if (!found) return
+  if (!found.isSocket())
+    throw new HeadraceError('source_failed', 'is there already, and is no socket: name another path, or move it away')
   const isAlive = await new Promise<boolean>(resolve => {
     const socket = connect(file)
     socket.once('connect', () => resolve(true))
@@ -64,7 +72,7 @@ export const unix = defineSource({
       return new SocketClient({ ...common, greeting: escapedBytes(options.greeting) }, context)
     }
     return new SocketListener({ ...common, connectionsMax: options.connections_max }, context, {
-      prepare: () => removeDeadSocket(file),
+      prepare: () => makeWayFor(file),
       bound: () => chmodSync(file, Number.parseInt(options.mode, 8)),
     })
   },

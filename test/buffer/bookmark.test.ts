@@ -12,7 +12,7 @@ beforeEach(() => {
 })
 afterEach(() => bench.end())
 
-function put(buffer: EdgeBuffer, text: string, bookmark?: string | null): 'taken' | 'dropped' | 'full' {
+function put(buffer: EdgeBuffer, text: string, bookmark?: string | null): 'taken' | 'dropped' | 'too_large' | 'full' {
   const bytes = Buffer.from(text)
   return buffer.inlet('pump-1').append(1_000, bytes, 0, bytes.length, undefined, bookmark)
 }

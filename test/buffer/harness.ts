@@ -86,7 +86,12 @@ export class Bench {
   }
 }
 
-export function put(buffer: EdgeBuffer, source: string, text: string, timeMs = Date.now()): 'taken' | 'dropped' | 'full' {
+export function put(
+  buffer: EdgeBuffer,
+  source: string,
+  text: string,
+  timeMs = Date.now(),
+): 'taken' | 'dropped' | 'too_large' | 'full' {
   const bytes = Buffer.from(text)
   return buffer.inlet(source).append(timeMs, bytes, 0, bytes.length)
 }

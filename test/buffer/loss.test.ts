@@ -139,12 +139,14 @@ describe('when the disk has no more room', () => {
 
   test('a value that no batch can hold is counted as missing, not as a crash', async () => {
     const buffer = await bench.open()
-    expect(put(buffer, 'pump-1', 'x'.repeat(1_000_000))).toBe('dropped')
+    expect(put(buffer, 'pump-1', 'x'.repeat(1_000_000))).toBe('too_large')
     put(buffer, 'pump-1', 'after')
     await buffer.inlet('pump-1').stored()
     await outletOf(buffer).assign(ASSIGNMENT)
     buffer.attachLink(() => {})
-    expect(recordsOf(await takeRecords(buffer, 'pump-1', 1))).toMatchObject([{ text: 'after', gap: { records: 1 } }])
+    expect(recordsOf(await takeRecords(buffer, 'pump-1', 1))).toMatchObject([
+      { text: 'after', gap: { records: 1, reason: 'too_large' } },
+    ])
   })
 })
 

@@ -68,7 +68,7 @@ describe('several files', () => {
     const two = write('two.yaml', 'pipeline: 2\n')
     expect(saidBy(() => loadPipelines([two, one]))).toEqual([
       'one.yaml:2:1: unknown key "topc"; did you mean "topic"?',
-      'two.yaml:1:11: pipeline has to be a string, not 2',
+      'two.yaml:1:11: pipeline has to be text, not 2: write it in quotes',
     ])
   })
 
@@ -184,7 +184,7 @@ test.each<WrongPart>([
   {
     what: 'a console on a port alone',
     text: core(`${log}\nconsole: { listen: 8080 }`),
-    said: ['core.yaml:3:20: listen has to be a string, not 8080'],
+    said: ['core.yaml:3:20: listen has to be text, not 8080: write it in quotes'],
   },
   {
     what: 'a console without a port',

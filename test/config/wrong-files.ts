@@ -56,7 +56,11 @@ export const WRONG_PIPELINES: readonly WrongFile[] = [
     text: source(`${serial}\n    generator: {}`),
     said: ['4:5: pump-1 reads one thing, not 2: serial, generator'],
   },
-  { what: 'a number where text belongs', text: 'pipeline: 7\n', said: ['1:11: pipeline has to be a string, not 7'] },
+  {
+    what: 'a number where text belongs',
+    text: 'pipeline: 7\n',
+    said: ['1:11: pipeline has to be text, not 7: write it in quotes'],
+  },
   {
     what: 'a wrong name',
     text: 'pipeline: Plant One\n',
@@ -86,6 +90,64 @@ export const WRONG_PIPELINES: readonly WrongFile[] = [
     what: 'an unknown parity',
     text: source('serial: { path: /dev/ttyS0, parity: mark }'),
     said: ['4:41: parity has to be one of none, even, odd, not "mark"'],
+  },
+  {
+    what: 'a number that is none of those that may be',
+    text: source('serial: { path: /dev/ttyS0, data_bits: 9 }'),
+    said: ['4:44: data_bits has to be one of 5, 6, 7, 8, not 9'],
+  },
+  {
+    what: 'a version as a number',
+    text: source('mqtt: { url: "mqtt://h", topics: [a], version: 5 }'),
+    said: ['4:52: version has to be text: write "5", in quotes'],
+  },
+  {
+    what: 'a port that no broker can have, which ended the process',
+    text: source('mqtt: { url: "mqtt://h:99999", topics: [a] }'),
+    said: ['4:18: url has no host, or no port from 1 to 65535'],
+  },
+  {
+    what: 'topics that no broker takes',
+    text: source('mqtt: { url: "mqtt://h", topics: [a/#, a/#/b, "+/x", a+, "$share/g/+/x"] }'),
+    said: ['a/#/b', 'a+'].map(
+      topic =>
+        `4:${topic === 'a+' ? 58 : 44}: is no topic: + takes the place of a whole level, such as plant/+/temp, and # that of the last ones, such as plant/#`,
+    ),
+  },
+  {
+    what: 'certificates where there is no TLS',
+    text: source('mqtt: { url: "mqtt://h", topics: [a], tls: { ca: ./ca.pem } }'),
+    said: ['4:11: mqtt has `tls`, so that `url` has to be mqtts:// or wss://'],
+  },
+  {
+    what: 'a URL that is none',
+    text: source('http: { url: plant/values }'),
+    said: ['4:18: url has to be an address such as http://host/path, not "plant/values"'],
+  },
+  {
+    what: 'a path without its slash',
+    text: source('webhook: { listen: "127.0.0.1:8081", path: hook }'),
+    said: ['4:48: path has to begin with "/"'],
+  },
+  {
+    what: 'UDP addresses that are none',
+    text: source('udp: { listen: "0.0.0.0:5140", multicast: 10.0.0.1, from: [pump] }'),
+    said: ['4:47: multicast is no address of a group, such as 239.1.2.3', '4:64: has to be an address, such as 10.0.0.7'],
+  },
+  {
+    what: 'a column twice',
+    text: source(`${serial}\n    decode: { csv: [t, p, t] }`),
+    said: ['5:20: csv names a column twice'],
+  },
+  {
+    what: 'a USB name that YAML took for a number',
+    text: source('serial: { usb: { vendor: 0403, product: "6001" } }'),
+    said: ['4:30: vendor has to be text, not 403: write it in quotes'],
+  },
+  {
+    what: 'changes of nothing',
+    text: source(`${serial}\n    steps: [{ changes: { fields: {} } }]`),
+    said: ['5:34: fields names no field: such as { temp_c: 0.5 }'],
   },
   {
     what: 'two ways of framing',

@@ -52,7 +52,7 @@ export class Device {
         break
       }
       this.#waiting.shift()
-      this.ledger.add(result)
+      this.ledger.add(result === 'too_large' ? 'dropped' : result)
     }
     const count = this.ledger.count
     void inlet.stored().then(() => {

@@ -54,6 +54,13 @@ describe('delimiter', () => {
     }
   })
 
+  test('one that never ends, since the delimiter is another one than the device sends, is counted all the same: it was silent', () => {
+    expect(framed(crlf, ['one\n'.repeat(100), 'two\n'.repeat(100)])).toMatchObject({
+      records: [],
+      trouble: ['a record was too long'],
+    })
+  })
+
   test('or its beginning is kept, where that is asked for', () => {
     for (const size of [1, 7, 20, 21, 22, 23, 500]) {
       const chunks = `a\r\n${'xyz'.repeat(100)}\r\nb\r\n`.match(new RegExp(`[^]{1,${size}}`, 'g')) ?? []

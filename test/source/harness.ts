@@ -1,3 +1,4 @@
+import { VALUE_BYTES_MAX } from '../../src/buffer/source-buffer.ts'
 import { type Clock, systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { decodeOptions } from '../../src/source/decode/options.ts'
@@ -59,6 +60,7 @@ export class SourceBench {
       sink: {
         append: (timeMs, bytes, from, to, headers = [], bookmark = undefined) => {
           if (this.full) return 'full'
+          if (to - from > VALUE_BYTES_MAX) return 'too_large'
           const names = Object.fromEntries(headers.map(({ key, value }) => [key, value.toString('utf8')]))
           this.records.push({ text: bytes.toString('latin1', from, to), timeMs, headers: names, bookmark })
           if (typeof bookmark === 'string') this.bookmark = bookmark

@@ -37,3 +37,14 @@ test.each([
     await bench.end()
   },
 )
+
+test('a record that no batch can hold is said to be: it was dropped as if there were no room', async () => {
+  const bench = new SourceBench()
+  const runner = bench.start(
+    givingKind(context => void setImmediate(() => context.message(Buffer.alloc(1_000_000), 0)), false),
+    {},
+  )
+  await new Promise(resolve => setImmediate(() => setImmediate(resolve)))
+  expect(runner.status().trouble).toEqual({ 'a record was larger than a batch may be': 1 })
+  await bench.end()
+})

@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -139,6 +139,21 @@ describe('a tcp client', () => {
 })
 
 describe('a unix socket', () => {
+  test('a file that has its name already, and is no socket, was deleted', async () => {
+    const path = join(folder, 'readings.txt')
+    writeFileSync(path, 'of somebody')
+    const runner = bench.start('unix', { listen: path })
+    await until('it says so', () => runner.status().reason?.includes('is there already, and is no socket'))
+    expect(readFileSync(path, 'utf8')).toBe('of somebody')
+    rmSync(path)
+    await until('it listens', () => runner.status().state === 'reading')
+  })
+
+  test('a folder that is not there is said', async () => {
+    const runner = bench.start('unix', { listen: join(folder, 'run', 'a.sock') })
+    await until('it says so', () => runner.status().reason?.includes(`its folder ${join(folder, 'run')} is not there`))
+  })
+
   test('is made with its mode, taken over when it was left behind, and never from a living process', async () => {
     const path = join(folder, 'in.sock')
     const runner = bench.start('unix', { listen: path, mode: '600' })

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync, statSync } from 'node:fs'
-import { resolve as resolvePath } from 'node:path'
+import { closeSync, openSync } from 'node:fs'
 import { HeadraceError } from '../../runtime/errors.ts'
+import { whyNotStarted } from '../../runtime/why-not-started.ts'
 import type { RunLog } from './run-log.ts'
 
 /** Between SIGTERM and SIGKILL, ms. */
@@ -17,16 +17,6 @@ export interface CommandOptions {
   readonly log: RunLog
   /** File that keeps its standard output instead of the log. */
   readonly stdout?: string
-}
-
-/** Why a program could not be started. The system says no more than that something was not there. */
-function whyNot(file: string, cwd: string, cause: NodeJS.ErrnoException): string {
-  if (!statSync(cwd, { throwIfNoEntry: false })?.isDirectory()) return `its working directory ${cwd} is not there`
-  const path = resolvePath(cwd, file)
-  if (cause.code === 'EACCES') return `${path} may not be executed (chmod +x)`
-  if (cause.code !== 'ENOENT') return cause.message
-  if (!file.includes('/')) return `no program "${file}" is in PATH`
-  return existsSync(path) ? `what the first line of ${path} names is not there` : `${path} is not there`
 }
 
 /** A job's command while it runs: records go to `stdin`; {@link ended} says how it went. */
@@ -65,7 +55,7 @@ export class Command {
         options.signal.removeEventListener('abort', interrupt)
         resolve({ exitCode, error })
       }
-      this.#child.on('error', cause => settle(null, `it could not be started: ${whyNot(file, options.cwd ?? '.', cause)}`))
+      this.#child.on('error', cause => settle(null, `it could not be started: ${whyNotStarted(file, options.cwd ?? '.', cause)}`))
       this.#child.on('close', (exitCode, killedBy) => {
         if (exitCode === 0 && why === undefined) return settle(0, undefined)
         const last = log.takeLastWords()

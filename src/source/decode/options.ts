@@ -6,7 +6,12 @@ const column = z.string().regex(/^[a-z_][a-z0-9_]*$/, 'is not a column name: low
 
 const csvOptions = z
   .strictObject({
-    csv: z.array(column).min(1).max(500).describe('Columns of separated values, in their order; each becomes a field.'),
+    csv: z
+      .array(column)
+      .min(1)
+      .max(500)
+      .refine(columns => new Set(columns).size === columns.length, 'names a column twice')
+      .describe('Columns of separated values, in their order; each becomes a field.'),
     separator: z
       .string()
       .regex(/^(?:[^"\r\n\\]|\\t|\\x[0-7][0-9a-fA-F])$/, 'is one character, such as ";", or "\\t" for a tab')

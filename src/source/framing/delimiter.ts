@@ -45,7 +45,7 @@ export class DelimiterFramer implements Framer {
   }
 
   interrupted(): void {
-    if (this.#heldBytes > 0) this.#hooks.onTrouble('a record broke off')
+    if (this.#heldBytes > 0 && !this.#over) this.#hooks.onTrouble('a record broke off')
     this.#startAnew()
   }
 
@@ -102,7 +102,6 @@ export class DelimiterFramer implements Framer {
   }
 
   #passOver(timeMs: number): void {
-    this.#hooks.onTrouble('a record was too long')
     if (this.#keepBeginning) this.#hooks.onFrame(this.#held, 0, Math.min(this.#heldBytes, this.#maxBytes), timeMs)
   }
 
@@ -116,7 +115,11 @@ export class DelimiterFramer implements Framer {
   #append(chunk: Buffer, from: number, to: number): void {
     const limit = this.#maxBytes + this.#delimiter.length - 1
     const room = limit - this.#heldBytes
-    if (to - from > room) this.#over = true
+    if (to - from > room && !this.#over) {
+      // Counted when it is, and not at its end: where the delimiter is another one than the device's, that never comes.
+      this.#over = true
+      this.#hooks.onTrouble('a record was too long')
+    }
     const end = Math.min(to, from + Math.max(0, room))
     const wanted = this.#heldBytes + end - from
     if (wanted > this.#held.length) {

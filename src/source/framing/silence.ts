@@ -22,7 +22,11 @@ export class SilenceFramer implements Framer {
   push(chunk: Buffer, receivedMs: number): void {
     if (this.#bytes === 0) this.#timeMs = receivedMs
     const room = this.#options.max_bytes - this.#bytes
-    if (chunk.length > room) this.#over = true
+    if (chunk.length > room && !this.#over) {
+      // Counted when it is, and not at its end: a device that never pauses would be silent here.
+      this.#over = true
+      this.#hooks.onTrouble('a record was too long')
+    }
     if (room > 0) {
       this.#parts.push(Buffer.from(chunk.subarray(0, room)))
       this.#bytes += Math.min(room, chunk.length)
@@ -33,7 +37,7 @@ export class SilenceFramer implements Framer {
 
   interrupted(): void {
     this.#timer?.cancel()
-    if (this.#bytes > 0) this.#hooks.onTrouble('a record broke off')
+    if (this.#bytes > 0 && !this.#over) this.#hooks.onTrouble('a record broke off')
     this.#reset()
   }
 
@@ -43,7 +47,6 @@ export class SilenceFramer implements Framer {
   }
 
   #end(): void {
-    if (this.#over) this.#hooks.onTrouble('a record was too long')
     if (this.#bytes > 0 && (!this.#over || this.#options.oversize === 'truncate')) {
       const bytes = Buffer.concat(this.#parts)
       this.#hooks.onFrame(bytes, 0, bytes.length, this.#timeMs)

@@ -16,6 +16,7 @@ export const changes = defineStep({
   options: z.strictObject({
     fields: z
       .record(fieldName, z.number().min(0))
+      .refine(fields => Object.keys(fields).length > 0, 'names no field: such as { temp_c: 0.5 }')
       .describe('By how much each has to change, such as { temp_c: 0.5, state: 0 }; 0: any change, of whatever type.'),
     at_least_every: duration({ min: '1ms', max: '365d' })
       .optional()
