@@ -10,6 +10,8 @@ import type { AsyncStore } from './store-thread.ts'
 
 /** How often gaps and time limits are looked at, ms. */
 const LOOK_EVERY_MS = 1_000
+/** Of the quota: with less in use than this the buffer is not full any more. */
+const ROOM_AGAIN = 0.8
 
 export interface UpkeepDeps {
   readonly quotaBytes: number
@@ -82,7 +84,9 @@ export class Upkeep {
       if (onReady() && isSilentGap(source, nowMs)) declareGap(plan, source, nowMs)
     }
     if (plan.steps.length > 0) await commits.execute(plan)
-    if (commits.disk.usedBytes < quotaBytes * 0.8) for (const source of sources) alarms.roomAgain(source)
+    // What the core has already goes as soon as its room is needed.
+    const neededBytes = commits.disk.usedBytes - index.keptBytes
+    if (neededBytes < quotaBytes * ROOM_AGAIN) for (const source of sources) if (!source.waitsForRoom) alarms.roomAgain(source)
   }
 }
 

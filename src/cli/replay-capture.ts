@@ -52,12 +52,22 @@ export async function replayIntoPty(
   }
 }
 
-/** Plays it through the framing and decoding of a source of a pipeline file: each record as it would have been stored. */
+/**
+ * Plays it through the framing and decoding of a source of a pipeline file: each record as it would have been stored. `onSource` is told which it is
+ * before it begins.
+ */
 export async function replayIntoPipeline(
   capture: CaptureFile,
-  options: { file: string; source?: string; speed: Speed; onRecord: (record: ReplayedRecord) => void },
+  options: {
+    file: string
+    source?: string
+    speed: Speed
+    onSource: (name: string) => void
+    onRecord: (record: ReplayedRecord) => void
+  },
 ): Promise<SourceStatus> {
-  const [name, config] = sourceIn(options.file, options.source ?? capture.head.source.split('/').at(-1) ?? '')
+  const [name, config] = sourceFor(capture, options.file, options.source)
+  options.onSource(name)
   const { promise: ended, resolve: end } = Promise.withResolvers<void>()
   const kind = defineSource<unknown>({
     kind: kindOf(config).kind.kind,
@@ -117,10 +127,13 @@ function player({ head, items }: CaptureFile, speed: Speed, context: SourceConte
   return { start, stop: async () => {}, pause: () => {}, resume: () => {} }
 }
 
-function sourceIn(file: string, name: string) {
+/** The source that was named; else the one that the capture is of, or the only one that there is: who tries something out may call it as he likes. */
+function sourceFor({ head }: CaptureFile, file: string, given: string | undefined) {
   const [pipeline] = loadPipelines([file])
   const sources = Object.entries(pipeline?.config.sources ?? {})
-  const found = sources.find(([each]) => each === name) ?? (sources.length === 1 ? sources[0] : undefined)
+  const name = given ?? head.source.split('/').at(-1) ?? ''
+  const only = given === undefined && sources.length === 1 ? sources[0] : undefined
+  const found = sources.find(([each]) => each === name) ?? only
   if (found) return found
   throw new HeadraceError('not_found', `${file} has no source "${name}"`, {
     advice: `Name one with --source: ${sources.map(([each]) => each).join(', ')}.`,

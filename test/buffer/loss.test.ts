@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { CutBatch, EdgeBuffer } from '../../src/buffer/buffer.ts'
 import { READY_BYTES_MAX } from '../../src/buffer/plan.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
+import { until } from '../support/until.ts'
 import { ASSIGNMENT, Bench, declared, isContiguous, outletOf, put, recordsOf, takeRecords } from './harness.ts'
 
 const SMALL_QUOTA = 400 * 1024
@@ -112,6 +113,26 @@ describe('when the disk has no more room', () => {
     const records = recordsOf(taken)
     expect(records.map(({ text }) => numberOf(text))).toEqual(Array.from({ length: number }, (_, index) => index))
     expect(declared(records)).toBe(0)
+  })
+
+  test('the alarm ends once the core has what filled the buffer, though that is kept for it: it stayed for good', async () => {
+    const sources = { 'pump-1': { whenFull: 'block' as const } }
+    const buffer = await bench.open({ quotaBytes: 4 * 2 ** 20, rewindBytes: 2 ** 30, sources })
+    await outletOf(buffer).assign(ASSIGNMENT)
+    let number = 0
+    while (put(buffer, 'pump-1', randomBytes(20_000).toString('hex')) === 'taken') {
+      number += 1
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    expect(bench.alarms.list()).toMatchObject([{ code: 'buffer_full' }])
+    buffer.attachLink(() => {})
+    for (let end = 0; end < number; ) {
+      const [batch] = await takeRecords(buffer, 'pump-1', 1)
+      if (!batch) break
+      end = batch.sequence + batch.count
+      outletOf(buffer).settle(end)
+    }
+    await until('it ends', () => bench.alarms.list().length === 0)
   })
 
   test('the source of lowest priority gives way first, also when another one fills the disk', async () => {

@@ -89,6 +89,11 @@ test('a capture is played out of a port, byte for byte', async () => {
   const [record] = linesOf(replayed.stdout) as unknown as { value_base64: string; time_ms: number }[]
   expect(record).toMatchObject({ value_base64: bytes.toString('base64'), time_ms: Date.parse(head.started) + 500 })
 
+  // Which source it is played into is said; one that was named and is not there was another one without a word.
+  expect(replayed.stderr).toContain('a capture of g/s, played into "s" of ')
+  const wrong = await headrace(['replay-capture', file, '--pipeline', join(folder, 'p.yaml'), '--source', 'meter'])
+  expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('has no source "meter"') })
+
   const bench = new SourceBench()
   try {
     await replayIntoPty(readCapture(file), {

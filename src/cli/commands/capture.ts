@@ -53,7 +53,7 @@ export function replayCaptureCommand(): Command {
     .description('Plays a capture through a pipeline, or out of a pseudo terminal.')
     .argument('<file>', 'made by "headrace capture"')
     .option('--pipeline <file>', 'prints the records that its source makes of it')
-    .option('--source <name>', 'which source of the pipeline; that of the capture unless set')
+    .option('--source <name>', 'which source of the pipeline; that of the capture, or the only one, unless set')
     .option('--link <path>', 'instead: a pseudo terminal at this path plays it')
     .option('--speed <factor>', '1 as it was, 0 as fast as it can be; 0 with --pipeline, 1 with --link unless set', speedArgument)
     .option('--wait <duration>', 'how long before the first byte, for whoever reads to open the port', durationArgument, 5_000)
@@ -80,6 +80,8 @@ export function replayCaptureCommand(): Command {
             file: pipeline,
             ...named,
             speed: speed ?? 0,
+            onSource: name =>
+              process.stderr.write(`headrace: a capture of ${capture.head.source}, played into "${name}" of ${pipeline}\n`),
             onRecord: ({ timeMs, value, headers }) => print(JSON.stringify({ time_ms: timeMs, ...readable(value), headers })),
           })
           process.stderr.write(
