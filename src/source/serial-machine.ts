@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
 
 /** An open port, as the serial library gives it. */
 export interface SerialHandle {
@@ -38,8 +39,19 @@ export interface SerialMachine {
 
 export const thisMachine: SerialMachine = {
   // Loaded where a port is read: it takes its time and memory.
-  open: async settings => (await import('serialport')).SerialPort.binding.open(settings),
+  open: async settings => {
+    const { SerialPort } = await import('serialport')
+    return SerialPort.binding.open(settings).catch((cause: unknown) => {
+      throw new HeadraceError('source_failed', whyNotOpened(settings.path, cause), { cause })
+    })
+  },
   isThere: existsSync,
   sysRoot: '/sys',
   procRoot: '/proc',
+}
+
+/** The library says of a file that its speed cannot be set, and puts its own word before what the system says. */
+function whyNotOpened(path: string, cause: unknown): string {
+  if (statSync(path, { throwIfNoEntry: false })?.isCharacterDevice() === false) return `${path} is no serial port`
+  return messageOf(cause).replace(/^(?:Error:? )+/, '')
 }
