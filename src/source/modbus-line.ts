@@ -4,7 +4,9 @@ import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { BusLine } from './modbus-bus.ts'
 import { rs485Options, type SwitchablePort, switchDirection } from './rs485.ts'
+import { whyNotOpened } from './serial-machine.ts'
 import { findUsbPort, usbIdentity, usbText } from './serial-usb.ts'
+import { parseAddress } from './socket-address.ts'
 
 const DEFAULT_PORT = 502
 
@@ -38,13 +40,13 @@ export function rtuName({ path, usb }: RtuOptions): string {
 /** `sysRoot`: where /sys is found. */
 export function lineOf({ tcp, rtu, rtu_over_tcp: overTcp }: LineOptions, clock: Clock, sysRoot = '/sys'): BusLine {
   if (rtu) return serialLine(rtu, clock, sysRoot)
-  const [host = '', port] = (tcp ?? overTcp ?? '').split(':')
-  const number = port === undefined ? DEFAULT_PORT : Number(port)
-  const name = `${host}:${number}`
+  const text = tcp ?? overTcp ?? ''
+  const { host, port } = parseAddress(text) ?? { host: text, port: DEFAULT_PORT }
+  const name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
   // What the library calls telnet is RTU, byte for byte; its "TcpRTUBuffered" puts the header of Modbus TCP before it.
   if (overTcp !== undefined)
-    return { name, numbered: false, connect: client => client.connectTelnet(host, { port: number }), isAbsent: () => false }
-  return { name, numbered: true, connect: client => client.connectTCP(host, { port: number }), isAbsent: () => false }
+    return { name, numbered: false, connect: client => client.connectTelnet(host, { port }), isAbsent: () => false }
+  return { name, numbered: true, connect: client => client.connectTCP(host, { port }), isAbsent: () => false }
 }
 
 function serialLine(rtu: RtuOptions, clock: Clock, sysRoot: string): BusLine {
@@ -60,7 +62,9 @@ function serialLine(rtu: RtuOptions, clock: Clock, sysRoot: string): BusLine {
     connect: async client => {
       const path = find()
       if (path === undefined) throw new HeadraceError('source_failed', `${rtuName(rtu)} is not there`)
-      await client.connectRTUBuffered(path, { baudRate: baud, parity, stopBits: stop_bits })
+      await client.connectRTUBuffered(path, { baudRate: baud, parity, stopBits: stop_bits }).catch((cause: unknown) => {
+        throw new HeadraceError('source_failed', whyNotOpened(path, cause), { cause })
+      })
       const { _port: port } = client as unknown as { _port?: { _client?: SwitchablePort } }
       if (rs485 && port?._client) await switchDirection(port._client, rs485, clock)
     },

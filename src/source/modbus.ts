@@ -5,6 +5,7 @@ import { duration } from '../runtime/units.ts'
 import { ModbusBus } from './modbus-bus.ts'
 import { lineOf, rtuName, rtuOptions } from './modbus-line.ts'
 import { fieldsOf, joinReads, loadProfile, type RegisterValue, readRegister, type Span } from './modbus-profile.ts'
+import { parseAddress } from './socket-address.ts'
 import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
 /** How long a stop waits for an answer that is on its way, ms. */
@@ -25,7 +26,13 @@ function whatIsWrongWith(device: string): string | undefined {
   }
 }
 
-const address = z.string().regex(/^[^\s:]+(:\d{1,5})?$/, 'is not an address: write host:port')
+/** The port may be left out. */
+const address = z
+  .string()
+  .refine(
+    text => parseAddress(text) !== undefined || /^[^\s:[\]]+$/.test(text),
+    'is not an address: write host:port, such as 10.0.0.7:502',
+  )
 
 export const modbusOptions = z
   .strictObject({

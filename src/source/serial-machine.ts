@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 
 /** An open port, as the serial library gives it. */
@@ -50,8 +50,8 @@ export const thisMachine: SerialMachine = {
   procRoot: '/proc',
 }
 
-/** The library says of a file that its speed cannot be set, and puts its own word before what the system says. */
-function whyNotOpened(path: string, cause: unknown): string {
-  if (statSync(path, { throwIfNoEntry: false })?.isCharacterDevice() === false) return `${path} is no serial port`
-  return messageOf(cause).replace(/^(?:Error:? )+/, '')
+/** Why a port could not be opened: of what is none the library says that its speed cannot be set, and it puts its own word before the system's. */
+export function whyNotOpened(path: string, cause: unknown): string {
+  const said = messageOf(cause)
+  return said.includes('Inappropriate ioctl') ? `${path} is no serial port` : said.replace(/^(?:Error:? )+/, '')
 }

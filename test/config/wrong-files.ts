@@ -135,6 +135,11 @@ export const WRONG_PIPELINES: readonly WrongFile[] = [
     said: ['4:47: multicast is no address of a group, such as 239.1.2.3', '4:64: has to be an address, such as 10.0.0.7'],
   },
   {
+    what: 'a port that no device can have',
+    text: source('modbus: { tcp: "10.0.0.7:99999", device: eastron-sdm120 }'),
+    said: ['4:20: tcp is not an address: write host:port, such as 10.0.0.7:502'],
+  },
+  {
     what: 'a column twice',
     text: source(`${serial}\n    decode: { csv: [t, p, t] }`),
     said: ['5:20: csv names a column twice'],

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -138,4 +138,11 @@ test('a device that says more in a pause than the system holds for a reader is r
   pty.write(`${lines.join('\n')}\n`)
   await until('all of it', () => bench.records.length === lines.length)
   expect(bench.texts).toEqual(lines)
+})
+
+test('a path that is no serial port is said to be none', async () => {
+  const path = join(folder, 'readings.txt')
+  writeFileSync(path, 'of somebody')
+  const runner = bench.start('serial', { path })
+  await until('it is said', () => runner.status().reason === `${path} is no serial port`)
 })
