@@ -1,8 +1,10 @@
 import type { ASTNode, Environment } from '@marcbachmann/cel-js'
 import { z } from 'zod'
+import type { FieldFacts } from '../record/fields.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { EXPRESSION_LENGTH_MAX, expressionEnvironment } from '../runtime/expression.ts'
 import { nearest } from '../runtime/nearest.ts'
+import type { FactsOf } from './analyser.ts'
 import { boundNameOf } from './bound-name.ts'
 import { compileNumeric, fieldLeaf, type NumberOf } from './fast-path.ts'
 import { pathOf, putAt, valueAt } from './field-path.ts'
@@ -61,6 +63,19 @@ export interface Expression {
   valuesOfRecord(fields: Readonly<Record<string, unknown>>): Record<string, number>
   /** Units of those values, as `unitOf` has them of the fields. */
   unitsOf(unitOf: (field: string) => string | undefined): Record<string, string | undefined>
+  /** What is known of what it gives: its type, and its unit where it is an aggregate or a field and nothing else. */
+  factsOf(factsOf: FactsOf): FieldFacts
+  /** The same of each value that it names. */
+  factsOfValues(factsOf: FactsOf): Record<string, FieldFacts>
+}
+
+/** Types of CEL as those of fields. */
+const TYPES: Readonly<Record<string, FieldFacts['type']>> = {
+  bool: 'boolean',
+  double: 'number',
+  int: 'number',
+  uint: 'number',
+  string: 'text',
 }
 
 interface AggregateCall {
@@ -150,13 +165,34 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
     },
     unitsOf(unitOf) {
       if (scope === 'record') return Object.fromEntries(fields.map(field => [field, unitOf(field)]))
-      const units = found.calls.map(({ text: call, field, name }) => {
-        const unit = unitOf(field)
-        return [call, unit === undefined || !UNIT_OF[name] ? unit : UNIT_OF[name](unit)] as const
-      })
-      return Object.fromEntries(units)
+      return Object.fromEntries(found.calls.map(call => [call.text, unitOfCall(call, unitOf(call.field))]))
+    },
+    factsOf(factsOf) {
+      const field = scope === 'record' ? pathOf(evaluate.ast) : undefined
+      if (field !== undefined) return factsOf(field)
+      const call = evaluate.ast.op === 'call' ? callOf(evaluate.ast, []) : undefined
+      if (call && isAggregate(call.name)) return factsOfCall(call, factsOf)
+      const type = TYPES[String(check.type)]
+      return type === undefined ? {} : { type }
+    },
+    factsOfValues(factsOf) {
+      const facts: [string, FieldFacts][] =
+        scope === 'record'
+          ? fields.map(field => [field, { ...factsOf(field), type: 'number' }])
+          : found.calls.map(call => [call.text, factsOfCall(call, factsOf)])
+      if (found.usesRecords) facts.push([`${RECORDS}()`, { type: 'number' }])
+      return Object.fromEntries(facts)
     },
   }
+}
+
+function unitOfCall({ name }: AggregateCall, unit: string | undefined): string | undefined {
+  return unit === undefined || !UNIT_OF[name] ? unit : UNIT_OF[name](unit)
+}
+
+function factsOfCall(call: AggregateCall, factsOf: FactsOf): FieldFacts {
+  const unit = unitOfCall(call, factsOf(call.field).unit)
+  return { type: 'number', ...(unit !== undefined && { unit }) }
 }
 
 /** The rows of a window, and where the fields lie in them. */

@@ -97,6 +97,14 @@ describe('CSV', () => {
     ])
   })
 
+  test('has no two columns of one name', async () => {
+    const renderer = csvRenderer(SOURCE, { json: true, columns: ['source', 'time'] }, ['source', 'time'])
+    expect((await rendered(renderer, ['{"source":"press-1","time":"noon"}'])).split('\n').slice(0, 2)).toEqual([
+      'gateway,source,seq,time,value.source,value.time',
+      'plant-a-1,meter-1,0,2026-01-02T03:04:05.678Z,press-1,noon',
+    ])
+  })
+
   test('refuses bytes that it could hold only changed', async () => {
     const renderer = csvRenderer(SOURCE, { json: false, columns: [] }, [])
     await expect(rendered(renderer, ['good', Buffer.from([0x31, 0xff])])).rejects.toThrow('holds bytes that are no UTF-8')

@@ -135,12 +135,20 @@ function csvField(value: unknown): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
+/** What stands before a record's own columns. */
+const CSV_HEAD: readonly string[] = ['gateway', 'source', 'seq', 'time']
+
+/** A column's name in the header, which no two columns have: a derived stream has a `source` in its records, some devices a `time`. */
+function columnHead(column: string): string {
+  return csvField(CSV_HEAD.includes(column) ? `value.${column}` : column)
+}
+
 /** CSV (RFC 4180) in UTF-8: gateway, source, seq, time (ISO 8601), then the columns, or one column `value` where there are none. */
 export function csvRenderer(source: SourceId, shape: ValueShape, columns: readonly string[]): Renderer {
   const own = columns.length > 0
   const prefix = `${source.gateway},${source.source},`
   return {
-    head: `gateway,source,seq,time,${own ? columns.map(csvField).join(',') : 'value'}\n`,
+    head: `${[...CSV_HEAD, ...(own ? columns.map(columnHead) : ['value'])].join(',')}\n`,
     record(view, into) {
       const raw = view.bytes.subarray(view.valueFrom, view.valueTo)
       const fields = own && shape.json && !isUndecoded(view) ? parseObject(raw) : undefined
