@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import type { Log } from '../../log/log.ts'
 import type { Fields } from '../../record/fields.ts'
@@ -89,10 +89,9 @@ export async function attempt(options: AttemptOptions): Promise<Fed> {
   options.step('fed')
   const { exitCode, error } = await command.ended
   forgetProcess(processFile)
-  if (exitCode === definition.options.poison_exit_code) {
-    const named = readPoison(poisonFile, run, ranges)
-    if (named.length > 0) throw new CommandFailure(sayPoison(named), exitCode, named)
-  }
+  const named = exitCode === definition.options.poison_exit_code ? readPoison(poisonFile, run, ranges) : []
+  rmSync(poisonFile, { force: true })
+  if (named.length > 0) throw new CommandFailure(sayPoison(named), exitCode, named)
   // Why it was told to stop says more than how it ended.
   if (feedError !== undefined && !isGone(feedError)) throw feedError
   if (error !== undefined) throw new CommandFailure(`${definition.options.run[0]}: ${error}`, exitCode)
