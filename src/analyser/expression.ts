@@ -99,11 +99,11 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
   try {
     evaluate = cel.parse(text)
   } catch (cause) {
-    throw invalid(cause)
+    throw invalid(cause, text)
   }
   const found = lookThrough(evaluate.ast, scope)
   const check = evaluate.check()
-  if (!check.valid) throw invalid(check.error)
+  if (!check.valid) throw invalid(check.error, text)
   if (gives === 'truth' && check.type !== 'bool' && check.type !== 'dyn') {
     const example =
       scope === 'window' ? 'an aggregate with a number, for example avg(oil_c) > 90' : 'a field, for example oil_c > 90'
@@ -254,8 +254,14 @@ function plain(value: unknown): unknown {
   return typeof value === 'bigint' ? Number(value) : value
 }
 
-function invalid(cause: unknown): ExpressionError {
+/** What other languages have in the place of CEL's operators. */
+const FOREIGN: Readonly<Record<string, string>> = { and: '&&', or: '||', not: '!', '=': '==', '<>': '!=' }
+
+function invalid(cause: unknown, text: string): ExpressionError {
   const range = cause instanceof Error && 'range' in cause ? (cause.range as { start?: number } | undefined) : undefined
+  const [foreign = ''] = /^(?:and\b|or\b|not\b|<>|=(?!=))/.exec(text.slice(range?.start ?? 0)) ?? []
+  const meant = FOREIGN[foreign]
+  if (meant !== undefined) return new ExpressionError(range?.start ?? 0, `has ${foreign}: CEL writes ${meant}`, KNOWN, cause)
   const summary = cause instanceof Error && 'summary' in cause ? String(cause.summary) : messageOf(cause).split('\n')[0]
   return new ExpressionError(range?.start ?? 0, `is wrong: ${summary}`, KNOWN, cause)
 }

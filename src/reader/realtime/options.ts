@@ -110,7 +110,7 @@ const stream = z
   .optional()
   .describe('Makes records of what it finds: a derived stream, which is a source of its own with a partition of its own.')
 
-const WITHOUT_STREAM = 'values are the fields of a derived stream: name it with `stream: { name: … }`'
+const WITHOUT_STREAM = 'are the fields of a derived stream: name it with `stream: { name: … }`'
 
 /** An analyser in a pipeline file: `analysers: { oil-too-hot: { … } }`; its kind is told by its keys. */
 export const analyserOptions = z.union(
