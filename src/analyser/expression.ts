@@ -255,12 +255,12 @@ function plain(value: unknown): unknown {
 }
 
 /** What other languages have in the place of CEL's operators. */
-const FOREIGN: Readonly<Record<string, string>> = { and: '&&', or: '||', not: '!', '=': '==', '<>': '!=' }
+const FOREIGN: Readonly<Record<string, string>> = { and: '&&', or: '||', '=': '==' }
 
 function invalid(cause: unknown, text: string): ExpressionError {
   const range = cause instanceof Error && 'range' in cause ? (cause.range as { start?: number } | undefined) : undefined
-  const [foreign = ''] = /^(?:and\b|or\b|not\b|<>|=(?!=))/.exec(text.slice(range?.start ?? 0)) ?? []
-  const meant = FOREIGN[foreign]
+  const [foreign = ''] = /^(?:and\b|or\b|=(?!=))/i.exec(text.slice(range?.start ?? 0)) ?? []
+  const meant = FOREIGN[foreign.toLowerCase()]
   if (meant !== undefined) return new ExpressionError(range?.start ?? 0, `has ${foreign}: CEL writes ${meant}`, KNOWN, cause)
   const summary = cause instanceof Error && 'summary' in cause ? String(cause.summary) : messageOf(cause).split('\n')[0]
   return new ExpressionError(range?.start ?? 0, `is wrong: ${summary}`, KNOWN, cause)
