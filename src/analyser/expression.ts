@@ -1,14 +1,15 @@
 import type { ASTNode, Environment } from '@marcbachmann/cel-js'
 import { z } from 'zod'
 import type { FieldFacts } from '../record/fields.ts'
-import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { EXPRESSION_LENGTH_MAX, expressionEnvironment } from '../runtime/expression.ts'
 import { nearest } from '../runtime/nearest.ts'
 import type { FactsOf } from './analyser.ts'
 import { boundNameOf } from './bound-name.ts'
-import { compileNumeric, fieldLeaf, type NumberOf } from './fast-path.ts'
+import { ExpressionError, invalidExpression } from './expression-error.ts'
+import { compileNumeric, fieldLeaf, type LeafOf, type NumberOf } from './fast-path.ts'
 import { pathOf, putAt, valueAt } from './field-path.ts'
 import { FieldWindow } from './field-window.ts'
+import type { SampleRun } from './sample-run.ts'
 import type { FieldPlan, Rows } from './windows/row.ts'
 
 /** The aggregates that an expression may ask of a field; the same list checks, evaluates and documents. */
@@ -40,16 +41,6 @@ const KNOWN = `Known aggregates: ${Object.keys(AGGREGATES).join(', ')}, ${PERCEN
 /** Over what an expression speaks: aggregates of the fields in a window, or the fields of one record as they are. */
 export type Scope = 'window' | 'record'
 
-/** An expression is wrong at this place in its text, counted from 0. */
-export class ExpressionError extends HeadraceError {
-  readonly offset: number
-
-  constructor(offset: number, message: string, advice: string, cause?: unknown) {
-    super('config_invalid', message, { advice, ...(cause !== undefined && { cause }) })
-    this.offset = offset
-  }
-}
-
 /** What an expression says of a window or record; undefined where it says nothing, because a field has no value there. */
 export interface Expression {
   readonly text: string
@@ -58,6 +49,8 @@ export interface Expression {
   readonly quantiles: readonly string[]
   ofRows(plan: FieldPlan, rows: Rows): unknown
   ofRecord(fields: Readonly<Record<string, unknown>>): unknown
+  /** Whether it is false of every record: told only where numbers are all that it asks of them; else undefined. */
+  isFalseThrough?(run: SampleRun): boolean | undefined
   /** Each aggregate that it names, with its value: `avg(oil_c)` → 91.2; of a record, each number that it names. */
   valuesOfRows(plan: FieldPlan, rows: Rows): Record<string, number>
   valuesOfRecord(fields: Readonly<Record<string, unknown>>): Record<string, number>
@@ -99,11 +92,11 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
   try {
     evaluate = cel.parse(text)
   } catch (cause) {
-    throw invalid(cause, text)
+    throw invalidExpression(cause, text, KNOWN)
   }
   const found = lookThrough(evaluate.ast, scope)
   const check = evaluate.check()
-  if (!check.valid) throw invalid(check.error, text)
+  if (!check.valid) throw invalidExpression(check.error, text, KNOWN)
   if (gives === 'truth' && check.type !== 'bool' && check.type !== 'dyn') {
     const example =
       scope === 'window' ? 'an aggregate with a number, for example avg(oil_c) > 90' : 'a field, for example oil_c > 90'
@@ -121,6 +114,7 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
   const context: Record<string, unknown> = {}
   const isTruth = gives === 'truth'
   const numeric = scope === 'record' && isTruth ? compileNumeric(evaluate.ast, fieldLeaf) : undefined
+  const numericOfRun = scope === 'record' && isTruth ? compileNumeric(evaluate.ast, columnLeaf(fields)) : undefined
   const numericOfRows = scope === 'window' && isTruth ? compileNumeric(evaluate.ast, aggregateLeaf) : undefined
   return {
     text,
@@ -147,6 +141,16 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
         // Text where a number is compared, for example: nothing can be said of such a record.
         return undefined
       }
+    },
+    isFalseThrough(run) {
+      if (!numericOfRun) return undefined
+      const columns = fields.map(field => run.column(field))
+      const { length } = run.samples
+      for (const at = { columns, index: 0 }; at.index < length; at.index++) {
+        for (const column of columns) if (Number.isNaN(column[at.index])) return undefined
+        if (numericOfRun(at)) return false
+      }
+      return true
     },
     valuesOfRows(plan, rows) {
       const values: Record<string, number> = {}
@@ -205,6 +209,21 @@ function windowOf({ plan, rows }: Asked, field: string): FieldWindow {
   return rows.fields[plan.names.indexOf(field)] ?? new FieldWindow()
 }
 
+/** One record of a run: the columns of the expression's fields, and its place in them. */
+interface InRun {
+  readonly columns: readonly Float64Array[]
+  index: number
+}
+
+function columnLeaf(fields: readonly string[]): LeafOf<InRun> {
+  return node => {
+    const path = pathOf(node)
+    if (path === undefined) return undefined
+    const field = fields.indexOf(path)
+    return ({ columns, index }) => columns[field]?.[index] ?? Number.NaN
+  }
+}
+
 /** An aggregate that was looked through before. */
 function aggregateLeaf(node: ASTNode): NumberOf<Asked> | undefined {
   if (node.op !== 'call' || !isAggregate(node.args[0])) return undefined
@@ -252,18 +271,6 @@ function environment(records: () => number): Environment {
 /** CEL's whole numbers as numbers. */
 function plain(value: unknown): unknown {
   return typeof value === 'bigint' ? Number(value) : value
-}
-
-/** What other languages have in the place of CEL's operators. */
-const FOREIGN: Readonly<Record<string, string>> = { and: '&&', or: '||', '=': '==' }
-
-function invalid(cause: unknown, text: string): ExpressionError {
-  const range = cause instanceof Error && 'range' in cause ? (cause.range as { start?: number } | undefined) : undefined
-  const [foreign = ''] = /^(?:and\b|or\b|=(?!=))/i.exec(text.slice(range?.start ?? 0)) ?? []
-  const meant = FOREIGN[foreign.toLowerCase()]
-  if (meant !== undefined) return new ExpressionError(range?.start ?? 0, `has ${foreign}: CEL writes ${meant}`, KNOWN, cause)
-  const summary = cause instanceof Error && 'summary' in cause ? String(cause.summary) : messageOf(cause).split('\n')[0]
-  return new ExpressionError(range?.start ?? 0, `is wrong: ${summary}`, KNOWN, cause)
 }
 
 interface Found {

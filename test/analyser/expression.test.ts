@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { compileExpression, ExpressionError } from '../../src/analyser/expression.ts'
+import { compileExpression } from '../../src/analyser/expression.ts'
+import { ExpressionError } from '../../src/analyser/expression-error.ts'
 import { Rows } from '../../src/analyser/windows/row.ts'
 
 const PLAN = { names: ['oil_c', 'bar', 'none'], quantiles: [true, false, false] }
