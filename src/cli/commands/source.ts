@@ -12,7 +12,7 @@ import { ask } from './status.ts'
 const EITHER = 'edge or core'
 
 /** Fields of one source in a table for people; `--json` has all. */
-const FIELDS_SHOWN = 4
+const FIELDS_SHOWN = 6
 
 export function sourceCommand(): Command {
   const command = new Command('source').description('Looks after the sources of a gateway.')

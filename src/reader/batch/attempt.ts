@@ -5,7 +5,7 @@ import type { Fields } from '../../record/fields.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { parseSourceKey, type SourceId } from '../../runtime/names.ts'
 import type { PoisonRecord, Range } from '../ledger.ts'
-import { csvRenderer, ndjsonRenderer, type Renderer, rawRenderer } from '../render/renderer.ts'
+import { type Columns, csvRenderer, ndjsonRenderer, type Renderer, rawRenderer, type ValueShape } from '../render/renderer.ts'
 import { Command } from './command.ts'
 import { type Fed, feed } from './feed.ts'
 import type { JobDefinition } from './job.ts'
@@ -196,17 +196,26 @@ function feedInto(sink: Sink, renderers: ReadonlyMap<string, Renderer>, options:
   return feed({ log, ranges, renderers, poison, unrenderable, skippedMax: POISON_PER_RUN_MAX, signal, onProgress }, sink)
 }
 
-/** One for each source. Unless the job names its columns, a source has its own in a file of its own; where all share one, they are those of all. */
+/**
+ * One for each source. Unless the job names its columns, a source has its own in a file of its own; where all share one, they are those of all, and
+ * records whose fields are not known stand whole beside them.
+ */
 function renderersOf({ definition, ranges }: AttemptOptions, apart: boolean): Map<string, Renderer> {
   const { options, shapeOf } = definition
-  const sources = ranges.map(range => sourceOf(range))
-  const all = options.columns ?? [...new Set(sources.flatMap(id => shapeOf(id).columns))]
+  const shapes = ranges.map(range => shapeOf(sourceOf(range)))
+  const shared: Columns = {
+    names: [...new Set(shapes.flatMap(({ columns }) => columns))],
+    hasWhole: shapes.some(({ columns }) => columns.length === 0),
+  }
+  const columnsFor = ({ columns }: ValueShape): Columns => {
+    if (options.columns) return { names: options.columns, hasWhole: false }
+    return apart ? { names: columns, hasWhole: columns.length === 0 } : shared
+  }
   return new Map(
-    sources.map((id, index): [string, Renderer] => {
-      const source = ranges[index]?.source ?? ''
-      const shape = shapeOf(id)
-      if (options.input === 'csv') return [source, csvRenderer(id, shape, apart ? (options.columns ?? shape.columns) : all)]
-      return [source, options.input === 'raw' ? rawRenderer() : ndjsonRenderer(id, shape)]
+    ranges.map((range, index): [string, Renderer] => {
+      const [id, shape] = [sourceOf(range), shapes[index] ?? shapeOf(sourceOf(range))]
+      if (options.input === 'csv') return [range.source, csvRenderer(id, shape, columnsFor(shape))]
+      return [range.source, options.input === 'raw' ? rawRenderer() : ndjsonRenderer(id, shape)]
     }),
   )
 }
