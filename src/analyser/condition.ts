@@ -146,9 +146,17 @@ class ConditionWatch implements Watch {
     if (!first || !run.isPlain) return false
     this.#out = out
     if (!this.#windows) return this.#isCalmThrough(run)
-    const atMs = this.#watermark.after(first.key, run.maxMs)
-    if (atMs === undefined || !this.#windows.addRun?.(run, atMs - this.#compiled.options.lateness)) return false
-    this.#watermark.see(first.key, run.maxMs)
+    if (this.#addRun(run, first, 0)) return true
+    // The first may end a window, and begin the one that all of them are in.
+    this.sample(first, out)
+    if (!this.#addRun(run, first, 1)) for (const sample of run.samples.slice(1)) this.sample(sample, out)
+    return true
+  }
+
+  #addRun(run: SampleRun, { key }: Sample, from: number): boolean {
+    const atMs = this.#watermark.after(key, run.maxMs)
+    if (atMs === undefined || !this.#windows?.addRun?.(run, from, atMs - this.#compiled.options.lateness)) return false
+    this.#watermark.see(key, run.maxMs)
     return true
   }
 

@@ -45,14 +45,14 @@ export class FieldWindow {
   }
 
   /**
-   * The same of many values, of which those that are none (NaN) are left out. In the same order as {@link add}, so that it makes no difference,
+   * The same of many values, beginning with the one at `from`; those that are none (NaN) are left out. In the same order as {@link add}, so that it makes no difference,
    * down to the last digit, how records came.
    */
-  addColumn(values: Float64Array, times: Float64Array): void {
+  addColumn(values: Float64Array, times: Float64Array, from: number): void {
     let { count, sum, min, max, first, last, firstMs, lastMs } = this
     let mean = this.#mean
     let squares = this.#squares
-    for (let index = 0; index < values.length; index++) {
+    for (let index = from; index < values.length; index++) {
       const value = values[index] as number
       if (Number.isNaN(value)) continue
       const timeMs = times[index] as number

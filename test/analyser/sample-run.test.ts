@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Sample } from '../../src/analyser/analyser.ts'
 import { condition } from '../../src/analyser/condition.ts'
 import { sample, Watching } from './watching.ts'
@@ -73,10 +73,18 @@ describe('records at once', () => {
 
   test('are taken so by a window that they lie in, and one by one where it ends among them', () => {
     const watching = new Watching(condition, { every: '1s', when: 'avg(a) > 3' })
-    expect(watching.run(batch(5_000))).toBe(false)
-    expect(watching.run(batch(5_100))).toBe(true)
-    expect(watching.run(batch(5_998, 9))).toBe(false)
-    expect(watching.run(batch(6_100))).toBe(true)
+    const alone = vi.spyOn(watching.watch, 'sample')
+    const lookedAt = (samples: readonly Sample[]) => {
+      alone.mockClear()
+      watching.run(samples)
+      return alone.mock.calls.length
+    }
+    // The first opens the window.
+    expect(lookedAt(batch(5_000))).toBe(1)
+    expect(lookedAt(batch(5_100))).toBe(0)
+    expect(lookedAt(batch(5_998, 9))).toBe(5)
+    expect(lookedAt(batch(6_100))).toBe(0)
+    expect(lookedAt(batch(7_000))).toBe(1)
   })
 
   test('are taken so by a condition that none of them meets', () => {

@@ -53,11 +53,11 @@ export class PanedWindows implements Windows {
     return true
   }
 
-  addRun(run: SampleRun, doneMs: number): boolean {
+  addRun(run: SampleRun, from: number, doneMs: number): boolean {
     const current = this.#current
     if (!current || run.minMs < current.startMs || run.maxMs >= current.startMs + this.#paneMs) return false
     if (doneMs >= this.#nextEndMs) return false
-    current.rows.addRun(run)
+    current.rows.addRun(run, from)
     if (doneMs > this.#closedMs) this.#closedMs = doneMs
     return true
   }

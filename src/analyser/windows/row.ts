@@ -37,12 +37,12 @@ export class Rows {
     }
   }
 
-  /** Records that all have fields. */
-  addRun(run: SampleRun): void {
-    this.records += run.samples.length
+  /** Records that all have fields, beginning with the one at `from`. */
+  addRun(run: SampleRun, from: number): void {
+    this.records += run.samples.length - from
     const { names } = this.#plan
     for (let index = 0; index < names.length; index++)
-      (this.fields[index] as FieldWindow).addColumn(run.column(names[index] as string), run.times)
+      (this.fields[index] as FieldWindow).addColumn(run.column(names[index] as string), run.times, from)
   }
 
   addRow(row: Row, timeMs: number): void {
