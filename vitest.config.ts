@@ -8,7 +8,7 @@ const LONGER = [
   'console/{console,history,monitoring,tracing}',
   'ingress/admission',
   'link/{direct,faults,link}',
-  'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler,shared-alerts}',
+  'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler,shared-alerts,stream-fields-registry}',
   'record/{hostile,round-trip}',
   'source/{client-tls,file,http,modbus,mqtt-refused,probe,serial,serial-lines,sockets}',
 ].map(names => `test/${names}.test.ts`)

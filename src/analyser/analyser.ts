@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { Fields } from '../record/fields.ts'
+import type { FieldFacts, Fields } from '../record/fields.ts'
 import type { Gap } from '../record/record.ts'
 import { type SourceId, sourceKey } from '../runtime/names.ts'
 import type { SampleRun } from './sample-run.ts'
@@ -104,6 +104,9 @@ export function subjectName(source: SourceId | null): string {
 
 export type Analyser = (subject: Subject) => Watch
 
+/** What is known of a field of the records that an analyser reads; empty where nothing is. */
+export type FactsOf = (field: string) => FieldFacts
+
 /** One kind of analyser: schema, defaults, documentation and constructor in one place. */
 export interface AnalyserKind<Schema extends z.ZodType = z.ZodType> {
   readonly kind: string
@@ -111,6 +114,8 @@ export interface AnalyserKind<Schema extends z.ZodType = z.ZodType> {
   readonly markers: readonly string[]
   readonly summary: string
   readonly options: Schema
+  /** All fields of the records that it makes of each source or of all, in their order, and what is known of them; absent where they may have any. */
+  fieldsOf?(options: z.output<Schema>, per: 'source' | 'all', factsOf: FactsOf): Fields
   open(options: z.output<Schema>): Analyser
 }
 

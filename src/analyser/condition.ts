@@ -1,9 +1,10 @@
 import { z } from 'zod'
+import type { Fields } from '../record/fields.ts'
 import { duration } from '../runtime/units.ts'
 import {
-  type Analyser,
   type Derived,
   defineKind,
+  type FactsOf,
   type Output,
   type Sample,
   type Subject,
@@ -259,11 +260,21 @@ class ConditionWatch implements Watch {
   }
 }
 
+/** What {@link ConditionWatch} makes of a window or record. */
+function derivedFields({ spec, when, values }: Compiled, per: 'source' | 'all', factsOf: FactsOf): Fields {
+  const subject: Fields = per === 'source' ? { gateway: { type: 'text' }, source: { type: 'text' } } : {}
+  const span: Fields = spec ? { from_ms: { type: 'number', unit: 'ms' }, to_ms: { type: 'number', unit: 'ms' } } : {}
+  const own = values
+    ? Object.fromEntries(values.map(([name, each]) => [name, each.factsOf(factsOf)] as const))
+    : when?.factsOfValues(factsOf)
+  return { ...subject, ...span, ...own }
+}
+
 function truth(value: unknown): boolean | undefined {
   return typeof value === 'boolean' ? value : undefined
 }
 
-function compile(options: Options): Analyser {
+function compile(options: Options): Compiled {
   const spec = windowSpec(options)
   if (typeof spec === 'string') throw new Error(`a window that cannot be passed its schema: ${spec}`)
   const scope = spec ? 'window' : 'record'
@@ -277,8 +288,7 @@ function compile(options: Options): Analyser {
   const quantiles = new Set(all.flatMap(each => each.quantiles))
   const plan = { names, quantiles: names.map(name => quantiles.has(name)) }
   const patienceMs = options.patience ?? (spec ? lengthOf(spec) : 0)
-  const compiled = { spec, plan, when, clearWhen, values, options, patienceMs }
-  return subject => new ConditionWatch(compiled, subject)
+  return { spec, plan, when, clearWhen, values, options, patienceMs }
 }
 
 /** Judges windows of event time, or records, by a condition. */
@@ -288,5 +298,9 @@ export const condition = defineKind({
   summary:
     'Raises an alert while a condition over windows of event time, or over each record, holds; makes a derived stream of them.',
   options,
-  open: compile,
+  fieldsOf: (given, per, factsOf) => derivedFields(compile(given), per, factsOf),
+  open: given => {
+    const compiled = compile(given)
+    return subject => new ConditionWatch(compiled, subject)
+  },
 })

@@ -1,9 +1,11 @@
 import type { ASTNode, Environment } from '@marcbachmann/cel-js'
 import { z } from 'zod'
-import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import type { FieldFacts } from '../record/fields.ts'
 import { EXPRESSION_LENGTH_MAX, expressionEnvironment } from '../runtime/expression.ts'
 import { nearest } from '../runtime/nearest.ts'
+import type { FactsOf } from './analyser.ts'
 import { boundNameOf } from './bound-name.ts'
+import { ExpressionError, invalidExpression } from './expression-error.ts'
 import { compileNumeric, fieldLeaf, type LeafOf, type NumberOf } from './fast-path.ts'
 import { pathOf, putAt, valueAt } from './field-path.ts'
 import { FieldWindow } from './field-window.ts'
@@ -39,16 +41,6 @@ const KNOWN = `Known aggregates: ${Object.keys(AGGREGATES).join(', ')}, ${PERCEN
 /** Over what an expression speaks: aggregates of the fields in a window, or the fields of one record as they are. */
 export type Scope = 'window' | 'record'
 
-/** An expression is wrong at this place in its text, counted from 0. */
-export class ExpressionError extends HeadraceError {
-  readonly offset: number
-
-  constructor(offset: number, message: string, advice: string, cause?: unknown) {
-    super('config_invalid', message, { advice, ...(cause !== undefined && { cause }) })
-    this.offset = offset
-  }
-}
-
 /** What an expression says of a window or record; undefined where it says nothing, because a field has no value there. */
 export interface Expression {
   readonly text: string
@@ -64,6 +56,19 @@ export interface Expression {
   valuesOfRecord(fields: Readonly<Record<string, unknown>>): Record<string, number>
   /** Units of those values, as `unitOf` has them of the fields. */
   unitsOf(unitOf: (field: string) => string | undefined): Record<string, string | undefined>
+  /** What is known of what it gives: its type, and its unit where it is an aggregate or a field and nothing else. */
+  factsOf(factsOf: FactsOf): FieldFacts
+  /** The same of each value that it names. */
+  factsOfValues(factsOf: FactsOf): Record<string, FieldFacts>
+}
+
+/** Types of CEL as those of fields. */
+const TYPES: Readonly<Record<string, FieldFacts['type']>> = {
+  bool: 'boolean',
+  double: 'number',
+  int: 'number',
+  uint: 'number',
+  string: 'text',
 }
 
 interface AggregateCall {
@@ -87,11 +92,11 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
   try {
     evaluate = cel.parse(text)
   } catch (cause) {
-    throw invalid(cause)
+    throw invalidExpression(cause, text, KNOWN)
   }
   const found = lookThrough(evaluate.ast, scope)
   const check = evaluate.check()
-  if (!check.valid) throw invalid(check.error)
+  if (!check.valid) throw invalidExpression(check.error, text, KNOWN)
   if (gives === 'truth' && check.type !== 'bool' && check.type !== 'dyn') {
     const example =
       scope === 'window' ? 'an aggregate with a number, for example avg(oil_c) > 90' : 'a field, for example oil_c > 90'
@@ -164,13 +169,34 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
     },
     unitsOf(unitOf) {
       if (scope === 'record') return Object.fromEntries(fields.map(field => [field, unitOf(field)]))
-      const units = found.calls.map(({ text: call, field, name }) => {
-        const unit = unitOf(field)
-        return [call, unit === undefined || !UNIT_OF[name] ? unit : UNIT_OF[name](unit)] as const
-      })
-      return Object.fromEntries(units)
+      return Object.fromEntries(found.calls.map(call => [call.text, unitOfCall(call, unitOf(call.field))]))
+    },
+    factsOf(factsOf) {
+      const field = scope === 'record' ? pathOf(evaluate.ast) : undefined
+      if (field !== undefined) return factsOf(field)
+      const call = evaluate.ast.op === 'call' ? callOf(evaluate.ast, []) : undefined
+      if (call && isAggregate(call.name)) return factsOfCall(call, factsOf)
+      const type = TYPES[String(check.type)]
+      return type === undefined ? {} : { type }
+    },
+    factsOfValues(factsOf) {
+      const facts: [string, FieldFacts][] =
+        scope === 'record'
+          ? fields.map(field => [field, { ...factsOf(field), type: 'number' }])
+          : found.calls.map(call => [call.text, factsOfCall(call, factsOf)])
+      if (found.usesRecords) facts.push([`${RECORDS}()`, { type: 'number' }])
+      return Object.fromEntries(facts)
     },
   }
+}
+
+function unitOfCall({ name }: AggregateCall, unit: string | undefined): string | undefined {
+  return unit === undefined || !UNIT_OF[name] ? unit : UNIT_OF[name](unit)
+}
+
+function factsOfCall(call: AggregateCall, factsOf: FactsOf): FieldFacts {
+  const unit = unitOfCall(call, factsOf(call.field).unit)
+  return { type: 'number', ...(unit !== undefined && { unit }) }
 }
 
 /** The rows of a window, and where the fields lie in them. */
@@ -245,12 +271,6 @@ function environment(records: () => number): Environment {
 /** CEL's whole numbers as numbers. */
 function plain(value: unknown): unknown {
   return typeof value === 'bigint' ? Number(value) : value
-}
-
-function invalid(cause: unknown): ExpressionError {
-  const range = cause instanceof Error && 'range' in cause ? (cause.range as { start?: number } | undefined) : undefined
-  const summary = cause instanceof Error && 'summary' in cause ? String(cause.summary) : messageOf(cause).split('\n')[0]
-  return new ExpressionError(range?.start ?? 0, `is wrong: ${summary}`, KNOWN, cause)
 }
 
 interface Found {

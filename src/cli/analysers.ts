@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import { dial } from '../amqp/dial.ts'
-import type { Analyser } from '../analyser/analyser.ts'
+import type { Analyser, FactsOf } from '../analyser/analyser.ts'
 import { analyserKindOf } from '../analyser/kinds.ts'
 import { openModule } from '../analyser/module.ts'
 import type { CheckedPipeline } from '../config/load.ts'
@@ -11,6 +11,7 @@ import { amqpSink } from '../reader/realtime/amqp-sink.ts'
 import type { AnalyserDefinition } from '../reader/realtime/definition.ts'
 import type { AlertOptions, AmqpTarget, AnalyserOptions } from '../reader/realtime/options.ts'
 import { webhookSink } from '../reader/realtime/webhook-sink.ts'
+import { type Fields, withDeclared } from '../record/fields.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { type AnalyserModules, modulePath } from './analyser-modules.ts'
@@ -41,7 +42,7 @@ function definitionOf(
 ): AnalyserDefinition {
   const { sources, alert, on: _on, ...own } = options
   const id = analyserId(pipeline, name)
-  const stream = 'stream' in options && options.stream ? options.stream : undefined
+  const stream = streamOf(options)
   return {
     id,
     name,
@@ -49,10 +50,38 @@ function definitionOf(
     sources,
     per: 'per' in options ? options.per : 'source',
     open: openerOf(pipeline, own, modules),
-    fingerprint: createHash('sha256').update(JSON.stringify({ own, sources })).digest('hex').slice(0, 16),
+    fingerprint: createHash('sha256')
+      .update(JSON.stringify({ own: withoutFields(own), sources }))
+      .digest('hex')
+      .slice(0, 16),
     sinks: sinkSorts(alert).map(sort => sinkName(id, sort)),
-    ...(stream && { stream: { source: stream.name, topic: stream.topic ?? pipeline.topic } }),
+    ...(stream && {
+      stream: {
+        source: stream.name,
+        topic: stream.topic ?? pipeline.topic,
+        fieldsOf: factsOf => streamFields(options, factsOf) ?? stream.fields ?? {},
+      },
+    }),
   }
+}
+
+function streamOf(options: AnalyserOptions) {
+  return 'stream' in options ? options.stream : undefined
+}
+
+/** What is said of a stream's fields changes nothing of what the analyser does, and is no reason to begin anew. */
+function withoutFields(own: object): object {
+  if (!('stream' in own) || !own.stream) return own
+  const { fields: _fields, ...stream } = own.stream as { fields?: Fields }
+  return { ...own, stream }
+}
+
+/** What is known of the fields of the stream that an analyser makes; undefined where it makes none, or one whose records may have any. */
+export function streamFields(options: AnalyserOptions, factsOf: FactsOf): Fields | undefined {
+  const stream = streamOf(options)
+  const per = 'per' in options ? options.per : 'source'
+  const known = stream && analyserKindOf(options).fieldsOf?.(options, per, factsOf)
+  return known && withDeclared(known, stream?.fields ?? {})
 }
 
 /** A gateway has no log to write topics and streams into; those of `on: both` are the core's. */

@@ -9,8 +9,8 @@ export function wholeNumber(text: string): number {
 
 /** Where a job may be put. */
 export function resetTarget(text: string): string {
-  if (text !== 'beginning' && text !== 'end') wholeNumber(text)
-  return text
+  if (text === 'beginning' || text === 'end' || /^\d{1,15}$/.test(text)) return text
+  throw new InvalidArgumentError('Write beginning, end, or the number of a record.')
 }
 
 /** A name of a gateway. */

@@ -9,6 +9,7 @@ import { Retention } from '../reader/batch/retention.ts'
 import type { Ledger } from '../reader/ledger.ts'
 import type { AlertBook } from '../reader/realtime/alert-book.ts'
 import type { AlertSink } from '../reader/realtime/alert-sink.ts'
+import { STREAM_GATEWAY } from '../reader/realtime/definition.ts'
 import { AnalyserRunner } from '../reader/realtime/runner.ts'
 import { SilenceWatch, silencedSink } from '../reader/realtime/silencing.ts'
 import type { ValueShape } from '../reader/render/renderer.ts'
@@ -17,7 +18,7 @@ import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { SourceId } from '../runtime/names.ts'
 import { loadAnalyserModules } from './analyser-modules.ts'
-import { alertSinks, analyserDefinitions } from './analysers.ts'
+import { alertSinks, analyserDefinitions, streamFields } from './analysers.ts'
 import { RETRIED_SUFFIX } from './dead-retry.ts'
 import { allFieldsOf } from './edge-sources.ts'
 import type { Tracing } from './tracing.ts'
@@ -45,15 +46,16 @@ export interface JobPlan {
 }
 
 export function jobPlans(pipelines: readonly LoadedPipeline[]): JobPlan[] {
+  const streams = streamShapes(pipelines)
   return pipelines.flatMap(pipeline => {
     const { topic, folder, config } = pipeline
-    const shapeOf = shapesOf(pipeline)
+    const shapeOf = shapesOf(pipeline, streams)
     const declared = Object.keys(config.sources)
     const shapes = () => declared.map(source => [source, shapeOf({ gateway: '', source })])
     return Object.entries(config.batch).map(([job, options]) => {
       const name = `${config.pipeline}.${job}`
       const definition = { name, topic, options, folder, declared, shapeOf }
-      return { name, definition, facts: JSON.stringify([topic, folder, options, shapes()]) }
+      return { name, definition, facts: JSON.stringify([topic, folder, options, shapes(), [...streams]]) }
     })
   })
 }
@@ -99,7 +101,7 @@ export async function createAnalysers(
 }
 
 /** What is known of a source's values from its pipeline: JSON where it decodes, or where its kind gives JSON; and its fields, where they are all known. */
-function shapesOf(pipeline: LoadedPipeline): (source: SourceId) => ValueShape {
+function shapesOf(pipeline: LoadedPipeline, streams: ReadonlyMap<string, ValueShape>): (source: SourceId) => ValueShape {
   const { sources } = pipeline.config
   const shapes = new Map<string, ValueShape>()
   const shapeOf = (name: string): ValueShape | undefined => {
@@ -115,5 +117,21 @@ function shapesOf(pipeline: LoadedPipeline): (source: SourceId) => ValueShape {
   }
   // What of a source was dead and was retried is as the rest of it.
   const original = (name: string) => (name.endsWith(RETRIED_SUFFIX) ? name.slice(0, -RETRIED_SUFFIX.length) : name)
-  return ({ source }) => shapeOf(source) ?? shapeOf(original(source)) ?? { json: true, columns: [], unchecked: true }
+  const unknown = { json: true, columns: [], unchecked: true } as const
+  return ({ gateway, source }) =>
+    (gateway === STREAM_GATEWAY ? streams.get(source) : (shapeOf(source) ?? shapeOf(original(source)))) ?? unknown
+}
+
+/** Derived streams by their names; one that another pipeline makes may lie in a pipeline's topic. */
+function streamShapes(pipelines: readonly LoadedPipeline[]): Map<string, ValueShape> {
+  const all = pipelines.flatMap(({ config }) => Object.values(config.analysers))
+  const nothing = () => ({})
+  return new Map(
+    all.flatMap((options): [string, ValueShape][] => {
+      const fields = streamFields(options, nothing)
+      return 'stream' in options && options.stream && fields
+        ? [[options.stream.name, { json: true, columns: Object.keys(fields) }]]
+        : []
+    }),
+  )
 }

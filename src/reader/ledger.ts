@@ -223,6 +223,17 @@ export class Ledger {
       .run(result.endedMs, result.exitCode, result.error, result.attempts ?? 1, String(result.interrupted ?? false), job, id)
   }
 
+  /** A backfill that ran when the process ended runs no more. */
+  endCutOffBackfills(job: string, endedMs: number): void {
+    this.#db
+      .prepare(
+        `UPDATE runs SET state = 'failed', ended = ?, error = 'the core ended while it ran; start it again with the same bounds',
+           details = json_set(details, '$.interrupted', json('true'))
+         WHERE job = ? AND state = 'running' AND json_extract(details, '$.kind') = 'backfill'`,
+      )
+      .run(endedMs, job)
+  }
+
   /** Newest first. */
   runs(job: string, limit: number): Run[] {
     return this.#db

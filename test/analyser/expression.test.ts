@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { compileExpression, ExpressionError } from '../../src/analyser/expression.ts'
+import { compileExpression } from '../../src/analyser/expression.ts'
+import { ExpressionError } from '../../src/analyser/expression-error.ts'
 import { Rows } from '../../src/analyser/windows/row.ts'
 
 const PLAN = { names: ['oil_c', 'bar', 'none'], quantiles: [true, false, false] }
@@ -98,6 +99,9 @@ describe('a field within a field', () => {
   test.each([
     ['motor.rpm > 3', 0, 'motor.rpm has many values in a window'],
     ['avgg(motor.rpm) > 3', 0, 'avgg() is no aggregate'],
+    ['avg(a) > 1 and avg(b) > 2', 11, 'has and: CEL writes &&'],
+    ['avg(a) > 1 or avg(b) > 2', 11, 'has or: CEL writes ||'],
+    ['avg(a) = 1', 7, 'has =: CEL writes =='],
     ['avg(motor) > 1 && avg(motor.rpm) > 3', 0, 'motor cannot be a number and hold motor.rpm too'],
   ])('%s: the error points at it', (text, offset, said) => {
     expect(errorOf(text)).toMatchObject({ offset, message: expect.stringContaining(said) })

@@ -124,6 +124,8 @@ test('oil that gets too hot is told to the command, the webhook and the topic, o
     ['core/oil-too-hot', 'store-alerts'],
     ['plant-a-1/compressor', 'store'],
   ])
+  // Those of the gateway, and behind them what lies in the log, analysers' own too.
+  expect((await up.run('source', 'list')).stdout).toMatch(/^compressor .*\n\n[\s\S]*^core\/oil-too-hot /m)
 })
 
 test('a webhook that answers 500 is asked again with the same key until it takes the alert; the others have it once', async () => {

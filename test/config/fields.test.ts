@@ -64,3 +64,34 @@ batch: { load: { run: [./load.sh] } }
   expect(shape('lines')).toEqual({ json: true, columns: [], unchecked: true })
   expect(shape('of-another-file')).toEqual({ json: true, columns: [], unchecked: true })
 })
+
+test('a job knows a derived stream by the fields that its analyser makes, whatever a source of that name has', () => {
+  const file = join(folder, 'pipeline.yaml')
+  const other = join(folder, 'other.yaml')
+  writeFileSync(
+    file,
+    `pipeline: plant
+sources:
+  minutes: { serial: { path: /dev/ttyS0 }, decode: { csv: [temp_c] } }
+analysers:
+  minutes: { every: 1m, values: { hot: max(temp_c), n: records() }, stream: { name: minutes } }
+  together: { every: 1m, per: all, when: max(temp_c) > 9, stream: { name: together } }
+  own: { module: ./own.ts, stream: { name: own, fields: { strokes: { type: number } } } }
+batch: { load: { run: [./load.sh] } }
+`,
+  )
+  writeFileSync(
+    other,
+    `pipeline: other
+analysers:
+  lent: { sources: [analysers/minutes], values: { cold: 0 - hot }, stream: { name: lent, topic: plant, fields: { cold: { unit: K } } } }
+`,
+  )
+  const [plan] = jobPlans(loadPipelines([file, other]))
+  const columns = (source: string) => plan?.definition.shapeOf({ gateway: 'analysers', source }).columns
+  expect(columns('minutes')).toEqual(['gateway', 'source', 'from_ms', 'to_ms', 'hot', 'n'])
+  expect(columns('together')).toEqual(['from_ms', 'to_ms', 'max(temp_c)'])
+  expect(columns('lent')).toEqual(['gateway', 'source', 'cold'])
+  expect(columns('own')).toEqual([])
+  expect(plan?.definition.shapeOf({ gateway: 'g', source: 'minutes' }).columns).toEqual(['temp_c'])
+})

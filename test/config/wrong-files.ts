@@ -194,9 +194,7 @@ export const WRONG_PIPELINES: readonly WrongFile[] = [
   {
     what: 'a wrong schedule',
     text: 'pipeline: plant\nbatch:\n  load: { schedule: "0 25 * * *", run: [./load.sh] }\n',
-    said: [
-      '3:21: schedule "0 25 * * *" is not a cron pattern: hour 25 is a invalid expression for hour; write for example "0 2 * * *"',
-    ],
+    said: ['3:21: schedule "0 25 * * *" is not a cron pattern: "25" is no hour; write for example "0 2 * * *"'],
   },
   {
     what: 'a wrong time zone',

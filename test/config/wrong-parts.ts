@@ -244,7 +244,25 @@ export const WRONG_VALUES: readonly WrongPart[] = [
     what: 'a schedule of four fields',
     text: job('schedule: "0 2 * *", run: [./load.sh]'),
     said: [
-      'p.yaml:3:21: schedule "0 2 * *" is not a cron pattern: expression expected 5 or 6 fields but got 4; write for example "0 2 * * *"',
+      'p.yaml:3:21: schedule "0 2 * *" is not a cron pattern: expected 5 or 6 fields but got 4; write for example "0 2 * * *"',
+    ],
+  },
+  {
+    what: 'what a command prints in the place of what it reads',
+    text: job('files: "{run_dir}/in.csv", stdout: in.csv, run: [./load.sh]'),
+    said: ['p.yaml:3:46: stdout in.csv is where the records are (`files`)'],
+  },
+  {
+    what: 'files beside the run that appears whole',
+    text: job('files: "../loads/{source}.csv", run: [./load.sh]'),
+    said: ['p.yaml:3:18: files leads out of the run directory: write where it is to be from there, or an absolute path'],
+  },
+  {
+    what: 'records in the place of what Headrace keeps of a run',
+    text: job('files: ranges.json, stdout: manifest.json, run: [./load.sh]'),
+    said: [
+      "p.yaml:3:18: files ranges.json is a file of Headrace's own",
+      "p.yaml:3:39: stdout manifest.json is a file of Headrace's own",
     ],
   },
   {

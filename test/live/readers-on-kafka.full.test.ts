@@ -4,6 +4,7 @@ import { describeConsumerGroup } from '../reader/consumer-group-suite.ts'
 import { describePositions } from '../reader/positions-suite.ts'
 import { describeRetention } from '../reader/retention-suite.ts'
 import { describeScheduler } from '../reader/scheduler-suite.ts'
+import { describeStreamFields } from '../reader/stream-fields-suite.ts'
 
 const brokers = () => inject('kafkaBootstrap').split(',')
 
@@ -13,5 +14,6 @@ describe('batch jobs on Kafka', () => {
   describe('where they stand', () => describePositions(brokers))
   describe('what is deleted', () => describeRetention(brokers))
   describe('when they run', () => describeScheduler(brokers))
+  describe('fields of derived streams', () => describeStreamFields(brokers))
   describe('kill -9', () => describeBatchKill(brokers))
 })

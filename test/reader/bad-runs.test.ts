@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { POISON_TOPIC } from '../../src/reader/batch/poison-letters.ts'
 import { decodeBatch } from '../../src/record/batch-reader.ts'
@@ -102,6 +102,7 @@ describe('a bad record', () => {
     const run = runOf(await runNow(world.job({ poison: 'dead_letter' })))
     expect(run).toMatchObject({ state: 'done', records: 2, dead: 1 })
     expect(world.read('in')).toBe('one\nthree\n')
+    expect(readdirSync(world.path('runs', 'plant.load')).sort()).toEqual([run.id, `${run.id}.log`])
     expect(await poisonTopic()).toMatchObject([
       {
         value: 'two\nlines',

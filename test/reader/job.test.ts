@@ -105,6 +105,15 @@ describe('what the command reads', () => {
     expect(rows.sort()).toEqual([`g,x,0,${TIME},1,two,`, `g,y,0,${TIME},,3,4`, `g,y,1,${TIME},,,`])
   })
 
+  test('CSV: what has no known fields loses nothing where another source has columns', async () => {
+    await lay('x', ['{"a":1,"b":"two"}'])
+    await lay('y', ['{"z":3}'])
+    await run(job({ input: 'csv' }, { x: JSON_AB, y: { json: true, columns: [] } }))
+    const [head, ...rows] = read().trimEnd().split('\n')
+    expect(head).toBe('gateway,source,seq,time,a,b,value')
+    expect(rows.sort()).toEqual([`g,x,0,${TIME},1,two,`, `g,y,0,${TIME},,,"{""z"":3}"`])
+  })
+
   test('CSV: the columns that the job names, whatever its sources have', async () => {
     await lay('x', ['{"a":1,"b":{"deep":"two"}}'])
     await lay('y', ['{"b":3,"c":4}'])

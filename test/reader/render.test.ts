@@ -77,7 +77,7 @@ describe('NDJSON', () => {
 
 describe('CSV', () => {
   test('has the columns of decode, quoted where needed', async () => {
-    const renderer = csvRenderer(SOURCE, { json: true, columns: ['a', 'b'] }, ['a', 'b'])
+    const renderer = csvRenderer(SOURCE, { json: true, columns: ['a', 'b'] }, { names: ['a', 'b'], hasWhole: false })
     expect(await rendered(renderer, ['{"a":1.5,"b":"x,\\"y\\""}', '{"b":2}', 'broken'])).toBe(
       [
         'gateway,source,seq,time,a,b',
@@ -90,20 +90,50 @@ describe('CSV', () => {
   })
 
   test('has the fields that are asked for, also those within others', async () => {
-    const renderer = csvRenderer(SOURCE, { json: true, columns: ['a'] }, ['motor.temp_c', 'a', 'gone'])
+    const renderer = csvRenderer(
+      SOURCE,
+      { json: true, columns: ['a'] },
+      { names: ['motor.temp_c', 'a', 'gone'], hasWhole: false },
+    )
     expect((await rendered(renderer, ['{"a":1,"motor":{"temp_c":60.5}}'])).split('\n').slice(0, 2)).toEqual([
       'gateway,source,seq,time,motor.temp_c,a,gone',
       'plant-a-1,meter-1,0,2026-01-02T03:04:05.678Z,60.5,1,',
     ])
   })
 
+  test('has no two columns of one name', async () => {
+    const renderer = csvRenderer(
+      SOURCE,
+      { json: true, columns: ['source', 'time'] },
+      { names: ['source', 'time'], hasWhole: false },
+    )
+    expect((await rendered(renderer, ['{"source":"press-1","time":"noon"}'])).split('\n').slice(0, 2)).toEqual([
+      'gateway,source,seq,time,value.source,value.time',
+      'plant-a-1,meter-1,0,2026-01-02T03:04:05.678Z,press-1,noon',
+    ])
+  })
+
+  test('has whole what has no known fields, beside the columns of others', async () => {
+    const columns = { names: ['a', 'value'], hasWhole: true }
+    const known = csvRenderer(SOURCE, { json: true, columns: ['a', 'value'] }, columns)
+    expect(await rendered(known, ['{"a":1,"value":2}'])).toBe(
+      'gateway,source,seq,time,a,value.value,value\nplant-a-1,meter-1,0,2026-01-02T03:04:05.678Z,1,2,\n',
+    )
+    const unknown = csvRenderer(SOURCE, { json: true, columns: [] }, columns)
+    expect((await rendered(unknown, ['{"a":1,"b":2}'])).split('\n')[1]).toBe(
+      'plant-a-1,meter-1,0,2026-01-02T03:04:05.678Z,1,,"{""a"":1,""b"":2}"',
+    )
+  })
+
   test('refuses bytes that it could hold only changed', async () => {
-    const renderer = csvRenderer(SOURCE, { json: false, columns: [] }, [])
+    const renderer = csvRenderer(SOURCE, { json: false, columns: [] }, { names: [], hasWhole: true })
     await expect(rendered(renderer, ['good', Buffer.from([0x31, 0xff])])).rejects.toThrow('holds bytes that are no UTF-8')
   })
 
   test('has one column for values that have none', async () => {
-    expect(await rendered(csvRenderer(SOURCE, { json: false, columns: [] }, []), ['a,b'])).toContain(',value\n')
+    expect(await rendered(csvRenderer(SOURCE, { json: false, columns: [] }, { names: [], hasWhole: true }), ['a,b'])).toContain(
+      ',value\n',
+    )
   })
 })
 

@@ -23,7 +23,7 @@ describe('a run that is done', () => {
     const run = runOf(await runNow(world.job({ run: ['sh', '-c', script], stdout: 'report.txt' })))
     const directory = world.path('runs', 'plant.load', run.id)
     expect(run.directory).toBe(directory)
-    expect(readdirSync(world.path('runs', 'plant.load')).sort()).toEqual([run.id, `${run.id}.log`, `${run.id}.log.poison`].sort())
+    expect(readdirSync(world.path('runs', 'plant.load')).sort()).toEqual([run.id, `${run.id}.log`].sort())
     const manifest = JSON.parse(readFileSync(`${directory}/manifest.json`, 'utf8')) as Manifest
     expect(manifest).toMatchObject({
       run: run.id,

@@ -223,6 +223,34 @@ export function describeScheduler(brokers?: Brokers): void {
       expect(world.offsets()).toEqual({ 'g/a': 2 })
     })
 
+    test('goes on by itself too where the job has no schedule and was run by hand', async () => {
+      const byHand = { run_when_empty: true, run: ['sh', '-c', 'cat > in; sleep 1000'] }
+      clock.nowMs = Date.parse('2026-01-01T12:00:00Z')
+      await world.lay('a', ['one'])
+      const startCore = (options: Readonly<Record<string, unknown>>) => {
+        job = world.job(options, { clock })
+        scheduler = new BatchScheduler({ ...{ jobs: [job], log: world.log, ledger: world.ledger, clock, logger: silentLogger } })
+        scheduler.start()
+      }
+      startCore(byHand)
+      const asked = scheduler.run(job)
+      while (!job.running) await new Promise(setImmediate)
+      await scheduler.stop()
+      expect(await asked).toMatchObject({ outcome: 'failed' })
+      startCore({ ...byHand, run: ['sh', '-c', 'cat > in'] })
+      await idle()
+      expect(world.ledger.runs('plant.load', 9).map(({ state, records }) => [state, records])).toEqual([['done', 1]])
+    })
+
+    test('a backfill is not begun again, and does not stand there as if it ran', async () => {
+      await world.lay('a', ['one'])
+      const ranges = [{ source: 'g/a', topic: 'plant', partition: 0, from: 0, to: 1 }]
+      world.ledger.begin({ job: 'plant.load', id: 'b', kind: 'backfill', ranges, startedMs: 1 })
+      await start('2026-01-01T12:00:00Z')
+      expect(world.ledger.runs('plant.load', 9)).toMatchObject([{ kind: 'backfill', state: 'failed', interrupted: true }])
+      expect(results).toEqual([])
+    })
+
     test('one whose command failed waits for the next night', async () => {
       await world.lay('a', ['one'])
       await start('2026-01-01T12:00:00Z', { run: ['false'] })

@@ -29,7 +29,7 @@ function definitions(): AnalyserDefinition[] {
       name: 'windows',
       open: condition.open(windows),
       sinks: [],
-      stream: { source: 'press-1s', topic: TOPIC },
+      stream: { source: 'press-1s', topic: TOPIC, fieldsOf: () => ({}) },
     },
     { ...common, id: 'p.high', name: 'high', open: condition.open(high), sinks: ['phone'] },
   ]

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { control } from '../../console/control-client.ts'
 import type { JobStatus } from '../../reader/batch/scheduler.ts'
@@ -7,6 +6,7 @@ import { HeadraceError } from '../../runtime/errors.ts'
 import { boundArgument, momentArgument, resetTarget } from '../arguments.ts'
 import type { Moved } from '../batch-calls.ts'
 import { jobsTable, runsTable } from '../batch-tables.ts'
+import { readGiven } from '../given-file.ts'
 import { EXIT, print, printJson, table } from '../output.ts'
 import { withProgress } from '../progress-bar.ts'
 import type { RunLogTail } from '../run-log-tail.ts'
@@ -215,7 +215,7 @@ async function adopt(job: string, options: MoveOptions & { group?: string; file?
 
 /** It goes over the control socket whole, whose requests have a bound. */
 function readOffsetsFile(file: string): string {
-  const text = readFileSync(file, 'utf8')
+  const text = readGiven('--file', file)
   if (Buffer.byteLength(text) <= OFFSETS_FILE_BYTES_MAX) return text
   throw new HeadraceError('config_invalid', `${file} is larger than ${OFFSETS_FILE_BYTES_MAX} bytes`, {
     advice: 'Split it: what a file does not name stays where it is.',

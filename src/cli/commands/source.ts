@@ -12,7 +12,7 @@ import { ask } from './status.ts'
 const EITHER = 'edge or core'
 
 /** Fields of one source in a table for people; `--json` has all. */
-const FIELDS_SHOWN = 4
+const FIELDS_SHOWN = 6
 
 export function sourceCommand(): Command {
   const command = new Command('source').description('Looks after the sources of a gateway.')
@@ -24,12 +24,16 @@ export function sourceCommand(): Command {
       .exitOverride()
   command.addCommand(
     where(
-      new Command('list').description('Lists them: those of the gateway that runs here, or those that the log of a core has.'),
+      new Command('list').description(
+        'Lists them: those of the gateway that runs here, and those that the log of the core here has. --json has those of the gateway where both run.',
+      ),
     ).action(async (options: WhereOptions & { json?: true }) => {
       const edge = await ask<EdgeSourceStatus[]>(stateOf(options), 'edge', 'source.list')
-      const core = edge ? undefined : await control<CoreSource[]>(controlOf(options, 'core', EITHER), 'source.list')
+      const core = edge
+        ? await ask<CoreSource[]>(stateOf(options), 'core', 'source.list')
+        : await control<CoreSource[]>(controlOf(options, 'core', EITHER), 'source.list')
       if (options.json) printJson(edge ?? core)
-      else print(edge ? edgeTable(edge) : coreTable(core ?? []))
+      else print([...(edge ? [edgeTable(edge)] : []), ...(core ? [coreTable(core)] : [])].join('\n\n'))
     }),
   )
   command.addCommand(

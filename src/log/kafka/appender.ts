@@ -15,6 +15,8 @@ const REQUEST_BYTES_MAX = 2 ** 20
 const EXPRESS_FROM_BYTES = 256 * 1024
 const EXPRESS_BATCH_BYTES_MAX = 32 * 1024
 const EXPRESS_REQUEST_BYTES_MAX = 128 * 1024
+/** After it failed nothing goes there for a while: where a broker takes no second connection, what is small must not come to grief at it again and again. */
+const EXPRESS_REST_MS = 30_000
 /** How long the leader waits for its followers, ms. */
 const ACKS_LIMIT_MS = 8_000
 /** A proof without an answer for so long is void: another ingress may have gone on meanwhile. */
@@ -47,6 +49,8 @@ interface BrokerQueue {
   inFlight: number
   bytesInFlight: number
   isExpressBusy: boolean
+  /** Monotonic ms until which the express lane is not used. */
+  expressRestsUntilMs: number
   scheduled: boolean
 }
 
@@ -85,7 +89,14 @@ export class Appender {
   #queueOf(node: number): BrokerQueue {
     let queue = this.#queues.get(node)
     if (!queue) {
-      queue = { waiting: new FairQueue(), inFlight: 0, bytesInFlight: 0, isExpressBusy: false, scheduled: false }
+      queue = {
+        waiting: new FairQueue(),
+        inFlight: 0,
+        bytesInFlight: 0,
+        isExpressBusy: false,
+        expressRestsUntilMs: Number.NEGATIVE_INFINITY,
+        scheduled: false,
+      }
       this.#queues.set(node, queue)
     }
     return queue
@@ -104,8 +115,9 @@ export class Appender {
 
   /** Gives the lane by which something went. */
   #sendNext(node: number, queue: BrokerQueue): Lane | undefined {
-    const { waiting, inFlight, bytesInFlight, isExpressBusy } = queue
-    const small = bytesInFlight >= EXPRESS_FROM_BYTES && !isExpressBusy ? this.#takeSmall(waiting) : []
+    const { waiting, inFlight, bytesInFlight, isExpressBusy, expressRestsUntilMs } = queue
+    const isOpen = !isExpressBusy && this.#clock.monotonicMs() >= expressRestsUntilMs
+    const small = bytesInFlight >= EXPRESS_FROM_BYTES && isOpen ? this.#takeSmall(waiting) : []
     const lane = small.length > 0 ? 'express' : 'common'
     const taken = small.length > 0 || inFlight >= REQUESTS_IN_FLIGHT_PER_BROKER ? small : waiting.take(REQUEST_BYTES_MAX)
     if (taken.length === 0) return undefined
@@ -142,6 +154,7 @@ export class Appender {
       )
       this.#answer(taken, sent, answers)
     } catch (error) {
+      if (lane === 'express') queue.expressRestsUntilMs = this.#clock.monotonicMs() + EXPRESS_REST_MS
       for (const waiting of taken) {
         if (sent.includes(waiting)) waiting.settle({ outcome: 'unavailable', detail: messageOf(error) })
         else waiting.settle({ outcome: 'refused', reason: 'proof_void', detail: 'it was not sent' })

@@ -1,11 +1,11 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import type { Log } from '../../log/log.ts'
 import type { Fields } from '../../record/fields.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { parseSourceKey, type SourceId } from '../../runtime/names.ts'
 import type { PoisonRecord, Range } from '../ledger.ts'
-import { csvRenderer, ndjsonRenderer, type Renderer, rawRenderer } from '../render/renderer.ts'
+import { type Columns, csvRenderer, ndjsonRenderer, type Renderer, rawRenderer, type ValueShape } from '../render/renderer.ts'
 import { Command } from './command.ts'
 import { type Fed, feed } from './feed.ts'
 import type { JobDefinition } from './job.ts'
@@ -89,10 +89,9 @@ export async function attempt(options: AttemptOptions): Promise<Fed> {
   options.step('fed')
   const { exitCode, error } = await command.ended
   forgetProcess(processFile)
-  if (exitCode === definition.options.poison_exit_code) {
-    const named = readPoison(poisonFile, run, ranges)
-    if (named.length > 0) throw new CommandFailure(sayPoison(named), exitCode, named)
-  }
+  const named = exitCode === definition.options.poison_exit_code ? readPoison(poisonFile, run, ranges) : []
+  rmSync(poisonFile, { force: true })
+  if (named.length > 0) throw new CommandFailure(sayPoison(named), exitCode, named)
   // Why it was told to stop says more than how it ended.
   if (feedError !== undefined && !isGone(feedError)) throw feedError
   if (error !== undefined) throw new CommandFailure(`${definition.options.run[0]}: ${error}`, exitCode)
@@ -197,17 +196,26 @@ function feedInto(sink: Sink, renderers: ReadonlyMap<string, Renderer>, options:
   return feed({ log, ranges, renderers, poison, unrenderable, skippedMax: POISON_PER_RUN_MAX, signal, onProgress }, sink)
 }
 
-/** One for each source. Unless the job names its columns, a source has its own in a file of its own; where all share one, they are those of all. */
+/**
+ * One for each source. Unless the job names its columns, a source has its own in a file of its own; where all share one, they are those of all, and
+ * records whose fields are not known stand whole beside them.
+ */
 function renderersOf({ definition, ranges }: AttemptOptions, apart: boolean): Map<string, Renderer> {
   const { options, shapeOf } = definition
-  const sources = ranges.map(range => sourceOf(range))
-  const all = options.columns ?? [...new Set(sources.flatMap(id => shapeOf(id).columns))]
+  const shapes = ranges.map(range => shapeOf(sourceOf(range)))
+  const shared: Columns = {
+    names: [...new Set(shapes.flatMap(({ columns }) => columns))],
+    hasWhole: shapes.some(({ columns }) => columns.length === 0),
+  }
+  const columnsFor = ({ columns }: ValueShape): Columns => {
+    if (options.columns) return { names: options.columns, hasWhole: false }
+    return apart ? { names: columns, hasWhole: columns.length === 0 } : shared
+  }
   return new Map(
-    sources.map((id, index): [string, Renderer] => {
-      const source = ranges[index]?.source ?? ''
-      const shape = shapeOf(id)
-      if (options.input === 'csv') return [source, csvRenderer(id, shape, apart ? (options.columns ?? shape.columns) : all)]
-      return [source, options.input === 'raw' ? rawRenderer() : ndjsonRenderer(id, shape)]
+    ranges.map((range, index): [string, Renderer] => {
+      const [id, shape] = [sourceOf(range), shapes[index] ?? shapeOf(sourceOf(range))]
+      if (options.input === 'csv') return [range.source, csvRenderer(id, shape, columnsFor(shape))]
+      return [range.source, options.input === 'raw' ? rawRenderer() : ndjsonRenderer(id, shape)]
     }),
   )
 }

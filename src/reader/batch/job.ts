@@ -185,6 +185,11 @@ export class BatchJob {
     return last !== undefined && (last.state === 'running' || (last.state === 'failed' && last.interrupted))
   }
 
+  /** A backfill that was cut off with the core is not begun again by itself: whoever wanted it can say so. */
+  endCutOffBackfills(): void {
+    this.#deps.ledger.endCutOffBackfills(this.definition.name, this.#now())
+  }
+
   /** The run that was cut off or failed: it is the next to be read, unchanged. */
   #interrupted(offsets: ReadonlyMap<string, number>): Run | undefined {
     const last = this.#deps.ledger.lastRun(this.definition.name)

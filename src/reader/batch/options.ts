@@ -1,3 +1,4 @@
+import { normalize } from 'node:path'
 import { validateDetailed } from 'node-cron'
 import { z } from 'zod'
 import { FIELDS_MAX, fieldName } from '../../record/fields.ts'
@@ -12,9 +13,16 @@ const cronPattern = z.string().superRefine((pattern, context) => {
   const { valid, errors } = validateDetailed(pattern)
   if (valid) return
   const [first] = errors
-  const message = `"${pattern}" is not a cron pattern${first ? `: ${first.field} ${first.message}` : ''}; write for example "0 2 * * *"`
+  const message = `"${pattern}" is not a cron pattern${first ? `: ${cronComplaint(first.field, first.message)}` : ''}; write for example "0 2 * * *"`
   context.addIssue({ code: 'custom', message })
 })
+
+/** What node-cron says, as a person reads it. */
+function cronComplaint(field: string, message: string): string {
+  const name = field.replace(/[A-Z]/g, letter => ` ${letter.toLowerCase()}`)
+  const value = /^(.*) is an? invalid expression for /.exec(message)?.[1]
+  return value === undefined ? message : `"${value}" is no ${name}`
+}
 
 const timeZone = z.string().superRefine((name, context) => {
   try {
@@ -136,9 +144,20 @@ const jobOptions = z.strictObject({
   run_when_empty: z.boolean().default(false).describe('Whether a run without new records starts the command all the same.'),
 })
 
+/** What Headrace itself writes into a run's directory. */
+const OWN_FILES: readonly string[] = ['ranges.json', 'fields.json', 'manifest.json']
+
 /** A batch job in a pipeline file: `batch: { nightly-load: { … } }`. */
-export const batchJobOptions = jobOptions.refine(({ input, columns }) => columns === undefined || input === 'csv', {
-  error: 'are for `input: csv`',
-  path: ['columns'],
-})
+export const batchJobOptions = jobOptions
+  .refine(({ input, columns }) => columns === undefined || input === 'csv', { error: 'are for `input: csv`', path: ['columns'] })
+  .superRefine(({ files, stdout }, context) => {
+    const inDirectory = files === undefined ? undefined : normalize(files.replace(/^\{run_dir\}\//, ''))
+    const issue = (key: string, message: string) => context.addIssue({ code: 'custom', message, path: [key] })
+    if (inDirectory?.split('/').includes('..'))
+      issue('files', 'leads out of the run directory: write where it is to be from there, or an absolute path')
+    if (inDirectory !== undefined && OWN_FILES.includes(inDirectory)) issue('files', `${inDirectory} is a file of Headrace's own`)
+    if (stdout !== undefined && OWN_FILES.includes(stdout)) issue('stdout', `${stdout} is a file of Headrace's own`)
+    // The command would find its input empty, and end well.
+    if (stdout !== undefined && stdout === inDirectory) issue('stdout', `${stdout} is where the records are (\`files\`)`)
+  })
 export type BatchJobOptions = z.output<typeof batchJobOptions>

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { Analyser } from '../../analyser/analyser.ts'
+import type { Analyser, FactsOf } from '../../analyser/analyser.ts'
+import type { Fields } from '../../record/fields.ts'
 import { matchesSource, type SourceId, sourceKey } from '../../runtime/names.ts'
 
 /**
@@ -12,6 +13,8 @@ export const STREAM_GATEWAY = 'analysers'
 export interface StreamTarget {
   readonly source: string
   readonly topic: string
+  /** What is known of its records' fields, from what is known of those that the analyser reads. */
+  readonly fieldsOf: (factsOf: FactsOf) => Fields
 }
 
 export interface AnalyserDefinition {

@@ -1,5 +1,6 @@
 import type { Claim, Log, PartitionEnd } from '../../log/log.ts'
 import { BatchWriter } from '../../record/batch-writer.ts'
+import type { Fields } from '../../record/fields.ts'
 import { encodePlaceholder, PLACEHOLDER_RECORDS_MAX } from '../../record/placeholder.ts'
 import type { EncodedBatch } from '../../record/record.ts'
 import type { Alarms } from '../../runtime/alarms.ts'
@@ -35,6 +36,8 @@ export class DerivedWriter {
   readonly #writer = new BatchWriter()
   #claim: Claim | undefined
   #end: PartitionEnd | undefined
+  /** The fields that the registry has, as JSON. */
+  #told: string | undefined
   #heldUntilMs = 0
   #pass: Promise<void> | undefined
 
@@ -49,6 +52,14 @@ export class DerivedWriter {
   async next(): Promise<number> {
     const claim = await this.#deps.log.claim(this.#source, this.#topic)
     return (await this.#deps.log.end(claim)).next
+  }
+
+  /** Tells the registry what is known of the stream's fields, where it is news. What does not get there is told again when asked next. */
+  async describe(fields: Fields): Promise<void> {
+    const told = JSON.stringify(fields)
+    if (told === this.#told) return
+    await this.#deps.log.describe([{ source: this.#source, fields }])
+    this.#told = told
   }
 
   /** Writes what there is, unless it is being written; what was written is taken out of `stream`. */

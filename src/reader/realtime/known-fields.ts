@@ -1,4 +1,4 @@
-import type { Fields } from '../../record/fields.ts'
+import type { FieldFacts, Fields } from '../../record/fields.ts'
 
 /** Of a source of which nothing is known. */
 export const NO_FIELDS: Fields = {}
@@ -11,10 +11,17 @@ export class KnownFields {
     this.#bySource.set(source, fields)
   }
 
-  /** The unit of a field, where every source that is known to have it says the same one: °C and °F have no average. */
-  readonly unitOf = (field: string): string | undefined => {
+  /** Type and unit of a field, where every source that is known to have it says the same: °C and °F have no average. */
+  readonly factsOf = (field: string): FieldFacts => {
     const facts = [...this.#bySource.values()].map(fields => fields[field]).filter(each => each !== undefined)
     const [first] = facts
-    return facts.every(({ unit }) => unit === first?.unit) ? first?.unit : undefined
+    const { type, unit } = first ?? {}
+    return {
+      ...(type !== undefined && facts.every(each => each.type === type) && { type }),
+      ...(unit !== undefined && facts.every(each => each.unit === unit) && { unit }),
+    }
   }
+
+  /** The unit of a field, where it has one for all of them. */
+  readonly unitOf = (field: string): string | undefined => this.factsOf(field).unit
 }

@@ -5,6 +5,7 @@ import { drift } from '../../analyser/drift.ts'
 import { gap } from '../../analyser/gap.ts'
 import { moduleKind } from '../../analyser/module.ts'
 import { silence } from '../../analyser/silence.ts'
+import { fieldsOptions } from '../../record/fields.ts'
 import { NAME_PATTERN, NAME_RULE } from '../../runtime/names.ts'
 
 const sourceGlob = z
@@ -102,11 +103,14 @@ const stream = z
   .strictObject({
     name: z.string().regex(NAME_PATTERN, NAME_RULE).describe('Its name: the records are those of the source analysers/<name>.'),
     topic: topicName.optional().describe("The topic; the pipeline's, unless set."),
+    fields: fieldsOptions
+      .optional()
+      .describe("What is known of its records' fields, as `fields` of a source; goes before what follows from the expressions."),
   })
   .optional()
   .describe('Makes records of what it finds: a derived stream, which is a source of its own with a partition of its own.')
 
-const WITHOUT_STREAM = 'values are the fields of a derived stream: name it with `stream: { name: … }`'
+const WITHOUT_STREAM = 'are the fields of a derived stream: name it with `stream: { name: … }`'
 
 /** An analyser in a pipeline file: `analysers: { oil-too-hot: { … } }`; its kind is told by its keys. */
 export const analyserOptions = z.union(

@@ -5,7 +5,7 @@ import type { RecordHeader } from '../../record/record.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import { type SourceId, sourceKey } from '../../runtime/names.ts'
 import { type AnalyserDefinition, STREAM_GATEWAY, watchesSource } from './definition.ts'
-import { NO_FIELDS } from './known-fields.ts'
+import { KnownFields, NO_FIELDS } from './known-fields.ts'
 import { RunningWatch, watchSubject } from './running-watch.ts'
 import { type SampledSource, sampleOf } from './sample.ts'
 
@@ -29,6 +29,8 @@ export class Rehearsal {
   readonly #rehearsed: Rehearsed
   readonly #watches = new Map<string, RunningWatch>()
   readonly #bySource = new Map<string, { readonly sampled: SampledSource; readonly watches: readonly RunningWatch[] }>()
+  /** What is known of the fields that each analyser reads. */
+  readonly #known = new Map<string, KnownFields>()
   readonly #sequences = new Map<string, number>()
 
   constructor(definitions: readonly AnalyserDefinition[], rehearsed: Rehearsed) {
@@ -56,7 +58,7 @@ export class Rehearsal {
     const key = sourceKey(source)
     const known = this.#bySource.get(key)
     if (known) return known
-    const facts = this.#rehearsed.factsOf(source) ?? NO_FIELDS
+    const facts = this.#factsOf(source)
     const watches = this.#definitions
       .filter(definition => watchesSource(definition, source, topic))
       .map(definition => {
@@ -65,11 +67,25 @@ export class Rehearsal {
         const watch = this.#watches.get(name) ?? new RunningWatch(definition, about, undefined)
         this.#watches.set(name, watch)
         watch.know(key, facts)
+        this.#knownTo(definition).know(key, facts)
         return watch
       })
     const found = { sampled: { source, key, facts }, watches }
     this.#bySource.set(key, found)
     return found
+  }
+
+  /** Of a derived stream it follows from what its analyser has read. */
+  #factsOf({ gateway, source }: SourceId): Fields {
+    const maker = gateway === STREAM_GATEWAY ? this.#definitions.find(({ stream }) => stream?.source === source) : undefined
+    if (maker) return maker.stream?.fieldsOf(this.#knownTo(maker).factsOf) ?? NO_FIELDS
+    return this.#rehearsed.factsOf({ gateway, source }) ?? NO_FIELDS
+  }
+
+  #knownTo({ id }: AnalyserDefinition): KnownFields {
+    const known = this.#known.get(id) ?? new KnownFields()
+    this.#known.set(id, known)
+    return known
   }
 
   #listen(watch: RunningWatch, nowMs: number): void {

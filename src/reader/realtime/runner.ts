@@ -10,9 +10,9 @@ import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import { sourceKey } from '../../runtime/names.ts'
 import type { AlertSink } from './alert-sink.ts'
-import { type AnalyserDefinition, shardOf, shardOfWatch, watchesSource } from './definition.ts'
+import { type AnalyserDefinition, shardOfWatch, watchesSource } from './definition.ts'
 import { AlertDelivery } from './delivery.ts'
-import { DerivedWriter } from './derived-writer.ts'
+import { DerivedStreams } from './derived-streams.ts'
 import { type FedBatch, Feed } from './feed.ts'
 import { Keeping } from './keeping.ts'
 import { NO_FIELDS } from './known-fields.ts'
@@ -94,7 +94,7 @@ export class AnalyserRunner {
   readonly #options: AnalyserRunnerOptions
   readonly #shards = new Map<number, ShardState>()
   readonly #watched = new Map<string, Watched>()
-  readonly #writers = new Map<string, DerivedWriter>()
+  readonly #streams: DerivedStreams
   readonly #delivery: AlertDelivery
   readonly #ownership: Ownership
   readonly #feed: Feed
@@ -115,8 +115,7 @@ export class AnalyserRunner {
     this.#ownership = new Ownership({ log, clock, logger, owner })
     this.#delivery = new AlertDelivery({ outboxes: () => this.#shards.values(), sinks, clock, random, logger, alarms })
     this.#keeping = new Keeping({ shards: this.#shards, clock, onAlert: this.#onAlert, onKept: () => this.#deliver() })
-    for (const { id, stream } of definitions)
-      if (stream) this.#writers.set(id, new DerivedWriter(stream, { log, clock, random, alarms }))
+    this.#streams = new DerivedStreams(definitions, { log, clock, random, alarms })
   }
 
   start(): void {
@@ -130,7 +129,7 @@ export class AnalyserRunner {
     await this.#looking
     await this.#keeping.settled()
     await this.#delivery.stop()
-    await Promise.all([...this.#writers.values()].map(writer => writer.settled()))
+    await this.#streams.settled()
     const { logger, clock, alarms } = this.#options
     for (const [number, shard] of this.#shards) {
       forgetFailures(alarms, shard.watches.values())
@@ -290,7 +289,7 @@ export class AnalyserRunner {
 
   #deliver(): void {
     this.#delivery.wake()
-    for (const shard of this.#shards.values()) for (const [id, stream] of shard.streams) this.#writers.get(id)?.wake(stream)
+    this.#streams.wake(this.#shards)
   }
 
   readonly #onAlert = (definition: AnalyserDefinition, alert: Alert): void => {
@@ -326,6 +325,7 @@ export class AnalyserRunner {
 
   async #lookAround(): Promise<void> {
     const { log, definitions } = this.#options
+    await this.#streams.describe(this.#shards)
     const shards = await this.#ownership.look(new Set(this.#shards.keys()))
     const claims = (await log.claims()).filter(claim => !isStateTopic(claim.topic))
     const wanted = claims.filter(claim => definitions.some(each => watchesSource(each, claim.source, claim.topic)))
@@ -346,15 +346,13 @@ export class AnalyserRunner {
     if (!found) return
     for (const [number, log] of found.shards) {
       const shard = new ShardState(log, this.#options.owner)
-      for (const { id, stream } of this.#options.definitions) {
-        const writer = this.#writers.get(id)
-        if (stream && writer && shardOf(id) === number && !shard.streams.has(id)) shard.startStream(id, await writer.next())
-      }
+      await this.#streams.start(number, shard)
       this.#shards.set(number, shard)
       found.shards.delete(number)
     }
     this.#found = undefined
     for (const [key, seen] of found.sources) this.#sources.set(key, seen)
+    this.#streams.look([...this.#sources.values()].map(({ claim }) => claim))
     this.#arrange()
   }
 

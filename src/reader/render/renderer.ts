@@ -135,20 +135,38 @@ function csvField(value: unknown): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
-/** CSV (RFC 4180) in UTF-8: gateway, source, seq, time (ISO 8601), then the columns, or one column `value` where there are none. */
-export function csvRenderer(source: SourceId, shape: ValueShape, columns: readonly string[]): Renderer {
-  const own = columns.length > 0
+/** Columns behind gateway, source, seq and time. */
+export interface Columns {
+  /** Fields, each in one of its own. */
+  readonly names: readonly string[]
+  /** Whether `value` comes last: the whole of a record whose fields are not known, which would be lost otherwise. */
+  readonly hasWhole: boolean
+}
+
+const CSV_HEAD: readonly string[] = ['gateway', 'source', 'seq', 'time']
+const WHOLE = 'value'
+
+/** No two columns have one name: a derived stream has a `source` in its records, some devices a `time`. */
+function csvHead({ names, hasWhole }: Columns): string {
+  const taken = hasWhole ? [...CSV_HEAD, WHOLE] : CSV_HEAD
+  const own = names.map(name => csvField(taken.includes(name) ? `value.${name}` : name))
+  return [...CSV_HEAD, ...own, ...(hasWhole ? [WHOLE] : [])].join(',')
+}
+
+/** CSV (RFC 4180) in UTF-8: gateway, source, seq, time (ISO 8601), then the columns. */
+export function csvRenderer(source: SourceId, shape: ValueShape, columns: Columns): Renderer {
+  const { names, hasWhole } = columns
+  const isWhole = hasWhole && shape.columns.length === 0
   const prefix = `${source.gateway},${source.source},`
   return {
-    head: `gateway,source,seq,time,${own ? columns.map(csvField).join(',') : 'value'}\n`,
+    head: `${csvHead(columns)}\n`,
     record(view, into) {
       const raw = view.bytes.subarray(view.valueFrom, view.valueTo)
-      const fields = own && shape.json && !isUndecoded(view) ? parseObject(raw) : undefined
-      if (!own && !isUtf8(raw)) throw new Unrenderable('holds bytes that are no UTF-8')
-      const cells = own
-        ? columns.map(column => csvField(fields && valueAt(fields, column))).join(',')
-        : csvField(raw.toString('utf8'))
-      into.text(`${prefix}${view.sequence},${new Date(view.timeMs).toISOString()},${cells}\n`)
+      if (isWhole && !isUtf8(raw)) throw new Unrenderable('holds bytes that are no UTF-8')
+      const fields = names.length > 0 && shape.json && !isUndecoded(view) ? parseObject(raw) : undefined
+      const cells = names.map(name => csvField(fields && valueAt(fields, name)))
+      if (hasWhole) cells.push(isWhole ? csvField(raw.toString('utf8')) : '')
+      into.text(`${prefix}${view.sequence},${new Date(view.timeMs).toISOString()},${cells.join(',')}\n`)
     },
   }
 }

@@ -92,13 +92,18 @@ describe('while large requests lie on the connection to a broker', () => {
   })
 
   test('what was under way there when the connection went is not known to be stored', async () => {
-    const { append, tick, under } = broker()
+    const { append, tick, under, lanes } = broker()
     void append(0, LARGE)
     await tick()
     const small = append(1, 500)
     await tick()
     under[1]?.lose()
     expect(await small).toMatchObject({ outcome: 'unavailable' })
+    // It may be that the broker takes no second connection: the next one does not try.
+    await tick()
+    void append(1, 500)
+    await tick()
+    expect(lanes()).toBe('common express common')
   })
 })
 

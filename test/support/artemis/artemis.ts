@@ -50,18 +50,29 @@ export class Artemis {
   readonly #home: string
   readonly #java = new JavaProcesses()
   readonly #tls: BrokerTls | undefined
+  readonly #properties: readonly string[] | undefined
   #child: ChildProcess | undefined
   #starts = 0
 
-  private constructor(dir: string, home: string, port: number, tls: BrokerTls | undefined) {
+  private constructor(
+    dir: string,
+    home: string,
+    port: number,
+    tls: BrokerTls | undefined,
+    properties: readonly string[] | undefined,
+  ) {
     this.#dir = dir
     this.#home = home
     this.port = port
     this.#tls = tls
+    this.#properties = properties
   }
 
-  /** With `tls` its acceptor is the shipped one for certificates, and users are who their certificates say. */
-  static async create(tls?: BrokerTls): Promise<Artemis> {
+  /**
+   * With `tls` its acceptor is the shipped one for certificates, and users are who their certificates say. With `properties`, which are for a broker in a
+   * cluster, it has a configuration as its operator makes it, and these.
+   */
+  static async create(tls?: BrokerTls, properties?: readonly string[]): Promise<Artemis> {
     const home = await provisioned(`artemis-${VERSION}`, ARTIFACT, async folder => {
       await ran('mvn', ['-B', '-q', 'dependency:copy', `-Dartifact=${ARTIFACT}`, `-DoutputDirectory=${folder}`])
       const [archive] = readdirSync(folder)
@@ -71,7 +82,7 @@ export class Artemis {
     const instance = join(dir, 'broker')
     const options = ['--user', 'admin', '--password', PASSWORD, '--require-login', '--no-web', '--nio', '--no-autotune']
     await ran(join(home, 'bin', 'artemis'), ['create', '--silent', ...options, instance])
-    const artemis = new Artemis(dir, home, await freePort(), tls)
+    const artemis = new Artemis(dir, home, await freePort(), tls, properties)
     artemis.#configure()
     return artemis
   }
@@ -100,7 +111,8 @@ export class Artemis {
       'log4j2.disableJmx': 'true',
     }
     const given = Object.entries(properties).map(([key, value]) => `-D${key}=${value}`)
-    const main = ['-cp', join(this.#home, 'lib', 'artemis-boot.jar'), 'org.apache.activemq.artemis.boot.Artemis', 'run']
+    const boot = ['-cp', join(this.#home, 'lib', 'artemis-boot.jar'), 'org.apache.activemq.artemis.boot.Artemis', 'run']
+    const main = [...boot, ...(this.#properties ? ['--properties', this.#propertiesFile] : [])]
     const child = this.#java.spawn([...FLAGS, ...given, ...main], { cwd: instance, stdio: ['ignore', log, log] })
     this.#child = child
     closeSync(log)
@@ -131,6 +143,10 @@ export class Artemis {
   #configure(): void {
     const etc = join(this.#dir, 'broker', 'etc')
     const shipped = readFileSync(join(SHIPPED, 'broker.xml'), 'utf8')
+    if (this.#properties && this.#tls) {
+      this.#asInCluster(shipped, etc, this.#tls, this.#properties)
+      return
+    }
     const plain = shipped.replace('127.0.0.1:5672', `127.0.0.1:${this.port}`)
     writeFileSync(join(etc, 'broker.xml'), this.#tls ? this.#secured(shipped, etc, this.#tls) : plain)
     const users = Object.keys(USERS)
@@ -158,6 +174,23 @@ export class Artemis {
       .replaceAll('ETC', etc)
       .replace('0.0.0.0:5671', `127.0.0.1:${this.port}`)
     return shipped.replace(/<acceptor name="amqp">.*<\/acceptor>/, acceptor)
+  }
+
+  get #propertiesFile(): string {
+    return join(this.#dir, 'broker.properties')
+  }
+
+  /** The acceptor has what an operator takes from its resource: TLS and the ask for a certificate. Everything else is in the properties. */
+  #asInCluster(shipped: string, etc: string, tls: BrokerTls, properties: readonly string[]): void {
+    const acceptor = /tcp:[^<]*/.exec(this.#secured(shipped, etc, tls).match(/<acceptor name="amqps">.*/)?.[0] ?? '')?.[0] ?? ''
+    const ofOperator = acceptor.replace(/;?(saslMechanisms|securityDomain|amqpIdleTimeout|amqpCredits|amqpLowCredits)=[^;]*/g, '')
+    const made = readFileSync(join(etc, 'broker.xml'), 'utf8')
+    const own = made.replace(
+      /<acceptors>[\s\S]*<\/acceptors>/,
+      `<acceptors><acceptor name="amqps">${ofOperator}</acceptor></acceptors>`,
+    )
+    writeFileSync(join(etc, 'broker.xml'), own)
+    writeFileSync(this.#propertiesFile, `${properties.join('\n')}\n`)
   }
 
   /** Another gateway with a certificate, as a user adds one: it may open, and has no queue of its own yet. The broker reads it without a restart. */
