@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
-import { flatness } from '../src/doctor/flatness.ts'
+import { flatness, largest, type Point } from '../src/doctor/flatness.ts'
 import { type Fault, hasPassed, type Judgement, type RunReport, renderReport } from '../src/doctor/report.ts'
 import { pause, systemClock } from '../src/runtime/clock.ts'
 import { check, type Verdict } from '../test/fault/checker.ts'
@@ -150,9 +150,20 @@ function judgeDelivery(generated: Verdict, said: Verdict): Judgement[] {
   ]
 }
 
+/**
+ * Cores have the work in turn: one that has just been given it fills up to what the other had, and that is no leak. So their memory is judged
+ * together, by the one that has most; what leaks passes it sooner or later, whichever it is.
+ */
+function judged(all: ReadonlyMap<string, readonly Point[]>, what: Measured): ReadonlyMap<string, readonly Point[]> {
+  if (what !== 'memory') return all
+  const isCore = (name: string) => plant.cores.some(core => core.name === name)
+  const cores = [...all].filter(([name]) => isCore(name)).map(([, points]) => points)
+  return new Map([...[...all].filter(([name]) => !isCore(name)), ['the larger core', largest(cores)]])
+}
+
 function judgeFlatness(measurements: Measurements, what: Measured & keyof typeof ALLOWED, lastedMs: number): Judgement[] {
   const { unit, ...allowed } = ALLOWED[what]
-  return [...measurements.of(what)].map(([name, points]) => {
+  return [...judged(measurements.of(what), what)].map(([name, points]) => {
     const judged = points.filter(([atMs]) => atMs >= lastedMs / 2).length
     if (judged < POINTS_MIN) {
       const detail = `measured only ${judged} times over the second half: it did not run, or could not be looked at`

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { Fields } from '../record/fields.ts'
 import type { Gap } from '../record/record.ts'
 import { type SourceId, sourceKey } from '../runtime/names.ts'
+import type { SampleRun } from './sample-run.ts'
 
 /** A record as an analyser sees it. */
 export interface Sample {
@@ -66,6 +67,8 @@ export interface Output {
  */
 export interface Watch {
   sample(sample: Sample, out: Output): void
+  /** Takes all of these at once, where that leaves it as {@link sample} for each would; false: it took none. */
+  run?(run: SampleRun, out: Output): boolean
   /** The wall clock, while all that is in the log has been read: so that silence and the end of a window are noticed as well. */
   tick(nowMs: number, out: Output): void
   /** State as JSON, kept together with the offsets it stands at. */

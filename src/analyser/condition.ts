@@ -13,6 +13,7 @@ import {
 } from './analyser.ts'
 import { checkExpression, compileExpression, type Expression } from './expression.ts'
 import { Holding, valuesText } from './holding.ts'
+import type { SampleRun } from './sample-run.ts'
 import { FUTURE_MAX_MS, Watermark } from './watermark.ts'
 import { lengthOf, openWindows } from './windows/open-windows.ts'
 import { type WindowSpec, windowOptions, windowSpec } from './windows/options.ts'
@@ -139,6 +140,25 @@ class ConditionWatch implements Watch {
     this.#windows.advance(doneMs)
   }
 
+  run(run: SampleRun, out: Output): boolean {
+    const [first] = run.samples
+    if (!first || !run.isPlain) return false
+    this.#out = out
+    if (!this.#windows) return this.#isCalmThrough(run)
+    if (this.#addRun(run, first, 0)) return true
+    // The first may end a window, and begin the one that all of them are in.
+    this.sample(first, out)
+    if (!this.#addRun(run, first, 1)) for (const sample of run.samples.slice(1)) this.sample(sample, out)
+    return true
+  }
+
+  #addRun(run: SampleRun, { key }: Sample, from: number): boolean {
+    const atMs = this.#watermark.after(key, run.maxMs)
+    if (atMs === undefined || !this.#windows?.addRun?.(run, from, atMs - this.#compiled.options.lateness)) return false
+    this.#watermark.see(key, run.maxMs)
+    return true
+  }
+
   tick(nowMs: number, out: Output): void {
     this.#out = out
     this.#windows?.closeEndedBefore(nowMs - this.#compiled.options.lateness - this.#compiled.patienceMs)
@@ -161,6 +181,14 @@ class ConditionWatch implements Watch {
     this.#holding.restore(holding)
     this.late = late
     this.#cutBefore = cut ?? 0
+  }
+
+  /** Most records say nothing. */
+  #isCalmThrough(run: SampleRun): boolean {
+    const { when, values } = this.#compiled
+    if (!when || values || this.#holding.raised || when.isFalseThrough?.(run) !== true) return false
+    this.#holding.calm()
+    return true
   }
 
   /** Most records change nothing: that is told without making anything. */

@@ -4,9 +4,10 @@ import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { EXPRESSION_LENGTH_MAX, expressionEnvironment } from '../runtime/expression.ts'
 import { nearest } from '../runtime/nearest.ts'
 import { boundNameOf } from './bound-name.ts'
-import { compileNumeric, fieldLeaf, type NumberOf } from './fast-path.ts'
+import { compileNumeric, fieldLeaf, type LeafOf, type NumberOf } from './fast-path.ts'
 import { pathOf, putAt, valueAt } from './field-path.ts'
 import { FieldWindow } from './field-window.ts'
+import type { SampleRun } from './sample-run.ts'
 import type { FieldPlan, Rows } from './windows/row.ts'
 
 /** The aggregates that an expression may ask of a field; the same list checks, evaluates and documents. */
@@ -56,6 +57,8 @@ export interface Expression {
   readonly quantiles: readonly string[]
   ofRows(plan: FieldPlan, rows: Rows): unknown
   ofRecord(fields: Readonly<Record<string, unknown>>): unknown
+  /** Whether it is false of every record: told only where numbers are all that it asks of them; else undefined. */
+  isFalseThrough?(run: SampleRun): boolean | undefined
   /** Each aggregate that it names, with its value: `avg(oil_c)` → 91.2; of a record, each number that it names. */
   valuesOfRows(plan: FieldPlan, rows: Rows): Record<string, number>
   valuesOfRecord(fields: Readonly<Record<string, unknown>>): Record<string, number>
@@ -106,6 +109,7 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
   const context: Record<string, unknown> = {}
   const isTruth = gives === 'truth'
   const numeric = scope === 'record' && isTruth ? compileNumeric(evaluate.ast, fieldLeaf) : undefined
+  const numericOfRun = scope === 'record' && isTruth ? compileNumeric(evaluate.ast, columnLeaf(fields)) : undefined
   const numericOfRows = scope === 'window' && isTruth ? compileNumeric(evaluate.ast, aggregateLeaf) : undefined
   return {
     text,
@@ -132,6 +136,16 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
         // Text where a number is compared, for example: nothing can be said of such a record.
         return undefined
       }
+    },
+    isFalseThrough(run) {
+      if (!numericOfRun) return undefined
+      const columns = fields.map(field => run.column(field))
+      const { length } = run.samples
+      for (const at = { columns, index: 0 }; at.index < length; at.index++) {
+        for (const column of columns) if (Number.isNaN(column[at.index])) return undefined
+        if (numericOfRun(at)) return false
+      }
+      return true
     },
     valuesOfRows(plan, rows) {
       const values: Record<string, number> = {}
@@ -167,6 +181,21 @@ interface Asked {
 
 function windowOf({ plan, rows }: Asked, field: string): FieldWindow {
   return rows.fields[plan.names.indexOf(field)] ?? new FieldWindow()
+}
+
+/** One record of a run: the columns of the expression's fields, and its place in them. */
+interface InRun {
+  readonly columns: readonly Float64Array[]
+  index: number
+}
+
+function columnLeaf(fields: readonly string[]): LeafOf<InRun> {
+  return node => {
+    const path = pathOf(node)
+    if (path === undefined) return undefined
+    const field = fields.indexOf(path)
+    return ({ columns, index }) => columns[field]?.[index] ?? Number.NaN
+  }
 }
 
 /** An aggregate that was looked through before. */

@@ -47,6 +47,11 @@ export class Watermark {
     return lowest
   }
 
+  /** Where a record of this time and source would lead; undefined where that is not told by them alone. */
+  after(source: string, timeMs: number): number | undefined {
+    return source === this.#only ? Math.max(this.#maxMs, timeMs) : undefined
+  }
+
   snapshot(): Snapshot {
     return { newest: this.#only === undefined ? Object.fromEntries(this.#newest) : { [this.#only]: this.#maxMs } }
   }

@@ -35,6 +35,13 @@ export function flatness(points: readonly Point[], runMs: number, allowed: { sha
   return { flat: rise <= bound, rise, median: middle, allowed: bound }
 }
 
+/** Of several measurements, taken at the same moments, the largest at each: one of them may be missing now and then. */
+export function largest(all: readonly (readonly Point[])[]): Point[] {
+  const found = new Map<number, number>()
+  for (const [atMs, value] of all.flat()) found.set(atMs, Math.max(value, found.get(atMs) ?? value))
+  return [...found].sort(([a], [b]) => a - b)
+}
+
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[sorted.length >> 1] ?? 0

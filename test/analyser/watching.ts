@@ -1,4 +1,5 @@
 import type { Alert, Analyser, AnalyserKind, Derived, Sample, Watch } from '../../src/analyser/analyser.ts'
+import { SampleRun } from '../../src/analyser/sample-run.ts'
 import { type SourceId, sourceKey } from '../../src/runtime/names.ts'
 
 export const SOURCE: SourceId = { gateway: 'plant-a-1', source: 'compressor-1' }
@@ -41,6 +42,13 @@ export class Watching {
   sample(timeMs: number, fields: Record<string, unknown>, more: Partial<Sample> = {}): this {
     this.watch.sample(sample(timeMs, fields, more), this.#out)
     return this
+  }
+
+  /** Records at once; says whether the watch took them so, or one by one. */
+  run(samples: readonly Sample[]): boolean {
+    const isTaken = this.watch.run?.(new SampleRun(samples), this.#out) === true
+    if (!isTaken) for (const each of samples) this.watch.sample(each, this.#out)
+    return isTaken
   }
 
   tick(nowMs: number): this {

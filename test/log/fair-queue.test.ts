@@ -35,6 +35,18 @@ describe('a broker is shared', () => {
     expect(queue.take(MANY)).toEqual([second])
   })
 
+  test('and of those that may go first none goes past an earlier one of its partition', () => {
+    const queue = new FairQueue()
+    for (const each of [item('a', 0, 900), item('a', 0, 10), item('a', 1, 20), item('b', 0, 900), item('b', 1, 30)])
+      queue.push(each)
+    const small = ({ batch }: Queued) => batch.bytes.length < 100
+    expect(names(queue.take(MANY, small))).toBe('a1 b1')
+    expect(names(queue.take(MANY, small))).toBe('')
+    expect(names(queue.take(MANY))).toBe('a0 b0')
+    expect(names(queue.take(MANY, small))).toBe('a0')
+    expect(queue.size).toBe(0)
+  })
+
   test('what is larger than a request goes alone', () => {
     const queue = new FairQueue()
     queue.push(item('a', 0, 5_000))

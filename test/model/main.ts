@@ -21,7 +21,7 @@ function model({ depth, records, states: statesMax }: Options): void {
     const { broken, whole, states, depth: steps } = search(initial(records, faults), REAL, statesMax)
     all += states
     const took = `${((performance.now() - from) / 1_000).toFixed(1)} s`
-    const end = whole ? 'searched to the end' : 'NOT searched to the end'
+    const end = whole && !broken ? 'searched to the end' : 'NOT searched to the end'
     process.stdout.write(`${faultsText(faults)}: ${states} states, ${steps} steps deep, ${took}, ${end}\n`)
     if (!broken) continue
     process.stdout.write(`BROKEN: ${broken.what}\n  ${broken.schedule.join('\n  ')}\n`)

@@ -78,6 +78,8 @@ export const SEARCHED: readonly Faults[] = [
   { 'ingress stopped': 1, 'producer forgotten': 1 },
   { 'request lost': 1, 'producer forgotten': 1, 'answer lost': 1 },
   { 'tail lost': 1 },
+  { 'tail lost': 1, 'ingress killed': 1 },
+  { 'tail lost': 1, intruder: 1 },
   { intruder: 1 },
   { clone: 1, 'connection lost': 1 },
 ]

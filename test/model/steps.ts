@@ -278,7 +278,8 @@ function ingressFaults(state: State, at: number, rules: Rules, step: Can, fault:
   fault('ingress killed', `ingress ${at} is killed`, draft => {
     const dead = draft.ingresses[at]
     if (!dead) return
-    if (dead.pending) judge(draft, dead.pending.seq, dead.pending.holds)
+    // What it had written is judged all the same, unless it was written to a leader that is none any more.
+    if (dead.pending?.leader === draft.leader) judge(draft, dead.pending.seq, dead.pending.holds)
     const none = { open: false, stopped: false, inbox: [], queue: [], end: null, fresh: false, reread: false, pending: null }
     Object.assign(dead, { ...none, session: 0, frozen: false })
     if (draft.at === at) close(draft, rules)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { flatness, type Point, robustSlope } from '../../src/doctor/flatness.ts'
+import { flatness, largest, type Point, robustSlope } from '../../src/doctor/flatness.ts'
 import { hasPassed, type RunReport, renderReport } from '../../src/doctor/report.ts'
 import { SeededRandom } from '../support/random.ts'
 
@@ -24,6 +24,15 @@ describe('memory over the second half of a run', () => {
     ],
   ] as const)('%s', (_what, of, flat) => {
     expect(flatness(series(of), RUN_MS, ALLOWED).flat).toBe(flat)
+  })
+
+  test('of cores that have the work in turn is judged by the larger: filling up to what the other had is no leak, passing it is', () => {
+    const first = series(ms => (ms < 480_000 ? 250 : 245) + noise())
+    const late = (mibPerSecond: number) => series(ms => 160 + Math.max(0, ms - 420_000) * mibPerSecond * 1e-3 + noise())
+    const upTo = (limit: number, points: Point[]): Point[] => points.map(([atMs, value]) => [atMs, Math.min(value, limit)])
+    expect(flatness(largest([first, upTo(245, late(0.6))]), RUN_MS, ALLOWED).flat).toBe(true)
+    expect(flatness(late(0.6), RUN_MS, ALLOWED).flat).toBe(false)
+    expect(flatness(largest([first, late(2)]), RUN_MS, ALLOWED).flat).toBe(false)
   })
 
   test('its slope is that of most pairs', () => {

@@ -1,4 +1,5 @@
 import type { Sample } from '../analyser.ts'
+import type { SampleRun } from '../sample-run.ts'
 import { type FieldPlan, Rows, type RowsSnapshot } from './row.ts'
 import type { OnClosed, Windows } from './windows.ts'
 
@@ -49,6 +50,15 @@ export class PanedWindows implements Windows {
     const pane = this.#paneAt(Math.floor(timeMs / this.#paneMs) * this.#paneMs)
     pane.rows.addFields(fields, timeMs)
     this.#current = pane
+    return true
+  }
+
+  addRun(run: SampleRun, from: number, doneMs: number): boolean {
+    const current = this.#current
+    if (!current || run.minMs < current.startMs || run.maxMs >= current.startMs + this.#paneMs) return false
+    if (doneMs >= this.#nextEndMs) return false
+    current.rows.addRun(run, from)
+    if (doneMs > this.#closedMs) this.#closedMs = doneMs
     return true
   }
 

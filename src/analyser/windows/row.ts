@@ -1,6 +1,7 @@
 import { valueAt } from '../field-path.ts'
 import { type FieldSnapshot, FieldWindow } from '../field-window.ts'
 import { Quantiles } from '../quantiles.ts'
+import type { SampleRun } from '../sample-run.ts'
 
 /** Which fields windows keep, and of which of them percentiles are asked. */
 export interface FieldPlan {
@@ -34,6 +35,14 @@ export class Rows {
       const value = valueAt(fields, names[index] as string)
       if (typeof value === 'number' && Number.isFinite(value)) (this.fields[index] as FieldWindow).add(value, timeMs)
     }
+  }
+
+  /** Records that all have fields, beginning with the one at `from`. */
+  addRun(run: SampleRun, from: number): void {
+    this.records += run.samples.length - from
+    const { names } = this.#plan
+    for (let index = 0; index < names.length; index++)
+      (this.fields[index] as FieldWindow).addColumn(run.column(names[index] as string), run.times, from)
   }
 
   addRow(row: Row, timeMs: number): void {

@@ -1,4 +1,5 @@
 import type { Sample } from '../analyser.ts'
+import type { SampleRun } from '../sample-run.ts'
 import type { Rows } from './row.ts'
 
 /** A window that is over. */
@@ -14,6 +15,11 @@ export interface ClosedWindow {
 export interface Windows {
   /** False where the record is too late for every window that it belongs to. */
   add(sample: Sample, fields: Readonly<Record<string, unknown>>): boolean
+  /**
+   * {@link advance} to the time of each record and {@link add}, for all of them from the one at `from` on, where nothing closes on the way and none is
+   * late; `doneMs`: where they lead. False where it may be otherwise: then nothing was added.
+   */
+  addRun?(run: SampleRun, from: number, doneMs: number): boolean
   /** No record with a time before `ms` comes any more, but for late ones. */
   advance(ms: number): void
   /** The clock: closes what holds records and ended before `ms`. What comes later than that, and belongs to a later window, still counts. */

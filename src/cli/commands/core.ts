@@ -17,11 +17,15 @@ export function coreCommand(): Command {
       const { loadCore } = await import('../../config/load.ts')
       const { CoreProcess } = await import('../core-process.ts')
       const { filesOf } = await import('../pipeline-files.ts')
+      const { startPatiently } = await import('../patient-start.ts')
       const { PipelineReload } = await import('../pipeline-reload.ts')
       const { supervise } = await import('../under-service-manager.ts')
       const { config, pipelines } = loadCore(file)
       const log = createLogger(logLevel)
-      const core = await CoreProcess.start(config, pipelines, log)
+      const start = () => CoreProcess.start(config, pipelines, log)
+      const core = config.log.kafka
+        ? await startPatiently(start, { clock: systemClock, random: Math.random, logger: log })
+        : await start()
       log.info({ url: core.url, console: core.consoleUrl }, 'core started')
       const reloadable = {
         files: () => filesOf(file, core.pipelinePatterns),

@@ -2,7 +2,6 @@ import { Command } from 'commander'
 import { systemClock } from '../../runtime/clock.ts'
 import { collectWhenIdle } from '../../runtime/idle-collection.ts'
 import { createLogger, type LogLevel } from '../../runtime/logger.ts'
-import { Optimiser } from '../../runtime/optimiser.ts'
 import { runUntilSignal } from '../run-until-signal.ts'
 import { logLevelOption } from './log-level.ts'
 
@@ -35,11 +34,8 @@ export function edgeCommand(): Command {
       }
       const reload = new PipelineReload(reloadable, systemClock, log)
       const supervision = supervise(edge.vitals, log)
-      const optimiser = Optimiser.ofProcess(systemClock)
-      optimiser.keepAway()
       const collection = collectWhenIdle({ clock: systemClock })
       const stop = async () => {
-        optimiser.stop()
         collection.cancel()
         supervision.stopping()
         await reload.end()

@@ -3,7 +3,7 @@ import type { Clock } from '../../runtime/clock.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Appended, EndProof, Place } from '../log.ts'
 import { type ProducedPartition, produce } from './apis.ts'
-import { type KafkaCluster, type Leader, placeKey } from './cluster.ts'
+import { type KafkaCluster, type Lane, type Leader, placeKey } from './cluster.ts'
 import { KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 import { FairQueue } from './fair-queue.ts'
 
@@ -11,6 +11,12 @@ import { FairQueue } from './fair-queue.ts'
 const REQUESTS_IN_FLIGHT_PER_BROKER = 3
 /** Bytes of batches in one request: enough to keep a broker busy, and so few that what comes new does not wait long behind what is under way. */
 const REQUEST_BYTES_MAX = 2 ** 20
+/** While so much is under way to a broker, small batches go past it by a connection of their own, in one small request at a time. */
+const EXPRESS_FROM_BYTES = 256 * 1024
+const EXPRESS_BATCH_BYTES_MAX = 32 * 1024
+const EXPRESS_REQUEST_BYTES_MAX = 128 * 1024
+/** After it failed nothing goes there for a while: where a broker takes no second connection, what is small must not come to grief at it again and again. */
+const EXPRESS_REST_MS = 30_000
 /** How long the leader waits for its followers, ms. */
 const ACKS_LIMIT_MS = 8_000
 /** A proof without an answer for so long is void: another ingress may have gone on meanwhile. */
@@ -41,14 +47,26 @@ interface Waiting {
 interface BrokerQueue {
   readonly waiting: FairQueue<Waiting>
   inFlight: number
+  bytesInFlight: number
+  isExpressBusy: boolean
+  /** Monotonic ms until which the express lane is not used. */
+  expressRestsUntilMs: number
   scheduled: boolean
 }
 
-/** Appends batches: those of one tick, and those that come while requests are under way, share a request for each leader. */
+/**
+ * Appends batches: those of one tick, and those that come while requests are under way, share a request for each leader. While much is under way, the small
+ * ones among what waits go past it:
+ *
+ *   common    ══ 1 MiB ══ 1 MiB ══ 1 MiB ══►
+ *   express   ─ 3 kB ─►
+ */
 export class Appender {
   readonly #cluster: KafkaCluster
   readonly #clock: Clock
   readonly #queues = new Map<number, BrokerQueue>()
+  /** Partitions with a batch under way: the one after it must not go by another connection. */
+  readonly #underWay = new Map<string, number>()
 
   constructor(cluster: KafkaCluster, clock: Clock) {
     this.#cluster = cluster
@@ -64,33 +82,62 @@ export class Appender {
     return new Promise(settle => {
       const queue = this.#queueOf(leader.node)
       queue.waiting.push({ place, batch, proof, sharer, settle })
-      this.#schedule(leader.node, queue)
+      if (queue.inFlight < REQUESTS_IN_FLIGHT_PER_BROKER || isSmall(batch)) this.#schedule(leader.node, queue)
     })
   }
 
   #queueOf(node: number): BrokerQueue {
     let queue = this.#queues.get(node)
     if (!queue) {
-      queue = { waiting: new FairQueue(), inFlight: 0, scheduled: false }
+      queue = {
+        waiting: new FairQueue(),
+        inFlight: 0,
+        bytesInFlight: 0,
+        isExpressBusy: false,
+        expressRestsUntilMs: Number.NEGATIVE_INFINITY,
+        scheduled: false,
+      }
       this.#queues.set(node, queue)
     }
     return queue
   }
 
   #schedule(node: number, queue: BrokerQueue): void {
-    if (queue.scheduled || queue.inFlight >= REQUESTS_IN_FLIGHT_PER_BROKER || queue.waiting.size === 0) return
+    const mayGo = queue.inFlight < REQUESTS_IN_FLIGHT_PER_BROKER || !queue.isExpressBusy
+    if (queue.scheduled || queue.waiting.size === 0 || !mayGo) return
     queue.scheduled = true
     setImmediate(() => {
       queue.scheduled = false
-      void this.#send(node, queue)
-      this.#schedule(node, queue)
+      const lane = this.#sendNext(node, queue)
+      if (lane) this.#schedule(node, queue)
     })
   }
 
-  async #send(node: number, queue: BrokerQueue): Promise<void> {
-    const taken = queue.waiting.take(REQUEST_BYTES_MAX)
-    if (taken.length === 0) return
-    queue.inFlight += 1
+  /** Gives the lane by which something went. */
+  #sendNext(node: number, queue: BrokerQueue): Lane | undefined {
+    const { waiting, inFlight, bytesInFlight, isExpressBusy, expressRestsUntilMs } = queue
+    const isOpen = !isExpressBusy && this.#clock.monotonicMs() >= expressRestsUntilMs
+    const small = bytesInFlight >= EXPRESS_FROM_BYTES && isOpen ? this.#takeSmall(waiting) : []
+    const lane = small.length > 0 ? 'express' : 'common'
+    const taken = small.length > 0 || inFlight >= REQUESTS_IN_FLIGHT_PER_BROKER ? small : waiting.take(REQUEST_BYTES_MAX)
+    if (taken.length === 0) return undefined
+    void this.#send(node, queue, taken, lane)
+    return lane
+  }
+
+  #takeSmall(waiting: FairQueue<Waiting>): Waiting[] {
+    const isFree = ({ place, batch }: Waiting) => isSmall(batch) && !this.#underWay.has(placeKey(place))
+    return waiting.take(EXPRESS_REQUEST_BYTES_MAX, isFree)
+  }
+
+  async #send(node: number, queue: BrokerQueue, taken: readonly Waiting[], lane: Lane): Promise<void> {
+    const bytes = taken.reduce((sum, { batch }) => sum + batch.bytes.length, 0)
+    if (lane === 'express') queue.isExpressBusy = true
+    else {
+      queue.inFlight += 1
+      queue.bytesInFlight += bytes
+    }
+    for (const { place } of taken) this.#underWay.set(placeKey(place), (this.#underWay.get(placeKey(place)) ?? 0) + 1)
     let sent: Waiting[] = []
     try {
       const answers = await this.#cluster.send(
@@ -103,9 +150,11 @@ export class Appender {
           return produce.write({ parts, timeoutMs: ACKS_LIMIT_MS })
         },
         ACKS_LIMIT_MS,
+        lane,
       )
       this.#answer(taken, sent, answers)
     } catch (error) {
+      if (lane === 'express') queue.expressRestsUntilMs = this.#clock.monotonicMs() + EXPRESS_REST_MS
       for (const waiting of taken) {
         if (sent.includes(waiting)) waiting.settle({ outcome: 'unavailable', detail: messageOf(error) })
         else waiting.settle({ outcome: 'refused', reason: 'proof_void', detail: 'it was not sent' })
@@ -113,9 +162,20 @@ export class Appender {
       }
       void this.#cluster.refresh().catch(() => {})
     } finally {
-      queue.inFlight -= 1
+      if (lane === 'express') queue.isExpressBusy = false
+      else {
+        queue.inFlight -= 1
+        queue.bytesInFlight -= bytes
+      }
+      for (const { place } of taken) this.#ended(placeKey(place))
       this.#schedule(node, queue)
     }
+  }
+
+  #ended(place: string): void {
+    const left = (this.#underWay.get(place) ?? 0) - 1
+    if (left > 0) this.#underWay.set(place, left)
+    else this.#underWay.delete(place)
   }
 
   #isGood({ place, proof }: Waiting, node: number): boolean {
@@ -151,6 +211,10 @@ export class Appender {
     }
     settle(outcomeOf(answer))
   }
+}
+
+function isSmall({ bytes }: EncodedBatch): boolean {
+  return bytes.length <= EXPRESS_BATCH_BYTES_MAX
 }
 
 function outcomeOf({ error, message }: ProducedPartition): Appended {

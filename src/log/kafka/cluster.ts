@@ -16,6 +16,12 @@ const REFRESH_PAUSE_MS = 100
 /** How often leaders are looked at while somebody is interested, ms: a leader that changed and changed back is seen by its epoch alone. */
 const REFRESH_EVERY_MS = 2_000
 
+/**
+ * A broker works through the requests of one connection in turn. What is small and new goes by a connection of its own, past the large requests that lie
+ * on the common one.
+ */
+export type Lane = 'common' | 'express'
+
 export interface Leader {
   readonly node: number
   readonly epoch: number
@@ -25,6 +31,7 @@ export interface Leader {
 /** Who leads what, and the connections to them. */
 export class KafkaCluster {
   readonly #kafka: KafkaJs
+  readonly #express: KafkaJs
   readonly #options: KafkaOptions
   readonly #clock: Clock
   readonly #log: Logger
@@ -33,6 +40,7 @@ export class KafkaCluster {
   readonly #topicIds = new Map<string, string>()
   readonly #topics = new Set<string>()
   readonly #connections = new Map<string, Promise<RawConnection>>()
+  readonly #expressConnections = new Map<string, Promise<RawConnection>>()
   readonly #generations = new Map<string, number>()
   readonly #voidCalls = new Set<() => void>()
   #admin: Promise<Admin> | undefined
@@ -47,6 +55,8 @@ export class KafkaCluster {
     this.#clock = clock
     this.#log = log
     this.#kafka = new KafkaJs(options, address => this.#socketChanged(address))
+    // Ends are read, and proofs made, on the common connection alone; what was under way on this one when it went is asked for anew there.
+    this.#express = new KafkaJs(options, () => {})
   }
 
   get clusterId(): string {
@@ -124,10 +134,16 @@ export class KafkaCluster {
   }
 
   /** The same, with bytes that are made in the tick in which they are written. */
-  async send<Response>(node: number, api: Api<never, Response>, encode: () => readonly Buffer[], waitMs = 0): Promise<Response> {
+  async send<Response>(
+    node: number,
+    api: Api<never, Response>,
+    encode: () => readonly Buffer[],
+    waitMs = 0,
+    lane: Lane = 'common',
+  ): Promise<Response> {
     const broker = this.#brokers.get(node)
     if (!broker) throw new HeadraceError('log_unavailable', `broker ${node} is not known`)
-    return this.#sendTo(`${broker.host}:${broker.port}`, api, encode, waitMs)
+    return this.#sendTo(`${broker.host}:${broker.port}`, api, encode, { waitMs, lane })
   }
 
   admin(): Promise<Admin> {
@@ -140,6 +156,7 @@ export class KafkaCluster {
     this.#timer?.cancel()
     await (await this.#admin?.catch(() => undefined))?.disconnect().catch(() => {})
     this.#kafka.dropAll()
+    this.#express.dropAll()
   }
 
   async #openAdmin(): Promise<Admin> {
@@ -199,7 +216,7 @@ export class KafkaCluster {
     let last: unknown
     for (const address of new Set([...connected, ...this.#options.brokers, ...known])) {
       try {
-        return await this.#sendTo(address, metadata, () => metadata.write(asked), 0, REQUEST_LIMIT_MS / 3)
+        return await this.#sendTo(address, metadata, () => metadata.write(asked), { limitMs: REQUEST_LIMIT_MS / 3 })
       } catch (error) {
         last = error
       }
@@ -211,8 +228,7 @@ export class KafkaCluster {
     address: string,
     api: Api<never, Response>,
     encode: () => readonly Buffer[],
-    waitMs: number,
-    limitMs = REQUEST_LIMIT_MS,
+    { waitMs = 0, limitMs = REQUEST_LIMIT_MS, lane = 'common' }: { waitMs?: number; limitMs?: number; lane?: Lane },
   ): Promise<Response> {
     if (this.#closed) throw new HeadraceError('log_unavailable', 'the log is closed')
     const { promise: late, reject } = Promise.withResolvers<never>()
@@ -221,7 +237,7 @@ export class KafkaCluster {
       this.#drop(address, 'no answer')
     })
     try {
-      const bytes = await Promise.race([this.#connection(address).then(connection => connection.send(api, encode)), late])
+      const bytes = await Promise.race([this.#connection(address, lane).then(connection => connection.send(api, encode)), late])
       return api.read(new WireReader(bytes))
     } catch (cause) {
       if (cause instanceof HeadraceError) throw cause
@@ -231,22 +247,25 @@ export class KafkaCluster {
     }
   }
 
-  #connection(address: string): Promise<RawConnection> {
-    const known = this.#connections.get(address)
+  #connection(address: string, lane: Lane): Promise<RawConnection> {
+    const [kafka, connections] = lane === 'express' ? [this.#express, this.#expressConnections] : [this.#kafka, this.#connections]
+    const known = connections.get(address)
     if (known) return known
     const at = address.lastIndexOf(':')
-    const opened = this.#kafka.open(address.slice(0, at), Number(address.slice(at + 1))).then(async connection => {
+    const opened = kafka.open(address.slice(0, at), Number(address.slice(at + 1))).then(async connection => {
       await connection.connect()
       return connection
     })
-    this.#connections.set(address, opened)
-    opened.catch(() => this.#connections.delete(address))
+    connections.set(address, opened)
+    opened.catch(() => connections.delete(address))
     return opened
   }
 
   #drop(address: string, reason: string): void {
     this.#connections.delete(address)
+    this.#expressConnections.delete(address)
     this.#kafka.drop(address, reason)
+    this.#express.drop(address, reason)
     this.#log.warn({ address, reason }, 'connections to a broker were dropped')
   }
 

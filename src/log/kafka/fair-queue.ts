@@ -31,25 +31,36 @@ export class FairQueue<Item extends Queued> {
     this.#size += 1
   }
 
-  /** Takes one batch of each partition at the most, within the bytes of a request; a batch that is larger by itself goes alone. */
-  take(bytesMax: number): Item[] {
+  /**
+   * Takes one batch of each partition at the most, within the bytes of a request; a batch that is larger by itself goes alone. With `may`, only those of which
+   * it says so, and none past an earlier one of its partition.
+   */
+  take(bytesMax: number, may?: (item: Item) => boolean): Item[] {
     const taken: Taken<Item> = { items: [], bytes: 0, partitions: new Map() }
     for (let took = true; took; ) {
       took = false
       // Each that is served goes behind all others, so that a request that is full does not begin with the same one again.
-      for (const sharer of [...this.#bySharer.keys()]) took = this.#takeOne(sharer, taken, bytesMax) || took
+      for (const sharer of [...this.#bySharer.keys()]) took = this.#takeOne(sharer, taken, { bytesMax, may }) || took
     }
     return taken.items
   }
 
-  #takeOne(sharer: string, taken: Taken<Item>, bytesMax: number): boolean {
+  #takeOne(
+    sharer: string,
+    taken: Taken<Item>,
+    limits: { bytesMax: number; may: ((item: Item) => boolean) | undefined },
+  ): boolean {
     const own = this.#bySharer.get(sharer) ?? []
-    const at = own.findIndex(({ place }) => !taken.partitions.get(place.topic)?.has(place.partition))
+    const at = own.findIndex(
+      (item, index) =>
+        !taken.partitions.get(item.place.topic)?.has(item.place.partition) &&
+        (!limits.may || (limits.may(item) && isFirst(own, index))),
+    )
     const item = own[at]
     if (!item) return false
     const { topic, partition } = item.place
     const { length } = item.batch.bytes
-    if (taken.items.length > 0 && taken.bytes + length > bytesMax) return false
+    if (taken.items.length > 0 && taken.bytes + length > limits.bytesMax) return false
     own.splice(at, 1)
     this.#size -= 1
     this.#bySharer.delete(sharer)
@@ -60,4 +71,10 @@ export class FairQueue<Item extends Queued> {
     taken.partitions.set(topic, partitions.add(partition))
     return true
   }
+}
+
+/** Whether no earlier one is of the same partition. */
+function isFirst(items: readonly Queued[], index: number): boolean {
+  const { topic, partition } = (items[index] as Queued).place
+  return items.findIndex(({ place }) => place.partition === partition && place.topic === topic) === index
 }

@@ -1,4 +1,5 @@
 import type { Alert } from '../../analyser/analyser.ts'
+import { SampleRun } from '../../analyser/sample-run.ts'
 import type { Fields } from '../../record/fields.ts'
 import type { RecordHeader } from '../../record/record.ts'
 import type { Alarms } from '../../runtime/alarms.ts'
@@ -164,13 +165,14 @@ export class GatewayRunner {
     const { source, key } = tapped
     const facts = tapped.fields() ?? NO_FIELDS
     for (const watch of tapped.watches) watch.know(key, facts)
-    for (const { timeMs, value, headers } of tapped.waiting.splice(0, count)) {
-      const sample = sampleOf({ source, key, facts }, { sequence: tapped.next, timeMs, value, headers }, nowMs)
-      tapped.next += 1
-      for (const watch of tapped.watches) {
-        watch.take([sample], monotonicMs)
-        if (watch.failure === undefined) watch.setFloor(tapped.key, tapped.next)
-      }
+    const samples = tapped.waiting.splice(0, count).map(({ timeMs, value, headers }) => {
+      const sequence = tapped.next++
+      return sampleOf({ source, key, facts }, { sequence, timeMs, value, headers }, nowMs)
+    })
+    const run = new SampleRun(samples)
+    for (const watch of tapped.watches) {
+      watch.take(run, monotonicMs)
+      if (watch.failure === undefined) watch.setFloor(tapped.key, tapped.next)
     }
     if (tapped.watches.some(watch => watch.hasSaid)) void this.#keep()
   }

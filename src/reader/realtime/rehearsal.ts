@@ -1,4 +1,5 @@
 import type { Alert } from '../../analyser/analyser.ts'
+import { SampleRun } from '../../analyser/sample-run.ts'
 import type { Fields } from '../../record/fields.ts'
 import type { RecordHeader } from '../../record/record.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
@@ -39,7 +40,7 @@ export class Rehearsal {
     const { sampled, watches } = this.#of(source, topic)
     const sample = sampleOf(sampled, record, nowMs)
     for (const watch of watches) {
-      watch.take([sample], nowMs)
+      watch.take(new SampleRun([sample]), nowMs)
       this.#listen(watch, nowMs)
     }
   }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Alert, Sample } from '../../analyser/analyser.ts'
+import { SampleRun } from '../../analyser/sample-run.ts'
 import type { Claim, Fetched, Log, PartitionEnd } from '../../log/log.ts'
 import { visitRecords } from '../../record/batch-reader.ts'
 import type { Alarms } from '../../runtime/alarms.ts'
@@ -251,7 +252,8 @@ export class AnalyserRunner {
     visitRecords(batch.bytes, view => {
       if (view.sequence >= watched.next) samples.push(sampleOfView(sampled, view, nowMs))
     })
-    for (const watch of watches) watch.take(samples, monotonicMs)
+    const run = new SampleRun(samples)
+    for (const watch of watches) watch.take(run, monotonicMs)
     this.#options.onRead?.(key, watched.next, batch.next, nowMs, this.#options.clock.wallMs())
     this.#moveTo(watched, Math.max(watched.next, batch.next))
   }

@@ -1,5 +1,6 @@
-import type { Alert, Derived, Output, Sample, Watch } from '../../analyser/analyser.ts'
+import type { Alert, Derived, Output, Watch } from '../../analyser/analyser.ts'
 import { subjectKey } from '../../analyser/analyser.ts'
+import type { SampleRun } from '../../analyser/sample-run.ts'
 import type { Fields } from '../../record/fields.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import type { SourceId } from '../../runtime/names.ts'
@@ -88,13 +89,17 @@ export class RunningWatch implements Output {
   }
 
   /** Records of one source, in order. It stands still at the first at which it throws. */
-  take(samples: readonly Sample[], monotonicMs: number): void {
-    const [first] = samples
+  take(run: SampleRun, monotonicMs: number): void {
+    const [first] = run.samples
     if (!first || this.#failure !== undefined) return
     const floor = this.floor(first.key) ?? 0
     const watch = this.#watch
     try {
-      for (const sample of samples) {
+      if (first.sequence >= floor && watch.run?.(run, this)) {
+        this.unkeptSinceMs ??= monotonicMs
+        return
+      }
+      for (const sample of run.samples) {
         if (sample.sequence < floor) continue
         watch.sample(sample, this)
         this.unkeptSinceMs ??= monotonicMs

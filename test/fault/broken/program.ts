@@ -9,9 +9,11 @@ import { openInlineStore } from '../../../src/buffer/inline-store.ts'
 import { openEdgeBuffer } from '../../../src/buffer/open.ts'
 import { CoreProcess } from '../../../src/cli/core-process.ts'
 import { EdgeProcess } from '../../../src/cli/edge-process.ts'
+import { startPatiently } from '../../../src/cli/patient-start.ts'
 import { runUntilSignal } from '../../../src/cli/run-until-signal.ts'
 import { loadCore, loadEdge } from '../../../src/config/load.ts'
 import { Ledger } from '../../../src/reader/ledger.ts'
+import { systemClock } from '../../../src/runtime/clock.ts'
 import { createLogger } from '../../../src/runtime/logger.ts'
 import type { Broken } from './broken.ts'
 
@@ -56,7 +58,8 @@ if (role === 'edge') {
 } else {
   const { config, pipelines } = loadCore(file)
   const openLedger = (path: string) => (broken === 'offset' ? new LedgerThatMovesEarly(path) : new Ledger(path))
-  const core = await CoreProcess.start(config, pipelines, log, {}, { openLedger })
+  const start = () => CoreProcess.start(config, pipelines, log, {}, { openLedger })
+  const core = await startPatiently(start, { clock: systemClock, random: Math.random, logger: log })
   process.exitCode = await runUntilSignal(() => core.stop(), log)
 }
 process.stdout.write('', () => process.exit())

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Alert, Sample, Watch } from '../../../src/analyser/analyser.ts'
+import { SampleRun } from '../../../src/analyser/sample-run.ts'
 import type { AnalyserDefinition } from '../../../src/reader/realtime/definition.ts'
 import { ShardState } from '../../../src/reader/realtime/shard-state.ts'
 import type { StateEntry } from '../../../src/reader/realtime/state-entry.ts'
@@ -90,7 +91,7 @@ function sample(sequence: number): Sample {
 function read(state: ShardState, from: number, to: number): void {
   const watch = state.watchFor(definition, SOURCE, KEY, 0)
   for (let sequence = Math.max(from, watch.floor(KEY) ?? 0); sequence < to; sequence++) {
-    watch.take([sample(sequence)], sequence)
+    watch.take(new SampleRun([sample(sequence)]), sequence)
     watch.setFloor(KEY, sequence + 1)
   }
 }
