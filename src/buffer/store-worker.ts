@@ -1,5 +1,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { systemClock } from '../runtime/clock.ts'
 import { collectGarbage } from '../runtime/garbage.ts'
+import { collectWhenIdle } from '../runtime/idle-collection.ts'
 import { Store } from './store.ts'
 import type { Commit, CommitResult } from './store-calls.ts'
 import { toFailure } from './store-failure.ts'
@@ -23,6 +25,7 @@ function serve(options: StoreOptions): void {
     return store.opened()
   })
   collectGarbage()
+  collectWhenIdle({ clock: systemClock })
   port.on('message', (request: Request) => {
     const open = store
     if (!open) return

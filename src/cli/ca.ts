@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Authority } from '../ca/authority.ts'
 import { fingerprintOf } from '../ca/pem.ts'
-import { coreSchema } from '../config/core.ts'
 import { ConfigDocument } from '../config/document.ts'
+import { coreOf } from '../config/load.ts'
 import { control } from '../console/control-client.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
@@ -30,7 +30,7 @@ function placeOf({ config: file, folder }: CaWhere): Place {
       advice: 'Name core.yaml with --config, or its folder with --folder.',
     })
   }
-  const config = file === undefined ? undefined : ConfigDocument.read(file).as(coreSchema)
+  const config = file === undefined ? undefined : coreOf(ConfigDocument.read(file))
   return { folder: folder ?? authorityFolder(config ?? { state: '' }), state: config?.state }
 }
 

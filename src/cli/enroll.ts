@@ -9,7 +9,7 @@ import { certificatesIn } from '../ca/pem.ts'
 import { askToEnroll, questionAddress } from '../ca/renewal.ts'
 import { decodeToken, type Token } from '../ca/token.ts'
 import { ConfigDocument } from '../config/document.ts'
-import { edgeSchema } from '../config/edge.ts'
+import { edgeOf } from '../config/load.ts'
 import { uplinkUrls } from '../link/options.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
@@ -98,7 +98,7 @@ function whereTo(
   { url, config: file, state }: EnrollOptions,
   token: Token,
 ): { state: string; urls: readonly string[]; mode: Mode } {
-  const config = file === undefined ? undefined : ConfigDocument.read(file).as(edgeSchema)
+  const config = file === undefined ? undefined : edgeOf(ConfigDocument.read(file))
   if (config && config.gateway !== token.gateway) {
     throw new HeadraceError('config_invalid', `${file}: this gateway is ${config.gateway}, the token is for ${token.gateway}`, {
       advice: `Write gateway: ${token.gateway}, or make a token for ${config.gateway}.`,

@@ -127,30 +127,44 @@ async function sourcesOf(answers: InitAnswers, dialogue: Dialogue): Promise<Sour
       mayAsk,
       onAttempt: ({ baud, data_bits, parity }, heard) => say(`  ${baud} ${data_bits} ${parity}: ${heard} bytes`),
     })
+  const standIn = (why: string) => {
+    say(`${why} A generator stands in.`)
+    return demonstration(why)
+  }
   try {
     let found = await probe(answers.mayAsk === true)
     if (!found && ask && !answers.mayAsk) {
       const isWanted = /^y(es)?$/i.test((await ask('Nothing was heard. May it be asked (Modbus, Q1, SI)? y or n [n]: ')).trim())
       if (isWanted) found = await probe(true)
     }
-    if (!found) return demonstration(`Nothing that makes sense was heard on ${port}.`)
+    if (!found) return standIn(`Nothing that makes sense was heard on ${port}.`)
     const [comment = '', ...rest] = yamlOf(port, found).split('\n')
     // Behind its own `pipeline:` and `sources:`.
     return { comment: comment.replace(/^# /, ''), yaml: rest.slice(2).join('\n') }
   } catch (error) {
-    return demonstration(`${port} could not be listened to: ${messageOf(error)}`)
+    return standIn(`${port} could not be listened to: ${messageOf(error).replace(/^Error: /, '')}.`)
   }
 }
 
-async function chosenPort({ port }: InitAnswers, { ask, say }: Dialogue): Promise<string> {
-  if (port !== undefined) return port
+async function chosenPort({ port }: InitAnswers, dialogue: Dialogue): Promise<string> {
+  // What is given may be a port that is plugged in later.
+  if (port !== undefined || !dialogue.ask) return port ?? NONE
   const ports = listSerialPorts()
-  if (!ask) return NONE
   for (const [index, { stable, driver, usb }] of ports.entries())
-    say(`  ${index + 1}  ${stable}  ${usb?.name ?? driver ?? 'built in'}`)
-  const answer = (await ask(`Serial port to listen on: ${ports.length > 0 ? 'a number, ' : ''}a path, or none [none]: `)).trim()
-  if (answer === '') return NONE
-  return ports[Number(answer) - 1]?.stable ?? answer
+    dialogue.say(`  ${index + 1}  ${stable}  ${usb?.name ?? driver ?? 'built in'}`)
+  const pathOf = (answer: string) => ports[Number(answer) - 1]?.stable ?? answer
+  const answer = await answerTo(
+    {
+      text: `Serial port to listen on: ${ports.length > 0 ? 'a number, ' : ''}a path, or none`,
+      usual: NONE,
+      wrong: text =>
+        text === NONE || existsSync(pathOf(text))
+          ? undefined
+          : `There is no ${text} here. \`headrace devices\` lists the ports of this machine.`,
+    },
+    dialogue,
+  )
+  return pathOf(answer)
 }
 
 function demonstration(why: string): Sources {

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { ConfigDocument } from '../config/document.ts'
 import { HeadraceError } from '../runtime/errors.ts'
@@ -9,11 +10,11 @@ export interface WhereOptions {
   readonly config?: string
 }
 
-/** The state directory that a command is about: `--state`, or what `--config` says, or that of `up` in this folder. */
+/** The state directory that a command is about: `--state`, or what `--config` says, from where that file lies, or that of `up` in this folder. */
 export function stateOf({ state, config }: WhereOptions): string {
   if (state !== undefined) return state
   if (config === undefined) return './.headrace'
-  return ConfigDocument.read(config).as(z.looseObject({ state: z.string() })).state
+  return resolve(dirname(config), ConfigDocument.read(config).as(z.looseObject({ state: z.string() })).state)
 }
 
 /** The control socket of the process that a command needs; throws `not_running` where there is none, of what was looked for. */

@@ -78,13 +78,19 @@ export function loadTestFile(file: string): LoadedTests & { pipeline: string } {
 
 export function loadEdge(file: string): LoadedEdge {
   const document = ConfigDocument.read(file)
+  const config = edgeOf(document)
+  const pipelines = loadPipelines(expand(document, config.pipelines))
+  return { config, pipelines: suitedTo(document, config.hardware, pipelines) }
+}
+
+/** An edge.yaml without its pipelines; its paths from where it lies. */
+export function edgeOf(document: ConfigDocument): EdgeConfig {
   const config = document.as(edgeSchema)
-  const folder = dirname(resolve(file))
+  const folder = dirname(resolve(document.file))
   const uplink = { ...config.uplink, ...filesWithin(folder, config.uplink) }
   const state = resolve(folder, config.state)
   const own = config.console && { console: consoleWithin(folder, config.console) }
-  const pipelines = loadPipelines(expand(document, config.pipelines))
-  return { config: { ...config, state, uplink, ...own }, pipelines: suitedTo(document, config.hardware, pipelines) }
+  return { ...config, state, uplink, ...own }
 }
 
 /** Pipelines that say nothing of it get the durability that suits the gateway's storage. */
@@ -109,28 +115,27 @@ function profileOf(document: ConfigDocument, hardware: string): GatewayProfile {
 
 export function loadCore(file: string): LoadedCore {
   const document = ConfigDocument.read(file)
+  const config = coreOf(document)
+  return { config, pipelines: loadPipelines(expand(document, config.pipelines), 'any gateways') }
+}
+
+/** A core.yaml without its pipelines; its paths from where it lies. */
+export function coreOf(document: ConfigDocument): CoreConfig {
   const config = document.as(coreSchema)
-  const folder = dirname(resolve(file))
-  const { ingress, log } = config
+  const folder = dirname(resolve(document.file))
+  const { ca, ingress, log } = config
   const { kafka, sqlite } = log
   return {
-    config: {
-      ...config,
-      state: resolve(folder, config.state),
-      ...(config.console && { console: consoleWithin(folder, config.console) }),
-      ...(ingress && { ingress: { ...ingress, ...filesWithin(folder, ingress) } }),
-      log: {
-        ...log,
-        ...(sqlite?.path !== undefined && { sqlite: { path: resolve(folder, sqlite.path) } }),
-        ...(kafka && {
-          kafka: {
-            ...kafka,
-            ...filesWithin(folder, kafka),
-          },
-        }),
-      },
+    ...config,
+    state: resolve(folder, config.state),
+    ...(ca?.folder !== undefined && { ca: { ...ca, folder: resolve(folder, ca.folder) } }),
+    ...(config.console && { console: consoleWithin(folder, config.console) }),
+    ...(ingress && { ingress: { ...ingress, ...filesWithin(folder, ingress) } }),
+    log: {
+      ...log,
+      ...(sqlite?.path !== undefined && { sqlite: { path: resolve(folder, sqlite.path) } }),
+      ...(kafka && { kafka: { ...kafka, ...filesWithin(folder, kafka) } }),
     },
-    pipelines: loadPipelines(expand(document, config.pipelines), 'any gateways'),
   }
 }
 

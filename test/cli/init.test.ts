@@ -111,9 +111,23 @@ test.each([
 })
 
 test('a port that cannot be opened gives a pipeline that runs all the same, and says so', async () => {
-  const { code } = await headrace(['init', folder, '--yes', '--port', join(folder, 'no-port'), '--listen', '100ms'])
+  const { code, stdout } = await headrace(['init', folder, '--yes', '--port', join(folder, 'no-port'), '--listen', '100ms'])
   expect(code).toBe(0)
+  expect(stdout).toMatch(/no-port could not be listened to: .*\. A generator stands in\./)
+  expect(stdout).not.toContain('Error:')
   const text = readFileSync(join(folder, 'pipelines', 'first.yaml'), 'utf8')
   expect(text).toMatch(/no-port could not be listened to/)
   expect(await headrace(['validate', join(folder, 'pipelines', 'first.yaml')])).toMatchObject({ code: 0 })
+})
+
+test('a port that is not there is asked for again', async () => {
+  const missing = join(folder, 'nothing-here')
+  const said = await onTerminal(
+    ['init', folder, '--gateway', 'g', '--core', 'none', '--pipeline', 'first'],
+    [
+      [/Serial port to listen on.*\[none\]: /s, missing],
+      [/There is no \S+nothing-here here.*\[none\]: /s, 'none'],
+    ],
+  )
+  expect(said).toContain('Written: ')
 })

@@ -32,6 +32,11 @@ describe.skipIf(!has('systemd-analyze'))('units', () => {
     rmSync(folder, { recursive: true })
   })
 
+  test.each(['edge', 'core'])('of the %s: systemctl reload has it look at its files, which it does at SIGHUP', role => {
+    const text = readFileSync(join(ROOT, `deploy/systemd/headrace-${role}.service`), 'utf8')
+    expect(text).toMatch(/^ExecReload=\/bin\/kill -HUP \$MAINPID$/m)
+  })
+
   test.each(['edge', 'core'])('of the %s: systemd knows every word of it', role => {
     const { stderr } = spawnSync(
       'systemd-analyze',

@@ -83,8 +83,11 @@ function printFindings(findings: readonly Finding[]): void {
     print(`${MARK[severity]} ${check}: ${message}`)
     if (advice !== undefined) print(`        ${advice}`)
   }
-  const count = (severity: Finding['severity']) => findings.filter(each => each.severity === severity).length
-  print(`\n${findings.length} looked at, ${count('error')} errors, ${count('warning')} warnings`)
+  const count = (severity: Finding['severity']) => {
+    const many = findings.filter(each => each.severity === severity).length
+    return `${many} ${severity}${many === 1 ? '' : 's'}`
+  }
+  print(`\n${findings.length} looked at, ${count('error')}, ${count('warning')}`)
 }
 
 function duration(text: string): number {

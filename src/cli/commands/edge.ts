@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { systemClock } from '../../runtime/clock.ts'
+import { collectWhenIdle } from '../../runtime/idle-collection.ts'
 import { createLogger, type LogLevel } from '../../runtime/logger.ts'
 import { runUntilSignal } from '../run-until-signal.ts'
 import { logLevelOption } from './log-level.ts'
@@ -33,7 +34,9 @@ export function edgeCommand(): Command {
       }
       const reload = new PipelineReload(reloadable, systemClock, log)
       const supervision = supervise(edge.vitals, log)
+      const collection = collectWhenIdle({ clock: systemClock })
       const stop = async () => {
+        collection.cancel()
         supervision.stopping()
         await reload.end()
         await edge.stop()
