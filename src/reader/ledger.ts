@@ -223,15 +223,15 @@ export class Ledger {
       .run(result.endedMs, result.exitCode, result.error, result.attempts ?? 1, String(result.interrupted ?? false), job, id)
   }
 
-  /** A backfill that ran when the process ended runs no more. */
-  endCutOffBackfills(job: string, endedMs: number): void {
+  /** Runs of a job that went on when the process ended, and that nobody goes on with by himself, run no more. */
+  endCutOff(job: string, kind: RunKind, endedMs: number): void {
+    const what = kind === 'backfill' ? 'start it again with the same bounds' : 'the next run is this one again'
     this.#db
       .prepare(
-        `UPDATE runs SET state = 'failed', ended = ?, error = 'the core ended while it ran; start it again with the same bounds',
-           details = json_set(details, '$.interrupted', json('true'))
-         WHERE job = ? AND state = 'running' AND json_extract(details, '$.kind') = 'backfill'`,
+        `UPDATE runs SET state = 'failed', ended = ?, error = ?, details = json_set(details, '$.interrupted', json('true'))
+         WHERE job = ? AND state = 'running' AND json_extract(details, '$.kind') = ?`,
       )
-      .run(endedMs, job)
+      .run(endedMs, `the core ended while it ran; ${what}`, job, kind)
   }
 
   /** Newest first. */

@@ -35,7 +35,11 @@ describe('while a command runs', () => {
     await up.start()
     await up.drained(2_000)
     const [before] = await up.json<Run[]>('batch', 'runs', 'load')
-    expect(before).toMatchObject({ id: up.attempt(0).id, state: 'running', endedMs: null })
+    expect(before).toMatchObject({
+      id: up.attempt(0).id,
+      state: 'failed',
+      error: expect.stringContaining('the core ended while it ran'),
+    })
     expect((await up.offsets('load')).map(({ offset }) => offset)).toEqual([0, 0])
 
     await up.json('batch', 'run', 'load')

@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { BatchJob } from '../../src/reader/batch/job.ts'
+import { runId } from '../../src/reader/batch/plan.ts'
 import type { RunResult } from '../../src/reader/batch/runner.ts'
 import { BatchScheduler } from '../../src/reader/batch/scheduler.ts'
 import type { Clock, Timer } from '../../src/runtime/clock.ts'
@@ -223,23 +224,19 @@ export function describeScheduler(brokers?: Brokers): void {
       expect(world.offsets()).toEqual({ 'g/a': 2 })
     })
 
-    test('goes on by itself too where the job has no schedule and was run by hand', async () => {
-      const byHand = { run_when_empty: true, run: ['sh', '-c', 'cat > in; sleep 1000'] }
+    test('does not begin again by itself where the job has no schedule, does not stand there as if it ran, and is the next run', async () => {
+      const byHand = { run: ['sh', '-c', 'cat > in'] }
       clock.nowMs = Date.parse('2026-01-01T12:00:00Z')
       await world.lay('a', ['one'])
-      const startCore = (options: Readonly<Record<string, unknown>>) => {
-        job = world.job(options, { clock })
-        scheduler = new BatchScheduler({ ...{ jobs: [job], log: world.log, ledger: world.ledger, clock, logger: silentLogger } })
-        scheduler.start()
-      }
-      startCore(byHand)
-      const asked = scheduler.run(job)
-      while (!job.running) await new Promise(setImmediate)
-      await scheduler.stop()
-      expect(await asked).toMatchObject({ outcome: 'failed' })
-      startCore({ ...byHand, run: ['sh', '-c', 'cat > in'] })
+      const ranges = [{ source: 'g/a', topic: 'plant', partition: 0, from: 0, to: 1 }]
+      const id = runId('plant.load', ranges)
+      world.ledger.begin({ job: 'plant.load', id, kind: 'run', ranges, startedMs: 1 })
+      job = world.job(byHand, { clock })
+      scheduler = new BatchScheduler({ ...{ jobs: [job], log: world.log, ledger: world.ledger, clock, logger: silentLogger } })
+      scheduler.start()
       await idle()
-      expect(world.ledger.runs('plant.load', 9).map(({ state, records }) => [state, records])).toEqual([['done', 1]])
+      expect(world.ledger.runs('plant.load', 9)).toMatchObject([{ id, state: 'failed', interrupted: true }])
+      expect(await scheduler.run(job)).toMatchObject({ outcome: 'done', run: { id, records: 1 } })
     })
 
     test('a backfill is not begun again, and does not stand there as if it ran', async () => {

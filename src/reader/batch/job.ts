@@ -4,7 +4,7 @@ import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import { matchesSource, type SourceId } from '../../runtime/names.ts'
-import type { Due, Ledger, Loss, Range, Run } from '../ledger.ts'
+import type { Due, Ledger, Loss, Range, Run, RunKind } from '../ledger.ts'
 import type { ValueShape } from '../render/renderer.ts'
 import type { BatchJobOptions } from './options.ts'
 import { type Bound, claimsOf, planBackfill, planRun } from './plan.ts'
@@ -185,9 +185,9 @@ export class BatchJob {
     return last !== undefined && (last.state === 'running' || (last.state === 'failed' && last.interrupted))
   }
 
-  /** A backfill that was cut off with the core is not begun again by itself: whoever wanted it can say so. */
-  endCutOffBackfills(): void {
-    this.#deps.ledger.endCutOffBackfills(this.definition.name, this.#now())
+  /** What was begun by hand and cut off with the core is not begun again by itself: whoever wanted it can say so. */
+  endCutOff(kind: RunKind): void {
+    this.#deps.ledger.endCutOff(this.definition.name, kind, this.#now())
   }
 
   /** The run that was cut off or failed: it is the next to be read, unchanged. */

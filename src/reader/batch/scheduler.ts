@@ -98,17 +98,12 @@ export class BatchScheduler {
   /** Goes on with runs that were cut off, and looks from now on. */
   start(): void {
     for (const job of this.#jobs) {
-      job.endCutOffBackfills()
-      if (job.wasCutOff) this.#track(this.#resume(job))
+      const watch = this.#watches.get(job)
+      job.endCutOff('backfill')
+      if (!watch) job.endCutOff('run')
+      else if (job.wasCutOff) this.#track(this.#watched(job, watch, { resume: true }))
     }
     this.#look()
-  }
-
-  /** One that is run by hand goes on as well: nobody may be there who would start it again. */
-  async #resume(job: BatchJob): Promise<void> {
-    const watch = this.#watches.get(job)
-    if (watch) await this.#watched(job, watch, { resume: true })
-    else await this.#tried(job, { resume: true })
   }
 
   /** Ends running commands, waits for them, keeps what they had not finished for the next start. */
@@ -290,22 +285,17 @@ export class BatchScheduler {
 
   /** True where a run came about, or cannot; false where the log was away, so that it has to be tried again. */
   async #watched(job: BatchJob, watch: Watch, request: RunRequest): Promise<boolean> {
+    const { clock, logger } = this.#options
     watch.busy = true
-    const error = await this.#tried(job, request)
-    watch.busy = false
-    if (error === undefined) return true
-    watch.askAtMs = this.#options.clock.monotonicMs() + ASK_EVERY_MS
-    return !(error instanceof HeadraceError && error.code === 'log_unavailable') && !this.#stopping.signal.aborted
-  }
-
-  /** What kept the run from coming about; undefined where nothing did. */
-  async #tried(job: BatchJob, request: RunRequest): Promise<unknown> {
     try {
       await this.run(job, request)
-      return undefined
+      return true
     } catch (error) {
-      this.#options.logger.error({ job: job.definition.name }, `batch run could not start: ${messageOf(error)}`)
-      return error
+      logger.error({ job: job.definition.name }, `batch run could not start: ${messageOf(error)}`)
+      watch.askAtMs = clock.monotonicMs() + ASK_EVERY_MS
+      return !(error instanceof HeadraceError && error.code === 'log_unavailable') && !this.#stopping.signal.aborted
+    } finally {
+      watch.busy = false
     }
   }
 }
