@@ -187,7 +187,7 @@ class ConditionWatch implements Watch {
   /** Most records say nothing. */
   #isCalmThrough(run: SampleRun): boolean {
     const { when, values } = this.#compiled
-    if (!when || values || this.#holding.raised || when.isFalseThrough?.(run) !== true) return false
+    if (!when || values || this.#holding.raised || when.isFalseThrough(run) !== true) return false
     this.#holding.calm()
     return true
   }

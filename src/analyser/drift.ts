@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { duration } from '../runtime/units.ts'
 import { defineKind, type Output, type Sample, type Subject, subjectName, type Watch, withUnits } from './analyser.ts'
-import { valueAt } from './field-path.ts'
+import { numberAt } from './field-path.ts'
 import { Holding, valuesText } from './holding.ts'
 import { MovingAverage } from './moving-average.ts'
 import { FUTURE_MAX_MS } from './watermark.ts'
@@ -50,8 +50,8 @@ class DriftWatch implements Watch {
 
   sample({ fields, timeMs, nowMs }: Sample, out: Output): void {
     const { field, by, by_percent, clear, slow, warm_up } = this.#options
-    const value = fields && valueAt(fields, field)
-    if (typeof value !== 'number' || !Number.isFinite(value) || timeMs > nowMs + FUTURE_MAX_MS) return
+    const value = fields && numberAt(fields, field)
+    if (value === undefined || timeMs > nowMs + FUTURE_MAX_MS) return
     this.#firstMs ??= timeMs
     this.#fast.add(value, timeMs)
     this.#slow.add(value, timeMs)

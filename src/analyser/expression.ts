@@ -50,7 +50,7 @@ export interface Expression {
   ofRows(plan: FieldPlan, rows: Rows): unknown
   ofRecord(fields: Readonly<Record<string, unknown>>): unknown
   /** Whether it is false of every record: told only where numbers are all that it asks of them; else undefined. */
-  isFalseThrough?(run: SampleRun): boolean | undefined
+  isFalseThrough(run: SampleRun): boolean | undefined
   /** Each aggregate that it names, with its value: `avg(oil_c)` → 91.2; of a record, each number that it names. */
   valuesOfRows(plan: FieldPlan, rows: Rows): Record<string, number>
   valuesOfRecord(fields: Readonly<Record<string, unknown>>): Record<string, number>

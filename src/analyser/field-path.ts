@@ -15,6 +15,12 @@ export function valueAt(fields: Readonly<Record<string, unknown>>, name: string)
   return value
 }
 
+/** The same where it is a number that can be counted with; undefined otherwise. */
+export function numberAt(fields: Readonly<Record<string, unknown>>, name: string): number | undefined {
+  const value = valueAt(fields, name)
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined
+}
+
 /** The field that a part of an expression names, with its points; undefined where it is something else. */
 export function pathOf(node: ASTNode): string | undefined {
   if (node.op === 'id') return node.args

@@ -44,45 +44,12 @@ export class FieldWindow {
     this.quantiles?.add(value)
   }
 
-  /**
-   * The same of many values, beginning with the one at `from`; those that are none (NaN) are left out. In the same order as {@link add}, so that it makes no difference,
-   * down to the last digit, how records came.
-   */
+  /** The same of many values, beginning with the one at `from`; those that are none (NaN) are left out. */
   addColumn(values: Float64Array, times: Float64Array, from: number): void {
-    let { count, sum, min, max, first, last, firstMs, lastMs } = this
-    let mean = this.#mean
-    let squares = this.#squares
     for (let index = from; index < values.length; index++) {
       const value = values[index] as number
-      if (Number.isNaN(value)) continue
-      const timeMs = times[index] as number
-      count += 1
-      sum += value
-      if (timeMs < firstMs) {
-        first = value
-        firstMs = timeMs
-      }
-      if (timeMs >= lastMs) {
-        last = value
-        lastMs = timeMs
-      }
-      if (value < min) min = value
-      if (value > max) max = value
-      const distance = value - mean
-      mean += distance / count
-      squares += distance * (value - mean)
-      this.quantiles?.add(value)
+      if (!Number.isNaN(value)) this.add(value, times[index] as number)
     }
-    this.count = count
-    this.sum = sum
-    this.min = min
-    this.max = max
-    this.first = first
-    this.last = last
-    this.firstMs = firstMs
-    this.lastMs = lastMs
-    this.#mean = mean
-    this.#squares = squares
   }
 
   /** Adds what came after, by event time or of equal times by arrival. */

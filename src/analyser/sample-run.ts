@@ -1,5 +1,5 @@
 import type { Sample } from './analyser.ts'
-import { valueAt } from './field-path.ts'
+import { numberAt } from './field-path.ts'
 import { FUTURE_MAX_MS } from './watermark.ts'
 
 /**
@@ -39,10 +39,7 @@ export class SampleRun {
   column(name: string): Float64Array {
     let column = this.#columns.get(name)
     if (!column) {
-      column = Float64Array.from(this.samples, ({ fields }) => {
-        const value = fields && valueAt(fields, name)
-        return typeof value === 'number' && Number.isFinite(value) ? value : Number.NaN
-      })
+      column = Float64Array.from(this.samples, ({ fields }) => (fields && numberAt(fields, name)) ?? Number.NaN)
       this.#columns.set(name, column)
     }
     return column

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from './clock.ts'
 import { collectGarbage } from './garbage.ts'
+import { repeating } from './repeating.ts'
 
 /** How often, ms. */
 const COLLECT_EVERY_MS = 300_000
@@ -18,18 +19,13 @@ export interface IdleCollectionOptions {
  * holds megabytes outside of V8's heap as well. Ends with the timer that it gives.
  */
 export function collectWhenIdle({ clock, usedMs = threadMs, collect = collectGarbage }: IdleCollectionOptions): Timer {
-  let timer: Timer
-  const wait = () => {
-    const from = { atMs: clock.monotonicMs(), usedMs: usedMs() }
-    const look = () => {
-      const share = (usedMs() - from.usedMs) / (clock.monotonicMs() - from.atMs)
-      if (share < BUSY_SHARE) collect()
-      wait()
-    }
-    timer = clock.after(COLLECT_EVERY_MS, look, 'background')
-  }
-  wait()
-  return { cancel: () => timer.cancel() }
+  const now = () => ({ atMs: clock.monotonicMs(), usedMs: usedMs() })
+  let from = now()
+  return repeating(clock, COLLECT_EVERY_MS, () => {
+    const to = now()
+    if ((to.usedMs - from.usedMs) / (to.atMs - from.atMs) < BUSY_SHARE) collect()
+    from = now()
+  })
 }
 
 function threadMs(): number {

@@ -1,4 +1,4 @@
-import { valueAt } from '../field-path.ts'
+import { numberAt } from '../field-path.ts'
 import { type FieldSnapshot, FieldWindow } from '../field-window.ts'
 import { Quantiles } from '../quantiles.ts'
 import type { SampleRun } from '../sample-run.ts'
@@ -32,8 +32,8 @@ export class Rows {
     this.records += 1
     const { names } = this.#plan
     for (let index = 0; index < names.length; index++) {
-      const value = valueAt(fields, names[index] as string)
-      if (typeof value === 'number' && Number.isFinite(value)) (this.fields[index] as FieldWindow).add(value, timeMs)
+      const value = numberAt(fields, names[index] as string)
+      if (value !== undefined) (this.fields[index] as FieldWindow).add(value, timeMs)
     }
   }
 
@@ -74,8 +74,5 @@ export class Rows {
 }
 
 export function rowOf(plan: FieldPlan, fields: Readonly<Record<string, unknown>>): Row {
-  return plan.names.map(name => {
-    const value = valueAt(fields, name)
-    return typeof value === 'number' && Number.isFinite(value) ? value : undefined
-  })
+  return plan.names.map(name => numberAt(fields, name))
 }
