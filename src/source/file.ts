@@ -1,16 +1,27 @@
-import { existsSync, statSync } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { z } from 'zod'
 import { pause } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { duration, size } from '../runtime/units.ts'
-import { copyOf, type FilePlace, identifiedAnew, identify, isSameFile, parsePlace, placeText, putAway } from './file-place.ts'
+import {
+  type FilePlace,
+  identifiedAnew,
+  identify,
+  isSameFile,
+  type OpenFile,
+  parsePlace,
+  placeText,
+  withFile,
+} from './file-place.ts'
+import { nextPutAway } from './file-rotation.ts'
 import { escapedBytes } from './framing/options.ts'
 import { LineCutter } from './line-cutter.ts'
 import { LoopingSource } from './looping-source.ts'
 import { defineSource, pathsWithin, type SourceContext } from './source.ts'
 
 const READ_BYTES = 64 * 1024
+/** Until then whoever writes to a file that was renamed should have opened the new one. */
+const REOPENED_WITHIN_MS = 5_000
 
 export const fileOptions = z.strictObject({
   path: z.string().min(1).describe('The file. It need not exist yet.'),
@@ -26,16 +37,20 @@ export type FileOptions = z.output<typeof fileOptions>
 /**
  * Follows a file that is written to.
  *
- *   WAITING ──it exists──► READING ──another file has its name, and this one grows no more──► the next one
+ *   WAITING ──it exists──► READING ──another file has its name and is written to──► what was put away in between ──► that one
  *                            └──shorter than what was read──► the rest of the copy that was made of it, if any ──► its beginning
  *
  * How far it was read is stored in one transaction with the records, so that a restart neither loses nor repeats one; a file that was renamed meanwhile
- * is found beside it by its inode and its first bytes, and read to its end first.
+ * is found beside it by its inode and its first bytes, and read to its end first, as is what was put away after it.
  */
 class FileSource extends LoopingSource {
   readonly #options: FileOptions
   readonly #context: SourceContext
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES)
+  /** Behind the newest record; behind all of a file, once it has ended. */
+  #place: FilePlace | undefined
+  /** Whether the file of the place was read to its end, or was said to be gone before it was. */
+  #isDone = false
 
   constructor(options: FileOptions, context: SourceContext) {
     super()
@@ -44,119 +59,152 @@ class FileSource extends LoopingSource {
   }
 
   protected override async run(): Promise<void> {
-    const { path, every } = this.#options
-    const { clock } = this.#context
+    const { path } = this.#options
     const { signal } = this.stopping
     const kept = this.#context.bookmark()
-    let place = kept === undefined ? undefined : parsePlace(kept)
+    this.#place = kept === undefined ? undefined : parsePlace(kept)
     let isFirst = true
     while (!signal.aborted) {
       try {
-        if (place) await this.#catchUp(place)
-        if (existsSync(path)) {
-          const begin = this.#beginning(place, isFirst)
-          this.#context.state('reading')
-          place = undefined
-          isFirst = false
-          await this.#follow(path, begin, () => this.#isReplaced(path, begin.inode))
-          continue
-        }
-        this.#context.state('waiting', `${path} is not there`)
+        const isThere = await this.#readWhatHasTheName(isFirst)
         isFirst = false
+        if (isThere) continue
+        this.#context.state('waiting', `${path} is not there`)
       } catch (error) {
         const said = messageOf(error)
         // Of a directory, for one, the system does not say which it means.
         if (!signal.aborted) this.#context.state('waiting', said.includes(path) ? said : `${path}: ${said}`)
       }
-      this.#context.turn(every)
-      await pause(clock, every, signal).catch(() => {})
+      await this.#pause()
     }
   }
 
-  /** Reads what was put away while nobody looked. */
-  async #catchUp(place: FilePlace): Promise<void> {
-    const { path } = this.#options
-    if (existsSync(path) && isSameFile(path, place)) return
-    const { files, isFound } = putAway(path, place)
-    if (!isFound) this.#context.trouble('the file was put away before it was read to its end')
-    for (const [index, file] of files.entries()) {
-      if (this.stopping.signal.aborted) return
-      const offset = isFound && index === 0 ? place.offset : 0
-      await this.#follow(file, { ...identify(file), offset }, () => true)
-    }
-  }
-
-  #beginning(place: FilePlace | undefined, isFirst: boolean): FilePlace {
+  /** Reads what was put away, and then the file itself until another one has its name; false where there is none. */
+  async #readWhatHasTheName(isFirst: boolean): Promise<boolean> {
     const { path, from } = this.#options
-    if (place && isSameFile(path, place)) return place
-    const known = identify(path)
-    // Only what was there before anybody looked may be passed over.
-    return !place && isFirst && from === 'end' ? { ...known, offset: statSync(path).size } : known
-  }
-
-  #isReplaced(path: string, inode: number): boolean {
-    return existsSync(path) && statSync(path).ino !== inode
-  }
-
-  /** Reads from a place on until the file has ended for good, or a stop. */
-  async #follow(path: string, begin: FilePlace, isOver: () => boolean): Promise<void> {
-    const { signal } = this.stopping
-    const handle = await open(path, 'r')
+    // Opened before it is looked what was put away, so that all that is put away later comes after it.
+    const handle = await open(path, 'r').catch(unlessMissing)
     try {
-      let known = begin
-      let { offset } = begin
-      /** Behind the last whole record. */
-      let given = offset
-      const newCutter = () =>
-        this.#cutter((line, end) => {
-          given = end
-          this.#context.message(line, this.#context.clock.wallMs(), undefined, placeText({ ...known, offset: end }))
-        })
-      let cutter = newCutter()
-      let wasOver = false
-      while (!signal.aborted) {
-        await this.gate.passed()
-        if (signal.aborted) return
-        // A file system that is away, such as one of another machine, lets nobody come back.
-        this.#context.turn(0)
-        const { bytesRead } = await handle.read(this.#buffer, 0, READ_BYTES, offset)
-        // Whoever cuts a file short may have written more than there was by the time it is looked at: then its beginning is another one.
-        const same = bytesRead > 0 ? await identifiedAnew(handle, known) : known
-        if (bytesRead > 0 && same) {
-          known = same
-          offset += bytesRead
-          cutter.push(this.#buffer.subarray(0, bytesRead), offset)
-          wasOver = false
-        } else if (same && wasOver) {
-          cutter.end(offset)
-          return
-        } else if (!same || (await this.#isShorter(handle, offset))) {
-          this.#context.trouble('the file was cut short')
-          await this.#readCopy(path, { ...known, offset: given })
-          known = identify(path)
-          offset = 0
-          given = 0
-          cutter = newCutter()
-        } else {
-          // Whoever writes may have it open for a while after it was renamed: it is looked at once more before it is left.
-          wasOver = isOver()
-          this.#context.turn(this.#options.every)
-          await pause(this.#context.clock, this.#options.every, signal).catch(() => {})
-        }
+      const place = this.#place
+      let begin = handle && place && (await isSameFile(handle, place)) ? place : undefined
+      if (!begin) {
+        const current = handle && (await identify(handle))
+        await this.#readPutAway(current)
+        if (!current) return false
+        // Only what was there before anybody looked may be passed over.
+        begin =
+          !place && isFirst && from === 'end' ? { ...current.place, offset: (await current.handle.stat()).size } : current.place
       }
+      if (!handle || this.stopping.signal.aborted) return true
+      this.#context.state('reading')
+      await this.#follow(handle, begin, this.#whenReplaced(begin.inode), 2)
+      return true
     } finally {
-      await handle.close()
+      await handle?.close()
     }
   }
 
-  /** What was written between the last look and the copy that was made before the file was emptied. */
-  async #readCopy(path: string, place: FilePlace): Promise<void> {
-    const copy = copyOf(path, place)
-    if (copy !== undefined) await this.#follow(copy, { ...identify(copy), offset: place.offset }, () => true)
+  /** Reads what was put away after the place, up to what has the name now. */
+  async #readPutAway(current: OpenFile | undefined): Promise<void> {
+    const isOver = this.#whenWrittenTo(current)
+    while (this.#place && !this.stopping.signal.aborted) {
+      const { next, isKnown } = await nextPutAway(this.#options.path, this.#place, current)
+      if (!isKnown && !this.#isDone) this.#context.trouble('the file was put away before it was read to its end')
+      this.#isDone = true
+      if (!next) return
+      await withFile(next.path, async handle => {
+        const { place } = await identify(handle)
+        if (place.inode !== next.inode) throw new Error(`${next.path} was renamed while it was looked for`)
+        await this.#follow(handle, { ...place, offset: next.offset }, isOver, 1)
+      })
+    }
   }
 
-  async #isShorter(handle: FileHandle, offset: number): Promise<boolean> {
-    return (await handle.stat()).size < offset
+  /** Reads from a place on until the file is over at its end, `looks` times one after the other, or a stop. */
+  async #follow(handle: FileHandle, begin: FilePlace, isOver: () => Promise<boolean>, looks: number): Promise<void> {
+    const { signal } = this.stopping
+    let known = begin
+    let { offset } = begin
+    const newCutter = () =>
+      this.#cutter((line, end) => {
+        const place = { ...known, offset: end }
+        this.#place = place
+        this.#context.message(line, this.#context.clock.wallMs(), undefined, placeText(place))
+      })
+    let cutter = newCutter()
+    let timesOver = 0
+    /** Until its first bytes are seen, more may have been put away behind the place than at the last look: this file, as it was, too. */
+    let isBegun = this.#begin(begin)
+    while (!signal.aborted) {
+      await this.gate.passed()
+      if (signal.aborted) return
+      // A file system that is away, such as one of another machine, lets nobody come back.
+      this.#context.turn(0)
+      const { bytesRead } = await handle.read(this.#buffer, 0, READ_BYTES, offset)
+      // Whoever cuts a file short may have written more than there was by the time it is looked at: then its beginning is another one.
+      const same = bytesRead > 0 ? await identifiedAnew(handle, known) : known
+      const isCut = !same || (bytesRead === 0 && (await handle.stat()).size < offset)
+      if (bytesRead > 0 && same && isBegun) {
+        known = same
+        offset += bytesRead
+        cutter.push(this.#buffer.subarray(0, bytesRead), offset)
+        timesOver = 0
+      } else if (isCut || bytesRead > 0) {
+        // What there was may be nowhere any more, and is told here.
+        if (isCut) this.#context.trouble('the file was cut short')
+        this.#isDone = true
+        const anew = await identify(handle)
+        await this.#readPutAway(anew)
+        if (signal.aborted) return
+        known = anew.place
+        isBegun = this.#begin(known)
+        offset = 0
+        cutter = newCutter()
+      } else {
+        timesOver = (await isOver()) ? timesOver + 1 : 0
+        if (timesOver >= looks) {
+          cutter.end(offset)
+          if (isBegun) this.#place = { ...known, offset }
+          this.#isDone = true
+          return
+        }
+        await this.#pause()
+      }
+    }
+  }
+
+  /** Takes the beginning for the place, unless it can be anything's; whether it was taken. */
+  #begin(begin: FilePlace): boolean {
+    const isBegun = begin.headBytes > 0 || !this.#place
+    if (isBegun) {
+      this.#place = begin
+      this.#isDone = false
+    }
+    return isBegun
+  }
+
+  /** Whether another file has the name and is written to. Until it is, whoever writes may not have opened it yet, for so long as is bearable. */
+  #whenReplaced(inode: number): () => Promise<boolean> {
+    let sinceMs: number | undefined
+    return async () => {
+      const facts = await stat(this.#options.path).catch(unlessMissing)
+      if (!facts || facts.ino === inode) return false
+      const nowMs = this.#context.clock.monotonicMs()
+      sinceMs ??= nowMs
+      return facts.size > 0 || nowMs - sinceMs >= REOPENED_WITHIN_MS
+    }
+  }
+
+  /** The same of a file that was put away already. */
+  #whenWrittenTo(current: OpenFile | undefined): () => Promise<boolean> {
+    const { clock } = this.#context
+    const dueMs = clock.monotonicMs() + REOPENED_WITHIN_MS
+    return async () => !current || clock.monotonicMs() >= dueMs || (await current.handle.stat()).size > 0
+  }
+
+  async #pause(): Promise<void> {
+    this.#context.turn(this.#options.every)
+    await pause(this.#context.clock, this.#options.every, this.stopping.signal).catch(() => {})
   }
 
   #cutter(onLine: (line: Buffer, end: number) => void): LineCutter {
@@ -169,12 +217,16 @@ class FileSource extends LoopingSource {
   }
 }
 
+function unlessMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
+}
+
 /** A file that grows, such as a log. */
 export const file = defineSource({
   kind: 'file',
   summary: 'Follows a file that is written to, through rotation and truncation; goes on after a restart where it was.',
   notes:
-    'How far a file was read is stored in one transaction with its records. Files that were put away while nothing ran, and the copies that `copytruncate` makes, are found beside it, unless they were compressed.',
+    'How far a file was read is stored in one transaction with its records. What was put away between two looks, or while nothing ran, is found beside it and read first, and so are the copies that `copytruncate` makes: by the name with a number, a date or `old`, `bak`, `prev`, `orig` put to it (`app.log.1`, `app.log-20260131`, `app-2026-01-31.log`), unless it was compressed.',
   options: fileOptions,
   gives: 'messages',
   whenFull: 'block',

@@ -1,0 +1,115 @@
+import { readdir, stat } from 'node:fs/promises'
+import { basename, dirname, extname, join } from 'node:path'
+import { changedUsOf, type FilePlace, isAlike, isBegunAs, isSameFile, type OpenFile, withFile } from './file-place.ts'
+
+/** What a file is called once it was put away, beside its name: a number, a date, or a word that is used for it. */
+const ROTATED = /^[-._]?(\d[\d._:TZ+-]*|old|bak|prev|orig|~)$/
+/** A number by which files are counted, the newest having the lowest; longer ones are dates. */
+const COUNTED = /^\D?(\d{1,5})$/
+/** Looks at a folder whose names keep moving, as they do while `.1` becomes `.2`, before the last of them is gone by. */
+const LOOKS_MAX = 20
+
+/** A file beside the one that is followed, whose name begins as its does. */
+interface Sibling {
+  readonly path: string
+  /** What was put to the name; undefined where that is none that rotation gives. */
+  readonly suffix: string | undefined
+  readonly inode: number
+  readonly sizeBytes: number
+  readonly changedUs: number
+}
+
+/** What is to be read before the file that has the name now. */
+export interface PutAway {
+  readonly path: string
+  readonly inode: number
+  /** Where to begin. */
+  readonly offset: number
+}
+
+export interface Look {
+  /** The next file that is to be read; undefined where there is none. */
+  readonly next: PutAway | undefined
+  /** Whether the file of the place is still there, under another name or as the copy that was made before it was emptied. */
+  readonly isKnown: boolean
+}
+
+/**
+ * Looks for what is to be read after a place and before `current`, which has the name now and was opened before this look. Where the file of the place is
+ * there no more, all that was written to later than it counts as put away after it.
+ *
+ * Called again behind each file that it gives: names move while files are read.
+ */
+export async function nextPutAway(path: string, place: FilePlace, current: OpenFile | undefined): Promise<Look> {
+  const siblings = await settledSiblings(path)
+  const own = await ownOf(siblings, place)
+  const isKnown = own !== undefined
+  if (own && own.sizeBytes > place.offset) return { next: { ...own, offset: place.offset }, isKnown }
+  const isEmptied = current?.place.inode === place.inode
+  for (const each of own ? siblings.slice(siblings.indexOf(own) + 1) : siblings) {
+    if (each.suffix === undefined || each.sizeBytes === 0) continue
+    if (!isKnown && !(place.changedUs > 0 && each.changedUs > place.changedUs)) continue
+    // A copy that has less than was read, made while it was still written to: all of it was read.
+    if (!isKnown && isEmptied && (await isAlike(each.path, place))) continue
+    if (current && (await isCurrent(each, current))) break
+    return { next: { ...each, offset: 0 }, isKnown }
+  }
+  return { next: undefined, isKnown }
+}
+
+/** The file of a place, or the copy that was made of it: `copytruncate` makes one, and then empties the file itself. */
+async function ownOf(siblings: readonly Sibling[], place: FilePlace): Promise<Sibling | undefined> {
+  for (const each of siblings)
+    if (each.inode === place.inode && (await withFile(each.path, handle => isSameFile(handle, place)))) return each
+  for (const each of siblings) {
+    const isLater = place.changedUs > 0 && each.changedUs >= place.changedUs
+    if (isLater && each.suffix !== undefined && each.sizeBytes >= place.offset && (await isAlike(each.path, place))) return each
+  }
+  return undefined
+}
+
+/** Whether a file is the one that is followed next, put away by now, or a copy of it, which may still be in the making. */
+async function isCurrent(sibling: Sibling, current: OpenFile): Promise<boolean> {
+  if (sibling.inode === current.place.inode) return true
+  return sibling.changedUs >= current.place.changedUs && (await isBegunAs(sibling.path, current.head))
+}
+
+/** The siblings, once two looks have seen the same: whoever moves many names one after the other could hide a file from a single one. */
+async function settledSiblings(path: string): Promise<readonly Sibling[]> {
+  let seen = await siblingsOf(path)
+  for (let look = 1; look < LOOKS_MAX; look++) {
+    const again = await siblingsOf(path)
+    const isSame =
+      again.length === seen.length && again.every(({ path, inode }, at) => seen[at]?.path === path && seen[at]?.inode === inode)
+    seen = again
+    if (isSame) break
+  }
+  return seen
+}
+
+/** What may have been put away of a file, by when it was written to last, the oldest first. */
+async function siblingsOf(path: string): Promise<readonly Sibling[]> {
+  const folder = dirname(path)
+  const name = basename(path)
+  const extension = extname(name)
+  const stem = name.slice(0, name.length - extension.length)
+  const siblings: Sibling[] = []
+  for (const each of await readdir(folder)) {
+    if (each === name || !each.startsWith(stem)) continue
+    const between = each.endsWith(extension) ? each.slice(stem.length, each.length - extension.length) : ''
+    const suffix = [each.startsWith(name) ? each.slice(name.length) : '', between].find(text => ROTATED.test(text))
+    const facts = await stat(join(folder, each)).catch(() => undefined)
+    if (!facts?.isFile()) continue
+    siblings.push({ path: join(folder, each), suffix, inode: facts.ino, sizeBytes: facts.size, changedUs: changedUsOf(facts) })
+  }
+  return siblings.sort((a, b) => a.changedUs - b.changedUs || byName(a.suffix ?? '', b.suffix ?? ''))
+}
+
+/** Of one moment, as small files are that were put away at once: what was counted higher is older, dates go up, and a word is oldest. */
+function byName(a: string, b: string): number {
+  const first = COUNTED.exec(a)?.[1]
+  const second = COUNTED.exec(b)?.[1]
+  if (first !== undefined && second !== undefined) return Number(second) - Number(first)
+  const [early, late] = [a.replace(/\D/g, ''), b.replace(/\D/g, '')]
+  return early < late ? -1 : early > late ? 1 : 0
+}
