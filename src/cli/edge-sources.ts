@@ -38,9 +38,16 @@ function namedFields(config: SourceConfig): Fields {
   return { ...columns, ...kind.fields?.(options) }
 }
 
+/** The same of a source that runs here. */
+function fieldsHere(config: SourceConfig): Fields {
+  const { kind, options } = kindOf(config)
+  const known = { ...kind.fieldsHere?.(options), ...namedFields(config) }
+  return fieldsBehind(chosenSteps(config.steps), withDeclared(known, config.fields))
+}
+
 function fieldsOfAll(pipelines: readonly CheckedPipeline[]): Map<string, Fields> {
   const sources = pipelines.flatMap(({ config }) => Object.entries(config.sources))
-  return new Map(sources.map(([source, config]) => [source, fieldsOfSource(config)]))
+  return new Map(sources.map(([source, config]) => [source, fieldsHere(config)]))
 }
 
 /** What a change of the configuration did. */

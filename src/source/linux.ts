@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import type { Fields } from '../record/fields.ts'
 import { pause } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { duration } from '../runtime/units.ts'
-import { fieldOf, type Readings } from './linux/attribute.ts'
+import { factsOf, fieldOf, type Readings } from './linux/attribute.ts'
 import { readDisk, readLoad, readMemory, readNetwork } from './linux/machine.ts'
 import { readHwmon, readIio, readThermal } from './linux/sensors.ts'
 import { LoopingSource } from './looping-source.ts'
@@ -44,6 +45,15 @@ export function readLinux({ read, root, mounts }: Pick<LinuxOptions, 'read' | 'r
       all[part === 'load' ? name : fieldOf(part, name)] = value
   }
   return all
+}
+
+/** The fields that one round has now; none where it fails, as the source says by itself then. */
+function linuxFields(options: LinuxOptions): Fields {
+  try {
+    return Object.fromEntries(Object.keys(readLinux(options)).map(name => [name, factsOf(name)]))
+  } catch {
+    return {}
+  }
 }
 
 /** Looks at this machine at intervals. What is not there, or has nothing to say now, is left out. */
@@ -93,10 +103,11 @@ export const linux = defineSource({
   kind: 'linux',
   summary: "Reads the machine's own sensors and counters: hwmon, thermal zones, IIO, disks, network, memory, load.",
   notes:
-    "Tested live where a virtual machine has them (disk, network, memory, load); hwmon, thermal zones and IIO on trees of files made after the kernel's documentation. Temperatures are in °C, voltages V, currents A, power W; what IIO gives is in the units of its documentation.",
+    "Tested live where a virtual machine has them (disk, network, memory, load); hwmon, thermal zones and IIO on trees of files made after the kernel's documentation. Temperatures are in °C, voltages V, currents A, power W; what IIO gives is in the units of its documentation. The registry has the fields, with their units, that are there when the source starts.",
   options: linuxOptions,
   gives: 'messages',
   whenFull: 'drop_oldest',
   rate: ({ every }) => 1_000 / every,
+  fieldsHere: linuxFields,
   open: (options, context) => new LinuxSource(options, context),
 })

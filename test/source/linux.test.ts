@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { readLinux } from '../../src/source/linux.ts'
+import { linux, readLinux } from '../../src/source/linux.ts'
 import { until } from '../support/until.ts'
 import { SourceBench } from './harness.ts'
 
@@ -48,6 +48,32 @@ test('hwmon, on a fixture: units from the type, names from chip and label, what 
     hwmon_coretemp_package_id_0_c_2: 46,
     hwmon_coretemp_fan1_rpm: 2900,
   })
+})
+
+test('types and units of its fields, which reach the registry, follow from their names', () => {
+  files({
+    'sys/class/hwmon/hwmon0/name': 'coretemp',
+    'sys/class/hwmon/hwmon0/temp1_input': '45500',
+    'sys/class/hwmon/hwmon1/name': 'coretemp',
+    'sys/class/hwmon/hwmon1/temp1_input': '45500',
+    'sys/bus/iio/devices/iio:device0/name': 'bme280',
+    'sys/bus/iio/devices/iio:device0/in_temp_v_raw': '9',
+    'proc/uptime': '12.5 10',
+    'proc/loadavg': '0.5 0.4 0.3 1/2 3',
+    'proc/meminfo': 'MemFree: 12 kB',
+  })
+  const options = linux.options.parse({ read: ['hwmon', 'iio', 'load', 'memory'], root })
+  expect(linux.fieldsHere?.(options)).toEqual({
+    hwmon_coretemp_temp1_c: { type: 'number', unit: '°C' },
+    hwmon_coretemp_temp1_c_2: { type: 'number', unit: '°C' },
+    iio_bme280_temp_v: { type: 'number' },
+    load_1m: { type: 'number' },
+    load_5m: { type: 'number' },
+    load_15m: { type: 'number' },
+    uptime_s: { type: 'number', unit: 's' },
+    memory_free_bytes: { type: 'number', unit: 'B' },
+  })
+  expect(linux.fieldsHere?.({ ...options, read: ['disk'], mounts: ['/no-such'] })).toEqual({})
 })
 
 test('thermal zones and IIO, on a fixture: raw values with offset and scale, of the channel or of its type', () => {

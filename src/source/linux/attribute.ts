@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { FieldFacts } from '../../record/fields.ts'
 
 /** Values that one look gives, by field name. */
 export type Readings = Record<string, number>
@@ -43,4 +44,26 @@ export function add(readings: Readings, name: string, value: number | undefined,
   let free = name
   for (let number = 2; Object.hasOwn(readings, free); number++) free = `${name}_${number}`
   readings[free] = scale === 1 ? value : Number((value * scale).toPrecision(12))
+}
+
+/** What the end of a field's name says of its unit, such as `hwmon_ina219_in1_v`. */
+const UNITS: Readonly<Record<string, string>> = {
+  c: '°C',
+  v: 'V',
+  a: 'A',
+  w: 'W',
+  j: 'J',
+  percent: '%',
+  rpm: 'rpm',
+  bytes: 'B',
+  ms: 'ms',
+  s: 's',
+}
+
+/** What is known of a field by its name; a name that was given twice has a number behind it. */
+export function factsOf(name: string): FieldFacts {
+  const [, word = ''] = /_([a-z]+)(?:_\d+)?$/.exec(name) ?? []
+  // What IIO gives is in the units of its documentation, and its channels' names are its own.
+  const unit = name.startsWith('iio_') ? undefined : UNITS[word]
+  return { type: 'number', ...(unit !== undefined && { unit }) }
 }
