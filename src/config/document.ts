@@ -1,6 +1,6 @@
 import { type Document, isMap, isScalar, LineCounter, type Node, visit } from 'yaml'
 import type { z } from 'zod'
-import { messageOf } from '../runtime/errors.ts'
+import { fileReasonOf, messageOf } from '../runtime/errors.ts'
 import { NAME_RULE } from '../runtime/names.ts'
 import { ALIASES_MAX, parseYaml, readYamlFile } from '../runtime/yaml.ts'
 import { ConfigError, type ConfigIssue } from './errors.ts'
@@ -32,7 +32,7 @@ export class ConfigDocument {
     try {
       text = readYamlFile(file)
     } catch (error) {
-      throw new ConfigError([{ file, line: 1, column: 1, message: `cannot be read: ${messageOf(error)}` }])
+      throw new ConfigError([{ file, line: 1, column: 1, message: `cannot be read: ${fileReasonOf(error)}` }])
     }
     return ConfigDocument.parse(file, text)
   }

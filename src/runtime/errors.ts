@@ -51,6 +51,20 @@ export function assert(condition: unknown, claim: string): asserts condition {
   if (!condition) throw new HeadraceError('internal', `invariant broken: ${claim}`)
 }
 
+const FILE_REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'what is before its name is no folder',
+  EISDIR: 'it is a folder',
+  EACCES: 'this user may not read it',
+  EPERM: 'this user may not read it',
+}
+
+/** Why a file cannot be read, where the sentence names it already: the system's own words repeat its path, and its code is for programs. */
+export function fileReasonOf(thrown: unknown): string {
+  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
+  return FILE_REASONS[code] ?? messageOf(thrown)
+}
+
 /** The text of anything that was thrown. */
 export function messageOf(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message

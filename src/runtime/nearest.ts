@@ -1,8 +1,12 @@
 /** More letters than this apart, and it was meant to be something else. */
 const DISTANCE_MAX = 3
+/** What others call what is called otherwise here. */
+const SYNONYMS: Readonly<Record<string, string>> = { mean: 'avg', average: 'avg', maximum: 'max', minimum: 'min', total: 'sum' }
 
 /** Of the candidates the one that was most likely meant; undefined where none is near. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  const ours = SYNONYMS[word.toLowerCase()]
+  if (ours !== undefined && candidates.includes(ours)) return ours
   let best: string | undefined
   let bestDistance = Math.min(DISTANCE_MAX, Math.max(1, Math.floor(word.length / 2))) + 1
   for (const candidate of candidates) {

@@ -64,7 +64,7 @@ describe('validate', () => {
     mkdirSync(join(folder, 'pipelines'))
     const result = await run('validate', 'pipelines')
     expect(result.code).toBe(2)
-    expect(result.stderr).toMatch(/^pipelines:1:1: cannot be read: EISDIR/)
+    expect(result.stderr).toMatch(/^pipelines:1:1: cannot be read: it is a folder/)
   })
 
   test.each(['pipeline', 'edge', 'core'])('0: --schema %s is a JSON Schema of strict objects', async kind => {
@@ -88,9 +88,10 @@ describe('what the user typed is wrong: 2, and what is meant is said', () => {
     [['batch', 'backfill', 'load', '--from', '0'], "required option '--to <bound>' not specified"],
     [['batch', 'backfill', 'load', '--from', '2026-02-01', '--to', '2026-01-01'], '--from has to lie before --to'],
     [['core'], "required option '--config <file>' not specified"],
-    [['status', '--config', 'none.yaml'], 'none.yaml:1:1: cannot be read'],
+    [['status', '--config', 'none.yaml'], 'none.yaml:1:1: cannot be read: there is no such file'],
     [['status', '--config', 'p.yaml'], 'p.yaml:1:1: "state" is missing'],
     [['up', 'none.yaml'], 'none.yaml:1:1: cannot be read'],
+    [['plan', 'p.yaml=many'], '"many" in p.yaml=many is no number of gateways'],
     [['up', 'p.yaml', 'p.yaml'], 'pipeline "plant" is in p.yaml already'],
   ])('%j', async (args, said) => {
     write('p.yaml', PIPELINE)

@@ -107,12 +107,19 @@ describe('several files', () => {
     expect(saidOfPipeline(`pipeline: one\nsources:\n  a: ${bus(1)}\n  b: ${bus(2)}\n`)).toEqual([])
   })
 
+  test('a word of others is told what it is here, not what it looks like', () => {
+    const steps = 'steps: [{ aggregate: { every: 10s, fields: { a: [mean] } } }]'
+    expect(saidOfPipeline(`pipeline: one\nsources:\n  a: { generate: { kind: counter }, ${steps} }\n`).join()).toContain(
+      'not "mean"; did you mean "avg"?',
+    )
+  })
+
   test('a pipeline that edge.yaml names, or a folder in the place of one', () => {
     write('wrong.yaml', 'pipeline: plant\nsuorces: {}\n')
     mkdirSync(join(folder, 'a-folder'))
     const edge = write('edge.yaml', 'gateway: g\nstate: /x\nuplink: { url: "amqp://c" }\npipelines: [wrong.yaml, a-folder]\n')
     expect(saidBy(() => loadEdge(edge))).toEqual([
-      'a-folder:1:1: cannot be read: EISDIR: illegal operation on a directory, read',
+      'a-folder:1:1: cannot be read: it is a folder',
       'wrong.yaml:2:1: unknown key "suorces"; did you mean "sources"?',
     ])
   })

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
+import { HeadraceError } from '../../runtime/errors.ts'
 import { EXIT, printJson, table } from '../output.ts'
 import { type PartitionPlan, planPartitions, REPLICAS_PER_BROKER_MAX } from '../partition-plan.ts'
 
@@ -57,14 +58,23 @@ function shown({ replicasPerBroker, replicasPerBrokerMax, brokersNeeded, ...rest
   }
 }
 
+/** `FILE=GATEWAYS`, or a file alone; throws `config_invalid` where what is behind the file is no number of gateways. */
 function fileAndGateways(text: string, otherwise: number): { file: string; gateways: number } {
-  const [, file, gateways] = /^(.+)=(\d+)$/.exec(text) ?? []
-  return file !== undefined && gateways !== undefined ? { file, gateways: count(gateways) } : { file: text, gateways: otherwise }
+  const [, file, gateways] = /^(.+\.ya?ml)=(.*)$/.exec(text) ?? []
+  if (file === undefined || gateways === undefined) return { file: text, gateways: otherwise }
+  const number = Number(gateways)
+  if (isCount(number)) return { file, gateways: number }
+  throw new HeadraceError('config_invalid', `"${gateways}" in ${text} is no number of gateways`, {
+    advice: 'Write a whole number from 1 on behind the file, such as cold-store.yaml=400.',
+  })
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 1 && value <= 1_000_000
 }
 
 function count(text: string): number {
   const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1 || value > 1_000_000)
-    throw new InvalidArgumentError('write a whole number from 1 on.')
+  if (!isCount(value)) throw new InvalidArgumentError('write a whole number from 1 on.')
   return value
 }

@@ -52,7 +52,8 @@ async function printFlash(file: string): Promise<void> {
   const { config, pipelines } = loadEdge(file)
   const { bytesPerDay, recordsPerSecond, durabilityMs, assumed, assumption } = forecastFlash(pipelines)
   const { flash_budget: budget } = config.buffer
-  const load = `${Number(recordsPerSecond.toPrecision(3))} records a second, durability ${durationText(durabilityMs)}`
+  const count = Number(recordsPerSecond.toPrecision(3))
+  const load = `${count} record${count === 1 ? '' : 's'} a second, durability ${durationText(durabilityMs)}`
   print(
     `${file}: about ${gb(bytesPerDay)} GB a day written to the disk (${load})${budget === undefined ? '' : `, of ${gb(budget)} declared`}`,
   )
