@@ -3,11 +3,11 @@ import { defineConfig } from 'vitest/config'
 /** They start processes, open sockets, wait for limits, derive keys or draw many examples: too long for `npm run check`. */
 const LONGER = [
   'amqp/{connection,hazards,hostile}',
-  'buffer/{buffer,damaged-while-open,kill,loss}',
+  'buffer/{buffer,damaged,damaged-while-open,kill,loss}',
   'ca/{enrolment,failover,relayed,routed,shared}',
   'console/{console,history,monitoring,tracing}',
   'ingress/admission',
-  'link/{direct,faults,link}',
+  'link/{direct,faults,judged-by-the-core,link}',
   'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler,shared-alerts,stream-fields-registry}',
   'record/{hostile,round-trip}',
   'source/{client-tls,file,file-rotation,http,modbus,mqtt-refused,probe,serial,serial-lines,sockets}',

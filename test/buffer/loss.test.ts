@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { CutBatch, EdgeBuffer } from '../../src/buffer/buffer.ts'
 import { READY_BYTES_MAX } from '../../src/buffer/plan.ts'
@@ -197,101 +196,6 @@ test('a gap at the end of a silent source is declared by a placeholder', async (
   expect(recordsOf(await takeRecords(buffer, 'pump-1', 1))).toMatchObject([{ text: null, gap: { records: 1 } }])
 })
 
-describe('when the disk gives back other bytes', () => {
-  function damage(select: string): number {
-    const db = new Database(join(bench.folder, 'edge', 'buffer.db'))
-    const ids = db.prepare<[], { id: number; data: Buffer }>(select).all()
-    for (const { id, data } of ids) {
-      data[data.length - 1] = (data.at(-1) ?? 0) ^ 0xff
-      db.prepare('UPDATE block SET data = ? WHERE id = ?').run(data, id)
-    }
-    db.close()
-    return ids.length
-  }
-
-  async function cutBatches(): Promise<void> {
-    const buffer = await bench.open()
-    await outletOf(buffer).assign(ASSIGNMENT)
-    buffer.attachLink(() => {})
-    for (let number = 0; number < 30; number++) {
-      put(buffer, 'pump-1', `${number}`)
-      if (number % 10 === 9) await takeRecords(buffer, 'pump-1', 10)
-    }
-    await bench.close(buffer)
-  }
-
-  test('a damaged batch is a placeholder of as many numbers, and what follows keeps its place', async () => {
-    await cutBatches()
-    expect(damage('SELECT id, data FROM block WHERE first = 10')).toBe(1)
-    const buffer = await bench.open()
-    buffer.attachLink(() => {})
-    const records = recordsOf(await takeRecords(buffer, 'pump-1', 30))
-    expect(isContiguous(records)).toBe(true)
-    expect(records.map(({ text }) => text)).toEqual([
-      ...Array.from({ length: 10 }, (_, index) => `${index}`),
-      ...Array(10).fill(null),
-      ...Array.from({ length: 10 }, (_, index) => `${20 + index}`),
-    ])
-    expect(records[10]?.gap).toMatchObject({ records: 10, reason: 'buffer_lost' })
-    expect(bench.alarms.list().map(({ code }) => code)).toContain('buffer_damaged')
-  })
-
-  test('a damaged batch that the log has already is known by its numbers, and does not freeze its source', async () => {
-    await cutBatches()
-    damage('SELECT id, data FROM block WHERE first = 10')
-    const buffer = await bench.open()
-    expect(await outletOf(buffer).batchEndingAt(20)).toEqual({ sequence: 10, count: 10, crc: null })
-    expect(await outletOf(buffer).batchEndingAt(10)).toMatchObject({ sequence: 0, count: 10, crc: expect.any(Number) })
-    outletOf(buffer).settle(20)
-    buffer.attachLink(() => {})
-    expect(recordsOf(await takeRecords(buffer, 'pump-1', 10)).map(({ text }) => text)).toEqual(
-      Array.from({ length: 10 }, (_, index) => `${20 + index}`),
-    )
-  })
-
-  test('a damaged block of the backlog is declared by the batch that is made of the rest', async () => {
-    let buffer = await bench.open()
-    for (let number = 0; number < 30; number++) {
-      put(buffer, 'pump-1', `${number}`)
-      if (number % 10 === 9) await buffer.inlet('pump-1').stored()
-    }
-    await bench.close(buffer)
-    expect(damage('SELECT id, data FROM block ORDER BY id LIMIT 1')).toBe(1)
-    buffer = await bench.open()
-    await outletOf(buffer).assign(ASSIGNMENT)
-    buffer.attachLink(() => {})
-    const records = recordsOf(await takeRecords(buffer, 'pump-1', 20))
-    expect(records.map(({ text }) => text)).toEqual(Array.from({ length: 20 }, (_, index) => `${10 + index}`))
-    expect(records[0]?.gap).toMatchObject({ records: 10, reason: 'buffer_lost' })
-  })
-
-  test('a database that is damaged is moved aside, and no number is given away twice', async () => {
-    await cutBatches()
-    writeFileSync(join(bench.folder, 'edge', 'buffer.db'), randomBytes(40_000))
-    const buffer = await bench.open()
-    const outlet = outletOf(buffer)
-    expect(outlet.next).toBeGreaterThanOrEqual(30)
-    expect(outlet.assignment).toEqual(ASSIGNMENT)
-    const aside = readdirSync(join(bench.folder, 'edge')).find(name => name.startsWith('damaged-'))
-    expect(aside && existsSync(join(bench.folder, 'edge', aside, 'buffer.db'))).toBe(true)
-    const { next } = outlet
-    // The log ends at 20: the gateway fills up to what it may have given away.
-    await outlet.fill(20, next)
-    buffer.attachLink(() => {})
-    const records = recordsOf(await takeRecords(buffer, 'pump-1', next - 20))
-    expect(isContiguous(records, 20)).toBe(true)
-    expect(records.every(({ text }) => text === null)).toBe(true)
-    put(buffer, 'pump-1', 'goes on')
-    expect(recordsOf(await takeRecords(buffer, 'pump-1', 1))).toMatchObject([{ sequence: next, text: 'goes on' }])
-  })
-
-  test('marks that cannot be read stop the start, with what to do', async () => {
-    await cutBatches()
-    writeFileSync(join(bench.folder, 'edge', 'marks.json'), '{"version":1')
-    await expect(bench.open()).rejects.toMatchObject({ code: 'buffer_corrupt', advice: expect.stringContaining('backup') })
-  })
-})
-
 test('what the core has lost and the gateway has forgotten is filled with placeholders', async () => {
   const buffer = await bench.open({ rewindBytes: 4_096 })
   await outletOf(buffer).assign(ASSIGNMENT)
@@ -323,63 +227,6 @@ test('a resumed source goes on at the end of the log, and what had no place is s
   const records = recordsOf(await takeRecords(buffer, 'pump-1', 2))
   expect(records).toMatchObject([{ sequence: 500, text: null, gap: { records: 10, reason: 'resumed' } }, { sequence: 501 }])
   expect(readdirSync(join(bench.folder, 'edge', 'set-aside')).length).toBeGreaterThan(0)
-})
-
-test('a database that cannot be opened for another reason than damage is not moved aside', async () => {
-  const path = join(bench.folder, 'edge', 'buffer.db')
-  mkdirSync(path, { recursive: true })
-  await expect(bench.open()).rejects.toMatchObject({ code: 'disk_unusable', advice: expect.stringContaining('permissions') })
-  expect(readdirSync(join(bench.folder, 'edge')).filter(name => name.startsWith('damaged-'))).toEqual([])
-  expect(existsSync(path)).toBe(true)
-})
-
-test('a buffer that was restored from an older copy does not send its backlog a second time when it is resumed', async () => {
-  const before = await bench.open()
-  await outletOf(before).assign(ASSIGNMENT)
-  for (const from of [0, 10, 20]) await fill(before, 'pump-1', from, 10)
-  await bench.close(before)
-
-  // The log ends far above what this copy knows: what it held then was sent long ago.
-  const buffer = await bench.open()
-  await fill(buffer, 'pump-1', 30, 1)
-  await outletOf(buffer).freeze({ code: 'log_ahead', message: 'm', advice: 'a' })
-  await fill(buffer, 'pump-1', 31, 1)
-  await bench.close(buffer)
-
-  const again = await bench.open()
-  await fill(again, 'pump-1', 32, 1)
-  again.attachLink(() => {})
-  await outletOf(again).resume({ ...ASSIGNMENT, epoch: 1, epochStart: 500 }, 500)
-  const records = recordsOf(await takeRecords(again, 'pump-1', 4))
-  expect(records[0]).toMatchObject({ sequence: 500, text: null, gap: { records: 30, reason: 'resumed' } })
-  expect(records.slice(1).map(({ text }) => numberOf(text))).toEqual([30, 31, 32])
-  expect(outletOf(again).buffered().records).toBe(4)
-  const aside = readdirSync(join(bench.folder, 'edge', 'set-aside'))
-  const lines = aside.flatMap(name =>
-    readFileSync(join(bench.folder, 'edge', 'set-aside', name), 'utf8')
-      .trim()
-      .split('\n'),
-  )
-  expect(lines.length).toBe(30)
-})
-
-test('a database that went back to a time in which it was frozen does not send what it held then a second time when it is resumed', async () => {
-  const before = await bench.open()
-  await outletOf(before).assign(ASSIGNMENT)
-  await outletOf(before).freeze({ code: 'log_ahead', message: 'm', advice: 'a' })
-  for (const from of [0, 10, 20]) await fill(before, 'pump-1', from, 10)
-  await bench.close(before)
-
-  // It had been resumed then, and all of it was sent under the next epoch: this the log knows alone.
-  const buffer = await bench.open()
-  expect(outletOf(buffer).frozen?.olderBlocks).toBeUndefined()
-  await outletOf(buffer).freeze({ code: 'epoch_ahead', message: 'm', advice: 'a' })
-  await fill(buffer, 'pump-1', 30, 1)
-  buffer.attachLink(() => {})
-  await outletOf(buffer).resume({ ...ASSIGNMENT, epoch: 2, epochStart: 500 }, 500)
-  const records = recordsOf(await takeRecords(buffer, 'pump-1', 2))
-  expect(records[0]).toMatchObject({ sequence: 500, text: null, gap: { records: 30, reason: 'resumed' } })
-  expect(records.slice(1).map(({ text }) => numberOf(text))).toEqual([30])
 })
 
 test('what is ready in memory is bounded over all sources, and none of them is left out', async () => {
