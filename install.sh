@@ -261,8 +261,9 @@ uninstall() {
   run rm -f "$link" "$sysusers" "$bash_completion" "$zsh_completion" "$man"
   run rm -rf "$prefix"
   if [ -n "$purge" ]; then
-    run rm -rf "$etc" "$state"
-    run remove_user
+    # What "systemctl edit" put beside the units is configuration, too.
+    run rm -rf "$etc" "$state" "$units/headrace-edge.service.d" "$units/headrace-core.service.d"
+    if [ -n "$dry" ]; then say 'would remove the user headrace and its group'; else remove_user; fi
   fi
   if running_systemd; then run systemctl daemon-reload; fi
   say "${dry:+would have }removed${purge:+, with configuration and data}"

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -65,6 +65,9 @@ test('installs, again without a change, the next version beside it, back, and aw
   const left = snapshot(root).join('\n')
   expect(left).toContain('etc/headrace/edge.yaml')
   expect(left).not.toMatch(/opt\/headrace|headrace-edge\.service|local\/bin\/headrace/)
+  // As `systemctl edit` leaves it.
+  mkdirSync(join(root, 'etc/systemd/system/headrace-edge.service.d'))
+  writeFileSync(join(root, 'etc/systemd/system/headrace-edge.service.d/override.conf'), '[Service]\n')
   expect(await install(['--uninstall', '--purge', '--root', root])).toMatchObject({ code: 0 })
   expect(snapshot(root).join('\n')).not.toContain('headrace')
   expect(readFileSync(join(root, 'etc/passwd'), 'utf8')).not.toContain('headrace')
