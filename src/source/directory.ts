@@ -11,6 +11,8 @@ import { LoopingSource } from './looping-source.ts'
 import { defineSource, pathsWithin, type SourceContext } from './source.ts'
 
 const READ_BYTES = 64 * 1024
+/** Files that are read and wait for the disk before they are put away. */
+const LEAVING_MAX = 100
 /** Files in the directory that are remembered as done; more want to be moved or deleted. */
 const FILES_MAX = 10_000
 
@@ -76,6 +78,8 @@ class DirectorySource extends LoopingSource {
   readonly #context: SourceContext
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES)
   readonly #done = new Set<string>()
+  /** Files that are put away once they are stored; each resolves with what kept it from being. */
+  readonly #leaving: Promise<unknown>[] = []
   #partly: { readonly id: string; readonly offset: number } | undefined
   /** Why the last file that could not be opened could not. */
   #unreadable: string | undefined
@@ -104,10 +108,10 @@ class DirectorySource extends LoopingSource {
       try {
         const { unread, left } = this.#look()
         if (this.#unreadable === undefined) this.#context.state('reading')
-        for (const each of left) await this.#putAway(each)
+        for (const each of left) await this.#putAwayLater(each)
         let unreadable: string | undefined
         for (const each of unread) {
-          if (signal.aborted) return
+          if (signal.aborted) break
           const handle = await open(each.path, 'r').catch(error => {
             // One that may not be read keeps no other one from being read; it is tried again.
             unreadable = messageOf(error)
@@ -115,6 +119,8 @@ class DirectorySource extends LoopingSource {
           if (handle) await this.#read(each, handle)
           else this.#context.trouble('a file could not be opened')
         }
+        await this.#allPutAway()
+        if (signal.aborted) return
         this.#unreadable = unreadable
         this.#context.state(unreadable === undefined ? 'reading' : 'waiting', unreadable)
       } catch (error) {
@@ -184,14 +190,26 @@ class DirectorySource extends LoopingSource {
     cutter.end(offset)
     if (last) give(last.line, after)
     this.#done.add(found.id)
-    await this.#putAway(found)
+    await this.#putAwayLater(found)
+  }
+
+  /** The next files are read meanwhile: each would wait for the disk by itself. What a stop leaves is put away by the next start. */
+  async #putAwayLater(found: Found): Promise<void> {
+    if (this.#options.afterwards === 'keep') return
+    this.#leaving.push(this.#putAway(found).catch((error: unknown) => error))
+    if (this.#leaving.length >= LEAVING_MAX) await this.#allPutAway()
+  }
+
+  /** Throws what kept the first of them from being put away. */
+  async #allPutAway(): Promise<void> {
+    // That is the buffer's to do, and may have to wait for room.
+    this.#context.turn()
+    const failed = (await Promise.all(this.#leaving.splice(0))).find(error => error !== undefined)
+    if (failed !== undefined) throw failed
   }
 
   async #putAway({ path, id, changedMs }: Found): Promise<void> {
     const { afterwards, move_to: folder } = this.#options
-    if (afterwards === 'keep') return
-    // That is the buffer's to do, and may have to wait for room.
-    this.#context.turn()
     await this.#context.stored()
     // Another one may have come under its name, or more to it: that has not been read.
     if (facts(path)[0]?.id !== id) return

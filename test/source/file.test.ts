@@ -315,6 +315,21 @@ describe('a directory', () => {
     expect(readdirSync(folder)).toEqual(['done'])
   })
 
+  test('the next files are read while one waits for the disk: each waited by itself', async () => {
+    const stored = Promise.withResolvers<void>()
+    bench.stored = () => stored.promise
+    for (let n = 10; n < 260; n++) writeFileSync(join(folder, `${n}.csv`), `${n}`)
+    const runner = start(bench, { afterwards: 'delete' })
+    await until('as many as may wait', () => bench.records.length === 100)
+    expect(readdirSync(folder)).toHaveLength(250)
+    stored.resolve()
+    await until('all are gone', () => readdirSync(folder).length === 0)
+    expect(bench.records.map(({ text }) => Number(text)).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 250 }, (_, n) => n + 10),
+    )
+    expect(runner.status()).toMatchObject({ state: 'reading', trouble: {} })
+  })
+
   test('moved to where one of its name lies already, both are kept: it was written over', async () => {
     const away = join(folder, 'done')
     mkdirSync(away)
