@@ -83,7 +83,7 @@ export class AlertBook {
   readonly #insertion: Database.Statement
   readonly #standing: Database.Statement<[number], SilenceRow>
   readonly #saying: Database.Statement<[string]>
-  /** Alerts of this turn: they are written together. */
+  /** Alerts of this turn of the event loop: they are written together. */
   #added: SaidAlert[] = []
   /** What is held back for the end of silences. */
   readonly held: HeldAlerts
@@ -107,7 +107,8 @@ export class AlertBook {
 
   /** One that was told before is not added again: after a crash alerts are. */
   add({ key, analyser, source, state, timeMs, message, values }: Alert, id: string): void {
-    if (this.#added.length === 0) queueMicrotask(() => this.#write())
+    // Behind what goes out now: whoever is told must not wait for the book.
+    if (this.#added.length === 0) setImmediate(() => this.#write())
     const about = source && sourceKey(source)
     this.#added.push({ key, id, analyser, source: about, state, timeMs: Math.round(timeMs), message, values })
   }

@@ -53,6 +53,12 @@ export class AlertDelivery {
     for (const sink of waiting) this.#start(sink)
   }
 
+  /** The same of these sinks alone, which were just told of: what is for them need not wait for what others say. */
+  wakeSinks(sinks: readonly string[]): void {
+    if (this.#stopped) return
+    for (const sink of sinks) this.#start(sink)
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()

@@ -296,6 +296,7 @@ export class AnalyserRunner {
     const { analyser, source, state, key, message } = alert
     this.#options.logger.warn({ analyser, source: source && sourceKey(source), state, key }, message)
     this.#options.onAlert?.(alert, definition.id)
+    this.#delivery.wakeSinks(definition.sinks)
   }
 
   /** Another core keeps the shards: what this one knows of them is not true any more. */

@@ -6,7 +6,7 @@ import { HeadraceError } from '../../runtime/errors.ts'
 import type { SourceId } from '../../runtime/names.ts'
 import type { AnalyserDefinition } from './definition.ts'
 import { KnownFields } from './known-fields.ts'
-import { type KeptWatch, type Positions, watchKey } from './state-entry.ts'
+import { type KeptWatch, type Positions, StateText, watchKey } from './state-entry.ts'
 
 /** State of one watch as JSON: with its offsets it has to fit one message of the log, a million bytes. */
 const STATE_CHARACTERS_MAX = 900 * 1024
@@ -130,13 +130,12 @@ export class RunningWatch implements Output {
   }
 
   /** Undefined where it cannot be kept: then the watch has failed. */
-  snapshot(): unknown {
-    const state = this.#watch.snapshot()
-    const size = JSON.stringify(state)?.length ?? 0
-    if (size <= STATE_CHARACTERS_MAX) return state
+  snapshot(): StateText | undefined {
+    const json = JSON.stringify(this.#watch.snapshot()) ?? 'null'
+    if (json.length <= STATE_CHARACTERS_MAX) return new StateText(json)
     this.#failure = new HeadraceError(
       'limit_exceeded',
-      `its state has ${size} characters of JSON; ${STATE_CHARACTERS_MAX} are allowed`,
+      `its state has ${json.length} characters of JSON; ${STATE_CHARACTERS_MAX} are allowed`,
     )
     return undefined
   }

@@ -11,6 +11,7 @@ import {
   parseWatchKey,
   type StateEntry,
   StateFold,
+  type StateText,
   watchKey,
 } from './state-entry.ts'
 import type { StateKeeper } from './state-keeper.ts'
@@ -21,6 +22,8 @@ const KEEP_AFTER_MS = 5_000
 const KEPT_AT_ONCE_MAX = 200
 /** How often it is looked what is to be kept beside what was said: there may be thousands of watches. */
 const LOOK_EVERY_MS = 200
+/** While something is said, which must not wait for what is merely due, as often as this at least. */
+const LOOK_AT_LEAST_EVERY_MS = 600
 /** How often a sign of life is kept: others take over where there is none. */
 const SIGN_OF_LIFE_EVERY_MS = 1_500
 /** Alerts on their way, and records of one derived stream: past that no more records are read until some have got there. */
@@ -146,7 +149,8 @@ export class ShardState {
     const entries: StateEntry[] = this.#newlyKnown.splice(0)
     const alerts: { definition: AnalyserDefinition; alert: Alert }[] = []
     const next = { alert: this.#fold.nextAlert, derived: new Map<string, number>() }
-    const isLook = all || monotonicMs - this.#lookedMs >= LOOK_EVERY_MS
+    const lookEveryMs = this.#speaking.size > 0 ? LOOK_AT_LEAST_EVERY_MS : LOOK_EVERY_MS
+    const isLook = all || monotonicMs - this.#lookedMs >= lookEveryMs
     if (isLook) this.#lookedMs = monotonicMs
     for (const watch of [...this.#speaking, ...(isLook ? this.#due(monotonicMs, all) : [])]) {
       if (watch.failure !== undefined) continue
@@ -180,7 +184,7 @@ export class ShardState {
     }
   }
 
-  #entryOf(watch: RunningWatch, state: unknown, next: { alert: number; derived: Map<string, number> }): StateEntry {
+  #entryOf(watch: RunningWatch, state: StateText, next: { alert: number; derived: Map<string, number> }): StateEntry {
     const { definition, subject, said } = watch
     const { id, fingerprint, sinks } = definition
     const alerts = said.alerts.flatMap(alert => {

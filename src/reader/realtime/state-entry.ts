@@ -38,6 +38,7 @@ export type StateEntry =
       readonly subject: string
       readonly fingerprint: string
       readonly at: Positions
+      /** Read back it is what was kept; on its way there it may be a {@link StateText}. */
       readonly state: unknown
       readonly alerts: readonly OutboxAlert[]
       readonly derived: readonly DerivedRecord[]
@@ -53,8 +54,19 @@ export type StateEntry =
   /** What one core tells the others of alerts, in a partition of its own. */
   | { readonly kind: 'word'; readonly word: AlertWord }
 
+/** A state that is JSON already, as it had to be made to see how long it is: it is not made a second time. */
+export class StateText {
+  readonly json: string
+
+  constructor(json: string) {
+    this.json = json
+  }
+}
+
 export function encodeEntry(entry: StateEntry): Buffer {
-  return Buffer.from(JSON.stringify(entry))
+  if (entry.kind !== 'watch' || !(entry.state instanceof StateText)) return Buffer.from(JSON.stringify(entry))
+  const { state, ...others } = entry
+  return Buffer.from(`${JSON.stringify(others).slice(0, -1)},"state":${state.json}}`)
 }
 
 export function decodeEntry(value: Buffer): StateEntry {

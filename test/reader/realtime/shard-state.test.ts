@@ -3,7 +3,7 @@ import type { Alert, Sample, Watch } from '../../../src/analyser/analyser.ts'
 import { SampleRun } from '../../../src/analyser/sample-run.ts'
 import type { AnalyserDefinition } from '../../../src/reader/realtime/definition.ts'
 import { ShardState } from '../../../src/reader/realtime/shard-state.ts'
-import type { StateEntry } from '../../../src/reader/realtime/state-entry.ts'
+import { decodeEntry, encodeEntry, type StateEntry } from '../../../src/reader/realtime/state-entry.ts'
 import type { StateKeeper } from '../../../src/reader/realtime/state-keeper.ts'
 
 const SOURCE = { gateway: 'gw-1', source: 'pump' }
@@ -62,7 +62,7 @@ class MemoryKeeper implements StateKeeper {
     const what = this.#whenAsked
     this.#whenAsked = () => {}
     what()
-    this.entries.push(...(structuredClone(entries) as StateEntry[]))
+    this.entries.push(...entries.map(entry => decodeEntry(encodeEntry(entry))))
     return 'kept'
   }
 
@@ -139,5 +139,25 @@ describe('the states of a shard', () => {
     expect(keeper.entries.length).toBe(kept)
     await state.keep({ monotonicMs: 2 * LATER_MS }, () => {})
     expect(told(new ShardState(keeper, null))).toEqual([])
+  })
+
+  test('what is merely due waits for what is said, and not for long', async () => {
+    const keeper = new MemoryKeeper()
+    const state = new ShardState(keeper, null)
+    const other = { gateway: 'gw-1', source: 'valve' }
+    const quiet = state.watchFor({ ...definition, open: () => new OnceWatch(1_000_000) }, other, 'gw-1/valve', 0)
+    const subjects = () => keeper.entries.flatMap(entry => (entry.kind === 'watch' ? [entry.subject] : []))
+    await state.keep({ monotonicMs: LATER_MS }, () => {})
+    quiet.take(new SampleRun([{ ...sample(0), source: other, key: 'gw-1/valve' }]), LATER_MS - 5_000)
+    read(state, 0, 2)
+    await state.keep({ monotonicMs: LATER_MS + 300 }, () => {})
+    expect(subjects()).toEqual([KEY])
+    await state.keep({ monotonicMs: LATER_MS + 301 }, () => {})
+    expect(subjects()).toEqual([KEY, 'gw-1/valve'])
+    quiet.take(new SampleRun([{ ...sample(1), source: other, key: 'gw-1/valve' }]), LATER_MS - 5_000)
+    const loud = state.watchFor({ ...definition, id: 'p.again' }, SOURCE, KEY, 0)
+    loud.take(new SampleRun([sample(2)]), LATER_MS)
+    await state.keep({ monotonicMs: LATER_MS + 901 }, () => {})
+    expect(subjects().slice(2)).toEqual([KEY, 'gw-1/valve'])
   })
 })
