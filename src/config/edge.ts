@@ -3,12 +3,13 @@ import { edgeBufferOptions } from '../buffer/options.ts'
 import { consoleOptions } from '../console/options.ts'
 import { traceOptions } from '../console/trace-options.ts'
 import { uplinkOptions } from '../link/options.ts'
+import { STREAM_GATEWAY } from '../runtime/names.ts'
 import { name } from './pipeline.ts'
 
 /** edge.yaml: the agent on a gateway. */
 export const edgeSchema = z.strictObject({
   gateway: name
-    .refine(gateway => gateway !== 'analysers', 'is kept for derived streams: take another name')
+    .refine(gateway => gateway !== STREAM_GATEWAY, 'is kept for derived streams: take another name')
     .describe('Name of this gateway; no two may have the same.'),
   state: z.string().min(1).describe('Directory for all that it keeps.'),
   uplink: uplinkOptions.describe('Where the core is.'),

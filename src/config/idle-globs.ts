@@ -1,10 +1,9 @@
-import { matchesGlob } from '../runtime/names.ts'
+import { matchesGlob, STREAM_GATEWAY } from '../runtime/names.ts'
 import { nearest } from '../runtime/nearest.ts'
 import type { ConfigIssue } from './errors.ts'
 import type { LoadedPipeline } from './load.ts'
 
-/** The gateway that derived streams count as. */
-const STREAMS = 'analysers/'
+const STREAMS = `${STREAM_GATEWAY}/`
 /** What of a source was dead and was retried has a name of its own. */
 const RETRIED = '-retried'
 

@@ -3,7 +3,7 @@ import { dirname, isAbsolute, resolve } from 'node:path'
 import { z } from 'zod'
 import type { ConsoleOptions } from '../console/options.ts'
 import { HeadraceError } from '../runtime/errors.ts'
-import { matchesSource } from '../runtime/names.ts'
+import { namesSource, STREAM_GATEWAY } from '../runtime/names.ts'
 import { durationText, isDurationPattern, isSizePattern, sizeText } from '../runtime/units.ts'
 import { withSerialProfile } from '../source/serial-profile.ts'
 import { testFileSchema } from './analyser-tests.ts'
@@ -277,13 +277,10 @@ function streamCycles(pipelines: readonly LoadedPipeline[]): ConfigIssue[] {
   const makers = pipelines.flatMap(({ config, document }) =>
     Object.entries(config.analysers).flatMap(([analyser, options]) => {
       const stream = 'stream' in options ? options.stream?.name : undefined
-      return stream === undefined
-        ? []
-        : [{ analyser, document, stream, globs: options.sources.filter(glob => glob.startsWith('analysers/')) }]
+      return stream === undefined ? [] : [{ analyser, document, stream, globs: options.sources }]
     }),
   )
-  const feeds = (stream: string, globs: readonly string[]) =>
-    globs.some(glob => matchesSource(glob, { gateway: 'analysers', source: stream }))
+  const feeds = (stream: string, globs: readonly string[]) => namesSource(globs, { gateway: STREAM_GATEWAY, source: stream })
   return makers.flatMap(({ analyser, document, stream, globs }) => {
     const above = new Set(makers.filter(each => feeds(each.stream, globs)))
     for (const each of above) for (const more of makers) if (feeds(more.stream, each.globs)) above.add(more)

@@ -20,6 +20,18 @@ export function parseSourceKey(key: string): SourceId | undefined {
   return NAME_PATTERN.test(gateway) && NAME_PATTERN.test(source) ? { gateway, source } : undefined
 }
 
+/** The gateway under whose name derived streams are written: `analysers/<stream>`. No gateway may be called so. */
+export const STREAM_GATEWAY = 'analysers'
+
+/**
+ * Whether the globs of a job or an analyser name a source. `*` means the devices: a derived stream has to be named with its gateway, or a job that has
+ * been there for long would be given other records by an analyser that is new.
+ */
+export function namesSource(globs: readonly string[], id: SourceId): boolean {
+  const named = id.gateway === STREAM_GATEWAY ? globs.filter(glob => glob.startsWith(`${STREAM_GATEWAY}/`)) : globs
+  return named.some(glob => matchesSource(glob, id))
+}
+
 /** Whether a glob (`*` and `?`) matches a source, or, where it holds a `/`, the source with its gateway. */
 export function matchesSource(glob: string, id: SourceId): boolean {
   const subject = glob.includes('/') ? sourceKey(id) : id.source

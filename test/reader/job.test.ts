@@ -59,16 +59,16 @@ const offsets = () => Object.fromEntries(ledger.offsets('plant.load'))
 
 const writer = new BatchWriter()
 
-async function place(source: string) {
-  const claim = await log.claim({ gateway: 'g', source }, 'plant')
+async function place(source: string, gateway = 'g') {
+  const claim = await log.claim({ gateway, source }, 'plant')
   const { next, proof } = await log.end(claim)
   const { producerId, epoch, epochStart } = claim
-  return { claim, proof, identity: { key: `g/${source}`, producerId, epoch, epochStart, sequence: next } }
+  return { claim, proof, identity: { key: `${gateway}/${source}`, producerId, epoch, epochStart, sequence: next } }
 }
 
 /** Appends one batch of values. */
-async function lay(source: string, values: readonly string[]): Promise<void> {
-  const { claim, proof, identity } = await place(source)
+async function lay(source: string, values: readonly string[], gateway?: string): Promise<void> {
+  const { claim, proof, identity } = await place(source, gateway)
   writer.begin(identity)
   for (const value of values) {
     const bytes = Buffer.from(value)
@@ -94,6 +94,15 @@ describe('what the command reads', () => {
       `{"gateway":"g","source":"b","seq":0,"time_ms":${TIME_MS},"value":"on"}`,
       `{"gateway":"g","source":"b","seq":1,"time_ms":${TIME_MS},"value":"off"}`,
     ])
+  })
+
+  test('the devices: an analyser that came later gave an old job its derived records as well', async () => {
+    await lay('pump', ['1'])
+    await lay('pump-1m', ['{"n":60}'], 'analysers')
+    await run(job())
+    expect(read()).toBe(`{"gateway":"g","source":"pump","seq":0,"time_ms":${TIME_MS},"value":"1"}\n`)
+    await run(job({ sources: ['analysers/pump-*'] }))
+    expect(read()).toContain('"source":"pump-1m"')
   })
 
   test('CSV: one header for all sources, with the columns of each', async () => {

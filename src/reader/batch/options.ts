@@ -79,7 +79,11 @@ const jobOptions = z.strictObject({
       'Runs missed while the core was down: `once` reads all that is there in one run; `each` runs one by one, each up to when it was due; `no` leaves them to the next.',
     ),
   wait_for: waitOptions.optional().describe('Waits until every source has data up to when the run is due.'),
-  sources: z.array(sourceGlob).min(1).default(['*']).describe("Which of the pipeline's sources it reads, as globs."),
+  sources: z
+    .array(sourceGlob)
+    .min(1)
+    .default(['*'])
+    .describe("Which of the pipeline's sources it reads, as globs; a derived stream by its whole name, analysers/<stream>."),
   input: z.enum(INPUT_FORMATS).default('ndjson').describe('How records are written for the command.'),
   columns: z
     .array(fieldName)

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Claim, Log } from '../../log/log.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
-import { matchesSource, sourceKey } from '../../runtime/names.ts'
+import { namesSource, sourceKey } from '../../runtime/names.ts'
 import { allEnds } from '../all-ends.ts'
 import type { Range, RunKind } from '../ledger.ts'
 
@@ -9,7 +9,7 @@ import type { Range, RunKind } from '../ledger.ts'
 export async function claimsOf(log: Log, topic: string, globs: readonly string[]): Promise<Claim[]> {
   const claims = await log.claims()
   return claims
-    .filter(claim => claim.topic === topic && globs.some(glob => matchesSource(glob, claim.source)))
+    .filter(claim => claim.topic === topic && namesSource(globs, claim.source))
     .sort((a, b) => a.partition - b.partition)
 }
 

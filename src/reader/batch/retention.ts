@@ -4,7 +4,7 @@ import type { Alarms } from '../../runtime/alarms.ts'
 import type { Clock, Timer } from '../../runtime/clock.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
-import { matchesSource, sourceKey } from '../../runtime/names.ts'
+import { namesSource, sourceKey } from '../../runtime/names.ts'
 import type { Ledger } from '../ledger.ts'
 import type { BatchJob } from './job.ts'
 import type { RetentionOptions } from './retention-options.ts'
@@ -141,7 +141,7 @@ export class Retention {
     let read = end.next
     let slowest: string | undefined
     for (const { definition } of this.#deps.jobs) {
-      const reads = definition.topic === claim.topic && definition.options.sources.some(glob => matchesSource(glob, claim.source))
+      const reads = definition.topic === claim.topic && namesSource(definition.options.sources, claim.source)
       if (!reads) continue
       const offset = this.#deps.ledger.offsets(definition.name).get(sourceKey(claim.source)) ?? end.first
       if (offset < read) [read, slowest] = [offset, definition.name]

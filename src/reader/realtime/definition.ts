@@ -1,13 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Analyser, FactsOf } from '../../analyser/analyser.ts'
 import type { Fields } from '../../record/fields.ts'
-import { matchesSource, type SourceId, sourceKey } from '../../runtime/names.ts'
-
-/**
- * The gateway under whose name derived streams are written: `analysers/<stream>`. No gateway may be called so; a source of it is watched
- * only where its whole name is given, so that `*` means the devices.
- */
-export const STREAM_GATEWAY = 'analysers'
+import { namesSource, type SourceId, STREAM_GATEWAY, sourceKey } from '../../runtime/names.ts'
 
 /** A derived stream: a source of its own, with a partition of its own. */
 export interface StreamTarget {
@@ -52,8 +46,7 @@ export function shardOfWatch(definition: AnalyserDefinition, source: SourceId): 
 }
 
 export function watchesSource(definition: AnalyserDefinition, source: SourceId, topic: string): boolean {
-  if (source.gateway === STREAM_GATEWAY) {
-    return definition.sources.some(glob => glob.startsWith(`${STREAM_GATEWAY}/`) && matchesSource(glob, source))
-  }
-  return definition.topic === topic && definition.sources.some(glob => matchesSource(glob, source))
+  // A derived stream is watched whatever topic it lies in.
+  const isInReach = source.gateway === STREAM_GATEWAY || definition.topic === topic
+  return isInReach && namesSource(definition.sources, source)
 }

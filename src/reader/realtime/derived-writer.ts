@@ -7,8 +7,8 @@ import type { Alarms } from '../../runtime/alarms.ts'
 import { Backoff } from '../../runtime/backoff.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
-import { type SourceId, sourceKey } from '../../runtime/names.ts'
-import { STREAM_GATEWAY, type StreamTarget } from './definition.ts'
+import { type SourceId, STREAM_GATEWAY, sourceKey } from '../../runtime/names.ts'
+import type { StreamTarget } from './definition.ts'
 import type { DerivedRecord, KeptStream } from './state-entry.ts'
 
 const RETRY = { firstMs: 200, maxMs: 10_000 }
