@@ -29,7 +29,9 @@ export function readYamlFile(file: string): string {
 export function parseYaml(text: string, lineCounter?: LineCounter): { document: Document.Parsed; errors: YamlError[] } {
   // The library's own look for keys that are there twice compares each with each: twenty thousand keys took five seconds.
   const document = yaml().parseDocument(text, { prettyErrors: false, uniqueKeys: false, ...(lineCounter && { lineCounter }) })
-  const errors = document.errors.map(({ message, pos }) => ({ message, at: pos[0] }))
+  // Of two mappings that end in one place the library says the same twice.
+  const said = new Map(document.errors.map(({ message, pos: [at] }) => [`${at} ${message}`, { message, at }]))
+  const errors = [...said.values()]
   if (errors.length > 0) return { document, errors }
   const deep = tooDeep(document)
   return { document, errors: deep ? [deep] : repeatedKeys(document) }

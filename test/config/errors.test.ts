@@ -107,6 +107,10 @@ describe('several files', () => {
     expect(saidOfPipeline(`pipeline: one\nsources:\n  a: ${bus(1)}\n  b: ${bus(2)}\n`)).toEqual([])
   })
 
+  test('what is left open twice in one place is said once', () => {
+    expect(saidOfPipeline('pipeline: one\nsources: { a: { file')).toHaveLength(1)
+  })
+
   test('a word of others is told what it is here, not what it looks like', () => {
     const steps = 'steps: [{ aggregate: { every: 10s, fields: { a: [mean] } } }]'
     expect(saidOfPipeline(`pipeline: one\nsources:\n  a: { generate: { kind: counter }, ${steps} }\n`).join()).toContain(
