@@ -6,7 +6,15 @@ import { EXIT } from './output.ts'
 const STOP_LIMIT_MS = 15_000
 
 /**
- * Waits for SIGTERM or SIGINT, then stops in order and gives the exit code. A second signal ends at once. An error that nobody caught ends the
+ * Ends without a wait for anybody: what matters is on disk. Node's own exit waits for the threads of its pool, and one of them may be held by a file system
+ * that is away.
+ */
+function endAtOnce(): void {
+  process.kill(process.pid, 'SIGKILL')
+}
+
+/**
+ * Waits for SIGTERM or SIGINT, then stops in order and gives the exit code. A second signal ends at once, as does a stop that takes too long. An error that nobody caught ends the
  * process: everything that matters is on disk, and a supervisor starts it again.
  */
 export async function runUntilSignal(stop: () => Promise<void>, log: Logger, ended?: Promise<void>): Promise<number> {
@@ -15,11 +23,11 @@ export async function runUntilSignal(stop: () => Promise<void>, log: Logger, end
     process.exit(EXIT.failed)
   })
   await Promise.race([signal(), ended ?? new Promise(() => {})])
-  process.once('SIGINT', () => process.exit(EXIT.failed))
-  process.once('SIGTERM', () => process.exit(EXIT.failed))
+  process.once('SIGINT', endAtOnce)
+  process.once('SIGTERM', endAtOnce)
   const limit = setTimeout(() => {
     log.error({}, `not stopped after ${STOP_LIMIT_MS} ms: given up`)
-    process.exit(EXIT.failed)
+    endAtOnce()
   }, STOP_LIMIT_MS)
   await stop()
   clearTimeout(limit)

@@ -1,4 +1,4 @@
-import type { Stats } from 'node:fs'
+import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { crc32c } from '../record/crc32c.ts'
 
@@ -66,9 +66,20 @@ export async function isBegunAs(path: string, head: Buffer): Promise<boolean> {
   return ours.length > 0 && ours.equals(head.subarray(0, ours.length))
 }
 
+/**
+ * Opens a file to be read. Throws where it is a pipe, a device or a directory: to open a pipe that nobody writes to would take for ever, and neither has a
+ * beginning to be known by.
+ */
+export async function openFile(path: string): Promise<FileHandle> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  if ((await handle.stat()).isFile()) return handle
+  await handle.close()
+  throw new Error(`${path} is no file: a device is read by "serial", what a command writes by "exec"`)
+}
+
 /** Runs with a file open to be read, and closes it. */
 export async function withFile<T>(path: string, call: (handle: FileHandle) => Promise<T>): Promise<T> {
-  const handle = await open(path, 'r')
+  const handle = await openFile(path)
   try {
     return await call(handle)
   } finally {

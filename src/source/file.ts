@@ -1,4 +1,4 @@
-import { type FileHandle, open, stat } from 'node:fs/promises'
+import { type FileHandle, stat } from 'node:fs/promises'
 import { z } from 'zod'
 import { pause } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
@@ -9,6 +9,7 @@ import {
   identify,
   isSameFile,
   type OpenFile,
+  openFile,
   parsePlace,
   placeText,
   withFile,
@@ -83,7 +84,7 @@ class FileSource extends LoopingSource {
   async #readWhatHasTheName(isFirst: boolean): Promise<boolean> {
     const { path, from } = this.#options
     // Opened before it is looked what was put away, so that all that is put away later comes after it.
-    const handle = await open(path, 'r').catch(unlessMissing)
+    const handle = await openFile(path).catch(unlessMissing)
     try {
       const place = this.#place
       let begin = handle && place && (await isSameFile(handle, place)) ? place : undefined

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import {
   appendFileSync,
   copyFileSync,
@@ -98,6 +99,14 @@ test('put away while nothing ran, and none made yet: it was read again with each
   writeFileSync(log, 'three\n')
   await until('the new one', () => bench.records.length === 2)
   expect(bench.texts).toEqual(['two', 'three'])
+})
+
+test('a pipe is no file: it is said, and a stop ends; it hung for good', async () => {
+  execFileSync('mkfifo', [log])
+  const runner = start()
+  await until('it is said', () => runner.status().reason?.includes('is no file: a device is read by "serial"'))
+  await runner.stop()
+  rmSync(log)
 })
 
 test.each(['app.log.err', 'app.log.1.tmp', 'app.logger', 'app-errors.log'])(
