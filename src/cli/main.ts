@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
+import { fileReasonOf } from '../runtime/errors.ts'
 import { hideSecrets } from '../runtime/hide-secrets.ts'
 import { commandsFor } from './commands.ts'
 import { EXIT, report } from './output.ts'
@@ -20,6 +21,12 @@ function careful(command: Command): Command {
   return command
 }
 
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // Whoever reads has seen enough, as `head` has.
+  if (error.code === 'EPIPE') return
+  process.stderr.write(`standard output cannot be written: ${fileReasonOf(error)}\n`)
+  process.exitCode = EXIT.failed
+})
 try {
   await program.parseAsync()
 } catch (error) {
@@ -27,4 +34,5 @@ try {
   else process.exitCode = report(error)
 }
 // What a command left running would keep the process from ending: it has said that it is done.
-process.stdout.write('', () => process.exit())
+// Behind the turn of the event loop in which it is said what could not be written.
+process.stdout.write('', () => setImmediate(() => process.exit()))

@@ -57,6 +57,7 @@ const FILE_REASONS: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder',
   EACCES: 'this user may not read it',
   EPERM: 'this user may not read it',
+  ENOSPC: 'there is no room left',
 }
 
 /** Why a file cannot be read, where the sentence names it already: the system's own words repeat its path, and its code is for programs. */

@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { headrace } from '../support/headrace-process.ts'
 
@@ -176,6 +178,16 @@ describe('said so that somebody can act on it', () => {
     const result = await run('up', write('p.yaml', PIPELINE), '--state', 'state')
     expect(result.code).not.toBe(0)
     expect(result.stderr).not.toMatch(STACK)
+  })
+
+  test.each([
+    ['/dev/full', 1, 'standard output cannot be written: there is no room left'],
+    ['/dev/null', 0, ''],
+  ])('what it prints goes to %s: it was lost, and it had gone well', (device, code, said) => {
+    const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+    const command = 'exec "$0" "$1" validate "$2" > "$3"'
+    const args = ['-c', command, process.execPath, main, write('p.yaml', PIPELINE), device]
+    expect(spawnSync('sh', args, { encoding: 'utf8' })).toMatchObject({ status: code, stderr: expect.stringContaining(said) })
   })
 
   test('a certificate that is not there is named, without a stack', async () => {
