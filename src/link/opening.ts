@@ -116,7 +116,7 @@ function otherPlace(held: Assignment, { assignment: told, end }: Told): Decision
     return freeze(
       'other_place',
       `The core gives ${placeText(told)} to this source, last time it gave ${placeText(held)}.`,
-      'The registry of claims was changed or restored. `headrace source resume <gateway>/<source>` adopts the new place.',
+      'The gateway has another name than before (that of the machine, unless set), the pipeline another topic, or the registry of claims was changed or restored. `headrace source resume <gateway>/<source>` adopts the new place; what is buffered goes there, too.',
     )
   }
   const ahead = epochAhead(held, { assignment: told, end })
