@@ -1,9 +1,10 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { crc32c } from '../record/crc32c.ts'
+import { headOfCompressed } from './file-compressed.ts'
 
 /** Bytes at the beginning by which a file is known again, beside its inode: inodes are given to new files. */
-const HEAD_BYTES = 256
+export const HEAD_BYTES = 256
 
 /** How far a file was read, in a form that outlives its name: `inode:bytes of head:CRC of head:offset:time of change`. */
 export interface FilePlace {
@@ -35,10 +36,10 @@ export function parsePlace(text: string): FilePlace | undefined {
   return rest.length === 0 && Object.values(place).every(Number.isSafeInteger) ? place : undefined
 }
 
-/** What an open file is known by, from its first bytes as far as there are any. */
-export async function identify(handle: FileHandle): Promise<OpenFile> {
+/** What an open file is known by, from its first bytes as far as there are any; `isPacked`: from those of what was compressed. */
+export async function identify(handle: FileHandle, isPacked = false): Promise<OpenFile> {
   const stats = await handle.stat()
-  const head = await headOf(handle, HEAD_BYTES)
+  const head = await headOf(handle, HEAD_BYTES, isPacked)
   return { handle, head, place: { inode: stats.ino, offset: 0, changedUs: changedUsOf(stats), ...headFacts(head) } }
 }
 
@@ -53,17 +54,6 @@ export async function identifiedAnew(handle: FileHandle, place: FilePlace): Prom
 export async function isSameFile(handle: FileHandle, place: FilePlace): Promise<boolean> {
   const { ino, size } = await handle.stat()
   return ino === place.inode && size >= place.offset && beginsAs(await headOf(handle, place.headBytes), place)
-}
-
-/** Whether the file at `path` begins with the bytes that `place` is known by, as far as either goes; not where there are none. */
-export async function isAlike(path: string, place: FilePlace): Promise<boolean> {
-  return place.headBytes > 0 && (await withFile(path, async handle => beginsAs(await headOf(handle, place.headBytes), place)))
-}
-
-/** Whether the file at `path` begins as `head` does, as far as either goes: a copy may still be in the making. Not where either is empty. */
-export async function isBegunAs(path: string, head: Buffer): Promise<boolean> {
-  const ours = await withFile(path, handle => headOf(handle, head.length))
-  return ours.length > 0 && ours.equals(head.subarray(0, ours.length))
 }
 
 /**
@@ -95,11 +85,14 @@ function headFacts(head: Buffer): Pick<FilePlace, 'headBytes' | 'headCrc'> {
   return { headBytes: head.length, headCrc: crc32c(head) }
 }
 
-function beginsAs(head: Buffer, place: FilePlace): boolean {
+/** Whether a file with these first bytes begins as that of the place did. */
+export function beginsAs(head: Buffer, place: FilePlace): boolean {
   return head.length >= place.headBytes && crc32c(head.subarray(0, place.headBytes)) === place.headCrc
 }
 
-async function headOf(handle: FileHandle, bytes: number): Promise<Buffer> {
+/** The first bytes of a file, as many as there are; `isPacked`: of what was compressed. */
+export async function headOf(handle: FileHandle, bytes: number, isPacked = false): Promise<Buffer> {
+  if (isPacked) return headOfCompressed(handle, bytes)
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytes), 0, bytes, 0)
   return buffer.subarray(0, bytesRead)
 }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { pause } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { duration, size } from '../runtime/units.ts'
+import { contentOf, isCompressed, isDamage } from './file-compressed.ts'
 import {
   type FilePlace,
   identifiedAnew,
@@ -52,6 +53,8 @@ class FileSource extends LoopingSource {
   #place: FilePlace | undefined
   /** Whether the file of the place was read to its end, or was said to be gone before it was. */
   #isDone = false
+  /** Of the compressed file that was read to its end last. */
+  #endedInode: number | undefined
 
   constructor(options: FileOptions, context: SourceContext) {
     super()
@@ -109,16 +112,41 @@ class FileSource extends LoopingSource {
   async #readPutAway(current: OpenFile | undefined): Promise<void> {
     const isOver = this.#whenWrittenTo(current)
     while (this.#place && !this.stopping.signal.aborted) {
-      const { next, isKnown } = await nextPutAway(this.#options.path, this.#place, current)
+      const { next, isKnown } = await nextPutAway(this.#options.path, this.#place, current, this.#endedInode)
       if (!isKnown && !this.#isDone) this.#context.trouble('the file was put away before it was read to its end')
       this.#isDone = true
       if (!next) return
       await withFile(next.path, async handle => {
-        const { place } = await identify(handle)
+        const isPacked = isCompressed(next.path)
+        const { place } = await identify(handle, isPacked)
         if (place.inode !== next.inode) throw new Error(`${next.path} was renamed while it was looked for`)
-        await this.#follow(handle, { ...place, offset: next.offset }, isOver, 1)
+        const begin = { ...place, offset: next.offset }
+        await (isPacked ? this.#readCompressed(handle, begin) : this.#follow(handle, begin, isOver, 1))
       })
     }
+  }
+
+  /** What was compressed has ended: it is read in one go. */
+  async #readCompressed(handle: FileHandle, place: FilePlace): Promise<void> {
+    const { offset } = place
+    const cutter = this.#cutter((line, end) => this.#give(line, { ...place, offset: end }))
+    let end = 0
+    try {
+      for await (const chunk of contentOf(handle)) {
+        await this.gate.passed()
+        if (this.stopping.signal.aborted) return
+        this.#context.turn(0)
+        end += chunk.length
+        if (end > offset) cutter.push(chunk.subarray(Math.max(0, chunk.length - (end - offset))), end)
+      }
+      cutter.end(end)
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      this.#context.trouble('a file that was put away could not be decompressed to its end')
+    }
+    this.#place = { ...place, offset: Math.max(offset, end) }
+    this.#isDone = true
+    this.#endedInode = place.inode
   }
 
   /** Reads from a place on until the file is over at its end, `looks` times one after the other, or a stop. */
@@ -126,12 +154,7 @@ class FileSource extends LoopingSource {
     const { signal } = this.stopping
     let known = begin
     let { offset } = begin
-    const newCutter = () =>
-      this.#cutter((line, end) => {
-        const place = { ...known, offset: end }
-        this.#place = place
-        this.#context.message(line, this.#context.clock.wallMs(), undefined, placeText(place))
-      })
+    const newCutter = () => this.#cutter((line, end) => this.#give(line, { ...known, offset: end }))
     let cutter = newCutter()
     let timesOver = 0
     /** Until its first bytes are seen, more may have been put away behind the place than at the last look: this file, as it was, too. */
@@ -172,6 +195,11 @@ class FileSource extends LoopingSource {
         await this.#pause()
       }
     }
+  }
+
+  #give(line: Buffer, place: FilePlace): void {
+    this.#place = place
+    this.#context.message(line, this.#context.clock.wallMs(), undefined, placeText(place))
   }
 
   /** Takes the beginning for the place, unless it can be anything's; whether it was taken. */
@@ -227,7 +255,7 @@ export const file = defineSource({
   kind: 'file',
   summary: 'Follows a file that is written to, through rotation and truncation; goes on after a restart where it was.',
   notes:
-    'How far a file was read is stored in one transaction with its records. What was put away between two looks, or while nothing ran, is found beside it and read first, and so are the copies that `copytruncate` makes: by the name with a number, a date or `old`, `bak`, `prev`, `orig` put to it (`app.log.1`, `app.log-20260131`, `app-2026-01-31.log`), unless it was compressed.',
+    'How far a file was read is stored in one transaction with its records. What was put away between two looks, or while nothing ran, is found beside it and read first, and so are the copies that `copytruncate` makes: by the name with a number, a date or `old`, `bak`, `prev`, `orig` put to it (`app.log.1`, `app.log-20260131`, `app-2026-01-31.log`), also where it was compressed by gzip.',
   options: fileOptions,
   gives: 'messages',
   whenFull: 'block',

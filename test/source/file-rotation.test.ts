@@ -4,8 +4,10 @@ import {
   copyFileSync,
   existsSync,
   mkdtempSync,
+  readFileSync,
   renameSync,
   rmSync,
+  statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -13,6 +15,7 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { SeededRandom } from '../support/random.ts'
 import { until } from '../support/until.ts'
@@ -36,8 +39,20 @@ const start = (how: { bookmark?: string } = {}) => bench.start('file', { path: l
 /** What `logrotate` does with numbers: each name moves on by one, and `.1` is free. */
 function makeRoom(): void {
   let last = 1
-  while (existsSync(`${log}.${last}`)) last++
-  for (let number = last; number > 1; number--) renameSync(`${log}.${number - 1}`, `${log}.${number}`)
+  while (endings(last).length > 0) last++
+  for (let number = last - 1; number > 0; number--)
+    for (const ending of endings(number)) renameSync(`${log}.${number}${ending}`, `${log}.${number + 1}${ending}`)
+}
+
+const endings = (number: number) => ['', '.gz'].filter(ending => existsSync(`${log}.${number}${ending}`))
+
+/** As `gzip` leaves it, under the time of the last change; other programs keep whole seconds of it. */
+function compress(path: string, keeps: 'all' | 'seconds' = 'all'): void {
+  const seconds = statSync(path).mtimeMs / 1_000
+  const kept = keeps === 'all' ? seconds : Math.floor(seconds)
+  writeFileSync(`${path}.gz`, gzipSync(readFileSync(path)))
+  utimesSync(`${path}.gz`, kept, kept)
+  rmSync(path)
 }
 
 describe('more than once between two looks', () => {
@@ -161,7 +176,90 @@ test('whoever writes has not opened the new file yet: what it still writes to th
   expect(bench.texts).toEqual(['one', 'two', 'three'])
 })
 
-describe.each(['renamed', 'copied and emptied'] as const)('a storm of files that are %s', way => {
+describe('compressed', () => {
+  test('while nothing ran: the rest of it was lost, and what was put away after it', async () => {
+    writeFileSync(log, 'one\ntwo\nthree\n')
+    start()
+    await until('all', () => bench.records.length === 3)
+    await bench.end()
+    const marks = bench.records.map(({ bookmark }) => bookmark ?? '')
+    renameSync(log, `${log}.3`)
+    writeFileSync(`${log}.2`, 'four\nfive')
+    utimesSync(`${log}.2`, Date.now() / 1_000 + 2, Date.now() / 1_000 + 2)
+    writeFileSync(`${log}.1`, 'six\n')
+    utimesSync(`${log}.1`, Date.now() / 1_000 + 4, Date.now() / 1_000 + 4)
+    compress(`${log}.3`, 'seconds')
+    compress(`${log}.2`, 'seconds')
+    writeFileSync(log, 'seven\n')
+    const all = ['one', 'two', 'three', 'four', 'five', 'six', 'seven']
+    for (const [at, bookmark] of marks.entries()) {
+      const after = new SourceBench()
+      const runner = after.start('file', { path: log, every: '10ms' }, { bookmark })
+      await until('the rest', () => after.texts.at(-1) === 'seven')
+      expect(after.texts).toEqual(all.slice(at + 1))
+      expect(runner.status().trouble).toEqual({})
+      await after.end()
+      // Stopped anywhere within: it goes on there.
+      for (const [stop, record] of after.records.entries()) {
+        const again = new SourceBench()
+        again.start('file', { path: log, every: '10ms' }, { bookmark: record.bookmark ?? '' })
+        if (record.text === 'seven') await sleep(50)
+        else await until('what is left', () => again.texts.at(-1) === 'seven')
+        expect(again.texts).toEqual(all.slice(at + 2 + stop))
+        await again.end()
+      }
+    }
+  })
+
+  test('as soon as it was renamed, while it is followed: nothing is read twice', async () => {
+    writeFileSync(log, 'one\n')
+    const runner = start()
+    for (let number = 0; number < 8; number++) {
+      await until('a line', () => bench.records.length === number + 1)
+      await sleep(number * 3)
+      makeRoom()
+      renameSync(log, `${log}.1`)
+      writeFileSync(log, '')
+      compress(`${log}.1`)
+      appendFileSync(log, `more ${number}\n`)
+    }
+    await until('all', () => bench.records.length === 9)
+    await sleep(50)
+    expect(bench.texts).toEqual(['one', ...Array.from({ length: 8 }, (_, number) => `more ${number}`)])
+    expect(runner.status().trouble).toEqual({})
+  })
+
+  test('and not whole yet: what it is made of is read, and nothing twice', async () => {
+    writeFileSync(log, 'one\n')
+    start()
+    await until('a line', () => bench.records.length === 1)
+    await bench.end()
+    renameSync(log, `${log}.2`)
+    writeFileSync(`${log}.1`, 'two\nthree\n')
+    writeFileSync(`${log}.1.gz`, gzipSync('two\nthree\n').subarray(0, 15))
+    writeFileSync(log, 'four\n')
+    start()
+    await until('all', () => bench.texts.at(-1) === 'four')
+    expect(bench.texts).toEqual(['one', 'two', 'three', 'four'])
+  })
+
+  test('and damaged: what is there is read, the rest is said, and what follows goes on', async () => {
+    writeFileSync(log, 'one\n')
+    start()
+    await until('a line', () => bench.records.length === 1)
+    await bench.end()
+    renameSync(log, `${log}.2`)
+    const text = Array.from({ length: 20_000 }, (_, number) => `${number} ${Math.sin(number)}\n`).join('')
+    writeFileSync(`${log}.1.gz`, gzipSync(text).subarray(0, 100_000))
+    writeFileSync(log, 'the end\n')
+    const runner = start()
+    await until('the end', () => bench.texts.at(-1) === 'the end')
+    expect(bench.records.length).toBeGreaterThan(5_000)
+    expect(runner.status().trouble).toEqual({ 'a file that was put away could not be decompressed to its end': 1 })
+  })
+})
+
+describe.each(['renamed', 'compressed', 'copied and emptied'] as const)('a storm of files that are %s', way => {
   test.each([1, 2, 3, 4])('with restarts, seed %i: each line once, in order', async seed => {
     const random = new SeededRandom(seed)
     writeFileSync(log, 'line 0 of app.log\n')
@@ -174,9 +272,10 @@ describe.each(['renamed', 'copied and emptied'] as const)('a storm of files that
       const what = random.next()
       if (what < 0.5) {
         makeRoom()
-        if (way === 'renamed') {
+        if (way !== 'copied and emptied') {
           renameSync(log, `${log}.1`)
           writeFileSync(log, '')
+          if (way === 'compressed' && existsSync(`${log}.2`)) compress(`${log}.2`)
         } else {
           copyFileSync(log, `${log}.1`)
           truncateSync(log)
