@@ -121,6 +121,7 @@ class FileSource extends LoopingSource {
         const { place } = await identify(handle, isPacked)
         if (place.inode !== next.inode) throw new Error(`${next.path} was renamed while it was looked for`)
         const begin = { ...place, offset: next.offset }
+        this.#context.state('reading')
         await (isPacked ? this.#readCompressed(handle, begin) : this.#follow(handle, begin, isOver, 1))
       })
     }
