@@ -140,7 +140,7 @@ export class SourceRunner {
 
   /** For how long the source's loop has stayed away since it meant to take its next turn, ms; 0 where it did not, or has nothing to do. */
   get overdueMs(): number {
-    if (this.#turnUntilMs === undefined || this.#stopped || this.#held.length > 0) return 0
+    if (this.#turnUntilMs === undefined || (!this.#stopped && this.#held.length > 0)) return 0
     return Math.max(0, this.#options.clock.monotonicMs() - this.#turnUntilMs)
   }
 
@@ -156,7 +156,10 @@ export class SourceRunner {
 
   async stop(): Promise<void> {
     this.#stopped = true
+    // One that does not let go of its device keeps a change of the configuration waiting, for all sources.
+    this.#turnUntilMs = this.#options.clock.monotonicMs()
     await this.#source.stop()
+    this.#turnUntilMs = undefined
     this.#steps?.end()
     this.#enter('stopped')
   }
@@ -216,7 +219,7 @@ export class SourceRunner {
       state: (state, reason) => this.#enter(state, reason),
       trouble: (what, times) => this.#count(what, times),
       turn: withinMs => {
-        this.#turnUntilMs = withinMs === undefined ? undefined : clock.monotonicMs() + withinMs
+        if (!this.#stopped) this.#turnUntilMs = withinMs === undefined ? undefined : clock.monotonicMs() + withinMs
       },
       recordsRead: () => this.#read,
       recordsStored: () => sink.recordsStored(),

@@ -82,6 +82,24 @@ describe('a port whose device is asked every five seconds and keeps silent', () 
     expect(watch.standing()).toMatch(/^source-1 has not been read for \d+ s$/)
   })
 
+  test('a port that never closes is no less, though its source was told to stop: nobody saw it, and a change of the configuration waited for good', async () => {
+    const runner = run(async () => portThat({ close: never }))
+    await clock.pass(5_500)
+    void runner.stop()
+    await clock.pass(STALLED_AFTER_MS + 15_000)
+    expect(codes()).toEqual(['source_stalled'])
+    await clock.pass(START_ANEW_AFTER_MS)
+    expect(watch.standing()).toMatch(/^source-1 has not been read for \d+ s$/)
+  })
+
+  test('one that has stopped has nothing to do any more', async () => {
+    const runner = run(async () => portThat({}))
+    await clock.pass(5_500)
+    await runner.stop()
+    await clock.pass(HOUR_MS)
+    expect(codes()).toEqual([])
+  })
+
   test('a loop that comes back after all is well again', async () => {
     const { promise, resolve } = Promise.withResolvers<void>()
     run(async () => portThat({ write: () => promise }))
