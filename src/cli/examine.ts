@@ -11,6 +11,7 @@ import { checkCertificates, checkIdentity } from '../doctor/checks/certificates.
 import { checkClock } from '../doctor/checks/clock.ts'
 import { checkDevices, type Resource } from '../doctor/checks/devices.ts'
 import { checkDisk } from '../doctor/checks/disk.ts'
+import { checkFiles, type FileUse } from '../doctor/checks/files.ts'
 import { checkState } from '../doctor/checks/state.ts'
 import { checkUplink, type Shown } from '../doctor/checks/uplink.ts'
 import { checkVersions } from '../doctor/checks/versions.ts'
@@ -51,6 +52,7 @@ async function examineEdge(file: string): Promise<Finding[]> {
     ...checkDisk(config.state, config.buffer.quota),
     ...(await checkState(join(config.state, 'edge'), 'edge', VERSION)),
     ...(await checkDevices(resourcesOf(pipelines))),
+    ...checkFiles(filesOf(pipelines)),
     ...certificates,
     ...uplink,
   ]
@@ -94,6 +96,15 @@ async function examineCore(file: string): Promise<Finding[]> {
     ...tls.flatMap(files => checkCertificates(files, systemClock.wallMs())),
     ...(kafka ? await (await import('../doctor/checks/kafka.ts')).checkKafka(kafka, topics, systemClock) : []),
   ]
+}
+
+function filesOf(pipelines: readonly LoadedPipeline[]): FileUse[] {
+  return pipelines.flatMap(({ config }) =>
+    Object.entries(config.sources).flatMap(([source, options]) => {
+      const { kind, options: own } = kindOf(options)
+      return (kind.files?.(own) ?? []).map(each => ({ source, ...each }))
+    }),
+  )
 }
 
 function resourcesOf(pipelines: readonly LoadedPipeline[]): Resource[] {

@@ -251,5 +251,6 @@ export const directory = defineSource({
   whenFull: 'block',
   rereads: true,
   within: (options, folder) => pathsWithin(options, folder, 'path', 'move_to'),
+  files: ({ path, afterwards }) => [{ path, is: 'directory', changes: afterwards !== 'keep' }],
   open: (options, context) => new DirectorySource(options, context),
 })

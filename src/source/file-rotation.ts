@@ -1,4 +1,5 @@
-import { readdir, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, readdir, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { isCompressed } from './file-compressed.ts'
 import { beginsAs, changedUsOf, type FilePlace, HEAD_BYTES, headOf, type OpenFile, withFile } from './file-place.ts'
@@ -127,7 +128,8 @@ async function siblingsOf(path: string): Promise<readonly Sibling[]> {
   const extension = extname(name)
   const stem = name.slice(0, name.length - extension.length)
   const siblings: Sibling[] = []
-  const names = new Set(await readdir(folder))
+  // What this user may not see is nowhere for it; the doctor says so.
+  const names = new Set(await readdir(folder).catch(unlessForbidden))
   for (const each of names) {
     if (each === name || !each.startsWith(stem)) continue
     const plain = isCompressed(each) ? each.slice(0, -'.gz'.length) : each
@@ -136,10 +138,22 @@ async function siblingsOf(path: string): Promise<readonly Sibling[]> {
     const between = plain.endsWith(extension) ? plain.slice(stem.length, plain.length - extension.length) : ''
     const suffix = [plain.startsWith(name) ? plain.slice(name.length) : '', between].find(text => ROTATED.test(text))
     const facts = await stat(join(folder, each)).catch(() => undefined)
-    if (!facts?.isFile()) continue
+    if (!facts?.isFile() || !(await mayRead(join(folder, each)))) continue
     siblings.push({ path: join(folder, each), suffix, inode: facts.ino, sizeBytes: facts.size, changedUs: changedUsOf(facts) })
   }
   return siblings.sort((a, b) => a.changedUs - b.changedUs || byName(a.suffix ?? '', b.suffix ?? ''))
+}
+
+function unlessForbidden(error: NodeJS.ErrnoException): readonly string[] {
+  if (error.code !== 'EACCES') throw error
+  return []
+}
+
+async function mayRead(path: string): Promise<boolean> {
+  return access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** Of one moment, as small files are that were put away at once: what was counted higher is older, dates go up, and a word is oldest. */

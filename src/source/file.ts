@@ -262,5 +262,6 @@ export const file = defineSource({
   whenFull: 'block',
   rereads: true,
   within: (options, folder) => pathsWithin(options, folder, 'path'),
+  files: ({ path }) => [{ path, is: 'file' }],
   open: (options, context) => new FileSource(options, context),
 })

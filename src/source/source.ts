@@ -89,6 +89,8 @@ export interface SourceKind<Options = unknown> {
   within?(options: Options, folder: string): Options
   /** What is wrong with options that {@link within} has been through and their schema could not see, such as a file that they name. */
   problems?(options: Options): readonly { readonly at: readonly string[]; readonly message: string }[]
+  /** The files that it reads and the directories that it looks into, for who looks whether it may; `changes`: it deletes or moves what is in there. */
+  files?(options: Options): readonly { readonly path: string; readonly is: 'file' | 'directory'; readonly changes?: boolean }[]
   /** Whether it reads again, from its bookmark, what it had handed on and was not stored. */
   readonly rereads?: true
   /** Records a second, where its options alone say so. */

@@ -39,7 +39,14 @@ describe('headrace doctor', () => {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     write('key.pem', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
     write('cert.pem', 'no certificate')
-    write('p.yaml', 'pipeline: p\nsources:\n  a: { serial: { path: /dev/nothing-here }, frame: { delimiter: "\\n" } }\n')
+    const sources = [
+      'a: { serial: { path: /dev/nothing-here }, frame: { delimiter: "\\n" } }',
+      'b: { file: { path: /dev/null } }',
+      'c: { directory: { path: none } }',
+      'd: { file: { path: none/app.log } }',
+      'e: { file: { path: later.log } }',
+    ]
+    write('p.yaml', `pipeline: p\nsources:\n  ${sources.join('\n  ')}\n`)
     const uplink = 'url: "amqps://127.0.0.1:1", tls: { cert: cert.pem, key: key.pem }'
     const config = write('edge.yaml', `gateway: g\nstate: state\nuplink: { ${uplink} }\npipelines: [p.yaml]\n`)
     const { code, findings } = await doctor('--config', config)
@@ -49,6 +56,12 @@ describe('headrace doctor', () => {
         of(findings, check).some(({ severity }) => severity === 'error'),
         check,
       ).toBe(true)
+    expect(of(findings, 'file').map(({ severity, message }) => `${severity} ${message.replaceAll(`${folder}/`, '')}`)).toEqual([
+      'error b: /dev/null is no file',
+      'error c: none is not there',
+      'error d: none, in which none/app.log is to be, is not there',
+      'ok e: later.log is not there yet; it is waited for',
+    ])
     for (const { severity, advice } of findings) expect(advice !== undefined).toBe(severity !== 'ok')
     // It only looks.
     expect(readdirSync(folder)).not.toContain('state')
