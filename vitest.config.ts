@@ -10,7 +10,7 @@ const LONGER = [
   'link/{direct,faults,judged-by-the-core,link}',
   'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler,shared-alerts,stream-fields-registry}',
   'record/{hostile,round-trip}',
-  'source/{client-tls,file,file-rotation,http,modbus,mqtt-refused,probe,serial,serial-lines,sockets}',
+  'source/{client-tls,exec,file,file-rotation,http,modbus,mqtt-refused,probe,serial,serial-lines,sockets}',
 ].map(names => `test/${names}.test.ts`)
 
 const FULL_RUN = process.env['HEADRACE_FAULTS'] === 'all'

@@ -161,7 +161,15 @@ export class EdgeProcess {
       log,
       alarms,
     })
-    const sources = new EdgeSources({ gateway: config.gateway, buffer, log, analysers, retired, pipelines })
+    const sources = new EdgeSources({
+      gateway: config.gateway,
+      folder: join(config.state, 'edge'),
+      buffer,
+      log,
+      analysers,
+      retired,
+      pipelines,
+    })
     const edge: EdgeProcess = new EdgeProcess({
       config,
       buffer,

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { EdgeBuffer } from '../buffer/buffer.ts'
 import type { SourceSettings } from '../buffer/source-buffer.ts'
 import { kindOf } from '../config/kind-of.ts'
@@ -74,6 +75,7 @@ export function settingsOf(pipelines: readonly CheckedPipeline[]): SourceSetting
 /** The sources of a gateway while it runs; the configuration may change under them. */
 export class EdgeSources {
   readonly #gateway: string
+  readonly #folder: string
   readonly #buffer: EdgeBuffer
   readonly #log: Logger
   readonly #analysers: EdgeAnalysers
@@ -86,6 +88,8 @@ export class EdgeSources {
 
   constructor(deps: {
     gateway: string
+    /** The agent's own, within the state directory. */
+    folder: string
     buffer: EdgeBuffer
     log: Logger
     analysers: EdgeAnalysers
@@ -93,6 +97,7 @@ export class EdgeSources {
     pipelines: readonly CheckedPipeline[]
   }) {
     this.#gateway = deps.gateway
+    this.#folder = deps.folder
     this.#buffer = deps.buffer
     this.#log = deps.log
     this.#analysers = deps.analysers
@@ -214,6 +219,7 @@ export class EdgeSources {
       clock: systemClock,
       log: this.#log,
       random: Math.random,
+      processFile: join(this.#folder, `${source}.process`),
       ...(before && { leftovers: before.leftovers() }),
     })
   }

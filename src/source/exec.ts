@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { z } from 'zod'
 import { Backoff } from '../runtime/backoff.ts'
 import { pause, type Timer } from '../runtime/clock.ts'
+import { messageOf } from '../runtime/errors.ts'
+import { endOrphan, forgetProcess, keepProcess } from '../runtime/orphan.ts'
 import { duration } from '../runtime/units.ts'
 import { whyNotStarted } from '../runtime/why-not-started.ts'
 import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
@@ -81,7 +83,7 @@ class ExecSource implements Source {
       const startedMs = clock.monotonicMs()
       // A command may run for as long as it likes.
       this.#context.turn()
-      const failed = await this.#once()
+      const failed = await this.#once().catch(messageOf)
       if (signal.aborted) return
       if (failed !== undefined) this.#context.trouble('the command failed')
       const lastedMs = clock.monotonicMs() - startedMs
@@ -98,7 +100,33 @@ class ExecSource implements Source {
   }
 
   /** One run; resolves with what went wrong when it is over and all of its output was read. */
-  #once(): Promise<string | undefined> {
+  async #once(): Promise<string | undefined> {
+    const file = this.#processFile
+    // It may hold the device that the next one needs, and write to nobody.
+    if (file !== undefined && (await endOrphan(file))) this.#context.trouble('a command had outlived its agent, and was ended')
+    if (this.#stopping.signal.aborted) return undefined
+    const said = await this.#toItsEnd()
+    if (file !== undefined) forgetProcess(file)
+    return said
+  }
+
+  /** Of a command that is meant to run for long; one that is started at intervals ends by itself, and would be a write to the disk each time. */
+  get #processFile(): string | undefined {
+    return this.#options.every === undefined ? this.#context.processFile : undefined
+  }
+
+  #keep(pid: number | undefined): void {
+    const file = this.#processFile
+    if (file === undefined || pid === undefined) return
+    try {
+      keepProcess(file, pid)
+    } catch (error) {
+      // A disk that is full keeps no command from being read.
+      this.#context.trouble(`it could not be kept which process the command is: ${messageOf(error)}`)
+    }
+  }
+
+  #toItsEnd(): Promise<string | undefined> {
     const { command, folder, environment } = this.#options
     const [program = '', ...args] = command
     const { clock } = this.#context
@@ -112,6 +140,7 @@ class ExecSource implements Source {
         ...(folder !== undefined && { cwd: folder }),
       })
       this.#child = child
+      this.#keep(child.pid)
       this.#context.state('reading')
       child.stdout.on('data', (chunk: Buffer) => stream.bytes(chunk, clock.wallMs()))
       if (this.#isPaused) child.stdout.pause()

@@ -53,6 +53,8 @@ export interface SourceRunnerOptions {
   readonly random: () => number
   /** Records that a runner of the same source had in hand when it was stopped. */
   readonly leftovers?: readonly Held[]
+  /** Where it is kept which process the source has started. */
+  readonly processFile?: string
 }
 
 export interface SourceStatus {
@@ -185,6 +187,7 @@ export class SourceRunner {
       shared,
       durabilityMs,
       pausesMatter: this.#options.frame?.silence !== undefined,
+      processFile: this.#options.processFile,
       bytes: (chunk, receivedMs) => {
         for (const tap of this.#taps) tap.bytes(chunk)
         this.#framer?.push(chunk, receivedMs)

@@ -57,6 +57,8 @@ export interface SourceContext {
   durabilityMs(): number
   /** Parts that sources of one process use together, such as a bus. */
   readonly shared: SharedParts
+  /** Where it is kept which process a source has started, so that one which outlives a killed agent is found; undefined where nothing is to be kept. */
+  readonly processFile: string | undefined
 }
 
 /** A running source. The constructor touches neither network nor bus nor file; `start` does, and never rejects for a device that is away. */

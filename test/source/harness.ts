@@ -44,6 +44,7 @@ export class SourceBench {
       name?: string
       stored?: number
       bookmark?: string
+      processFile?: string
     } = {},
   ): SourceRunner {
     const kind = typeof kindName === 'string' ? SOURCE_KINDS.find(each => each.kind === kindName) : kindName
@@ -76,6 +77,7 @@ export class SourceBench {
       clock: this.clock,
       log: silentLogger,
       random: () => this.random(),
+      ...(how.processFile !== undefined && { processFile: how.processFile }),
     })
     this.#running.push(runner)
     void runner.start()

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { HeadraceError } from '../../runtime/errors.ts'
+import { HeadraceError } from './errors.ts'
 
 /** How long a killed process may take to be gone. */
 const GONE_LIMIT_MS = 10_000
