@@ -3,26 +3,13 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { EdgeBuffer } from '../../src/buffer/buffer.ts'
-import { ASSIGNMENT, Bench, isContiguous, outletOf, put, recordsOf, takeRecords } from './harness.ts'
+import { ASSIGNMENT, Bench, fill, isContiguous, numberOf, outletOf, put, recordsOf, takeRecords } from './harness.ts'
 
 let bench: Bench
 beforeEach(() => {
   bench = new Bench()
 })
 afterEach(() => bench.end())
-
-/** Random bytes do not compress: the quota is reached after as many as one would think. */
-const noise = (number: number) => `${number}:${randomBytes(600).toString('hex')}`
-const numberOf = (text: string | null) => Number(text?.split(':')[0])
-
-async function fill(buffer: EdgeBuffer, source: string, from: number, count: number): Promise<void> {
-  for (let number = from; number < from + count; number++) {
-    put(buffer, source, noise(number))
-    if (number % 10 === 9) await buffer.inlet(source).stored()
-  }
-  await buffer.inlet(source).stored()
-}
 
 describe('when the disk gives back other bytes', () => {
   function damage(select: string): number {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -145,4 +146,17 @@ export function isContiguous(records: readonly Delivered[], first = 0): boolean 
 
 export function declared(records: readonly Delivered[]): number {
   return records.reduce((sum, { gap }) => sum + (gap?.records ?? 0), 0)
+}
+
+/** Random bytes do not compress: the quota is reached after as many as one would think. */
+export const noise = (number: number) => `${number}:${randomBytes(600).toString('hex')}`
+export const numberOf = (text: string | null) => Number(text?.split(':')[0])
+
+/** Puts so much of it, of these numbers, on disk. */
+export async function fill(buffer: EdgeBuffer, source: string, from: number, count: number): Promise<void> {
+  for (let number = from; number < from + count; number++) {
+    put(buffer, source, noise(number))
+    if (number % 10 === 9) await buffer.inlet(source).stored()
+  }
+  await buffer.inlet(source).stored()
 }

@@ -2,11 +2,23 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { CutBatch, EdgeBuffer } from '../../src/buffer/buffer.ts'
+import type { CutBatch } from '../../src/buffer/buffer.ts'
 import { READY_BYTES_MAX } from '../../src/buffer/plan.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
 import { until } from '../support/until.ts'
-import { ASSIGNMENT, Bench, declared, isContiguous, outletOf, put, recordsOf, takeRecords } from './harness.ts'
+import {
+  ASSIGNMENT,
+  Bench,
+  declared,
+  fill,
+  isContiguous,
+  noise,
+  numberOf,
+  outletOf,
+  put,
+  recordsOf,
+  takeRecords,
+} from './harness.ts'
 
 const SMALL_QUOTA = 400 * 1024
 
@@ -15,18 +27,6 @@ beforeEach(() => {
   bench = new Bench()
 })
 afterEach(() => bench.end())
-
-/** Random bytes do not compress: the quota is reached after as many as one would think. */
-const noise = (number: number) => `${number}:${randomBytes(600).toString('hex')}`
-const numberOf = (text: string | null) => Number(text?.split(':')[0])
-
-async function fill(buffer: EdgeBuffer, source: string, from: number, count: number): Promise<void> {
-  for (let number = from; number < from + count; number++) {
-    put(buffer, source, noise(number))
-    if (number % 10 === 9) await buffer.inlet(source).stored()
-  }
-  await buffer.inlet(source).stored()
-}
 
 describe('when the disk has no more room', () => {
   test('drop_oldest: the newest stay, and the next record says how many are missing before it', async () => {

@@ -1,19 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { cutBatch } from '../support/batches.ts'
 import { MemoryDisk } from '../support/memory-buffer.ts'
-import { type Gateway, World } from './world.ts'
-
-const SOURCES = ['source-1', 'source-2', 'source-3']
-
-/** A gateway and an ingress that have carried something. */
-async function settled(seed = 1) {
-  const world = new World(seed)
-  await world.startIngress()
-  const gateway = world.startGateway('gw-1', new MemoryDisk('instance-1'), SOURCES)
-  for (const source of SOURCES) gateway.buffer.give(source, 100)
-  expect(await world.drained([gateway])).toBe(true)
-  return { world, gateway }
-}
+import { type Gateway, SOURCES, settled, World } from './world.ts'
 
 describe('what the core did to a source', () => {
   test('a batch that went to the dead letters does not make the next opening freeze its source', async () => {

@@ -7,19 +7,7 @@ import { HeadraceError } from '../../src/runtime/errors.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { MemoryDisk } from '../support/memory-buffer.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
-import { findings, World } from './world.ts'
-
-const SOURCES = ['source-1', 'source-2', 'source-3']
-
-/** A gateway and an ingress that have carried something. */
-async function settled(seed = 1) {
-  const world = new World(seed)
-  await world.startIngress()
-  const gateway = world.startGateway('gw-1', new MemoryDisk('instance-1'), SOURCES)
-  for (const source of SOURCES) gateway.buffer.give(source, 100)
-  expect(await world.drained([gateway])).toBe(true)
-  return { world, gateway }
-}
+import { findings, SOURCES, settled, World } from './world.ts'
 
 describe('a link', () => {
   test('carries everything, once and in order', async () => {

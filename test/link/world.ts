@@ -5,7 +5,7 @@ import { Link, type LinkDeps } from '../../src/link/link.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { MemoryNetwork } from '../support/memory-amqp.ts'
-import { MemoryBuffer, type MemoryDisk } from '../support/memory-buffer.ts'
+import { MemoryBuffer, MemoryDisk } from '../support/memory-buffer.ts'
 import { MemoryLog } from '../support/memory-log.ts'
 import { SeededRandom } from '../support/random.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
@@ -106,4 +106,17 @@ export function findings(values: readonly (string | null)[], source: string, giv
   }
   if (values.length !== given) found.push(`${values.length} of ${given} records`)
   return found.slice(0, 5)
+}
+
+/** The sources of {@link settled}'s gateway. */
+export const SOURCES = ['source-1', 'source-2', 'source-3']
+
+/** A gateway and an ingress that have carried something. */
+export async function settled(seed = 1): Promise<{ world: World; gateway: Gateway }> {
+  const world = new World(seed)
+  await world.startIngress()
+  const gateway = world.startGateway('gw-1', new MemoryDisk('instance-1'), SOURCES)
+  for (const source of SOURCES) gateway.buffer.give(source, 100)
+  if (!(await world.drained([gateway]))) throw new Error('what a new gateway gave did not arrive')
+  return { world, gateway }
 }
