@@ -24,8 +24,8 @@ interface Running {
 }
 
 /** What is known of a source's fields as they are buffered: by its kind, its decoder, what somebody declared, and through its steps. */
-export function fieldsOfSource(config: SourceConfig): Fields {
-  return fieldsBehind(chosenSteps(config.steps), withDeclared(namedFields(config), config.fields))
+export function fieldsOfSource(config: SourceConfig, known: Fields = namedFields(config)): Fields {
+  return fieldsBehind(chosenSteps(config.steps), withDeclared(known, config.fields))
 }
 
 /** The same of a source whose decoder or device names each field; undefined of others, such as `decode: json`, where records may have any. */
@@ -42,8 +42,7 @@ function namedFields(config: SourceConfig): Fields {
 /** The same of a source that runs here. */
 function fieldsHere(config: SourceConfig): Fields {
   const { kind, options } = kindOf(config)
-  const known = { ...kind.fieldsHere?.(options), ...namedFields(config) }
-  return fieldsBehind(chosenSteps(config.steps), withDeclared(known, config.fields))
+  return fieldsOfSource(config, { ...kind.fieldsHere?.(options), ...namedFields(config) })
 }
 
 function fieldsOfAll(pipelines: readonly CheckedPipeline[]): Map<string, Fields> {

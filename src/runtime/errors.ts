@@ -60,7 +60,7 @@ const FILE_REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'there is no room left',
 }
 
-/** Why a file cannot be read, where the sentence names it already: the system's own words repeat its path, and its code is for programs. */
+/** Why a file cannot be read, or written on, where the sentence names it already: the system's own words repeat its path, and its code is for programs. */
 export function fileReasonOf(thrown: unknown): string {
   const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
   return FILE_REASONS[code] ?? messageOf(thrown)

@@ -99,7 +99,7 @@ export interface SourceKind<Options = unknown> {
   rate?(options: Options): number
   /** What is known of the fields of its records, from its options alone. */
   fields?(options: Options): Fields
-  /** What the machine that it runs on tells of its fields besides; there may be others. Reads nothing that could block. */
+  /** What the machine that it runs on tells of its fields besides; there may be others. Asked at the start and at each change of the configuration. */
   fieldsHere?(options: Options): Fields
   open(options: Options, context: SourceContext): Source
 }

@@ -17,6 +17,7 @@ import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { systemClock } from '../../src/runtime/clock.ts'
 import { SeededRandom } from '../support/random.ts'
 import { until } from '../support/until.ts'
 import { SourceBench } from './harness.ts'
@@ -24,8 +25,18 @@ import { SourceBench } from './harness.ts'
 let bench: SourceBench
 let folder: string
 let log: string
+/** Waits that a source has begun: it begins one behind each look at which there was nothing more. */
+let waits: number
 beforeEach(() => {
+  waits = 0
   bench = new SourceBench()
+  bench.clock = {
+    ...systemClock,
+    after(delayMs, call, background) {
+      waits += 1
+      return systemClock.after(delayMs, call, background)
+    },
+  }
   folder = mkdtempSync(join(tmpdir(), 'headrace-rotation-'))
   log = join(folder, 'app.log')
 })
@@ -35,6 +46,11 @@ afterEach(async () => {
 })
 
 const start = (how: { bookmark?: string } = {}) => bench.start('file', { path: log, every: '10ms' }, how)
+
+async function moreLooks(count: number): Promise<void> {
+  const enough = waits + count
+  await until(`${count} looks more`, () => waits >= enough)
+}
 
 /** What `logrotate` does with numbers: each name moves on by one, and `.1` is free. */
 function makeRoom(): void {
@@ -109,7 +125,7 @@ test('put away while nothing ran, and none made yet: it was read again with each
   bench.records.length = 0
   start({ bookmark })
   await until('the rest', () => bench.records.length >= 1)
-  await sleep(100)
+  await moreLooks(10)
   expect(bench.texts).toEqual(['two'])
   writeFileSync(log, 'three\n')
   await until('the new one', () => bench.records.length === 2)
@@ -168,7 +184,7 @@ test('whoever writes has not opened the new file yet: what it still writes to th
   await until('a line', () => bench.records.length === 1)
   renameSync(log, `${log}.1`)
   writeFileSync(log, '')
-  await sleep(100)
+  await moreLooks(10)
   appendFileSync(`${log}.1`, 'two\n')
   await until('what it still wrote', () => bench.records.length === 2)
   appendFileSync(log, 'three\n')

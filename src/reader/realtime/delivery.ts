@@ -50,11 +50,11 @@ export class AlertDelivery {
     if (this.#stopped) return
     const waiting = new Set<string>()
     for (const { outbox } of this.#options.outboxes()) for (const { sink } of outbox.values()) waiting.add(sink)
-    for (const sink of waiting) this.#start(sink)
+    this.wakeSinks(waiting)
   }
 
   /** The same of these sinks alone, which were just told of: what is for them need not wait for what others say. */
-  wakeSinks(sinks: readonly string[]): void {
+  wakeSinks(sinks: Iterable<string>): void {
     if (this.#stopped) return
     for (const sink of sinks) this.#start(sink)
   }
