@@ -3,18 +3,18 @@
  *   node scripts/run.mjs FILE [ARG …]
  */
 import { spawn } from 'node:child_process'
+import { EDGE_ENV, EDGE_FLAGS } from './edge-process.mjs'
 import { NODE, ROOT, setup } from './setup.mjs'
 
 setup()
 const [file, command] = process.argv.slice(2)
-// As deploy/bundle/headrace starts a gateway's agent.
 const isEdge = file === 'src/cli/main.ts' && command === 'edge'
 const env = {
-  ...(isEdge && { MALLOC_ARENA_MAX: '1' }),
+  ...(isEdge && EDGE_ENV),
   ...process.env,
   PATH: `${ROOT}node_modules/.bin:${process.env.PATH}`,
 }
-const flags = isEdge ? ['--max-semi-space-size=1', '--preserve-symlinks', '--preserve-symlinks-main'] : []
+const flags = isEdge ? EDGE_FLAGS : []
 const args = [...flags, ...process.argv.slice(2)]
 const child = spawn(NODE, args, { stdio: 'inherit', env })
 // A terminal's Ctrl-C reaches the child as well; this process only has to outlive it, and to pass on what reached it alone.

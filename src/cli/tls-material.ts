@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { readNamedFile, readPassword } from '../runtime/named-file.ts'
 
 export interface TlsFiles {
   readonly cert?: string | undefined
@@ -7,13 +6,13 @@ export interface TlsFiles {
   readonly ca?: string | undefined
 }
 
-/** The contents of the files that are named. Throws `config_unreadable` with the file that cannot be read. */
-export function readTlsMaterial(files: TlsFiles): { cert?: Buffer; key?: Buffer; ca?: Buffer } {
+/** The contents of the files that are named (PEM). Throws `config_unreadable` with the file that cannot be read. */
+export function readTlsMaterial(files: TlsFiles): { cert?: string; key?: string; ca?: string } {
   const { cert, key, ca } = files
   return {
-    ...(cert !== undefined && { cert: read('certificate', cert) }),
-    ...(key !== undefined && { key: read('key', key) }),
-    ...(ca !== undefined && { ca: read('authorities', ca) }),
+    ...(cert !== undefined && { cert: readNamedFile('certificate', cert) }),
+    ...(key !== undefined && { key: readNamedFile('key', key) }),
+    ...(ca !== undefined && { ca: readNamedFile('authorities', ca) }),
   }
 }
 
@@ -22,17 +21,5 @@ export function readLogin(sasl: { readonly username: string; readonly password_f
   name: string
   password: string
 } {
-  const password = read('password', sasl.password_file).toString('utf8').split('\n')[0] ?? ''
-  return { name: sasl.username, password }
-}
-
-function read(what: string, file: string): Buffer {
-  try {
-    return readFileSync(file)
-  } catch (cause) {
-    throw new HeadraceError('config_unreadable', `${file} (${what}) cannot be read: ${messageOf(cause)}`, {
-      advice: 'Look at `tls:` and `sasl:` in the configuration, and at who may read the file.',
-      cause,
-    })
-  }
+  return { name: sasl.username, password: readPassword(sasl.password_file) }
 }

@@ -101,7 +101,7 @@ export function createUplink(
   return { connect, proofOf: mode === 'direct' || tls ? undefined : body => keeper.proofOf(body), shownAs: () => shown }
 }
 
-function showing(cert: Buffer | undefined): ShownAs {
+function showing(cert: string | undefined): ShownAs {
   const [leaf] = certificatesIn(cert?.toString() ?? '')
   return leaf ? { by: 'certificate', name: nameOf(leaf) } : SHOWS_NOTHING
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import {
   createServer as createHttpServer,
   type IncomingMessage,
@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { readKeyPair } from '../runtime/named-file.ts'
 import { ApiCalls } from './api-calls.ts'
 import { type Asset, Assets } from './assets.ts'
 import { type AuditEntry, AuditLog } from './audit.ts'
@@ -74,7 +75,7 @@ export class Console {
     const limits = { headersTimeout: REQUEST_LIMIT_MS, requestTimeout: REQUEST_LIMIT_MS }
     const listener: RequestListener = (request, response) => void this.#take(request, response)
     this.#server = options.tls
-      ? createHttpsServer({ ...limits, cert: readFileSync(options.tls.cert), key: readFileSync(options.tls.key) }, listener)
+      ? createHttpsServer({ ...limits, ...readKeyPair(options.tls) }, listener)
       : createHttpServer(limits, listener)
     this.#server.maxConnections = CONNECTIONS_MAX
   }

@@ -2,7 +2,7 @@ import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { writeDurably } from '../buffer/durable-file.ts'
-import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { fileReasonOf, HeadraceError } from '../runtime/errors.ts'
 
 /** What a user may do: look; or look and act. */
 export const ROLES = ['viewer', 'operator'] as const
@@ -72,10 +72,14 @@ export class Users {
     try {
       return fileSchema.parse(JSON.parse(readFileSync(this.#path, 'utf8'))).users
     } catch (cause) {
-      throw new HeadraceError('config_unreadable', `${this.#path} (users of the console) cannot be read: ${messageOf(cause)}`, {
-        advice: 'Make it with `headrace console add-user`.',
-        cause,
-      })
+      throw new HeadraceError(
+        'config_unreadable',
+        `${this.#path} (users of the console) cannot be read: ${fileReasonOf(cause)}`,
+        {
+          advice: 'Make it with `headrace console add-user`.',
+          cause,
+        },
+      )
     }
   }
 }

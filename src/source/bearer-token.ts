@@ -1,9 +1,9 @@
 import { timingSafeEqual } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readNamedFile } from '../runtime/named-file.ts'
 
-/** The token in a file, read anew each time: tokens are renewed while the process runs. Throws where the file cannot be read. */
+/** The token in a file, read anew each time: tokens are renewed while the process runs. Throws `source_failed` where the file cannot be read. */
 export function readToken(path: string): string {
-  return readFileSync(path, 'utf8').trim()
+  return readNamedFile('token', path, 'source_failed').trim()
 }
 
 /** Whether an `Authorization` header carries the token; takes as long whatever is wrong with it. */

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { z } from 'zod'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { readNamedFile } from '../runtime/named-file.ts'
 import { pathsWithin } from './source.ts'
 
 /** RFC 7468: what begins so is the certificate itself, and no path. */
@@ -52,10 +52,13 @@ export function tlsWithin(options: ClientTlsOptions, folder: string): ClientTlsO
 
 /** Reads what is named, anew each time: certificates are renewed while the process runs. Throws `source_failed`, which says what cannot be used. */
 export function readClientTls({ ca, cert, key, server_name }: ClientTlsOptions = {}): ClientTls {
-  const authorities = ca === undefined || isPem(ca) ? ca : readText(ca)
+  const authorities = ca === undefined || isPem(ca) ? ca : readNamedFile('authorities', ca, 'source_failed')
   const wrong = authorities === undefined ? undefined : wrongAuthorities(authorities)
   if (wrong !== undefined) throw new HeadraceError('source_failed', `tls.ca: ${ca} ${wrong}`)
-  const own = cert !== undefined && key !== undefined ? { cert: readText(cert), key: readText(key) } : {}
+  const own =
+    cert !== undefined && key !== undefined
+      ? { cert: readNamedFile('certificate', cert, 'source_failed'), key: readNamedFile('key', key, 'source_failed') }
+      : {}
   try {
     createSecureContext(own)
   } catch (cause) {
@@ -65,14 +68,6 @@ export function readClientTls({ ca, cert, key, server_name }: ClientTlsOptions =
     ...(authorities !== undefined && { ca: authorities }),
     ...own,
     ...(server_name !== undefined && { servername: server_name }),
-  }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new HeadraceError('source_failed', `${path} cannot be read: ${messageOf(cause)}`, { cause })
   }
 }
 

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import type { IClientOptions, MqttClient } from 'mqtt'
 import { z } from 'zod'
 import { pause, settledWithin } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
+import { readNamedFile } from '../runtime/named-file.ts'
 import { duration } from '../runtime/units.ts'
 import { clientTlsOptions, readClientTls, tlsWithin } from './client-tls.ts'
 import { acknowledgeWhenStored } from './mqtt-acknowledgements.ts'
@@ -263,7 +263,7 @@ class MqttSource implements Source {
 
   #credentials(): IClientOptions {
     const { username, password_file: passwordFile, tls } = this.#options
-    const password = passwordFile === undefined ? undefined : readFileSync(passwordFile, 'utf8').trimEnd()
+    const password = passwordFile === undefined ? undefined : readNamedFile('password', passwordFile, 'source_failed').trimEnd()
     const material = readClientTls(tls)
     return {
       ...(username !== undefined && { username }),

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { z } from 'zod'
 import { settledWithin } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
+import { readKeyPair } from '../runtime/named-file.ts'
 import { duration, size } from '../runtime/units.ts'
 import { carriesToken, readToken } from './bearer-token.ts'
 import { OpeningSource } from './opening-source.ts'
@@ -70,7 +70,7 @@ class WebhookSource extends OpeningSource<Server> {
     const answer = (request: IncomingMessage, response: ServerResponse) => void this.#answer(request, response)
     // Loaded where something listens: a program that imports it has 15 MiB more.
     const server = tls
-      ? (await import('node:https')).createServer({ cert: readFileSync(tls.cert), key: readFileSync(tls.key) }, answer)
+      ? (await import('node:https')).createServer(readKeyPair(tls), answer)
       : (await import('node:http')).createServer(answer)
     server.requestTimeout = timeout
     server.headersTimeout = timeout

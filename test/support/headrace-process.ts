@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { EDGE_ENV, EDGE_FLAGS } from '../../scripts/edge-process.mjs'
 import { endNow } from './kafka/java.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
@@ -51,8 +52,14 @@ export class HeadraceProcess {
   start(): void {
     const log = createWriteStream(this.#logPath, { flags: 'a' })
     const { prefix = [], nodeArgs = [], entry = MAIN, argsBefore = [], env } = this.#how
-    const [program = process.execPath, ...rest] = [...prefix, process.execPath, ...nodeArgs, entry, ...argsBefore, ...this.#args]
-    const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+    // As it is installed: what it takes of memory and processor is measured on it.
+    const isEdge = this.#args[0] === 'edge'
+    const flags = [...(isEdge ? EDGE_FLAGS : []), ...nodeArgs]
+    const [program = process.execPath, ...rest] = [...prefix, process.execPath, ...flags, entry, ...argsBefore, ...this.#args]
+    const child = spawn(program, rest, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...(isEdge && EDGE_ENV), ...process.env, ...env },
+    })
     child.stdout.pipe(log, { end: false })
     child.stderr.pipe(log, { end: false })
     child.once('exit', () => log.end())

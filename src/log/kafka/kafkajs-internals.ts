@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import kafkajs, { type Admin, type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs'
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js'
+import { readNamedFile, readPassword } from '../../runtime/named-file.ts'
 import type { KafkaOptions } from '../options.ts'
 import { setTimerOnlyForWhatWaits } from './quiet-queue.ts'
 
@@ -178,12 +178,15 @@ function request(connection: OneConnection, api: RawApi, encode: () => readonly 
 }
 
 function tlsOf(tls: NonNullable<KafkaOptions['tls']>) {
-  const read = (file: string | undefined) => (file === undefined ? undefined : readFileSync(file, 'utf8'))
-  const [ca, cert, key] = [read(tls.ca), read(tls.cert), read(tls.key)]
-  return { ...(ca && { ca: [ca] }), ...(cert && { cert }), ...(key && { key }) }
+  const { ca, cert, key } = tls
+  return {
+    ...(ca !== undefined && { ca: [readNamedFile('authorities', ca)] }),
+    ...(cert !== undefined && { cert: readNamedFile('certificate', cert) }),
+    ...(key !== undefined && { key: readNamedFile('key', key) }),
+  }
 }
 
 function saslOf(sasl: NonNullable<KafkaOptions['sasl']>): SASLOptions {
-  const password = readFileSync(sasl.password_file, 'utf8').split('\n')[0] ?? ''
-  return { mechanism: SASL_MECHANISM[sasl.mechanism], username: sasl.username, password } as SASLOptions
+  const { mechanism, username, password_file } = sasl
+  return { mechanism: SASL_MECHANISM[mechanism], username, password: readPassword(password_file) } as SASLOptions
 }
