@@ -1,4 +1,5 @@
-import type { AlertBook, BookedAlert, Silence } from '../reader/realtime/alert-book.ts'
+import type { AlertBook, BookedAlert } from '../reader/realtime/alert-book.ts'
+import type { Silence } from '../reader/realtime/silences.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 
 type Args = Readonly<Record<string, unknown>>

@@ -12,7 +12,7 @@ afterEach(() => {
 })
 
 /** A receiver that answers as it is told, and keeps what it was asked. */
-async function receiver(answer: (response: ServerResponse, request: IncomingMessage) => void) {
+async function receiver(answer: (response: ServerResponse, request: IncomingMessage) => void, limitMs?: number) {
   const asked: { method: string | undefined; key: unknown; type: unknown; body: string; port: number | undefined }[] = []
   const server = createServer(async (request, response) => {
     const body = Buffer.concat(await request.toArray()).toString()
@@ -22,7 +22,7 @@ async function receiver(answer: (response: ServerResponse, request: IncomingMess
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const sink = webhookSink(`http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`)
+  const sink = webhookSink(`http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`, limitMs)
   closers.push(() => {
     sink.close()
     server.closeAllConnections()
@@ -72,4 +72,22 @@ test('an answer that is cut off, or nobody there, is a failure that says so', as
   server.close(() => resolve())
   await closed
   await expect(sink.deliver(ALERT)).rejects.toThrow(/cannot be reached: .*ECONNREFUSED/)
+})
+
+test.each([
+  ['says nothing', () => {}],
+  ['does not come to the end of its answer', (response: ServerResponse) => void response.write('a')],
+])('a receiver that %s has failed when its time is over, and the next alert finds another connection', async (_, answer) => {
+  let isMute = false
+  const { sink, asked } = await receiver(response => (isMute ? answer(response) : void response.end()), 100)
+  await sink.deliver(ALERT)
+  isMute = true
+  await expect(sink.deliver(ALERT)).rejects.toThrow(/did not answer within 100 ms$/)
+  isMute = false
+  await sink.deliver(ALERT)
+  await sink.deliver(ALERT)
+  // The connection that was kept was in use: it was not let go of while it was idle, and what was said on it is not said again by itself.
+  expect(asked).toHaveLength(4)
+  expect(asked[1]?.port).toBe(asked[0]?.port)
+  expect(asked[2]?.port).not.toBe(asked[0]?.port)
 })

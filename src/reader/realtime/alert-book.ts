@@ -3,19 +3,18 @@ import type Database from 'better-sqlite3'
 import type { Alert } from '../../analyser/analyser.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
-import { matchesGlob, sourceKey } from '../../runtime/names.ts'
+import { sourceKey } from '../../runtime/names.ts'
 import { durably, openAlertBook } from './alert-book-schema.ts'
 import type { AlertWord, SaidAlert } from './alert-words.ts'
 import { type HeldAlert, HeldAlerts } from './held-alerts.ts'
+import { fits, SILENCES_MAX, type Silence, Silences } from './silences.ts'
 
 /** Alerts that are shown again; older ones are where their sinks put them. */
 const ALERTS_KEPT = 1_000
 /** The last word about each thing outlasts that, so that what stands for long is not lost behind what comes and goes; within this. */
 const STANDING_KEPT = 10_000
-/** Those that are too many go so often: not each alert has to look for them. */
-const TRIMMED_EVERY = 100
-/** Silences at once: each alert that goes out is held against all of them. */
-const SILENCES_MAX = 200
+/** Those that are too many go so often: not each alert has to look for them, which takes ten milliseconds. */
+const TRIMMED_EVERY = 1_000
 /** Words for other cores that wait while the log is away; past that the oldest is given up. */
 const WORDS_MAX = 10_000
 /** Who takes care of what: of alerts that are gone as well, so that a word which comes late finds its place; within this. */
@@ -29,19 +28,6 @@ export interface BookedAlert extends SaidAlert {
   readonly stands: boolean
   readonly acknowledged: { readonly by: string; readonly atMs: number; readonly note: string } | null
   readonly silencedBy: number | null
-}
-
-/** Alerts of these analysers about these sources go to no webhook, command or AMQP address until then. */
-export interface Silence {
-  readonly id: number
-  /** Glob over `<pipeline>.<analyser>`, or over the analyser's name where it holds no dot. */
-  readonly analyser: string
-  /** Glob over `<gateway>/<source>`, or over the source's name where it holds no slash. */
-  readonly source: string
-  readonly startedMs: number
-  readonly untilMs: number
-  readonly by: string
-  readonly reason: string
 }
 
 interface AlertRow {
@@ -58,18 +44,6 @@ interface AlertRow {
   ack_note: string | null
 }
 
-/** What {@link AlertBook.silences} selects. */
-interface SilenceRow {
-  id: number
-  uid: string
-  analyser: string
-  source: string
-  started: number
-  until: number
-  by: string
-  reason: string
-}
-
 /**
  * The latest alerts, who has taken care of which, and what is silenced until when: in a SQLite file of its own, which no delivery of records depends
  * on. Where cores share a log, what is said at one of them is written down as a word for the others, and what they say is taken ({@link SharedAlerts}).
@@ -81,22 +55,22 @@ export class AlertBook {
   readonly shares: boolean
   /** What is asked for each alert. */
   readonly #insertion: Database.Statement
-  readonly #standing: Database.Statement<[number], SilenceRow>
   readonly #saying: Database.Statement<[string]>
   /** Alerts of this turn of the event loop: they are written together. */
   #added: SaidAlert[] = []
   /** What is held back for the end of silences. */
   readonly held: HeldAlerts
+  readonly #silences: Silences
 
   constructor(path: string, clock: Clock, options: { shares?: boolean } = {}) {
     this.#db = openAlertBook(path)
     this.held = new HeldAlerts(this.#db)
+    this.#silences = new Silences(this.#db, clock)
     this.#clock = clock
     this.shares = options.shares === true
     this.#insertion = this.#db.prepare(
       'INSERT OR IGNORE INTO alerts (key, id, analyser, source, state, time, message, vals) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     )
-    this.#standing = this.#db.prepare('SELECT * FROM silences WHERE until > ? ORDER BY until, id')
     this.#saying = this.#db.prepare('INSERT INTO words (json) VALUES (?)')
   }
 
@@ -199,9 +173,7 @@ export class AlertBook {
 
   /** Those that have not ended; the one that ends first is first. */
   silences(): Silence[] {
-    return this.#standing
-      .all(Math.round(this.#clock.wallMs()))
-      .map(({ started, until, uid: _uid, ...rest }) => ({ ...rest, startedMs: started, untilMs: until }))
+    return this.#silences.standing()
   }
 
   /** Throws `config_invalid` where it would last too long, `limit_exceeded` where there are too many. */
@@ -218,7 +190,7 @@ export class AlertBook {
     const untilMs = startedMs + Math.round(forMs)
     const word = { kind: 'silenced', uid: randomUUID(), analyser, source, startedMs, untilMs, by, reason } as const
     const id = durably(this.#db, () => {
-      this.#db.prepare('DELETE FROM silences WHERE until <= ?').run(startedMs)
+      this.#silences.forgetEnded(startedMs)
       const made = this.#apply(word)
       this.#say(word)
       return made
@@ -229,10 +201,10 @@ export class AlertBook {
   /** Ends one before its time. Throws `not_found` where there is none. */
   endSilence(id: number): Silence {
     const found = this.silences().find(each => each.id === id)
-    const row = this.#db.prepare<[number], { uid: string }>('SELECT uid FROM silences WHERE id = ?').get(id)
-    if (!found || !row)
+    const uid = this.#silences.uidOf(id)
+    if (!found || uid === undefined)
       throw new HeadraceError('not_found', `there is no silence ${id}`, { advice: 'See "headrace alerts silences".' })
-    const word = { kind: 'unsilenced', uid: row.uid } as const
+    const word = { kind: 'unsilenced', uid } as const
     durably(this.#db, () => {
       this.#apply(word)
       this.#say(word)
@@ -261,8 +233,7 @@ export class AlertBook {
       words.push({ kind: 'alert', alert })
       if (acknowledged) words.push({ kind: 'acknowledged', key: alert.key, ...acknowledged })
     }
-    for (const { id: _id, started, until, ...rest } of this.#standing.all(Math.round(this.#clock.wallMs())))
-      words.push({ kind: 'silenced', ...rest, startedMs: started, untilMs: until })
+    words.push(...this.#silences.words())
     return words
   }
 
@@ -297,23 +268,10 @@ export class AlertBook {
           )
           .run(word.key, word.by, word.atMs, word.note)
         return 0
-      case 'silenced': {
-        const { uid, analyser, source, startedMs, untilMs, by, reason } = word
-        const { lastInsertRowid } = this.#db
-          .prepare(
-            'INSERT OR IGNORE INTO silences (uid, analyser, source, started, until, by, reason) VALUES (?, ?, ?, ?, ?, ?, ?)',
-          )
-          .run(uid, analyser, source, startedMs, untilMs, by, reason)
-        return Number(lastInsertRowid)
-      }
+      case 'silenced':
+        return this.#silences.begin(word)
       case 'unsilenced':
-        // Its beginning may be heard of later, of another core: it is over all the same.
-        this.#db
-          .prepare(
-            `INSERT INTO silences (uid, analyser, source, started, until, by, reason) VALUES (?, '', '', 0, 0, '', '')
-             ON CONFLICT (uid) DO UPDATE SET until = 0`,
-          )
-          .run(word.uid)
+        this.#silences.end(word.uid)
         return 0
     }
   }
@@ -333,12 +291,4 @@ export class AlertBook {
     const silences = this.silences()
     return this.held.all().filter(({ id, source }) => !silences.some(silence => fits(silence, id, source === '' ? null : source)))
   }
-}
-
-/** Whether a silence is about an analyser and a source. One that names sources is not about what concerns all of them together. */
-function fits(silence: Silence, id: string, source: string | null): boolean {
-  const analyser = silence.analyser.includes('.') ? id : id.slice(id.indexOf('.') + 1)
-  if (!matchesGlob(silence.analyser, analyser)) return false
-  if (source === null) return silence.source === '*'
-  return matchesGlob(silence.source, silence.source.includes('/') ? source : source.slice(source.indexOf('/') + 1))
 }

@@ -20,8 +20,9 @@ type About = Pick<HeldAlert, 'sink' | 'id' | 'source'>
 /** What sinks were not told because it is silenced: of each thing the last word, in the file of the alert book. */
 export class HeldAlerts {
   readonly #db: Database.Database
-  /** Asked for each alert that goes out. */
   readonly #lookup: Database.Statement<[string, string, string], { state: string; key: string }>
+  /** Whether anything is held at all, which is asked for each alert that goes out; undefined after a change. */
+  #holdsAny: boolean | undefined
   /** What a sink is being told just now. */
   #telling: HeldAlert | undefined
 
@@ -34,6 +35,7 @@ export class HeldAlerts {
   hold(held: HeldAlert): void {
     const { sink, id, source, state, key, json, timeMs } = held
     if (state === 'noted') return
+    this.#holdsAny = undefined
     durably(this.#db, () => {
       const before = this.#of(held)
       this.#db.prepare('DELETE FROM held WHERE sink = ? AND id = ? AND source = ?').run(sink, id, source)
@@ -47,7 +49,8 @@ export class HeldAlerts {
 
   /** Whether something is held back that this would overtake. */
   has(about: About): boolean {
-    return this.#of(about) !== undefined
+    this.#holdsAny ??= this.#db.prepare('SELECT 1 FROM held LIMIT 1').get() !== undefined
+    return this.#holdsAny && this.#of(about) !== undefined
   }
 
   /** Oldest first. */
@@ -67,6 +70,7 @@ export class HeldAlerts {
 
   told({ sink, key }: HeldAlert): void {
     this.#telling = undefined
+    this.#holdsAny = undefined
     this.#db.prepare('DELETE FROM held WHERE sink = ? AND key = ?').run(sink, key)
   }
 

@@ -15,6 +15,8 @@ export const STATE_TOPIC = 'headrace.analysers'
 export const STATE_GATEWAY = 'headrace.core'
 /** Entries in one batch, bytes before compression: what a broker takes, a million bytes, is far above what that compresses to. */
 const BATCH_BYTES_MAX = 512 * 1024
+/** Less is written as it is: many small batches are written in a second, and the compressor takes as long to begin as to compress a few kilobytes. */
+const COMPRESSED_FROM_BYTES = 4 * 1024
 const READ_BYTES = 8 * 2 ** 20
 /** A core that was stopped in the middle of a write may still get it in; then the number was taken, and it is tried again. */
 const TAKEOVER_ATTEMPTS_MAX = 10
@@ -123,7 +125,8 @@ export class ShardLog implements StateKeeper {
     const { source, producerId, epoch, epochStart } = this.#claim
     this.#writer.begin({ key: sourceKey(source), producerId, epoch, epochStart, sequence: this.#next })
     for (const value of values) this.#writer.append(Math.floor(this.#clock.wallMs()), value, 0, value.length)
-    return this.#writer.finish(values.length > 1 || (values[0]?.length ?? 0) > 1_024 ? 'zstd' : 'none')
+    const bytes = values.reduce((sum, { length }) => sum + length, 0)
+    return this.#writer.finish(bytes > COMPRESSED_FROM_BYTES ? 'zstd' : 'none')
   }
 
   async #write(batch: EncodedBatch): Promise<'kept' | 'lost'> {

@@ -18,10 +18,10 @@ import type { StateKeeper } from './state-keeper.ts'
 
 /** A watch is kept this long after it saw something new; after a crash no more than that is read twice. */
 const KEEP_AFTER_MS = 5_000
-/** Watches kept at once beside those that said something: keeping takes the time that records wait. */
-const KEPT_AT_ONCE_MAX = 200
 /** How often it is looked what is to be kept beside what was said: there may be thousands of watches. */
 const LOOK_EVERY_MS = 200
+/** Watches kept at once, in any case, beside those that said something: see {@link ShardState} `#due`. */
+const KEPT_AT_ONCE_MIN = 8
 /** While something is said, which must not wait for what is merely due, as often as this at least. */
 const LOOK_AT_LEAST_EVERY_MS = 600
 /** How often a sign of life is kept: others take over where there is none. */
@@ -151,7 +151,6 @@ export class ShardState {
     const next = { alert: this.#fold.nextAlert, derived: new Map<string, number>() }
     const lookEveryMs = this.#speaking.size > 0 ? LOOK_AT_LEAST_EVERY_MS : LOOK_EVERY_MS
     const isLook = all || monotonicMs - this.#lookedMs >= lookEveryMs
-    if (isLook) this.#lookedMs = monotonicMs
     for (const watch of [...this.#speaking, ...(isLook ? this.#due(monotonicMs, all) : [])]) {
       if (watch.failure !== undefined) continue
       const state = watch.snapshot()
@@ -173,15 +172,22 @@ export class ShardState {
     return { entries, alerts }
   }
 
-  /** Watches that said nothing, and saw records that they should not have to see again. */
-  *#due(monotonicMs: number, all: true | undefined): Generator<RunningWatch> {
-    let due = 0
+  /**
+   * Watches that said nothing, and saw records that they should not have to see again. All of them may be due in one moment, and keeping takes the
+   * time that records wait: of all watches, only as large a part is kept as the time since the last look is of the time within which each is.
+   */
+  #due(monotonicMs: number, all: true | undefined): RunningWatch[] {
+    const share = Math.min(1, (monotonicMs - this.#lookedMs) / KEEP_AFTER_MS)
+    const most = all ? this.#watches.size : Math.max(KEPT_AT_ONCE_MIN, Math.ceil(this.#watches.size * share))
+    this.#lookedMs = monotonicMs
+    const due: RunningWatch[] = []
     for (const watch of this.#watches.values()) {
       if (watch.unkeptSinceMs === undefined || watch.failure !== undefined || watch.hasSaid) continue
       if (!all && monotonicMs - watch.unkeptSinceMs < KEEP_AFTER_MS) continue
-      if (!all && due++ >= KEPT_AT_ONCE_MAX) return
-      yield watch
+      if (due.length >= most) break
+      due.push(watch)
     }
+    return due
   }
 
   #entryOf(watch: RunningWatch, state: StateText, next: { alert: number; derived: Map<string, number> }): StateEntry {

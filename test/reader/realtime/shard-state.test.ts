@@ -160,4 +160,30 @@ describe('the states of a shard', () => {
     await state.keep({ monotonicMs: LATER_MS + 901 }, () => {})
     expect(subjects().slice(2)).toEqual([KEY, 'gw-1/valve'])
   })
+
+  test('watches that are all due in one moment are kept in parts, each of them within the time after which it is due', async () => {
+    const WATCHES = 500
+    const [KEEP_AFTER_MS, LOOK_EVERY_MS] = [5_000, 200]
+    const keeper = new MemoryKeeper()
+    const state = new ShardState(keeper, null)
+    await state.keep({ monotonicMs: LATER_MS }, () => {})
+    for (let index = 0; index < WATCHES; index++) {
+      const source = { gateway: 'gw-1', source: `quiet-${index}` }
+      const key = `gw-1/quiet-${index}`
+      const watch = state.watchFor({ ...definition, open: () => new OnceWatch(1_000_000) }, source, key, 0)
+      watch.take(new SampleRun([{ ...sample(0), source, key }]), LATER_MS)
+    }
+    let most = 0
+    const dueMs = LATER_MS + KEEP_AFTER_MS
+    await state.keep({ monotonicMs: dueMs - 1 }, () => {})
+    for (let atMs = dueMs + LOOK_EVERY_MS; atMs <= dueMs + KEEP_AFTER_MS; atMs += LOOK_EVERY_MS) {
+      const before = keeper.entries.length
+      await state.keep({ monotonicMs: atMs }, () => {})
+      most = Math.max(most, keeper.entries.length - before)
+    }
+    const subjects = keeper.entries.flatMap(entry => (entry.kind === 'watch' ? [entry.subject] : []))
+    expect(new Set(subjects).size).toBe(WATCHES)
+    expect(subjects.length).toBe(WATCHES)
+    expect(most).toBeLessThanOrEqual(Math.ceil((WATCHES * (LOOK_EVERY_MS + 1)) / KEEP_AFTER_MS))
+  })
 })

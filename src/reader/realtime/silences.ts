@@ -1,0 +1,102 @@
+import type Database from 'better-sqlite3'
+import type { Clock } from '../../runtime/clock.ts'
+import { matchesGlob } from '../../runtime/names.ts'
+import type { AlertWord } from './alert-words.ts'
+
+/** Silences at once: each alert that goes out is held against all of them. */
+export const SILENCES_MAX = 200
+
+/** Alerts of these analysers about these sources go to no webhook, command or AMQP address until then. */
+export interface Silence {
+  readonly id: number
+  /** Glob over `<pipeline>.<analyser>`, or over the analyser's name where it holds no dot. */
+  readonly analyser: string
+  /** Glob over `<gateway>/<source>`, or over the source's name where it holds no slash. */
+  readonly source: string
+  readonly startedMs: number
+  readonly untilMs: number
+  readonly by: string
+  readonly reason: string
+}
+
+interface Row {
+  id: number
+  uid: string
+  analyser: string
+  source: string
+  started: number
+  until: number
+  by: string
+  reason: string
+}
+
+type SilencedWord = Extract<AlertWord, { kind: 'silenced' }>
+
+/** The silences in the file of the alert book, which nobody else writes: they are asked for with each alert that goes out, and read when they change. */
+export class Silences {
+  readonly #db: Database.Database
+  readonly #clock: Clock
+  /** All that nobody ended by hand; undefined after a change. */
+  #rows: readonly Row[] | undefined
+
+  constructor(db: Database.Database, clock: Clock) {
+    this.#db = db
+    this.#clock = clock
+  }
+
+  /** Those that have not ended; the one that ends first is first. */
+  standing(): Silence[] {
+    return this.#standing().map(({ started, until, uid: _uid, ...rest }) => ({ ...rest, startedMs: started, untilMs: until }))
+  }
+
+  /** What a core that knows nothing has to be told of them. */
+  words(): SilencedWord[] {
+    return this.#standing().map(({ id: _id, started, until, ...rest }) => {
+      return { kind: 'silenced', ...rest, startedMs: started, untilMs: until }
+    })
+  }
+
+  uidOf(id: number): string | undefined {
+    return this.#db.prepare<[number], { uid: string }>('SELECT uid FROM silences WHERE id = ?').get(id)?.uid
+  }
+
+  /** Gives its id; of one that is known, another number. */
+  begin({ uid, analyser, source, startedMs, untilMs, by, reason }: SilencedWord): number {
+    this.#rows = undefined
+    const { lastInsertRowid } = this.#db
+      .prepare('INSERT OR IGNORE INTO silences (uid, analyser, source, started, until, by, reason) VALUES (?, ?, ?, ?, ?, ?, ?)')
+      .run(uid, analyser, source, startedMs, untilMs, by, reason)
+    return Number(lastInsertRowid)
+  }
+
+  /** Its beginning may be heard of later, of another core: it is over all the same. */
+  end(uid: string): void {
+    this.#rows = undefined
+    this.#db
+      .prepare(
+        `INSERT INTO silences (uid, analyser, source, started, until, by, reason) VALUES (?, '', '', 0, 0, '', '')
+         ON CONFLICT (uid) DO UPDATE SET until = 0`,
+      )
+      .run(uid)
+  }
+
+  forgetEnded(beforeMs: number): void {
+    this.#rows = undefined
+    this.#db.prepare('DELETE FROM silences WHERE until <= ?').run(beforeMs)
+  }
+
+  #standing(): Row[] {
+    const nowMs = Math.round(this.#clock.wallMs())
+    // A clock that is set back makes one stand again: so none is left out that ended.
+    this.#rows ??= this.#db.prepare<[], Row>('SELECT * FROM silences WHERE until > 0 ORDER BY until, id').all()
+    return this.#rows.filter(({ until }) => until > nowMs)
+  }
+}
+
+/** Whether a silence is about an analyser and a source. One that names sources is not about what concerns all of them together. */
+export function fits(silence: Silence, id: string, source: string | null): boolean {
+  const analyser = silence.analyser.includes('.') ? id : id.slice(id.indexOf('.') + 1)
+  if (!matchesGlob(silence.analyser, analyser)) return false
+  if (source === null) return silence.source === '*'
+  return matchesGlob(silence.source, silence.source.includes('/') ? source : source.slice(source.indexOf('/') + 1))
+}
