@@ -59,6 +59,8 @@ export interface Derived {
 export interface Output {
   alert(alert: Alert): void
   record(record: Derived): void
+  /** The analyser has no derived stream: its records go nowhere, and need not be made. */
+  readonly dropsRecords?: boolean
 }
 
 /**

@@ -223,6 +223,7 @@ class ConditionWatch implements Watch {
       const state = this.#holding.judge({ holds, clears, ...times })
       if (state) this.#say(state, when, reading, times.endMs)
     }
+    if (this.#out?.dropsRecords) return
     const record = this.#derived(holds, reading, times)
     if (record) this.#out?.record(record)
   }

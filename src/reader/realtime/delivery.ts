@@ -29,6 +29,8 @@ interface Lane {
   readonly backoff: Backoff
   heldUntilMs: number
   pass: Promise<void> | undefined
+  /** It was woken while it was about to end: what it was woken for may have come too late for it. */
+  isAsked: boolean
 }
 
 /**
@@ -69,13 +71,16 @@ export class AlertDelivery {
   #start(sink: string): void {
     let lane = this.#lanes.get(sink)
     if (!lane) {
-      lane = { backoff: new Backoff(RETRY, this.#options.random), heldUntilMs: 0, pass: undefined }
+      lane = { backoff: new Backoff(RETRY, this.#options.random), heldUntilMs: 0, pass: undefined, isAsked: false }
       this.#lanes.set(sink, lane)
     }
+    if (lane.pass) lane.isAsked = true
     if (lane.pass || this.#options.clock.monotonicMs() < lane.heldUntilMs) return
     const started = lane
-    lane.pass = this.#deliverTo(sink, lane).finally(() => {
+    started.isAsked = false
+    started.pass = this.#deliverTo(sink, started).finally(() => {
       started.pass = undefined
+      if (started.isAsked && !this.#stopped) this.#start(sink)
       this.#sleep()
     })
   }

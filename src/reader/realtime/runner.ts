@@ -114,7 +114,12 @@ export class AnalyserRunner {
     this.#feed = new Feed(log)
     this.#ownership = new Ownership({ log, clock, logger, owner })
     this.#delivery = new AlertDelivery({ outboxes: () => this.#shards.values(), sinks, clock, random, logger, alarms })
-    this.#keeping = new Keeping({ shards: this.#shards, clock, onAlert: this.#onAlert, onKept: () => this.#deliver() })
+    this.#keeping = new Keeping({
+      shards: this.#shards,
+      clock,
+      onAlert: this.#onAlert,
+      onKept: () => this.#streams.wake(this.#shards),
+    })
     this.#streams = new DerivedStreams(definitions, { log, clock, random, alarms })
   }
 
@@ -227,7 +232,7 @@ export class AnalyserRunner {
       if ((await this.#handOn()) === 'lost' || signal.aborted) return
     }
     this.#tick()
-    if (this.#keeping.isFree || this.#keeping.isDue) await this.#handOn()
+    await this.#handOn()
   }
 
   #seeBounds(watched: Watched, part: Fetched): void {
@@ -268,6 +273,8 @@ export class AnalyserRunner {
     const monotonicMs = this.#options.clock.monotonicMs()
     if (monotonicMs - this.#tickedMs < TICK_EVERY_MS) return
     this.#tickedMs = monotonicMs
+    // What was kept by another core, and is on its way since it was taken over.
+    this.#delivery.wake()
     const behind = new Set<RunningWatch>()
     for (const { next, end, watches } of this.#watched.values()) if (next < end) for (const watch of watches) behind.add(watch)
     const nowMs = this.#options.clock.wallMs()
@@ -285,11 +292,6 @@ export class AnalyserRunner {
 
   async #keep(): Promise<void> {
     this.#lose(await this.#keeping.keep())
-  }
-
-  #deliver(): void {
-    this.#delivery.wake()
-    this.#streams.wake(this.#shards)
   }
 
   readonly #onAlert = (definition: AnalyserDefinition, alert: Alert): void => {

@@ -124,7 +124,13 @@ export class RunningWatch implements Output {
     this.said.alerts.push(alert)
   }
 
+  get dropsRecords(): boolean {
+    return this.definition.stream === undefined
+  }
+
+  /** What goes nowhere is not kept either: with each window's end all its watches would be. */
   record(record: Derived): void {
+    if (this.dropsRecords) return
     if (!this.hasSaid) this.#onSaid(this)
     this.said.derived.push(record)
   }

@@ -70,6 +70,11 @@ export class ShardState {
     return this.#fold.streams
   }
 
+  /** Something was said that is not kept, and not on its way to being kept. */
+  get hasSaid(): boolean {
+    return this.#speaking.size > 0 || this.#newlyKnown.length > 0
+  }
+
   /** Nothing more may be read before some of what is on its way has got there. */
   get isFull(): boolean {
     if (this.#fold.outbox.size >= UNDELIVERED_MAX) return true
@@ -198,8 +203,11 @@ export class ShardState {
       return sinks.map(sink => ({ number: next.alert++, sink, alert: outgoing }))
     })
     let sequence = next.derived.get(id) ?? this.#fold.streams.get(id)?.next ?? 0
-    const records = definition.stream ? said.derived : []
-    const derived = records.map(({ timeMs, value }) => ({ sequence: sequence++, timeMs, value: JSON.stringify(value) ?? 'null' }))
+    const derived = said.derived.map(({ timeMs, value }) => ({
+      sequence: sequence++,
+      timeMs,
+      value: JSON.stringify(value) ?? 'null',
+    }))
     next.derived.set(id, sequence)
     said.alerts.length = 0
     said.derived.length = 0

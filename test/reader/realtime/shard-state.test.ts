@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Alert, Sample, Watch } from '../../../src/analyser/analyser.ts'
 import { SampleRun } from '../../../src/analyser/sample-run.ts'
-import type { AnalyserDefinition } from '../../../src/reader/realtime/definition.ts'
+import type { AnalyserDefinition, StreamTarget } from '../../../src/reader/realtime/definition.ts'
 import { ShardState } from '../../../src/reader/realtime/shard-state.ts'
 import { decodeEntry, encodeEntry, type StateEntry } from '../../../src/reader/realtime/state-entry.ts'
 import type { StateKeeper } from '../../../src/reader/realtime/state-keeper.ts'
@@ -185,5 +185,30 @@ describe('the states of a shard', () => {
     expect(new Set(subjects).size).toBe(WATCHES)
     expect(subjects.length).toBe(WATCHES)
     expect(most).toBeLessThanOrEqual(Math.ceil((WATCHES * (LOOK_EVERY_MS + 1)) / KEEP_AFTER_MS))
+  })
+
+  test('records for a derived stream that the analyser does not have are not kept, nor the state because of them', async () => {
+    const keeper = new MemoryKeeper()
+    const state = new ShardState(keeper, null)
+    await state.keep({ monotonicMs: LATER_MS }, () => {})
+    const derives = (id: string, stream?: StreamTarget): AnalyserDefinition => ({
+      ...definition,
+      id,
+      open: (): Watch => ({
+        sample: ({ timeMs }, out) => out.record({ timeMs, value: { at: timeMs } }),
+        tick: () => {},
+        snapshot: () => null,
+        restore: () => {},
+      }),
+      ...(stream && { stream }),
+    })
+    const without = state.watchFor(derives('p.without'), SOURCE, KEY, 0)
+    without.take(new SampleRun([sample(0)]), LATER_MS)
+    await state.keep({ monotonicMs: LATER_MS }, () => {})
+    expect(keeper.entries).toEqual([])
+    const withOne = state.watchFor(derives('p.with', { source: 's', topic: 'p', fieldsOf: () => ({}) }), SOURCE, KEY, 0)
+    withOne.take(new SampleRun([sample(0)]), LATER_MS)
+    await state.keep({ monotonicMs: LATER_MS }, () => {})
+    expect(keeper.entries).toMatchObject([{ id: 'p.with', derived: [{ sequence: 0, timeMs: 0, value: '{"at":0}' }] }])
   })
 })
