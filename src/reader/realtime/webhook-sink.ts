@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http'
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
+import { urlToHttpOptions } from 'node:url'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import type { AlertSink } from './alert-sink.ts'
 import type { OutgoingAlert } from './state-entry.ts'
@@ -16,6 +17,7 @@ const AGENT = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1 } as const
  */
 export function webhookSink(url: string, limitMs: number = DELIVERY_LIMIT_MS): AlertSink & { close(): void } {
   const target = new URL(url)
+  const where = urlToHttpOptions(target)
   const isTls = target.protocol === 'https:'
   const agent = isTls ? new HttpsAgent(AGENT) : new HttpAgent(AGENT)
   const post = (alert: OutgoingAlert): Promise<void> =>
@@ -46,8 +48,8 @@ export function webhookSink(url: string, limitMs: number = DELIVERY_LIMIT_MS): A
         })
         response.resume()
       }
-      const options = { method: 'POST', agent, headers }
-      const asked = isTls ? requestHttps(target, options, taken) : requestHttp(target, options, taken)
+      const options = { ...where, method: 'POST', agent, headers }
+      const asked = isTls ? requestHttps(options, taken) : requestHttp(options, taken)
       asked.on('error', error => {
         // It let go of an idle connection in the moment in which that was used: this says nothing of the webhook.
         const wasIdle = !isLate && asked.reusedSocket && 'code' in error && error.code === 'ECONNRESET'
