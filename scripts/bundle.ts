@@ -9,7 +9,7 @@ import { LEDGER_VERSIONS } from '../src/reader/ledger-schema.ts'
 import { readArguments } from './arguments.ts'
 import { archive, seal, sha256 } from './bundle/archive.ts'
 import { ROOT, readJson } from './bundle/compile.ts'
-import { layProgram } from './bundle/program.ts'
+import { layProgram, missingFor } from './bundle/program.ts'
 import { sbom } from './bundle/sbom.ts'
 import { ARCHES, type Arch, NODE_VERSION } from './bundle/targets.ts'
 import type { LockFile } from './sbom/bill.ts'
@@ -24,6 +24,12 @@ const values = readArguments<{ arch?: readonly Arch[]; out: string; quick?: true
     .option('--quick', 'compressed by gzip, in seconds'),
 )
 const arches = ARCHES.filter(arch => values.arch === undefined || values.arch.includes(arch))
+// Before the minutes that the first takes.
+const missing = arches.map(missingFor).filter(each => each !== undefined)
+if (missing.length > 0) {
+  process.stderr.write(`${missing.join('\n')}\n`)
+  process.exit(1)
+}
 const out = resolve(ROOT, values.out)
 mkdirSync(out, { recursive: true })
 const { version, dependencies } = readJson<{ version: string; dependencies: Record<string, string> }>(join(ROOT, 'package.json'))

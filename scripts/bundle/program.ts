@@ -71,13 +71,15 @@ function layNode(into: string, arch: Arch, cache: string): void {
   unpackPackage({ ...node, version: NODE_VERSION }, { cache, into: licence }, ['package/LICENSE'])
 }
 
+/** What a bundle for the machine needs and is not here, with what to do; undefined where all is. */
+export function missingFor(arch: Arch): string | undefined {
+  if (existsSync(stripper(arch))) return undefined
+  return `${TARGETS[arch].strip} is missing, which a bundle for ${arch} needs: on Debian, apt-get install binutils-${arch === 'x64' ? 'x86-64' : 'aarch64'}-linux-gnu`
+}
+
 function stripper(arch: Arch): string {
   const { strip } = TARGETS[arch]
-  const found = ['/usr/bin', '/usr/local/bin', '/bin'].map(folder => join(folder, strip)).find(existsSync)
-  if (found) return found
-  throw new Error(
-    `${strip} is missing, which a bundle for ${arch} needs: on Debian, apt-get install binutils-${arch === 'x64' ? 'x86-64' : 'aarch64'}-linux-gnu`,
-  )
+  return ['/usr/bin', '/usr/local/bin', '/bin'].map(folder => join(folder, strip)).find(existsSync) ?? strip
 }
 
 function layLicences(root: string, lock: Lock, into: string): void {

@@ -23,7 +23,7 @@ export interface AttackSetup {
 export type AttackReport = Readonly<Record<string, number>>
 
 /** Below the core's, on one machine with it: what is measured is what they do to the core, and not who gets a processor. */
-const PRIORITY = 5
+const PRIORITY = 19
 /** How often it is told how many there were, ms. */
 const REPORT_EVERY_MS = 250
 /** A record header of TLS that announces a greeting of 16 KiB (RFC 8446, 5.1), of which little comes. */
