@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { POISON_TOPIC } from '../../src/reader/batch/poison-letters.ts'
 import { decodeBatch } from '../../src/record/batch-reader.ts'
@@ -30,6 +30,17 @@ describe('retries', () => {
     expect(world.read('starts')).toBe('x\nx\n')
     expect(world.offsets()).toEqual({})
   })
+})
+
+test('a command of which it cannot be kept which process it is does not run on by itself', async () => {
+  await world.lay('a', ['one'])
+  const { log } = runOf(await runNow(world.job({ run: ['false'] })))
+  mkdirSync(`${log}.process`)
+  const failed = runOf(await runNow(world.job({ run: ['sh', '-c', 'echo $$ > pid; cat > in'] })))
+  expect(failed).toMatchObject({ state: 'failed', error: expect.stringContaining('.process') })
+  // It may have been ended before it could say its number.
+  const pid = existsSync(world.path('pid')) ? world.read('pid').trim() : ''
+  if (pid !== '') expect(existsSync(`/proc/${pid}`)).toBe(false)
 })
 
 describe('on_failure', () => {

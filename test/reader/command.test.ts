@@ -180,3 +180,13 @@ describe('a command that is ended', () => {
     await until('the child is gone', () => !isAlive(child), 8_000)
   })
 })
+
+test('a disk that is full takes no log, and neither the command nor the process ends for it', async () => {
+  const log = new RunLog('/dev/full')
+  log.note('attempt 1')
+  expect(await shell('echo said; echo said >&2; exit 3', { log }).ended).toMatchObject({
+    exitCode: 3,
+    error: 'it ended with exit code 3; its last words: said',
+  })
+  log.close()
+})

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { Schedule } from '../../src/reader/batch/due.ts'
 
 function due(pattern: string, zone: string, from: string, to: string): string[] {
@@ -58,4 +58,32 @@ test('seconds are kept apart', () => {
   const schedule = new Schedule('*/10 * * * * *', 'UTC')
   expect(schedule.latestDue(0, 25_400)).toBe(20_000)
   expect(schedule.latestDue(20_000, 25_400)).toBeUndefined()
+})
+
+test('the next run of a job that seldom runs is known, and the calendar is not asked for every minute until then', () => {
+  const asked = vi.spyOn(Intl.DateTimeFormat.prototype, 'formatToParts')
+  const next = (pattern: string) => new Date(new Schedule(pattern, 'Europe/London').nextDue(Date.parse('2026-01-02T03:00Z')) ?? 0)
+  expect(next('0 2 1 1 *')).toEqual(new Date('2027-01-01T02:00Z'))
+  expect(next('30 3 29 2 *')).toEqual(new Date('2028-02-29T03:30Z'))
+  expect(next('59 59 3 1 7 *')).toEqual(new Date('2026-07-01T02:59:59Z'))
+  expect(asked.mock.calls.length).toBeLessThan(10_000)
+  asked.mockRestore()
+})
+
+test('a weekly job with seconds that was due days ago was due', () => {
+  const schedule = new Schedule('0 0 2 * * 1', 'UTC')
+  expect(schedule.latestDue(Date.parse('2026-01-04T00:00Z'), Date.parse('2026-01-08T12:00Z'))).toBe(
+    Date.parse('2026-01-05T02:00Z'),
+  )
+})
+
+test('a nightly job is due once also where the clock is put back by half an hour, or by two', () => {
+  expect(due('45 1 * * *', 'Australia/Lord_Howe', '2026-04-04T00:00Z', '2026-04-06T00:00Z')).toEqual([
+    '2026-04-04T14:45',
+    '2026-04-05T15:15',
+  ])
+  expect(due('30 1 * * *', 'Antarctica/Troll', '2026-10-24T12:00Z', '2026-10-26T12:00Z')).toEqual([
+    '2026-10-24T23:30',
+    '2026-10-26T01:30',
+  ])
 })

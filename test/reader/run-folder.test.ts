@@ -43,6 +43,15 @@ describe('a run that is done', () => {
     expect(manifest.files).toContainEqual({ path: 'report.txt', bytes: 7, sha256: sha256('loaded\n') })
   })
 
+  test('may have links in it: those to files are listed as files, those to directories are not followed', async () => {
+    await world.lay('a', ['one'])
+    const links = 'cat > all; ln -s all latest; mkdir day; ln -s .. day/up; ln -s . here; ln -s self self; ln -s gone dangling'
+    const run = runOf(await runNow(world.job({ run: ['sh', '-c', `cd "$HEADRACE_RUN_DIR" && ${links}`] })))
+    expect(run).toMatchObject({ state: 'done', error: null })
+    const manifest = JSON.parse(readFileSync(`${run.directory}/manifest.json`, 'utf8')) as Manifest
+    expect(manifest.files.map(({ path }) => path)).toEqual(['all', 'fields.json', 'latest', 'ranges.json'])
+  })
+
   test('puts it where it is wanted; what is there of another run is not touched, and the command is not started', async () => {
     await world.lay('a', ['one'])
     const job = world.job({ run: ['sh', '-c', 'cat > "$HEADRACE_RUN_DIR/in"; touch started'], run_directory: 'exports/{date}' })

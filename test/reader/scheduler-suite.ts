@@ -302,7 +302,53 @@ export function describeScheduler(brokers?: Brokers): void {
     })
   })
 
+  describe('wait_for of a job', () => {
+    const WAITS = { wait_for: { within: '10m', at_most: '2h' } }
+
+    test('that leaves missed runs to the next waits no shorter: a run that waits is not missed', async () => {
+      await world.lay('a', ['early'], Date.parse('2026-01-02T01:40:00Z'))
+      await start('2026-01-01T12:00:00Z', { ...WAITS, catch_up: 'no' })
+      await at('2026-01-02T02:00:00Z', '2026-01-02T02:10:00Z', '2026-01-02T02:20:00Z')
+      await world.lay('a', ['late'], Date.parse('2026-01-02T01:51:00Z'))
+      await at('2026-01-02T02:30:00Z')
+      expect(times()).toEqual(['2026-01-02T02:00'])
+    })
+
+    test('that is due again before it has waited for the most begins all the same', async () => {
+      await world.lay('a', ['early'], Date.parse('2026-01-01T11:00:00Z'))
+      await start('2026-01-01T12:30:00Z', { ...WAITS, schedule: '0 * * * *' })
+      const every10Minutes = Array.from({ length: 27 }, (_, index) =>
+        new Date(Date.parse('2026-01-01T13:00:00Z') + index * 600_000).toISOString(),
+      )
+      await at(...every10Minutes)
+      // The run of 13:00 until 15:00, then that of 15:00 until 17:00; what was due meanwhile is the latest of it, as ever.
+      expect(times()).toEqual(['2026-01-01T13:00', '2026-01-01T15:00'])
+      expect(world.ledger.runs('plant.load', 9).map(({ missing }) => missing)).toEqual([['g/a'], ['g/a']])
+    })
+  })
+
   describe('jobs that change while the core runs', () => {
+    test('one that changes while it is looked whether its sources are there does not begin as it was', async () => {
+      const waits = { wait_for: { within: '10m', at_most: '1h' } }
+      await world.lay('a', ['one'], Date.parse('2026-01-02T01:55:00Z'))
+      await start('2026-01-01T12:00:00Z', { ...waits, run: ['sh', '-c', 'cat >> before'] })
+      const { claims } = world.log
+      const answer = Promise.withResolvers<void>()
+      world.log.claims = async () => {
+        await answer.promise
+        return claims.call(world.log)
+      }
+      clock.set('2026-01-02T02:00:00Z')
+      const changed = world.job({ ...NIGHTLY, ...waits, run: ['sh', '-c', 'cat >> after'] }, { clock })
+      changed.succeed(job)
+      scheduler.change([changed])
+      answer.resolve()
+      await idle()
+      await at('2026-01-02T02:01:00Z', '2026-01-02T02:02:00Z')
+      await until('it has run', () => world.offsets()['g/a'] === 1)
+      expect([existsSync(world.path('before')), world.read('after')]).toEqual([false, 'one\n'])
+    })
+
     const hold = ['sh', '-c', 'while [ ! -e go ]; do sleep 0.02; done; cat >> before']
 
     test('a run ends as it began, the job in its place begins only then, and goes on where it stood', async () => {

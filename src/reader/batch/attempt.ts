@@ -73,7 +73,13 @@ export async function attempt(options: AttemptOptions): Promise<Fed> {
   let fed = files === undefined ? undefined : await intoFiles(files, values, options)
   options.step('prepared')
   const command = startCommand(options, values, poisonFile, stdout)
-  if (command.pid !== undefined) keepProcess(processFile, command.pid)
+  try {
+    if (command.pid !== undefined) keepProcess(processFile, command.pid)
+  } catch (error) {
+    command.abort()
+    await command.ended
+    throw error
+  }
   let feedError: unknown
   if (files !== undefined) command.stdin.on('error', () => {}).end()
   else {

@@ -65,11 +65,24 @@ export class RunFolder {
   }
 }
 
-/** Every file below a directory, as paths within it, in order. */
+/** Every file below a directory, as paths within it, in order. Links to directories are not followed: they may lead anywhere, and in circles. */
 export function filesIn(directory: string): string[] {
-  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
-    .filter(name => statSync(join(directory, name), { throwIfNoEntry: false })?.isFile())
+  return readdirSync(directory, { withFileTypes: true })
+    .flatMap(entry => {
+      const path = join(directory, entry.name)
+      if (entry.isDirectory()) return filesIn(path).map(name => join(entry.name, name))
+      return entry.isFile() || (entry.isSymbolicLink() && isFileBehind(path)) ? [entry.name] : []
+    })
     .sort()
+}
+
+/** A link that leads nowhere, or to itself, is no file. */
+function isFileBehind(link: string): boolean {
+  try {
+    return statSync(link).isFile()
+  } catch {
+    return false
+  }
 }
 
 async function sync(path: string): Promise<void> {

@@ -56,6 +56,8 @@ interface Watch {
   lookedMs: number
   /** Not asked again before, on the monotonic clock, ms. */
   askAtMs: number
+  /** The run that waits for its sources: it goes on waiting, also when the next one is due. */
+  waitsForMs: number | undefined
   missing: readonly string[]
   busy: boolean
 }
@@ -92,7 +94,14 @@ export class BatchScheduler {
   #watch(job: BatchJob): void {
     const { schedule, timezone } = job.definition.options
     if (schedule === undefined) return
-    this.#watches.set(job, { schedule: new Schedule(schedule, timezone), lookedMs: 0, askAtMs: 0, missing: [], busy: false })
+    this.#watches.set(job, {
+      schedule: new Schedule(schedule, timezone),
+      lookedMs: 0,
+      askAtMs: 0,
+      waitsForMs: undefined,
+      missing: [],
+      busy: false,
+    })
   }
 
   /** Goes on with runs that were cut off, and looks from now on. */
@@ -214,25 +223,29 @@ export class BatchScheduler {
     if (now < decided || now < watch.lookedMs) {
       logger.warn({ job: name }, `the clock was set back to ${new Date(now).toISOString()}; the schedule goes on from there`)
       watch.lookedMs = 0
+      watch.waitsForMs = undefined
       ledger.setDecidedUntil(name, Math.min(now, decided))
       return
     }
     // A job that still runs stays undecided: it is due again as soon as it has ended.
     if (watch.busy || job.running || clock.monotonicMs() < watch.askAtMs) return
     const after = Math.max(decided, watch.lookedMs)
-    const dueMs = this.#due(name, watch.schedule, options.catch_up, after, now)
+    const { waitsForMs } = watch
+    const dueMs = waitsForMs ?? this.#due(name, watch.schedule, options.catch_up, after, now)
     if (dueMs === undefined) {
       watch.lookedMs = now
       // Kept now and then only: an idle schedule must not write to the disk twice a second.
       if (now - decided > 3_600_000) ledger.setDecidedUntil(name, now)
       return
     }
-    if (options.catch_up === 'no' && now - dueMs > LATE_MS) {
+    if (options.catch_up === 'no' && waitsForMs === undefined && now - dueMs > LATE_MS) {
       logger.warn({ job: name }, `the run of ${new Date(dueMs).toISOString()} was missed, and is left to the next`)
       ledger.setDue(name, { dueMs, untilMs: now })
       return
     }
-    this.#track(this.#begin(job, watch, { dueMs, untilMs: options.catch_up === 'each' ? dueMs : now }))
+    // What became due while it waited is not decided with it.
+    const untilMs = options.catch_up === 'each' || waitsForMs !== undefined ? dueMs : now
+    this.#track(this.#begin(job, watch, { dueMs, untilMs }))
   }
 
   /** Waited for when the scheduler stops: it writes to the ledger to its end. */
@@ -264,6 +277,7 @@ export class BatchScheduler {
         watch.missing = await missingSources(log, expected, due.dueMs - within)
         if (watch.missing.length > 0 && clock.wallMs() < due.dueMs + at_most) {
           watch.askAtMs = clock.monotonicMs() + ASK_EVERY_MS
+          watch.waitsForMs = due.dueMs
           return
         }
         if (watch.missing.length > 0)
@@ -276,11 +290,14 @@ export class BatchScheduler {
     } finally {
       watch.busy = false
     }
-    if (this.#stopping.signal.aborted) return
+    // A job that was changed meanwhile is due by what it is now.
+    if (this.#stopping.signal.aborted || this.#watches.get(job) !== watch) return
     const { missing } = watch
     watch.missing = []
     const upTo = options.catch_up === 'each' ? { upToMs: due.dueMs } : {}
-    if (await this.#watched(job, watch, { atMs: due.dueMs, missing, due, ...upTo })) ledger.setDue(name, due)
+    if (!(await this.#watched(job, watch, { atMs: due.dueMs, missing, due, ...upTo }))) return
+    watch.waitsForMs = undefined
+    ledger.setDue(name, due)
   }
 
   /** True where a run came about, or cannot; false where the log was away, so that it has to be tried again. */
