@@ -146,6 +146,29 @@ describe('aggregate', () => {
     expect(bench.values).toEqual([{ records: 1, t_max: 5 }])
   })
 
+  test('a device whose clock is behind gives one record for each window as well', async () => {
+    const bench = new Bench(minute)
+    const lagMs = 600_000
+    const start = Math.ceil(bench.clock.wallMs() / 60_000) * 60_000 - lagMs
+    await bench.clock.pass(start + lagMs - bench.clock.wallMs())
+    for (let second = 0; second < 120; second++) {
+      bench.give({ t: second }, start + second * 1_000)
+      await bench.clock.pass(1_000)
+    }
+    bench.chain.end()
+    expect(bench.values).toMatchObject([{ records: 60 }, { records: 60 }])
+  })
+
+  test('a record for a window that the clock has closed is too late, and makes no second one', async () => {
+    const bench = new Bench({ aggregate: { every: '1s', fields: { t: ['max'] } } })
+    const start = Math.ceil(bench.clock.wallMs() / 1_000) * 1_000
+    bench.give({ t: 5 }, start)
+    await bench.clock.pass(3_000)
+    bench.give({ t: 6 }, start + 999)
+    expect(bench.values).toEqual([{ records: 1, t_max: 5 }, { t: 6 }])
+    expect(bench.chain.counts()).toMatchObject([{ taken: 2, withheld: 1, unread: 1 }])
+  })
+
   test('what comes too late for its window goes on as it is, counted, and does not move the bookmark past the open window', () => {
     const bench = new Bench(minute)
     bench.give({ t: 1 }, 600_000)
