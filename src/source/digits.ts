@@ -6,6 +6,7 @@ const DIGITS_OF_LARGE = 15
 
 /** A product or a sum without the noise behind its last digit. */
 export function reckoned(value: number): number {
+  if (Number.isInteger(value)) return value
   return Number(value.toPrecision(Math.abs(value) >= LARGE ? DIGITS_OF_LARGE : DIGITS))
 }
 

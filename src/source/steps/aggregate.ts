@@ -2,12 +2,13 @@ import { z } from 'zod'
 import { type FieldFacts, fieldName } from '../../record/fields.ts'
 import type { Timer } from '../../runtime/clock.ts'
 import { duration } from '../../runtime/units.ts'
+import { reckoned } from '../digits.ts'
 import { Flowing } from './flowing.ts'
 import { defineStep, type Step, type StepContext } from './step.ts'
 
 const FUNCTIONS = {
-  avg: (numbers: Numbers) => Number((numbers.sum / numbers.count).toPrecision(12)),
-  sum: (numbers: Numbers) => Number(numbers.sum.toPrecision(12)),
+  avg: (numbers: Numbers) => reckoned(numbers.sum / numbers.count),
+  sum: (numbers: Numbers) => reckoned(numbers.sum),
   min: (numbers: Numbers) => numbers.min,
   max: (numbers: Numbers) => numbers.max,
   first: (numbers: Numbers) => numbers.first,

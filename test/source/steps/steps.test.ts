@@ -116,6 +116,16 @@ test('sample keeps one in so many, or the first of each span', () => {
   expect(spans.chain.counts()).toMatchObject([{ taken: 7, withheld: 4 }])
 })
 
+test('scale and aggregate keep the digits of large counters and times', () => {
+  const scaling = new Bench({ scale: { wh: { factor: 0.001 }, at_ms: { offset: 3_600_000 }, t: { factor: 1.8, offset: 32 } } })
+  scaling.give({ wh: 1_234_567_890_123, at_ms: 1_767_225_600_123, t: -17.8 })
+  expect(scaling.values).toEqual([{ wh: 1_234_567_890.123, at_ms: 1_767_229_200_123, t: -0.04 }])
+  const gathering = new Bench({ aggregate: { every: '1m', fields: { wh: ['avg', 'sum'] } } })
+  for (const wh of [1_234_567_890_123, 1_234_567_890_124]) gathering.give({ wh })
+  gathering.chain.end()
+  expect(gathering.values).toEqual([{ records: 2, wh_avg: 1_234_567_890_123.5, wh_sum: 2_469_135_780_247 }])
+})
+
 describe('aggregate', () => {
   const minute = { aggregate: { every: '1m', fields: { t: ['avg', 'min', 'max', 'first', 'last', 'sum', 'count'] } } }
 
