@@ -116,6 +116,13 @@ test('sample keeps one in so many, or the first of each span', () => {
   expect(spans.chain.counts()).toMatchObject([{ taken: 7, withheld: 4 }])
 })
 
+test('a change of just the deadband is one, whatever a tenth is in binary', () => {
+  const bench = new Bench({ changes: { fields: { t: 0.1 } } })
+  const values = Array.from({ length: 20_000 }, (_, index) => ({ t: Number((index / 10 - 100).toFixed(1)) }))
+  for (const value of values) bench.give(value)
+  expect(bench.values).toEqual(values)
+})
+
 test('scale and aggregate keep the digits of large counters and times', () => {
   const scaling = new Bench({ scale: { wh: { factor: 0.001 }, at_ms: { offset: 3_600_000 }, t: { factor: 1.8, offset: 32 } } })
   scaling.give({ wh: 1_234_567_890_123, at_ms: 1_767_225_600_123, t: -17.8 })
