@@ -116,6 +116,19 @@ test('sample keeps one in so many, or the first of each span', () => {
   expect(spans.chain.counts()).toMatchObject([{ taken: 7, withheld: 4 }])
 })
 
+test('a number of more digits than a double has goes through steps as it came', () => {
+  const bench = new Bench(
+    { rename: { id: 'card' } },
+    { constants: { site: 'north' } },
+    { select: ['card', 'at_ns', 'in', 'far', 't', 'text', 'site'] },
+    { flatten: {} },
+  )
+  const given =
+    '"at_ns":-1764438786123456789,"in_list":[9007199254740993,1],"far":1e400,"t":21.299999999999997,"text":"\\"12345678901234567890"'
+  bench.give(`{"id":12345678901234567890,${given.replace('"in_list":', '"in":{"list":').replace('1],', '1]},')}}`)
+  expect(bench.texts).toEqual([`{"card":12345678901234567890,${given},"site":"north"}`])
+})
+
 test('a change of just the deadband is one, whatever a tenth is in binary', () => {
   const bench = new Bench({ changes: { fields: { t: 0.1 } } })
   const values = Array.from({ length: 20_000 }, (_, index) => ({ t: Number((index / 10 - 100).toFixed(1)) }))
