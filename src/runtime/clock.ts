@@ -13,12 +13,23 @@ export interface Clock {
   after(delayMs: number, call: () => void, background?: 'background'): Timer
 }
 
+/** Longer ones setTimeout takes for 1 ms. */
+const TIMEOUT_MAX_MS = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, call, background) {
-    const timer = setTimeout(call, Math.max(0, delayMs))
-    if (background) timer.unref()
+    const untilMs = performance.now() + delayMs
+    const set = (restMs: number): NodeJS.Timeout => {
+      const stepMs = Math.min(restMs, TIMEOUT_MAX_MS)
+      const next = () => {
+        timer = set(untilMs - performance.now())
+      }
+      const made = setTimeout(stepMs < restMs ? next : call, Math.max(0, stepMs))
+      return background ? made.unref() : made
+    }
+    let timer = set(delayMs)
     return { cancel: () => clearTimeout(timer) }
   },
 }

@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { pause } from '../runtime/clock.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { readNamedFile } from '../runtime/named-file.ts'
 import { PAYLOAD_BYTES_MAX, seedOf, writePayload } from './generator-payload.ts'
 import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
@@ -9,6 +10,8 @@ const TICK_MS = 10
 const LOOK_AT_LEAST_EVERY_MS = 60_000
 /** Without room it looks again soon, and each time after twice as long: ten thousand that wait for the log would take all of a processor. */
 const ROOM_LOOK_MS = { first: 1, max: 100 }
+/** How often a file that cannot be read is looked for, ms. */
+const FILE_AGAIN_AFTER_MS = 500
 /** Records made without a break, so that the rest of the process gets its turn. */
 const BURST_RECORDS = 2_000
 
@@ -33,7 +36,7 @@ class GeneratorSource implements Source {
   readonly #stopping = new AbortController()
   readonly #seed: number
   readonly #buffer: Buffer
-  readonly #file: { readonly part: Lines; release(): void } | undefined
+  #file: { readonly part: Lines; release(): void } | undefined
   #loop: Promise<void> | undefined
   #paused: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
 
@@ -42,8 +45,6 @@ class GeneratorSource implements Source {
     this.#context = context
     this.#seed = seedOf(options.seed, context.source.source)
     this.#buffer = Buffer.allocUnsafe(PAYLOAD_BYTES_MAX + options.bytes)
-    const { payload_file: path } = options
-    this.#file = path === undefined ? undefined : context.shared.use(`lines of ${path}`, () => linesOf(path))
   }
 
   async start(): Promise<void> {
@@ -66,7 +67,23 @@ class GeneratorSource implements Source {
     this.#paused = undefined
   }
 
+  /** Resolves when its file, where it has one, could be read. */
+  async #readFile(): Promise<void> {
+    const { payload_file: path } = this.#options
+    const { clock, shared, state } = this.#context
+    const { signal } = this.#stopping
+    while (path !== undefined && !this.#file && !signal.aborted) {
+      try {
+        this.#file = shared.use(`lines of ${path}`, () => linesOf(path))
+      } catch (error) {
+        state('waiting', messageOf(error))
+        await pause(clock, FILE_AGAIN_AFTER_MS, signal).catch(() => {})
+      }
+    }
+  }
+
   async #run(): Promise<void> {
+    await this.#readFile()
     const { clock } = this.#context
     const { signal } = this.#stopping
     const { records_per_second: rate, count, ahead } = this.#options
@@ -116,11 +133,11 @@ interface Lines {
 }
 
 function linesOf(path: string): Lines {
-  const text = readFileSync(path, 'utf8')
-  const lines = text
+  const lines = readNamedFile('lines', path, 'source_failed')
     .split('\n')
     .filter(line => line !== '')
     .map(line => Buffer.from(line))
+  if (lines.length === 0) throw new HeadraceError('source_failed', `${path} holds no line`)
   return { lines, close: () => {} }
 }
 
@@ -132,6 +149,7 @@ export const generator = defineSource({
   gives: 'messages',
   whenFull: 'block',
   within: (options, folder) => pathsWithin(options, folder, 'payload_file'),
+  files: ({ payload_file: path }) => (path === undefined ? [] : [{ path, is: 'file' }]),
   rate: ({ records_per_second }) => records_per_second,
   open: (options, context) => new GeneratorSource(options, context),
 })

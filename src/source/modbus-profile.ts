@@ -5,6 +5,7 @@ import type { FieldFacts, Fields } from '../record/fields.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { nearest } from '../runtime/nearest.ts'
 import { ALIASES_MAX, parseYaml, readYamlFile } from '../runtime/yaml.ts'
+import { reckoned, shortestFloat } from './digits.ts'
 
 const PROFILES_FOLDER = new URL('../../hardware/devices/', import.meta.url)
 
@@ -183,11 +184,10 @@ function rawOf(register: Register, span: Span, bytes: Buffer): Buffer {
 }
 
 function scaled({ type, scale, offset, none }: Register, number: number): number {
+  const isNone = type === 'f32' ? none !== undefined && Math.fround(number) === Math.fround(none) : number === none
   // In JSON it is null.
-  if (number === none) return Number.NaN
-  if (scale === 1 && offset === 0 && type !== 'f32') return number
-  // Scaling by 0.1 must not give 229.70000000000002.
-  return Number((number * scale + offset).toPrecision(type === 'f32' ? 7 : 12))
+  if (isNone) return Number.NaN
+  return scale === 1 && offset === 0 ? number : reckoned(number * scale + offset)
 }
 
 function decode(type: Exclude<RegisterType, 'bit'>, raw: Buffer): number {
@@ -201,7 +201,7 @@ function decode(type: Exclude<RegisterType, 'bit'>, raw: Buffer): number {
     case 'i32':
       return raw.readInt32BE()
     case 'f32':
-      return raw.readFloatBE()
+      return shortestFloat(raw.readFloatBE())
     case 'u64':
       return Number(raw.readBigUInt64BE())
     case 'i64':

@@ -162,6 +162,8 @@ export class SourceRunner {
     this.#turnUntilMs = this.#options.clock.monotonicMs()
     await this.#source.stop()
     this.#turnUntilMs = undefined
+    // A pause that would end a record is waited for no longer.
+    this.#framer?.interrupted()
     this.#steps?.end()
     this.#enter('stopped')
   }

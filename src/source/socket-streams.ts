@@ -35,12 +35,17 @@ function readToEnd(socket: Socket, options: StreamOptions & Pick<ClientOptions, 
   return new Promise(resolve => {
     let why = 'the other end closed the connection'
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
-    if (options.idleMs !== undefined) {
-      socket.setTimeout(options.idleMs, () => {
-        // While there is no room nothing is read, and that is not the other end's silence.
-        if (socket.isPaused()) return
+    const { idleMs } = options
+    if (idleMs !== undefined) {
+      socket.setTimeout(idleMs)
+      socket.on('timeout', () => {
+        if (socket.isPaused()) {
+          // While there is no room nothing is read, and that is not the other end's silence; it is waited for anew.
+          socket.setTimeout(idleMs)
+          return
+        }
         context.trouble('a silent connection was closed')
-        socket.destroy(new Error(`nothing came for ${options.idleMs} ms`))
+        socket.destroy(new Error(`nothing came for ${idleMs} ms`))
       })
     }
     socket.on('data', (chunk: Buffer) => stream.bytes(chunk, context.clock.wallMs()))
@@ -95,10 +100,11 @@ export class SocketClient extends LoopingSource {
       let why: string
       try {
         this.#socket = await this.#connect()
-        backoff.reset()
         if (this.#options.greeting.length > 0) this.#socket.write(this.#options.greeting)
         this.#context.state('reading')
         const ended = readToEnd(this.#socket, this.#options, this.#context)
+        // A connection alone says little: a serial server that is taken already accepts it, and closes it.
+        this.#socket.once('data', () => backoff.reset())
         if (this.gate.isClosed) this.#socket.pause()
         if (signal.aborted) this.#socket.destroy()
         why = await ended

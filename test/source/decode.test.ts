@@ -109,6 +109,12 @@ describe('what fuzzing found', () => {
     expect(decoded({ csv: ['a', 'b'] }, ',"x,y"')).toMatchObject({ json: { a: null, b: 'x,y' } })
   })
 
+  test('a field of many zeros takes no longer than another', () => {
+    const field = `${'0'.repeat(100_000)}x`
+    expect(decoded({ csv: ['a'] }, field)).toMatchObject({ text: JSON.stringify({ a: field }) })
+    expect(decoded({ csv: ['a'] }, `${'0'.repeat(100_000)}7`)).toMatchObject({ text: '{"a":7}' })
+  })
+
   test('CSV numbers keep their digits, and none makes an infinity', () => {
     const { text } = decoded({ csv: ['a', 'b', 'c'] }, '+12345678901234567890,01e999,-007.') as { text: string }
     expect(text).toBe('{"a":12345678901234567890,"b":1e999,"c":-7}')

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { generator, generatorOptions } from '../../src/source/generator.ts'
 import type { SourceContext } from '../../src/source/source.ts'
@@ -24,6 +27,22 @@ test('the same seed gives the same records, another name or seed gives others', 
   expect(others[1]?.texts).not.toEqual(bench.texts)
   expect(others[2]?.texts).not.toEqual(bench.texts)
   for (const other of others) await other.end()
+})
+
+test('a file of lines that is not there, or is empty, is said and waited for', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headrace-generator-'))
+  const path = join(folder, 'lines')
+  try {
+    const runner = bench.start('generator', { ...options, payload_file: path })
+    await until('it is said', () => runner.status().reason?.includes(`${path} (lines) cannot be read`))
+    writeFileSync(path, '\n')
+    await until('that is said', () => runner.status().reason === `${path} holds no line`)
+    expect(bench.records).toEqual([])
+    writeFileSync(path, 'one\n')
+    await until('it gives', () => bench.texts.includes('one'))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test('goes on with the first record that was not stored, and stops after the last', async () => {

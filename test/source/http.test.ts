@@ -49,6 +49,15 @@ describe('polling', () => {
     expect(bench.texts[0]).toBe('{"n":1}')
   })
 
+  test('every 30 days is not every millisecond', async () => {
+    const port = await freePort()
+    await serve(port, (_request, response) => response.end('{}'))
+    bench.start('http', { url: `http://127.0.0.1:${port}/data`, every: '30d' })
+    await until('an answer', () => bench.records.length >= 1)
+    await new Promise(resolve => setTimeout(resolve, 50))
+    expect(bench.records).toHaveLength(1)
+  })
+
   test('a server that is away, answers badly, too long or not at all is counted and said, and asked again', async () => {
     const port = await freePort()
     const options = { url: `http://127.0.0.1:${port}/`, every: '50ms', timeout: '300ms', max_bytes: '10B' }

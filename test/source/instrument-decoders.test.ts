@@ -33,6 +33,14 @@ describe('binary', () => {
   const sum = body.reduce((all, byte) => all + byte, 0)
   const crc = crc16Modbus(body)
 
+  test('a float keeps the digits that it has, and gets no others', () => {
+    const record = Buffer.alloc(7)
+    for (const value of [0.1, 21.1, 12_345.678, 12_345_678, -1e-7, 3.4028235e38]) {
+      record.writeFloatBE(value, 3)
+      expect(decoded({ binary: { fields } }, record)).toMatchObject({ c: value })
+    }
+  })
+
   test.each([
     ['none', []],
     ['sum8', [sum & 0xff]],

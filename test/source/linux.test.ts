@@ -24,6 +24,13 @@ function files(tree: Readonly<Record<string, string>>): void {
   }
 }
 
+test('disk, on a fixture: counters keep their digits, and a file system that is not there is left out', () => {
+  files({ 'sys/block/sda/stat': '1 2 9000000000001 4 5 6 8 8 9 10 11', 'mnt/data/x': '' })
+  const readings = readLinux({ read: ['disk'], root, mounts: ['/mnt/usb', '/mnt/data'] })
+  expect(readings).toMatchObject({ disk_sda_read_bytes: 9_000_000_000_001 * 512, disk_sda_written_bytes: 4_096 })
+  expect(Object.keys(readings).slice(3)).toEqual(['disk_mnt_data_total_bytes', 'disk_mnt_data_available_bytes'])
+})
+
 test('hwmon, on a fixture: units from the type, names from chip and label, what is broken left out', () => {
   const chip = 'sys/class/hwmon/hwmon0'
   files({

@@ -63,6 +63,15 @@ describe('between start and end bytes', () => {
     expectHowever(kept, '\x02abc!\x03\x7f', { records: ['\x02abc!\x03\x7f'], trouble: [] })
   })
 
+  test('one byte that both begins and ends a record: who joins in the middle of one reads the next', () => {
+    const flags = { between: { start: '\\x7e', end: '\\x7e' }, max_bytes: 10 }
+    const trouble = ['bytes outside of a record']
+    expectHowever(flags, 'lf~~two~~three~', { records: ['two', 'three'], trouble })
+    expectHowever(flags, 'lf~\r\n~two~\r\n~three~\r\n', { records: ['two', 'three'], trouble })
+    const kept = { between: { ...flags.between, borders: 'keep' }, max_bytes: 10 }
+    expectHowever(kept, 'lf~~two~~three~', { records: ['~two~', '~three~'], trouble })
+  })
+
   test('after the stream broke off, the next start is waited for', () => {
     const { framer, push, records, trouble } = framed(stx, ['\x02hal'])
     framer.interrupted()

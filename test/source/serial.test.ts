@@ -37,6 +37,19 @@ test('reads lines of a real port, decoded, each with the time at which it came',
   for (const { timeMs } of bench.records) expect(timeMs).toBeGreaterThanOrEqual(fromMs)
 })
 
+test('what a pause would have ended is not handed on after a stop', async () => {
+  pty = await Pty.open(link)
+  const runner = bench.start('serial', { path: link }, { frame: { silence: '200ms' } })
+  await until('it reads', () => runner.status().state === 'reading')
+  const heard: string[] = []
+  runner.tap({ bytes: bytes => heard.push(bytes.toString()), interrupted: () => {} })
+  pty.write('half')
+  await until('it is heard', () => heard.join('') === 'half')
+  await runner.stop()
+  await new Promise(resolve => setTimeout(resolve, 300))
+  expect(bench.texts).toEqual([])
+})
+
 test('every byte value comes as it was sent', async () => {
   pty = await Pty.open(link)
   const runner = bench.start('serial', { path: link }, { frame: { length: 256 } })

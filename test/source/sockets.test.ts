@@ -136,6 +136,32 @@ describe('a tcp client', () => {
     expect(greetings).toEqual(['GO\n', 'GO\n'])
     expect(runner.status().trouble).toEqual({ 'a record broke off': 1 })
   })
+
+  test('a server that takes every connection and closes it without a word is asked less and less often', async () => {
+    bench.random = () => 0
+    const port = await freePort()
+    const cameMs: number[] = []
+    await serve(port, socket => {
+      cameMs.push(performance.now())
+      socket.destroy()
+    })
+    bench.start('tcp', { connect: `127.0.0.1:${port}` })
+    await until('four connections', () => cameMs.length === 4)
+    const [first = 0, second = 0, third = 0, fourth = 0] = cameMs
+    expect(fourth - third).toBeGreaterThan(2 * (second - first))
+  })
+
+  test('one that stays silent is left also where the buffer had no room for longer than that', async () => {
+    const port = await freePort()
+    await serve(port, socket => socket.write('one\n'))
+    bench.full = true
+    const runner = bench.start('tcp', { connect: `127.0.0.1:${port}`, idle: '1s' })
+    await until('it has no room', () => runner.status().state === 'blocked')
+    await new Promise(resolve => setTimeout(resolve, 1_200))
+    expect(runner.status().trouble).toEqual({})
+    bench.roomAgain()
+    await until('it is left', () => runner.status().trouble['a silent connection was closed'] === 1)
+  })
 })
 
 describe('a unix socket', () => {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { reckoned, shortestFloat } from '../digits.ts'
 import type { Decoded, Decoder } from './decoder.ts'
 
 const BYTES = { u8: 1, i8: 1, u16: 2, i16: 2, u32: 4, i32: 4, f32: 4 } as const
@@ -35,8 +36,8 @@ export function binaryDecoder({ order, checksum, fields }: BinaryOptions): Decod
     const wrong = checksumError(checksum, record, order)
     if (wrong !== undefined) return { error: wrong }
     const values = fields.map(({ name, at, type, scale }) => {
-      const value = number(record, at, type, order) * scale
-      return [name, scale === 1 && type !== 'f32' ? value : Number(value.toPrecision(type === 'f32' ? 7 : 12))]
+      const value = number(record, at, type, order)
+      return [name, scale === 1 ? value : reckoned(value * scale)]
     })
     return { value: Buffer.from(JSON.stringify(Object.fromEntries(values))) }
   }
@@ -44,7 +45,7 @@ export function binaryDecoder({ order, checksum, fields }: BinaryOptions): Decod
 
 function number(record: Buffer, at: number, type: FieldType, order: 'big' | 'little'): number {
   const bytes = BYTES[type]
-  if (type === 'f32') return order === 'big' ? record.readFloatBE(at) : record.readFloatLE(at)
+  if (type === 'f32') return shortestFloat(order === 'big' ? record.readFloatBE(at) : record.readFloatLE(at))
   if (type.startsWith('u')) return order === 'big' ? record.readUIntBE(at, bytes) : record.readUIntLE(at, bytes)
   return order === 'big' ? record.readIntBE(at, bytes) : record.readIntLE(at, bytes)
 }

@@ -7,7 +7,9 @@ import type { CsvOptions } from './options.ts'
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 const COMMA_NUMBER = /^[+-]?\d+,\d*(?:[eE][+-]?\d+)?$/
 /** Leading zeros, signs and points that devices write and JSON does not know. */
-const LOOSE_NUMBER = /^([+-]?)0*(\d+)(?:\.(\d*))?([eE][+-]?\d+)?$/
+const LOOSE_NUMBER = /^([+-]?)(\d+)(?:\.(\d*))?([eE][+-]?\d+)?$/
+/** Apart from the number: together they would take the square of the time that many zeros take. */
+const LEADING_ZEROS = /^0+(?=\d)/
 
 /** Comma-separated values (RFC 4180), or those with another separator, with known columns: one line becomes a JSON object. */
 export function csvDecoder({ csv: columns, separator: written, decimal }: CsvOptions): Decoder {
@@ -33,8 +35,8 @@ export function toJson(field: string, decimal = '.'): string {
   if (NUMBER.test(field)) return field
   const loose = LOOSE_NUMBER.exec(field)
   if (!loose) return field === '' ? 'null' : JSON.stringify(field)
-  const [, sign, whole, fraction, exponent = ''] = loose
-  return `${sign === '-' ? '-' : ''}${whole}${fraction ? `.${fraction}` : ''}${exponent}`
+  const [, sign, whole = '', fraction, exponent = ''] = loose
+  return `${sign === '-' ? '-' : ''}${whole.replace(LEADING_ZEROS, '')}${fraction ? `.${fraction}` : ''}${exponent}`
 }
 
 const QUOTE = '"'

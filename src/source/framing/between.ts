@@ -9,6 +9,11 @@ import { escapedBytes, type FrameOptions } from './options.ts'
 const NONE: Buffer = Buffer.alloc(0)
 const LINE_ENDS = new Set([0x0d, 0x0a])
 
+/** What usually lies between two records. */
+function isBetween(bytes: Buffer): boolean {
+  return bytes.every(byte => LINE_ENDS.has(byte))
+}
+
 /**
  * Records between start and end bytes. A start within a record means that the one before broke off. Never holds more than a record at its longest
  * with its borders: where no end comes by then, the next start is looked for.
@@ -76,6 +81,8 @@ export class BetweenFramer implements Framer {
       this.#hooks.onTrouble('a record broke off')
       return from + again + this.#start.length
     }
+    // Where one border does for both, and nothing is before it, what passed for the start was the end of a record whose beginning nobody heard.
+    if (this.#end.equals(this.#start) && isBetween(bytes.subarray(from, at))) return at + this.#end.length
     const to = at + this.#end.length + this.#trailer
     if (to > bytes.length) return undefined
     this.#inside = false
@@ -101,7 +108,7 @@ export class BetweenFramer implements Framer {
   /** Counts what lies between two records, once for each time; line ends between them are usual. */
   #skip(bytes: Buffer, from: number, to: number): void {
     if (this.#skipping || from >= to) return
-    if (bytes.subarray(from, to).every(byte => LINE_ENDS.has(byte))) return
+    if (isBetween(bytes.subarray(from, to))) return
     this.#skipping = true
     this.#hooks.onTrouble('bytes outside of a record')
   }

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FieldFacts } from '../../record/fields.ts'
+import { reckoned } from '../digits.ts'
 
 /** Values that one look gives, by field name. */
 export type Readings = Record<string, number>
@@ -43,7 +44,7 @@ export function add(readings: Readings, name: string, value: number | undefined,
   if (value === undefined) return
   let free = name
   for (let number = 2; Object.hasOwn(readings, free); number++) free = `${name}_${number}`
-  readings[free] = scale === 1 ? value : Number((value * scale).toPrecision(12))
+  readings[free] = reckoned(value * scale)
 }
 
 /** What the end of a field's name says of its unit, such as `hwmon_ina219_in1_v`. */

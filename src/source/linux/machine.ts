@@ -1,4 +1,4 @@
-import { statfsSync } from 'node:fs'
+import { type StatsFs, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { add, fieldOf, namesIn, numberOf, type Readings, textOf } from './attribute.ts'
 
@@ -40,12 +40,23 @@ export function readDisk(root: string, mounts: readonly string[]): Readings {
     add(readings, fieldOf(device, 'busy_ms'), columns[9])
   }
   for (const mount of mounts) {
-    const { bsize, blocks, bavail } = statfsSync(join(root, mount))
+    const room = roomOf(join(root, mount))
+    if (!room) continue
+    const { bsize, blocks, bavail } = room
     const name = mount === '/' ? 'root' : mount
     add(readings, fieldOf(name, 'total_bytes'), blocks, bsize)
     add(readings, fieldOf(name, 'available_bytes'), bavail, bsize)
   }
   return readings
+}
+
+/** Undefined where nothing is there now, such as a disk that was pulled out. */
+function roomOf(path: string): StatsFs | undefined {
+  try {
+    return statfsSync(path)
+  } catch {
+    return undefined
+  }
 }
 
 export function readNetwork(root: string): Readings {

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { reckoned } from '../digits.ts'
 import { add, fieldOf, namesIn, numberOf, type Readings, textOf } from './attribute.ts'
 
 /*
@@ -69,5 +70,5 @@ function fromRaw(folder: string, channel: string): number | undefined {
   // in_voltage0_scale, or in_voltage_scale for all of a type.
   const type = channel.replace(/\d+/g, '')
   const of = (what: string) => numberOf(folder, `in_${channel}_${what}`) ?? numberOf(folder, `in_${type}_${what}`)
-  return Number(((raw + (of('offset') ?? 0)) * (of('scale') ?? 1)).toPrecision(12))
+  return reckoned((raw + (of('offset') ?? 0)) * (of('scale') ?? 1))
 }

@@ -2,12 +2,13 @@ import { z } from 'zod'
 import { type FieldFacts, fieldName } from '../../record/fields.ts'
 import type { Timer } from '../../runtime/clock.ts'
 import { duration } from '../../runtime/units.ts'
+import { reckoned } from '../digits.ts'
 import { Flowing } from './flowing.ts'
 import { defineStep, type Step, type StepContext } from './step.ts'
 
 const FUNCTIONS = {
-  avg: (numbers: Numbers) => Number((numbers.sum / numbers.count).toPrecision(12)),
-  sum: (numbers: Numbers) => Number(numbers.sum.toPrecision(12)),
+  avg: (numbers: Numbers) => reckoned(numbers.sum / numbers.count),
+  sum: (numbers: Numbers) => reckoned(numbers.sum),
   min: (numbers: Numbers) => numbers.min,
   max: (numbers: Numbers) => numbers.max,
   first: (numbers: Numbers) => numbers.first,
@@ -59,6 +60,8 @@ class Aggregate implements Step {
   readonly #context: StepContext
   #window: Window | undefined
   #timer: Timer | undefined
+  /** Beginning of the newest window that was given. */
+  #givenMs: number | undefined
 
   constructor(own: Options, context: StepContext) {
     this.#options = own
@@ -74,12 +77,12 @@ class Aggregate implements Step {
     }
     const fromMs = Math.floor(timeMs / every) * every
     if (this.#window && fromMs > this.#window.fromMs) this.end()
-    if (this.#window && fromMs < this.#window.fromMs) {
+    if ((this.#window && fromMs < this.#window.fromMs) || fromMs === this.#givenMs) {
       // Its window has been given already.
       this.#passAround(record)
       return
     }
-    this.#window ??= this.#open(fromMs)
+    this.#window ??= this.#open(fromMs, timeMs)
     this.#window.records += 1
     this.#window.bookmark = bookmark
     for (const name of Object.keys(wanted)) {
@@ -94,6 +97,7 @@ class Aggregate implements Step {
     this.#timer?.cancel()
     this.#window = undefined
     if (!window) return
+    this.#givenMs = window.fromMs
     const values: Record<string, unknown> = { records: window.records }
     for (const [name, names] of Object.entries(this.#options.fields)) {
       const numbers = window.fields.get(name)
@@ -108,11 +112,11 @@ class Aggregate implements Step {
     this.#context.pass(this.#window ? record.withBookmark(undefined) : record)
   }
 
-  #open(fromMs: number): Window {
+  #open(fromMs: number, timeMs: number): Window {
     const { every, fields } = this.#options
-    const { clock } = this.#context
-    const dueMs = Math.max(0, Math.min(every, fromMs + every - clock.wallMs())) + CLOSE_AFTER_MS
-    this.#timer = clock.after(dueMs, () => this.end(), 'background')
+    // By the record's own time: a device's clock may be hours behind, and its windows last as long.
+    const dueMs = fromMs + every - timeMs + CLOSE_AFTER_MS
+    this.#timer = this.#context.clock.after(dueMs, () => this.end(), 'background')
     return { fromMs, fields: new Map(Object.keys(fields).map(name => [name, new Numbers()])), records: 0, bookmark: undefined }
   }
 }

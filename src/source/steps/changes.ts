@@ -6,7 +6,12 @@ import { defineStep } from './step.ts'
 
 /** Whether a value is far enough from the last one that went on. */
 function differs(value: unknown, last: unknown, band: number): boolean {
-  if (typeof value === 'number' && typeof last === 'number') return band === 0 ? value !== last : Math.abs(value - last) >= band
+  if (typeof value === 'number' && typeof last === 'number') {
+    if (band === 0) return value !== last
+    // 20.2 − 20.1 is a little less than 0.1.
+    const noise = Number.EPSILON * Math.max(Math.abs(value), Math.abs(last))
+    return Math.abs(value - last) + noise >= band
+  }
   return JSON.stringify(value) !== JSON.stringify(last)
 }
 

@@ -1,4 +1,7 @@
 import type { RecordHeader } from '../../record/record.ts'
+import { type ExactNumbers, exactNumbersIn, withExactNumbers } from './exact-numbers.ts'
+
+const BRACE = 0x7b
 
 export type FieldValues = Readonly<Record<string, unknown>>
 
@@ -11,6 +14,8 @@ export class Flowing {
   #bytes: Buffer | undefined
   /** `null`: there are none. */
   #fields: FieldValues | null | undefined
+  /** Numbers of the fields that are not what they were written as. */
+  #exact: ExactNumbers | undefined
 
   private constructor(facts: {
     timeMs: number
@@ -18,12 +23,14 @@ export class Flowing {
     bookmark?: string | null | undefined
     bytes?: Buffer
     fields?: FieldValues | null
+    exact?: ExactNumbers | undefined
   }) {
     this.timeMs = facts.timeMs
     this.headers = facts.headers
     this.bookmark = facts.bookmark
     this.#bytes = facts.bytes
     this.#fields = facts.fields
+    this.#exact = facts.exact
   }
 
   static ofBytes(
@@ -41,17 +48,17 @@ export class Flowing {
 
   /** The record's fields, where its value is a JSON object. */
   get fields(): FieldValues | undefined {
-    if (this.#fields === undefined) this.#fields = parseFields(this.bytes)
+    if (this.#fields === undefined) this.#parse(this.bytes)
     return this.#fields ?? undefined
   }
 
   get bytes(): Buffer {
-    this.#bytes ??= Buffer.from(JSON.stringify(this.#fields))
+    this.#bytes ??= Buffer.from(this.#exact ? withExactNumbers(this.#fields, this.#exact) : JSON.stringify(this.#fields))
     return this.#bytes
   }
 
   withFields(fields: FieldValues): Flowing {
-    return new Flowing({ timeMs: this.timeMs, headers: this.headers, bookmark: this.bookmark, fields })
+    return new Flowing({ timeMs: this.timeMs, headers: this.headers, bookmark: this.bookmark, fields, exact: this.#exact })
   }
 
   withBytes(bytes: Buffer): Flowing {
@@ -61,17 +68,19 @@ export class Flowing {
   withBookmark(bookmark: string | null | undefined): Flowing {
     const { timeMs, headers } = this
     const value = this.#bytes ? { bytes: this.#bytes } : {}
-    return new Flowing({ timeMs, headers, bookmark, ...value, ...(this.#fields !== undefined && { fields: this.#fields }) })
+    const fields = this.#fields !== undefined && { fields: this.#fields, exact: this.#exact }
+    return new Flowing({ timeMs, headers, bookmark, ...value, ...fields })
   }
-}
 
-const BRACE = 0x7b
-
-function parseFields(bytes: Buffer): FieldValues | null {
-  if (bytes[0] !== BRACE) return null
-  try {
-    return JSON.parse(bytes.toString('utf8')) as FieldValues
-  } catch {
-    return null
+  #parse(bytes: Buffer): void {
+    this.#fields = null
+    if (bytes[0] !== BRACE) return
+    const text = bytes.toString('utf8')
+    try {
+      this.#fields = JSON.parse(text) as FieldValues
+      this.#exact = exactNumbersIn(text)
+    } catch {
+      // No JSON: it has no fields.
+    }
   }
 }

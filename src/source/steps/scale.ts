@@ -1,9 +1,7 @@
 import { z } from 'zod'
 import { fieldName } from '../../record/fields.ts'
+import { reckoned } from '../digits.ts'
 import { defineStep } from './step.ts'
-
-/** Digits that are kept of a product, so that 0.1 times 3 is 0.3. */
-const DIGITS = 12
 
 const scaling = z.strictObject({
   factor: z.number().default(1).describe('The value is multiplied by it.'),
@@ -14,7 +12,7 @@ const scaling = z.strictObject({
 type Scaling = z.output<typeof scaling>
 
 function scaled(value: number, { factor, offset, decimals }: Scaling): number {
-  const result = Number((value * factor + offset).toPrecision(DIGITS))
+  const result = reckoned(value * factor + offset)
   return decimals === undefined ? result : Number(result.toFixed(decimals))
 }
 

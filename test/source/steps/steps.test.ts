@@ -116,6 +116,36 @@ test('sample keeps one in so many, or the first of each span', () => {
   expect(spans.chain.counts()).toMatchObject([{ taken: 7, withheld: 4 }])
 })
 
+test('a number of more digits than a double has goes through steps as it came', () => {
+  const bench = new Bench(
+    { rename: { id: 'card' } },
+    { constants: { site: 'north' } },
+    { select: ['card', 'at_ns', 'in', 'far', 't', 'text', 'site'] },
+    { flatten: {} },
+  )
+  const given =
+    '"at_ns":-1764438786123456789,"in_list":[9007199254740993,1],"far":1e400,"t":21.299999999999997,"text":"\\"12345678901234567890"'
+  bench.give(`{"id":12345678901234567890,${given.replace('"in_list":', '"in":{"list":').replace('1],', '1]},')}}`)
+  expect(bench.texts).toEqual([`{"card":12345678901234567890,${given},"site":"north"}`])
+})
+
+test('a change of just the deadband is one, whatever a tenth is in binary', () => {
+  const bench = new Bench({ changes: { fields: { t: 0.1 } } })
+  const values = Array.from({ length: 20_000 }, (_, index) => ({ t: Number((index / 10 - 100).toFixed(1)) }))
+  for (const value of values) bench.give(value)
+  expect(bench.values).toEqual(values)
+})
+
+test('scale and aggregate keep the digits of large counters and times', () => {
+  const scaling = new Bench({ scale: { wh: { factor: 0.001 }, at_ms: { offset: 3_600_000 }, t: { factor: 1.8, offset: 32 } } })
+  scaling.give({ wh: 1_234_567_890_123, at_ms: 1_767_225_600_123, t: -17.8 })
+  expect(scaling.values).toEqual([{ wh: 1_234_567_890.123, at_ms: 1_767_229_200_123, t: -0.04 }])
+  const gathering = new Bench({ aggregate: { every: '1m', fields: { wh: ['avg', 'sum'] } } })
+  for (const wh of [1_234_567_890_123, 1_234_567_890_124]) gathering.give({ wh })
+  gathering.chain.end()
+  expect(gathering.values).toEqual([{ records: 2, wh_avg: 1_234_567_890_123.5, wh_sum: 2_469_135_780_247 }])
+})
+
 describe('aggregate', () => {
   const minute = { aggregate: { every: '1m', fields: { t: ['avg', 'min', 'max', 'first', 'last', 'sum', 'count'] } } }
 
@@ -144,6 +174,29 @@ describe('aggregate', () => {
     expect(bench.out).toEqual([])
     await bench.clock.pass(1_000)
     expect(bench.values).toEqual([{ records: 1, t_max: 5 }])
+  })
+
+  test('a device whose clock is behind gives one record for each window as well', async () => {
+    const bench = new Bench(minute)
+    const lagMs = 600_000
+    const start = Math.ceil(bench.clock.wallMs() / 60_000) * 60_000 - lagMs
+    await bench.clock.pass(start + lagMs - bench.clock.wallMs())
+    for (let second = 0; second < 120; second++) {
+      bench.give({ t: second }, start + second * 1_000)
+      await bench.clock.pass(1_000)
+    }
+    bench.chain.end()
+    expect(bench.values).toMatchObject([{ records: 60 }, { records: 60 }])
+  })
+
+  test('a record for a window that the clock has closed is too late, and makes no second one', async () => {
+    const bench = new Bench({ aggregate: { every: '1s', fields: { t: ['max'] } } })
+    const start = Math.ceil(bench.clock.wallMs() / 1_000) * 1_000
+    bench.give({ t: 5 }, start)
+    await bench.clock.pass(3_000)
+    bench.give({ t: 6 }, start + 999)
+    expect(bench.values).toEqual([{ records: 1, t_max: 5 }, { t: 6 }])
+    expect(bench.chain.counts()).toMatchObject([{ taken: 2, withheld: 1, unread: 1 }])
   })
 
   test('what comes too late for its window goes on as it is, counted, and does not move the bookmark past the open window', () => {
