@@ -13,12 +13,20 @@ export interface Clock {
   after(delayMs: number, call: () => void, background?: 'background'): Timer
 }
 
+/** A timer of Node that is set further away fires at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, call, background) {
-    const timer = setTimeout(call, Math.max(0, delayMs))
-    if (background) timer.unref()
+    let timer: NodeJS.Timeout
+    const wait = (leftMs: number) => {
+      const stepMs = Math.min(leftMs, TIMER_MS_MAX)
+      timer = setTimeout(leftMs > stepMs ? () => wait(leftMs - stepMs) : call, stepMs)
+      if (background) timer.unref()
+    }
+    wait(Math.max(0, delayMs))
     return { cancel: () => clearTimeout(timer) }
   },
 }
