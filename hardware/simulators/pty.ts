@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { rmSync, symlinkSync } from 'node:fs'
+import { lstatSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
+import { HeadraceError } from '../../src/runtime/errors.ts'
 
 /** How long `script` may take to make the terminal, ms. */
 const OPEN_LIMIT_MS = 5_000
@@ -24,7 +25,8 @@ export class Pty {
   }
 
   /** Opens a terminal; with `link`, that path leads to it, as /dev/serial/by-id does to a port. */
-  static open(link?: string): Promise<Pty> {
+  static async open(link?: string): Promise<Pty> {
+    if (link !== undefined) makeWayFor(link)
     const child = spawn('script', ['-q', '-f', '-c', 'tty; stty raw -echo; echo ready; exec sleep infinity', '/dev/null'], {
       stdio: ['pipe', 'pipe', 'ignore'],
     })
@@ -43,9 +45,12 @@ export class Pty {
         if (path === undefined) return
         clearTimeout(limit)
         child.stdout.off('data', listen)
-        if (link !== undefined) {
-          rmSync(link, { force: true })
-          symlinkSync(path, link)
+        try {
+          if (link !== undefined) symlinkSync(path, link)
+        } catch (error) {
+          child.kill('SIGKILL')
+          reject(error)
+          return
         }
         resolve(new Pty(child, path, link))
       }
@@ -71,10 +76,25 @@ export class Pty {
 
   /** Unplugs it: the port is gone. Resolves when the process is. */
   async close(): Promise<void> {
-    if (this.#link !== undefined) rmSync(this.#link, { force: true })
+    if (this.#link !== undefined && leadsTo(this.#link) === this.path) rmSync(this.#link)
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     const ended = new Promise<void>(resolve => this.#child.once('exit', () => resolve()))
     this.#child.kill('SIGKILL')
     await ended
   }
+}
+
+/** A link to a terminal, as one that was killed leaves behind, is in the way; whatever else is there is somebody's: a file, a port, udev's link to one. */
+function makeWayFor(link: string): void {
+  if (!lstatSync(link, { throwIfNoEntry: false })) return
+  if (!leadsTo(link)?.startsWith('/dev/pts/'))
+    throw new HeadraceError('config_invalid', `${link} is there already, and is no link to a pseudo terminal`, {
+      advice: 'Name another path with --link, or move it away.',
+    })
+  rmSync(link)
+}
+
+/** Where a link leads; undefined where there is none of that name, or something else. */
+function leadsTo(link: string): string | undefined {
+  return lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(link) : undefined
 }

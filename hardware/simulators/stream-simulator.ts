@@ -1,5 +1,6 @@
-import { rmSync } from 'node:fs'
+import { lstatSync, rmSync } from 'node:fs'
 import type { Socket } from 'node:net'
+import { HeadraceError } from '../../src/runtime/errors.ts'
 import type { DeviceModel } from './device-model.ts'
 import { MessageOrder } from './message-order.ts'
 import { Mischief, type MischiefOptions } from './mischief.ts'
@@ -47,10 +48,20 @@ export async function startStreamSimulator(
   }
 
   const opened = new Opened(() => {
-    if ('path' in place) rmSync(place.path, { force: true })
+    if ('path' in place) makeWayFor(place.path)
     return accepting(place, accept)
   })
   await opened.start()
   const path = 'path' in place ? place.path : `127.0.0.1:${place.port}`
   return { path, misdeeds: mischief.done, stop: () => opened.stop() }
+}
+
+/** A socket that somebody left behind is in the way; whatever else is there is somebody's. */
+function makeWayFor(file: string): void {
+  const found = lstatSync(file, { throwIfNoEntry: false })
+  if (found && !found.isSocket())
+    throw new HeadraceError('config_invalid', `${file} is there already, and is no socket`, {
+      advice: 'Name another path with --link, or move it away.',
+    })
+  if (found) rmSync(file)
 }

@@ -7,6 +7,13 @@ export function wholeNumber(text: string): number {
   return Number(text)
 }
 
+/** A port of TCP or UDP; 0 would be any. */
+export function portArgument(text: string): number {
+  const port = wholeNumber(text)
+  if (port < 1 || port > 65_535) throw new InvalidArgumentError('Write a port from 1 to 65535.')
+  return port
+}
+
 /** Where a job may be put. */
 export function resetTarget(text: string): string {
   if (text === 'beginning' || text === 'end' || /^\d{1,15}$/.test(text)) return text

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import type { z } from 'zod'
-import { HeadraceError } from '../runtime/errors.ts'
+import { fileReasonOf, HeadraceError } from '../runtime/errors.ts'
 import { type CaptureHead, type CaptureItem, captureHeadSchema, captureItemSchema } from '../source/capture.ts'
 
 /** A capture that is read whole; longer ones are cut with a text editor. */
@@ -13,15 +13,22 @@ export interface CaptureFile {
 
 /** Reads a capture; throws `config_invalid` with FILE:LINE where it is none. The last line may be half written. */
 export function readCapture(file: string): CaptureFile {
-  if (statSync(file).size > FILE_BYTES_MAX)
-    throw new HeadraceError('config_invalid', `${file}: a capture may have at most ${FILE_BYTES_MAX} bytes`)
-  const lines = readFileSync(file, 'utf8').split('\n')
+  const lines = textOf(file).split('\n')
   const whole = lines.slice(0, -1)
   const [first, ...rest] = whole
   if (first === undefined) throw new HeadraceError('config_invalid', `${file}: is empty, and no capture`)
   const head = parseLine(captureHeadSchema, first, file, 1)
   const items = rest.map((line, index) => parseLine(captureItemSchema, line, file, index + 2))
   return { head, items }
+}
+
+function textOf(file: string): string {
+  try {
+    if (statSync(file).size <= FILE_BYTES_MAX) return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new HeadraceError('config_invalid', `${file}: cannot be read: ${fileReasonOf(cause)}`, { cause })
+  }
+  throw new HeadraceError('config_invalid', `${file}: a capture may have at most ${FILE_BYTES_MAX} bytes`)
 }
 
 function parseLine<Schema extends z.ZodType>(schema: Schema, line: string, file: string, number: number): z.output<Schema> {

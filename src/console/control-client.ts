@@ -35,6 +35,8 @@ async function* replies(
   }
   signal?.addEventListener('abort', end, { once: true })
   try {
+    // Nobody tells a listener that comes too late.
+    if (signal?.aborted) return
     socket.write(`${JSON.stringify({ call, args })}\n`)
     for await (const line of lines) {
       const reply = JSON.parse(line) as ControlReply

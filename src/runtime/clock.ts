@@ -13,23 +13,20 @@ export interface Clock {
   after(delayMs: number, call: () => void, background?: 'background'): Timer
 }
 
-/** Longer ones setTimeout takes for 1 ms. */
-const TIMEOUT_MAX_MS = 2 ** 31 - 1
+/** A timer of Node that is set further away fires at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1
 
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, call, background) {
-    const untilMs = performance.now() + delayMs
-    const set = (restMs: number): NodeJS.Timeout => {
-      const stepMs = Math.min(restMs, TIMEOUT_MAX_MS)
-      const next = () => {
-        timer = set(untilMs - performance.now())
-      }
-      const made = setTimeout(stepMs < restMs ? next : call, Math.max(0, stepMs))
-      return background ? made.unref() : made
+    let timer: NodeJS.Timeout
+    const wait = (leftMs: number) => {
+      const stepMs = Math.min(leftMs, TIMER_MS_MAX)
+      timer = setTimeout(leftMs > stepMs ? () => wait(leftMs - stepMs) : call, stepMs)
+      if (background) timer.unref()
     }
-    let timer = set(delayMs)
+    wait(Math.max(0, delayMs))
     return { cancel: () => clearTimeout(timer) }
   },
 }

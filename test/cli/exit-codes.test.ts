@@ -94,6 +94,8 @@ describe('what the user typed is wrong: 2, and what is meant is said', () => {
     [['status', '--config', 'p.yaml'], 'p.yaml:1:1: "state" is missing'],
     [['up', 'none.yaml'], 'none.yaml:1:1: cannot be read'],
     [['plan', 'p.yaml=many'], '"many" in p.yaml=many is no number of gateways'],
+    [['health', '--role', 'gateway'], 'Allowed choices are edge, core.'],
+    [['health', '--like', 'p.yaml'], 'p.yaml was not written by "headrace health --save"'],
     [['up', 'p.yaml', 'p.yaml'], 'pipeline "plant" is in p.yaml already'],
   ])('%j', async (args, said) => {
     write('p.yaml', PIPELINE)

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -122,6 +122,36 @@ test.each([
   const { code, stderr } = await headrace(['replay-capture', file, '--pipeline', 'p.yaml'])
   expect(code).toBe(2)
   expect(stderr).toContain(wrong)
+})
+
+test.each([
+  ['line', 'a file', 'no link to a pseudo terminal'],
+  ['line', 'a link to a port', 'no link to a pseudo terminal'],
+  ['line-unix', 'a file', 'no socket'],
+])('simulate %s --link of %s leaves that where it is', async (device, what, why) => {
+  const port = join(folder, 'port')
+  const link = what === 'a file' ? port : join(folder, 'link')
+  writeFileSync(port, 'kept')
+  if (link !== port) symlinkSync(port, link)
+  const { code, stderr } = await headrace(['simulate', device, '--link', link])
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(`${link} is there already, and is ${why}`) })
+  expect(readFileSync(link, 'utf8')).toBe('kept')
+})
+
+test('simulate takes the place of a link that one which was killed left behind, and a port that there is', async () => {
+  const link = join(folder, 'port')
+  symlinkSync('/dev/pts/99999', link)
+  const device = begin('simulate', 'line', '--link', link)
+  await until('it plays', () => said(device).includes('Ctrl-C'))
+  expect(await device.stop()).toBe(0)
+  expect(existsSync(link)).toBe(false)
+  const { code, stderr } = await headrace(['simulate', 'line-tcp', '--port', '99999'])
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('Write a port from 1 to 65535.') })
+})
+
+test('a capture that is not there is the wrong input', async () => {
+  const { code, stderr } = await headrace(['replay-capture', join(folder, 'none'), '--pipeline', 'p.yaml'])
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('none: cannot be read: there is no such file') })
 })
 
 test('a port that speaks is probed: the YAML that it prints can be loaded', async () => {

@@ -1,14 +1,30 @@
-import { expect, test } from 'vitest'
-import { pause, systemClock } from '../../src/runtime/clock.ts'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { systemClock } from '../../src/runtime/clock.ts'
 
 const DAY_MS = 86_400_000
 
-test('a timer of more than 2³¹ ms does not fire at once', async () => {
-  let fired = 0
-  const timer = systemClock.after(30 * DAY_MS, () => {
-    fired += 1
-  })
-  await pause(systemClock, 30)
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+test.each([20, 30, 365])('what is due in %i days is not called sooner', days => {
+  let calls = 0
+  systemClock.after(days * DAY_MS, () => calls++)
+  vi.advanceTimersByTime(days * DAY_MS - 1)
+  expect(calls).toBe(0)
+  vi.advanceTimersByTime(1)
+  expect(calls).toBe(1)
+})
+
+test('what is due in a year is not called once it is cancelled, however late', () => {
+  let calls = 0
+  const timer = systemClock.after(365 * DAY_MS, () => calls++)
+  vi.advanceTimersByTime(100 * DAY_MS)
   timer.cancel()
-  expect(fired).toBe(0)
+  vi.advanceTimersByTime(365 * DAY_MS)
+  expect(calls).toBe(0)
+  expect(vi.getTimerCount()).toBe(0)
 })

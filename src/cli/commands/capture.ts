@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { Command, InvalidArgumentError } from 'commander'
 import { controlStream } from '../../console/control-client.ts'
+import { pause, systemClock } from '../../runtime/clock.ts'
 import { parseSourceKey } from '../../runtime/names.ts'
 import { parseDurationMs, parseSizeBytes, sizeText } from '../../runtime/units.ts'
 import type { CaptureHead, CaptureItem } from '../../source/capture.ts'
@@ -22,7 +23,7 @@ export function captureCommand(): Command {
       const ended = new AbortController()
       process.once('SIGINT', () => ended.abort())
       process.once('SIGTERM', () => ended.abort())
-      const limit = options.for === undefined ? undefined : setTimeout(() => ended.abort(), options.for)
+      const limit = options.for === undefined ? undefined : systemClock.after(options.for, () => ended.abort())
       const name = parseSourceKey(source)?.source ?? source
       const items = controlStream<CaptureHead | CaptureItem>(path, 'source.capture', { source: name }, ended.signal)
       let file: number | undefined
@@ -40,7 +41,7 @@ export function captureCommand(): Command {
           if ('base64' in item) reads += 1
         }
       } finally {
-        clearTimeout(limit)
+        limit?.cancel()
         ended.abort()
         if (file !== undefined) closeSync(file)
       }
@@ -95,7 +96,7 @@ export function replayCaptureCommand(): Command {
           holdMs: options.hold,
           onOpen: async path => {
             print(`playing at ${path}`)
-            await new Promise(resolve => setTimeout(resolve, options.wait))
+            await pause(systemClock, options.wait)
           },
         })
         print('played')

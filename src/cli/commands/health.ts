@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs'
-import { Command } from 'commander'
+import { writeFileSync } from 'node:fs'
+import { Command, Option } from 'commander'
 import { z } from 'zod'
 import { systemClock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { parseDurationMs } from '../../runtime/units.ts'
 import { FLOWS, type Health } from '../flow-check.ts'
+import { readGiven } from '../given-file.ts'
 import { EXIT, print, printJson } from '../output.ts'
 import { stateOf, type WhereOptions } from '../where.ts'
 
@@ -27,7 +28,7 @@ export function healthCommand(): Command {
     )
     .option('--config <file>', 'edge.yaml or core.yaml')
     .option('--state <directory>', 'the state directory; ./.headrace unless set')
-    .option('--role <role>', 'edge, or core', 'edge')
+    .addOption(new Option('--role <role>', 'whom it is about').choices(['edge', 'core']).default('edge'))
     .option('--within <duration>', 'how long it may take', (text: string) => parseDurationMs(text) ?? wrong(text), WITHIN_MS)
     .option('--save <file>', 'keeps what was seen, for --like')
     .option('--like <file>', 'asks that it is as well as it was then; without, that a process answers')
@@ -65,9 +66,12 @@ const healthSchema = z.object({
 })
 
 function readHealth(path: string): Health {
-  const read = healthSchema.safeParse(JSON.parse(readFileSync(path, 'utf8')))
-  if (read.success) return read.data
-  throw new HeadraceError('config_invalid', `${path} was not written by "headrace health --save"`)
+  const text = readGiven('--like', path)
+  try {
+    return healthSchema.parse(JSON.parse(text))
+  } catch (cause) {
+    throw new HeadraceError('config_invalid', `${path} was not written by "headrace health --save"`, { cause })
+  }
 }
 
 function wrong(text: string): never {

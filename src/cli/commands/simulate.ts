@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { createLogger } from '../../runtime/logger.ts'
-import { wholeNumber } from '../arguments.ts'
+import { portArgument, wholeNumber } from '../arguments.ts'
 import { print } from '../output.ts'
 import { runUntilSignal } from '../run-until-signal.ts'
 
@@ -26,7 +26,7 @@ export function simulateCommand(): Command {
     .description('Plays a device on a pseudo terminal, a socket, HTTP or MQTT, and prints the pipeline that reads it.')
     .argument('<device>', SIMULATED)
     .option('--link <path>', 'where the port or Unix socket appears; in the folder for temporary files unless set')
-    .option('--port <number>', 'of what speaks over TCP, UDP, HTTP or MQTT; a free one unless set', wholeNumber)
+    .option('--port <number>', 'of what speaks over TCP, UDP, HTTP or MQTT; a free one unless set', portArgument)
     .option('--rate <number>', 'how often a second it speaks, where it speaks by itself', rate, 2)
     .option('--seed <number>', 'the same seed misbehaves in the same way', wholeNumber, 1)
     .option('--noise <part>', 'part of the messages, 0 to 1, before which there is noise', part, 0)
