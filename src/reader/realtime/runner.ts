@@ -201,7 +201,6 @@ export class AnalyserRunner {
   }
 
   async #pass(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options
     this.#look()
     // What was said and could not be kept goes first: nothing may be read over it.
     if (this.#found || this.#keeping.mustWait) await this.#keep()
@@ -209,7 +208,9 @@ export class AnalyserRunner {
     const isFull = [...this.#shards.values()].some(shard => shard.isFull)
     if (isFull || this.#watched.size === 0) {
       await this.#keep()
-      await pause(clock, isFull ? FULL_PAUSE_MS : FETCH_WAIT_MS, signal).catch(() => {})
+      // Nothing is read and no clock is told: what is on its way has to get there all the same.
+      this.#delivery.wake()
+      await pause(this.#options.clock, isFull ? FULL_PAUSE_MS : FETCH_WAIT_MS, signal).catch(() => {})
       return
     }
     const cursors = [...this.#watched.values()].map(({ claim, next }) => ({
