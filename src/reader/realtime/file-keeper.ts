@@ -12,6 +12,7 @@ export class FileKeeper implements StateKeeper {
   readonly #db: Database.Database
   readonly entries: readonly StateEntry[]
   #written = 0
+  #waiting: StateEntry[] = []
 
   constructor(path: string) {
     makeFolderDurably(dirname(path))
@@ -29,11 +30,13 @@ export class FileKeeper implements StateKeeper {
   }
 
   async append(entries: readonly StateEntry[]): Promise<'kept'> {
+    this.#waiting.push(...entries)
     const add = this.#db.prepare('INSERT INTO entries (body) VALUES (?)')
     this.#db.transaction(() => {
-      for (const entry of entries) add.run(encodeEntry(entry))
+      for (const entry of this.#waiting) add.run(encodeEntry(entry))
     })()
-    this.#written += entries.length
+    this.#written += this.#waiting.length
+    this.#waiting = []
     return 'kept'
   }
 
