@@ -213,12 +213,9 @@ export class AnalyserRunner {
       await pause(this.#options.clock, isFull ? FULL_PAUSE_MS : FETCH_WAIT_MS, signal).catch(() => {})
       return
     }
-    const cursors = [...this.#watched.values()].map(({ claim, next }) => ({
-      topic: claim.topic,
-      partition: claim.partition,
-      from: next,
-    }))
-    this.#feed.setCursors(cursors)
+    this.#feed.setCursors(
+      [...this.#watched.values()].map(({ claim: { topic, partition }, next }) => ({ topic, partition, from: next })),
+    )
     const { batches, parts } = await this.#feed.next({ maxBytes: FETCH_BYTES, waitMs: FETCH_WAIT_MS, signal })
     const byPlace = new Map([...this.#watched.values()].map(watched => [placeKey(watched.claim), watched]))
     for (const part of parts) {
@@ -228,9 +225,10 @@ export class AnalyserRunner {
     for (const [index, batch] of batches.entries()) {
       const watched = byPlace.get(placeKey(batch))
       if (watched) this.#read(watched, batch)
-      if (index % LOOK_EVERY_BATCHES > 0 || !this.#keeping.isDue) continue
+      const isMuch = watched?.watches.some(watch => watch.hasSaidMuch)
+      if (!isMuch && (index % LOOK_EVERY_BATCHES > 0 || !this.#keeping.isDue)) continue
       // What is left of the fetch is fetched again where shards were lost: others may see those sources now.
-      if ((await this.#handOn()) === 'lost' || signal.aborted) return
+      if ((await (isMuch ? this.#keep() : this.#handOn())) === 'lost' || signal.aborted) return
     }
     this.#tick()
     await this.#handOn()
@@ -291,8 +289,8 @@ export class AnalyserRunner {
     return this.#lose(await this.#keeping.handOn())
   }
 
-  async #keep(): Promise<void> {
-    this.#lose(await this.#keeping.keep())
+  async #keep(): Promise<'kept' | 'lost'> {
+    return this.#lose(await this.#keeping.keep())
   }
 
   readonly #onAlert = (definition: AnalyserDefinition, alert: Alert): void => {

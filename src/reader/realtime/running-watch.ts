@@ -10,6 +10,8 @@ import { type KeptWatch, type OutgoingAlert, outgoingAlert, type Positions, Stat
 
 /** State of one watch as JSON, or what it says at once: with its offsets it has to fit one message of the log, a million bytes. */
 const CHARACTERS_MAX = 900 * 1024
+/** What it said is kept in one entry, which has to fit such a message as well, compressed and with what the next batch makes it say: past that it is kept first. */
+const SAID_MUCH_CHARACTERS = 512 * 1024
 
 /** What a watch said and was not kept yet: as it was when it was said, whatever becomes of the objects that it was said with. */
 export interface Said {
@@ -34,6 +36,8 @@ export class RunningWatch implements Output {
   #failure: unknown
   /** Monotonic ms since when something is not kept; undefined where all is. */
   unkeptSinceMs: number | undefined
+  /** Characters of JSON that {@link said} takes in what is kept. */
+  saidCharacters = 0
   readonly #onSaid: (watch: RunningWatch) => void
 
   /** `onSaid`: called when it says something for the first time since all was kept that it said. */
@@ -70,6 +74,11 @@ export class RunningWatch implements Output {
 
   get hasSaid(): boolean {
     return this.said.alerts.length > 0 || this.said.derived.length > 0
+  }
+
+  /** So much that it is to be kept before it is shown more. */
+  get hasSaidMuch(): boolean {
+    return this.saidCharacters >= SAID_MUCH_CHARACTERS
   }
 
   /** Next sequence of a source that it has not seen. */
@@ -125,6 +134,7 @@ export class RunningWatch implements Output {
     const outgoing = outgoingAlert(alert)
     refuseLong('an alert', outgoing.json)
     if (!this.hasSaid) this.#onSaid(this)
+    this.saidCharacters += outgoing.json.length * this.definition.sinks.length
     this.said.alerts.push({ alert: { ...alert, values: { ...alert.values } }, outgoing })
   }
 
@@ -138,6 +148,7 @@ export class RunningWatch implements Output {
     const json = JSON.stringify(value) ?? 'null'
     refuseLong('a record', json)
     if (!this.hasSaid) this.#onSaid(this)
+    this.saidCharacters += json.length
     this.said.derived.push({ timeMs, value: json })
   }
 

@@ -203,6 +203,7 @@ export class ShardState {
     next.derived.set(id, sequence)
     said.alerts.length = 0
     said.derived.length = 0
+    watch.saidCharacters = 0
     watch.unkeptSinceMs = undefined
     return { kind: 'watch', id, subject, fingerprint, at: watch.positions(), state, alerts, derived }
   }
