@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { duration } from '../runtime/units.ts'
 import { defineKind, type Output, type Sample, type Subject, subjectName, type Watch } from './analyser.ts'
 import { Holding } from './holding.ts'
+import { FUTURE_MAX_MS } from './watermark.ts'
 
 const options = z.strictObject({
   gap: z
@@ -31,13 +32,13 @@ class GapWatch implements Watch {
     this.#holding = new Holding(subject, { holdMs: 0, clearMs: 0 })
   }
 
-  sample({ key, timeMs, value, gap }: Sample, out: Output): void {
+  sample({ key, timeMs, nowMs, value, gap }: Sample, out: Output): void {
     const name = subjectName(this.#subject.source)
     if (gap && this.#tellsLost) {
       const message = `${name} lost ${gap.records} records between ${gap.from} and ${gap.to}: ${gap.reason}`
       out.alert(this.#holding.alert('noted', timeMs, { message, values: { records: gap.records } }))
     }
-    if (value === null) return
+    if (value === null || timeMs > nowMs + FUTURE_MAX_MS) return
     const lastMs = this.#lastMs.get(key)
     if (lastMs === undefined || timeMs > lastMs) this.#lastMs.set(key, timeMs)
     if (lastMs === undefined || timeMs - lastMs <= this.#longerThanMs) return

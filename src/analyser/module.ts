@@ -7,6 +7,8 @@ import { FUTURE_MAX_MS } from './watermark.ts'
 
 /** Timers that one watch may have set at once. */
 const TIMERS_MAX = 10_000
+/** What a date can be (ECMAScript, "Time Values"), ms since 1970. */
+const TIME_MAX_MS = 8.64e15
 
 const options = z.strictObject({
   module: z
@@ -70,7 +72,12 @@ class ModuleWatch implements Watch {
       timeMs,
       alert: ({ state = 'noted', message, values = {} }) =>
         out.alert(this.#holding.alert(state, timeMs, { message: String(message), values })),
-      emit: (value, atMs = timeMs) => out.record({ timeMs: Math.floor(atMs), value }),
+      emit: (value, atMs = timeMs) => {
+        // Not a number, too: nothing that is written after such a record would ever be.
+        if (!(Math.abs(atMs) <= TIME_MAX_MS))
+          throw new HeadraceError('config_invalid', `a record is emitted at ${atMs}, which is no time`)
+        out.record({ timeMs: Math.floor(atMs), value })
+      },
       setTimer: (name, atMs) => {
         if (!Number.isFinite(atMs)) throw new HeadraceError('config_invalid', `timer "${name}" is set to no time`)
         if (this.#timers.size >= TIMERS_MAX && !this.#timers.has(name))

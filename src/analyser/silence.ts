@@ -28,6 +28,8 @@ class SilenceWatch implements Watch {
   }
 
   tick(nowMs: number, out: Output): void {
+    // A source whose clock was ahead spoke now at the latest: it must not count as heard until then.
+    if (this.#lastMs !== undefined && this.#lastMs > nowMs) this.#lastMs = nowMs
     const lastMs = this.#lastMs
     if (lastMs === undefined || this.#holding.raised || nowMs - lastMs < this.#silenceMs) return
     const atMs = lastMs + this.#silenceMs

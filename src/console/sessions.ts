@@ -93,6 +93,7 @@ export class Sessions {
   async #authenticate(address: string, name: string, password: string): Promise<User> {
     if (!this.#users) return LOCAL
     const now = this.#clock.monotonicMs()
+    if (this.#failures.size >= ADDRESSES_MAX) this.#forgetFailures(now)
     const failures = (this.#failures.get(address) ?? []).filter(atMs => now - atMs < FAILURE_WINDOW_MS)
     const isBusy = this.#logInsNow >= LOG_INS_AT_ONCE_MAX || this.#failures.size >= ADDRESSES_MAX
     if (failures.length >= FAILURES_MAX || isBusy) throw new HttpError(429, 'too many log-ins', 'Wait a minute.')
@@ -116,11 +117,14 @@ export class Sessions {
 
   #forgetIdle(now: number): void {
     for (const [id, { usedAtMs }] of this.#sessions) if (now - usedAtMs > IDLE_LIMIT_MS) this.#sessions.delete(id)
-    for (const [address, atMs] of this.#failures) {
-      if (atMs.every(each => now - each >= FAILURE_WINDOW_MS)) this.#failures.delete(address)
-    }
+    this.#forgetFailures(now)
     const [oldest] = this.#sessions.keys()
     if (this.#sessions.size >= SESSIONS_MAX && oldest !== undefined) this.#sessions.delete(oldest)
+  }
+
+  #forgetFailures(now: number): void {
+    for (const [address, atMs] of this.#failures)
+      if (atMs.every(each => now - each >= FAILURE_WINDOW_MS)) this.#failures.delete(address)
   }
 
   #cookie(id: string): string {

@@ -23,6 +23,14 @@ describe('silence', () => {
     quiet.sample(1_000, {}).sample(9_000, {}, { value: null })
     expect(quiet.tick(11_000).states).toEqual(['11000 raised'])
   })
+
+  test('is raised of a source whose clock was a year ahead: it counted as heard for that year', () => {
+    const quiet = new Watching(silence, { silence: '10s' })
+    quiet.sample(365 * 86_400_000, {}, { nowMs: 1_000 }).tick(1_000)
+    expect(quiet.restart().tick(10_999).states).toEqual([])
+    expect(quiet.tick(11_000).states).toEqual(['11000 raised'])
+    expect(quiet.sample(12_000, {}).states).toEqual(['11000 raised', '12000 cleared'])
+  })
 })
 
 describe('gap', () => {
@@ -33,6 +41,15 @@ describe('gap', () => {
     holes.sample(1_000, {}).sample(6_000, {}).sample(11_001, {}).sample(12_000, {}, { gap: lost })
     expect(holes.states).toEqual(['11001 noted', '12000 noted'])
     expect(holes.alerts.map(({ values }) => values)).toEqual([{ gap_ms: 5_001 }, { records: 120 }])
+  })
+
+  test('tells of holes after a record of a clock that was a year ahead: it told of one up to there, and of none before', () => {
+    const holes = new Watching(gap, { gap: { longer_than: '5s' } })
+    holes
+      .sample(1_000, {})
+      .sample(365 * 86_400_000, {}, { nowMs: 2_000 })
+      .sample(3_000, {})
+    expect(holes.sample(9_000, {}).states).toEqual(['9000 noted'])
   })
 
   test('tells of loss in a placeholder, and not where it is not asked to', () => {

@@ -11,7 +11,11 @@ const LONG_ENTRIES = 5_000
 export class FileKeeper implements StateKeeper {
   readonly #db: Database.Database
   readonly entries: readonly StateEntry[]
-  #written = 0
+  /** Entries since the last time that it was made short, those included that the file held already. */
+  #written: number
+  /** As many were written then: of much that counts the half may be old. */
+  #short = 0
+  #waiting: StateEntry[] = []
 
   constructor(path: string) {
     makeFolderDurably(dirname(path))
@@ -22,18 +26,21 @@ export class FileKeeper implements StateKeeper {
     this.#db.exec('CREATE TABLE IF NOT EXISTS entries (number INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT')
     const rows = this.#db.prepare<[], { body: Buffer }>('SELECT body FROM entries ORDER BY number').all()
     this.entries = rows.map(({ body }) => decodeEntry(body))
+    this.#written = rows.length
   }
 
   get isLong(): boolean {
-    return this.#written > LONG_ENTRIES
+    return this.#written > Math.max(LONG_ENTRIES, this.#short)
   }
 
   async append(entries: readonly StateEntry[]): Promise<'kept'> {
+    this.#waiting.push(...entries)
     const add = this.#db.prepare('INSERT INTO entries (body) VALUES (?)')
     this.#db.transaction(() => {
-      for (const entry of entries) add.run(encodeEntry(entry))
+      for (const entry of this.#waiting) add.run(encodeEntry(entry))
     })()
-    this.#written += entries.length
+    this.#written += this.#waiting.length
+    this.#waiting = []
     return 'kept'
   }
 
@@ -41,6 +48,8 @@ export class FileKeeper implements StateKeeper {
     const row = this.#db.prepare<[], { last: number | null }>('SELECT max(number) AS last FROM entries').get()
     this.#written = 0
     return async () => {
+      this.#short = this.#written
+      this.#written = 0
       this.#db.prepare('DELETE FROM entries WHERE number <= ?').run(row?.last ?? 0)
     }
   }

@@ -94,15 +94,14 @@ export class Rehearsal {
       const message = `analyser ${definition.name} failed for ${watch.subject}: ${messageOf(failure)}`
       throw new HeadraceError('analyser_failed', message, { cause: failure })
     }
-    for (const alert of said.alerts.splice(0)) this.#rehearsed.alert(alert, definition)
+    for (const { alert } of said.alerts.splice(0)) this.#rehearsed.alert(alert, definition)
     for (const { timeMs, value } of said.derived.splice(0)) {
       if (!definition.stream) continue
       const { source, topic } = definition.stream
-      this.#rehearsed.derived(source, { timeMs, value })
+      this.#rehearsed.derived(source, { timeMs, value: JSON.parse(value) })
       const sequence = this.#sequences.get(source) ?? 0
       this.#sequences.set(source, sequence + 1)
-      const bytes = Buffer.from(JSON.stringify(value) ?? 'null')
-      this.record({ gateway: STREAM_GATEWAY, source }, topic, { sequence, timeMs, value: bytes, headers: [] }, nowMs)
+      this.record({ gateway: STREAM_GATEWAY, source }, topic, { sequence, timeMs, value: Buffer.from(value), headers: [] }, nowMs)
     }
   }
 }

@@ -201,7 +201,6 @@ export class AnalyserRunner {
   }
 
   async #pass(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options
     this.#look()
     // What was said and could not be kept goes first: nothing may be read over it.
     if (this.#found || this.#keeping.mustWait) await this.#keep()
@@ -209,15 +208,14 @@ export class AnalyserRunner {
     const isFull = [...this.#shards.values()].some(shard => shard.isFull)
     if (isFull || this.#watched.size === 0) {
       await this.#keep()
-      await pause(clock, isFull ? FULL_PAUSE_MS : FETCH_WAIT_MS, signal).catch(() => {})
+      // Nothing is read and no clock is told: what is on its way has to get there all the same.
+      this.#delivery.wake()
+      await pause(this.#options.clock, isFull ? FULL_PAUSE_MS : FETCH_WAIT_MS, signal).catch(() => {})
       return
     }
-    const cursors = [...this.#watched.values()].map(({ claim, next }) => ({
-      topic: claim.topic,
-      partition: claim.partition,
-      from: next,
-    }))
-    this.#feed.setCursors(cursors)
+    this.#feed.setCursors(
+      [...this.#watched.values()].map(({ claim: { topic, partition }, next }) => ({ topic, partition, from: next })),
+    )
     const { batches, parts } = await this.#feed.next({ maxBytes: FETCH_BYTES, waitMs: FETCH_WAIT_MS, signal })
     const byPlace = new Map([...this.#watched.values()].map(watched => [placeKey(watched.claim), watched]))
     for (const part of parts) {
@@ -227,9 +225,10 @@ export class AnalyserRunner {
     for (const [index, batch] of batches.entries()) {
       const watched = byPlace.get(placeKey(batch))
       if (watched) this.#read(watched, batch)
-      if (index % LOOK_EVERY_BATCHES > 0 || !this.#keeping.isDue) continue
+      const isMuch = watched?.watches.some(watch => watch.hasSaidMuch)
+      if (!isMuch && (index % LOOK_EVERY_BATCHES > 0 || !this.#keeping.isDue)) continue
       // What is left of the fetch is fetched again where shards were lost: others may see those sources now.
-      if ((await this.#handOn()) === 'lost' || signal.aborted) return
+      if ((await (isMuch ? this.#keep() : this.#handOn())) === 'lost' || signal.aborted) return
     }
     this.#tick()
     await this.#handOn()
@@ -290,8 +289,8 @@ export class AnalyserRunner {
     return this.#lose(await this.#keeping.handOn())
   }
 
-  async #keep(): Promise<void> {
-    this.#lose(await this.#keeping.keep())
+  async #keep(): Promise<'kept' | 'lost'> {
+    return this.#lose(await this.#keeping.keep())
   }
 
   readonly #onAlert = (definition: AnalyserDefinition, alert: Alert): void => {

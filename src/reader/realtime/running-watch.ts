@@ -6,15 +6,18 @@ import { HeadraceError } from '../../runtime/errors.ts'
 import type { SourceId } from '../../runtime/names.ts'
 import type { AnalyserDefinition } from './definition.ts'
 import { KnownFields } from './known-fields.ts'
-import { type KeptWatch, type Positions, StateText, watchKey } from './state-entry.ts'
+import { type KeptWatch, type OutgoingAlert, outgoingAlert, type Positions, StateText, watchKey } from './state-entry.ts'
 
-/** State of one watch as JSON: with its offsets it has to fit one message of the log, a million bytes. */
-const STATE_CHARACTERS_MAX = 900 * 1024
+/** State of one watch as JSON, or what it says at once: with its offsets it has to fit one message of the log, a million bytes. */
+const CHARACTERS_MAX = 900 * 1024
+/** What it said is kept in one entry, which has to fit such a message as well, compressed and with what the next batch makes it say: past that it is kept first. */
+const SAID_MUCH_CHARACTERS = 512 * 1024
 
-/** What a watch said and was not kept yet. */
+/** What a watch said and was not kept yet: as it was when it was said, whatever becomes of the objects that it was said with. */
 export interface Said {
-  readonly alerts: Alert[]
-  readonly derived: Derived[]
+  readonly alerts: { readonly alert: Alert; readonly outgoing: OutgoingAlert }[]
+  /** Values are JSON. */
+  readonly derived: { readonly timeMs: number; readonly value: string }[]
 }
 
 /** A watch that runs, with what is needed to keep it. */
@@ -33,6 +36,8 @@ export class RunningWatch implements Output {
   #failure: unknown
   /** Monotonic ms since when something is not kept; undefined where all is. */
   unkeptSinceMs: number | undefined
+  /** Characters of JSON that {@link said} takes in what is kept. */
+  saidCharacters = 0
   readonly #onSaid: (watch: RunningWatch) => void
 
   /** `onSaid`: called when it says something for the first time since all was kept that it said. */
@@ -69,6 +74,11 @@ export class RunningWatch implements Output {
 
   get hasSaid(): boolean {
     return this.said.alerts.length > 0 || this.said.derived.length > 0
+  }
+
+  /** So much that it is to be kept before it is shown more. */
+  get hasSaidMuch(): boolean {
+    return this.saidCharacters >= SAID_MUCH_CHARACTERS
   }
 
   /** Next sequence of a source that it has not seen. */
@@ -119,9 +129,13 @@ export class RunningWatch implements Output {
     }
   }
 
+  /** Throws what cannot be JSON, for whoever says it: that is its failure, and not that of all others who are kept with it. */
   alert(alert: Alert): void {
+    const outgoing = outgoingAlert(alert)
+    refuseLong('an alert', outgoing.json)
     if (!this.hasSaid) this.#onSaid(this)
-    this.said.alerts.push(alert)
+    this.saidCharacters += outgoing.json.length * this.definition.sinks.length
+    this.said.alerts.push({ alert: { ...alert, values: { ...alert.values } }, outgoing })
   }
 
   get dropsRecords(): boolean {
@@ -129,27 +143,36 @@ export class RunningWatch implements Output {
   }
 
   /** What goes nowhere is not kept either: with each window's end all its watches would be. */
-  record(record: Derived): void {
+  record({ timeMs, value }: Derived): void {
     if (this.dropsRecords) return
+    const json = JSON.stringify(value) ?? 'null'
+    refuseLong('a record', json)
     if (!this.hasSaid) this.#onSaid(this)
-    this.said.derived.push(record)
+    this.saidCharacters += json.length
+    this.said.derived.push({ timeMs, value: json })
   }
 
   /** Undefined where it cannot be kept: then the watch has failed. */
   snapshot(): StateText | undefined {
-    const json = JSON.stringify(this.#watch.snapshot()) ?? 'null'
-    if (json.length <= STATE_CHARACTERS_MAX) return new StateText(json)
-    this.#failure = new HeadraceError(
-      'limit_exceeded',
-      `its state has ${json.length} characters of JSON; ${STATE_CHARACTERS_MAX} are allowed`,
-    )
-    return undefined
+    try {
+      const json = JSON.stringify(this.#watch.snapshot()) ?? 'null'
+      refuseLong('its state', json)
+      return new StateText(json)
+    } catch (error) {
+      this.#failure = error
+      return undefined
+    }
   }
 
   positions(): Positions {
     const others = Object.fromEntries(this.#floors)
     return this.#only === undefined ? others : { [this.#only]: this.#onlyFloor, ...others }
   }
+}
+
+function refuseLong(what: string, json: string): void {
+  if (json.length > CHARACTERS_MAX)
+    throw new HeadraceError('limit_exceeded', `${what} has ${json.length} characters of JSON; ${CHARACTERS_MAX} are allowed`)
 }
 
 /** What the watch is about that sees a source's records. */

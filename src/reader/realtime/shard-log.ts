@@ -50,7 +50,10 @@ export class ShardLog implements StateKeeper {
   readonly entries: readonly StateEntry[]
   #next: number
   #proof: EndProof
-  #writtenBytes = 0
+  /** Since the last time that it was made short; what was found when it was taken over is counted as well. */
+  #writtenBytes: number
+  /** What was written then: of much that counts the half may be old. */
+  #shortBytes = 0
   /** A batch of which it is not known whether it is in the log: nothing else goes before it. */
   #unsure: EncodedBatch | undefined
   #waiting: Buffer[] = []
@@ -58,7 +61,7 @@ export class ShardLog implements StateKeeper {
   private constructor(
     deps: { log: Log; clock: Clock },
     claim: Claim,
-    found: { next: number; proof: EndProof; entries: StateEntry[] },
+    found: { next: number; proof: EndProof; entries: StateEntry[]; bytes: number },
   ) {
     this.#log = deps.log
     this.#clock = deps.clock
@@ -66,6 +69,7 @@ export class ShardLog implements StateKeeper {
     this.#next = found.next
     this.#proof = found.proof
     this.entries = found.entries
+    this.#writtenBytes = found.bytes
   }
 
   /** Rejects with `claim_refused` where another core was quicker. */
@@ -85,12 +89,12 @@ export class ShardLog implements StateKeeper {
       if (appended.outcome === 'refused' && appended.reason === 'fenced')
         throw new HeadraceError('claim_refused', `another core took ${sourceKey(source)} over in the same moment`)
       if (appended.outcome !== 'appended' || appended.offset !== end.next) continue
-      const entries = await readEntries(log, claim, end.first, end.next + 1)
+      const { entries, bytes } = await readEntries(log, claim, end.first, end.next + 1)
       // Two cores may have been given the same epoch, and a log takes the second's batch for a repeat of the first's: what lies there decides.
       const marked = entries.at(-1)
       if (marked?.kind !== 'owner' || marked.instance !== owner.instance)
         throw new HeadraceError('claim_refused', `another core took ${sourceKey(source)} over in the same moment`)
-      return new ShardLog(deps, claim, { next: end.next + 1, proof: end.proof, entries })
+      return new ShardLog(deps, claim, { next: end.next + 1, proof: end.proof, entries, bytes })
     }
     throw new HeadraceError(
       'log_unavailable',
@@ -99,7 +103,7 @@ export class ShardLog implements StateKeeper {
   }
 
   get isLong(): boolean {
-    return this.#writtenBytes > LONG_BYTES
+    return this.#writtenBytes > Math.max(LONG_BYTES, this.#shortBytes)
   }
 
   async append(entries: readonly StateEntry[]): Promise<'kept' | 'lost'> {
@@ -118,7 +122,11 @@ export class ShardLog implements StateKeeper {
   startAnew(): () => Promise<void> {
     const from = this.#next
     this.#writtenBytes = 0
-    return () => this.#log.trim(this.#claim, from)
+    return () => {
+      this.#shortBytes = this.#writtenBytes
+      this.#writtenBytes = 0
+      return this.#log.trim(this.#claim, from)
+    }
   }
 
   #encode(values: readonly Buffer[]): EncodedBatch {
@@ -157,9 +165,10 @@ function batchEnd(values: readonly Buffer[]): number {
   return to
 }
 
-/** Entries [from, to), without those of a core that wrote after it had been taken over from. */
-async function readEntries(log: Log, claim: Claim, from: number, to: number): Promise<StateEntry[]> {
+/** Entries [from, to), without those of a core that wrote after it had been taken over from, and how many bytes of batches they take. */
+async function readEntries(log: Log, claim: Claim, from: number, to: number): Promise<{ entries: StateEntry[]; bytes: number }> {
   const entries: StateEntry[] = []
+  let bytes = 0
   let newestEpoch = -1
   for (let next = from; next < to; ) {
     const [part] = await log.fetch([{ topic: claim.topic, partition: claim.partition, from: next }], {
@@ -169,6 +178,7 @@ async function readEntries(log: Log, claim: Claim, from: number, to: number): Pr
     if (part?.outOfRange)
       throw new HeadraceError('offset_out_of_range', `${claim.topic}[${claim.partition}] does not hold ${next}`)
     for (const batch of part?.batches ?? []) {
+      bytes += batch.length
       const { producerEpoch } = readBatchHeader(batch)
       for (const { sequence, value } of decodeBatch(batch)) {
         if (sequence < next || sequence >= to) continue
@@ -178,5 +188,5 @@ async function readEntries(log: Log, claim: Claim, from: number, to: number): Pr
       newestEpoch = Math.max(newestEpoch, producerEpoch)
     }
   }
-  return entries
+  return { entries, bytes }
 }

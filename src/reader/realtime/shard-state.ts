@@ -6,7 +6,6 @@ import type { Owner } from './shard-log.ts'
 import {
   type KeptStream,
   type OutboxAlert,
-  type OutgoingAlert,
   type Positions,
   parseWatchKey,
   type StateEntry,
@@ -160,7 +159,7 @@ export class ShardState {
       if (watch.failure !== undefined) continue
       const state = watch.snapshot()
       if (state === undefined) continue
-      for (const alert of watch.said.alerts) alerts.push({ definition: watch.definition, alert })
+      for (const { alert } of watch.said.alerts) alerts.push({ definition: watch.definition, alert })
       entries.push(this.#entryOf(watch, state, next))
     }
     this.#speaking.clear()
@@ -198,19 +197,13 @@ export class ShardState {
   #entryOf(watch: RunningWatch, state: StateText, next: { alert: number; derived: Map<string, number> }): StateEntry {
     const { definition, subject, said } = watch
     const { id, fingerprint, sinks } = definition
-    const alerts = said.alerts.flatMap(alert => {
-      const outgoing = outgoingAlert(alert)
-      return sinks.map(sink => ({ number: next.alert++, sink, alert: outgoing }))
-    })
+    const alerts = said.alerts.flatMap(({ outgoing }) => sinks.map(sink => ({ number: next.alert++, sink, alert: outgoing })))
     let sequence = next.derived.get(id) ?? this.#fold.streams.get(id)?.next ?? 0
-    const derived = said.derived.map(({ timeMs, value }) => ({
-      sequence: sequence++,
-      timeMs,
-      value: JSON.stringify(value) ?? 'null',
-    }))
+    const derived = said.derived.map(({ timeMs, value }) => ({ sequence: sequence++, timeMs, value }))
     next.derived.set(id, sequence)
     said.alerts.length = 0
     said.derived.length = 0
+    watch.saidCharacters = 0
     watch.unkeptSinceMs = undefined
     return { kind: 'watch', id, subject, fingerprint, at: watch.positions(), state, alerts, derived }
   }
@@ -243,20 +236,4 @@ export class ShardState {
     await forget()
     return 'kept'
   }
-}
-
-export function outgoingAlert(alert: Alert): OutgoingAlert {
-  const { key, analyser, source, state, timeMs, message, values, units } = alert
-  const json = JSON.stringify({
-    key,
-    analyser,
-    gateway: source?.gateway ?? null,
-    source: source?.source ?? null,
-    state,
-    time_ms: timeMs,
-    message,
-    values,
-    ...(units && { units }),
-  })
-  return { key, analyser, json, timeMs }
 }

@@ -1,3 +1,4 @@
+import type { Alert } from '../../analyser/analyser.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import type { AlertWord } from './alert-words.ts'
 
@@ -153,4 +154,20 @@ export function watchKey(id: string, subject: string): string {
 export function parseWatchKey(key: string): { id: string; subject: string } {
   const [id = '', subject = ''] = key.split(' ')
   return { id, subject }
+}
+
+export function outgoingAlert(alert: Alert): OutgoingAlert {
+  const { key, analyser, source, state, timeMs, message, values, units } = alert
+  const json = JSON.stringify({
+    key,
+    analyser,
+    gateway: source?.gateway ?? null,
+    source: source?.source ?? null,
+    state,
+    time_ms: timeMs,
+    message,
+    values,
+    ...(units && { units }),
+  })
+  return { key, analyser, json, timeMs }
 }
