@@ -2,30 +2,41 @@
 const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
 /** Whether there may be a number that a double does not hold: sixteen digits before the point, or an exponent of three. */
 const SUSPECT = /(?<![.\d])\d{16}|\d[eE]\+?\d{3}/
-const MARK = '\u0001'
-const MARKED = /"\\u0001(-?\d[\d.eE+-]*)\\u0001"/g
+/** Text that stands in JSON as it is (ECMAScript, "JSON.parse source text access"), which TypeScript does not know yet. */
+const { rawJSON } = JSON as typeof JSON & { rawJSON(text: string): unknown }
 
-/** Numbers that a double does not hold, by the double that stands for each, as they were written: identities of 64 bits, times in ns. */
-export type ExactNumbers = ReadonlyMap<number, string>
+/**
+ * Numbers that a double does not hold, as they were written: identities of 64 bits, times in ns. By their field's name and the double that stands for
+ * each, since two of one record may be so close that one double stands for both; and by the double alone, for fields that were given another name.
+ */
+export type ExactNumbers = ReadonlyMap<string, string>
+
+const keyOf = (name: string, value: number) => `${name} ${value}`
 
 /** Those in a text of JSON; undefined where there are none, as nearly always. */
 export function exactNumbersIn(json: string): ExactNumbers | undefined {
   if (!SUSPECT.test(json)) return undefined
-  const found = new Map<number, string>()
+  const found = new Map<string, string>()
+  let name = ''
   for (const [token] of json.matchAll(TOKEN)) {
-    if (token.startsWith('"')) continue
+    if (token.startsWith('"')) {
+      name = token
+      continue
+    }
     const value = Number(token)
     const isHeld = Number.isSafeInteger(value) || (Number.isFinite(value) && !/^-?\d{16}/.test(token))
-    if (!isHeld) found.set(value, token)
+    if (isHeld) continue
+    found.set(keyOf(JSON.parse(name || '""'), value), token)
+    if (!found.has(keyOf('', value))) found.set(keyOf('', value), token)
   }
   return found.size > 0 ? found : undefined
 }
 
 /** JSON in which those numbers stand as they were written. */
 export function withExactNumbers(value: unknown, exact: ExactNumbers): string {
-  const marked = JSON.stringify(value, (_name, each: unknown) => {
-    const written = typeof each === 'number' ? exact.get(each) : undefined
-    return written === undefined ? each : `${MARK}${written}${MARK}`
+  return JSON.stringify(value, (name, each: unknown) => {
+    if (typeof each !== 'number') return each
+    const written = exact.get(keyOf(name, each)) ?? exact.get(keyOf('', each))
+    return written === undefined ? each : rawJSON(written)
   })
-  return marked.replace(MARKED, '$1')
 }

@@ -129,6 +129,16 @@ test('a number of more digits than a double has goes through steps as it came', 
   expect(bench.texts).toEqual([`{"card":12345678901234567890,${given},"site":"north"}`])
 })
 
+test('so do two numbers of one record for which one double stands, also where they are renamed, and text is text', () => {
+  const given = '"from_ns":1764438786123456789,"to_ns":1764438786123456790,"text":"\\u00019007199254740993\\u0001"'
+  const kept = new Bench({ constants: { site: 'north' } })
+  kept.give(`{${given}}`)
+  expect(kept.texts).toEqual([`{${given},"site":"north"}`])
+  const renamed = new Bench({ rename: { from_ns: 'begin' } })
+  renamed.give(`{${given}}`)
+  expect(renamed.texts).toEqual([`{${given.replace('from_ns', 'begin')}}`])
+})
+
 test('a change of just the deadband is one, whatever a tenth is in binary', () => {
   const bench = new Bench({ changes: { fields: { t: 0.1 } } })
   const values = Array.from({ length: 20_000 }, (_, index) => ({ t: Number((index / 10 - 100).toFixed(1)) }))
