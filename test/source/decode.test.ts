@@ -80,6 +80,18 @@ describe('json', () => {
 })
 
 describe('nmea', () => {
+  test.each([
+    ['$PMTK001,314,3', { talker: 'PM', type: 'TK001', fields: ['314', '3'] }],
+    ['$PSIMSSB,,B01', { talker: 'PS', type: 'IMSSB', fields: ['', 'B01'] }],
+    ['$PGRME,15.0,M', { talker: 'PG', type: 'RME', fields: ['15.0', 'M'] }],
+  ])("a maker's own sentence may have a longer name: %s", (sentence, json) => {
+    expect(decoded('nmea', sentence)).toMatchObject({ json })
+  })
+
+  test('others may not', () => {
+    expect(decoded('nmea', '$GPGGAGGA,1')).toEqual({ error: 'not an NMEA 0183 sentence' })
+  })
+
   test('a GGA sentence', () => {
     const text = sentence('GPGGA,123519.00,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,').trim()
     expect(decoded('nmea', text)).toMatchObject({ json: { lat: 48.1173, lon: 11.5166667, satellites: 8 } })
