@@ -44,6 +44,10 @@ describe('csv', () => {
     expect(decodeOptions.safeParse({ ...columns, ...options }).success).toBe(false)
   })
 
+  test('a separator that is not ASCII', () => {
+    expect(decoded({ ...columns, separator: '€' }, '1€2€ä')).toMatchObject({ json: { a: 1, b: 2, c: 'ä' } })
+  })
+
   test('digits are kept as the device wrote them', () => {
     expect(decoded(columns, '1.10,12345678901234567890,2.0')).toMatchObject({
       text: '{"a":1.10,"b":12345678901234567890,"c":2.0}',
