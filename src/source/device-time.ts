@@ -20,10 +20,15 @@ export const timeOptions = z
       .default('+00:00')
       .describe('From UTC, for texts that name no offset.'),
   })
+  .refine(({ field, format }) => typeof field === 'string' || format === 'iso8601', {
+    error: 'has to be iso8601 where date and time are in two fields',
+    path: ['format'],
+  })
   .describe("The event time is the device's; without this, it is that at which the gateway read it.")
 export type TimeOptions = z.output<typeof timeOptions>
 
 const ISO = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*(Z|[+-]\d\d:?\d\d)?$/
+const NUMBER = /^\s*\d+(?:\.\d*)?\s*$/
 /** The end of the year 9999: what lies beyond is no time. */
 const TIME_MAX_MS = 253_402_300_799_999
 
@@ -47,7 +52,7 @@ export function deviceTimeReader({ field, format, offset }: TimeOptions): (value
       return timeMs === undefined ? NO_TIME : { timeMs }
     }
     if (parts.includes(undefined)) return NO_TIME
-    const timeMs = format === 'iso8601' ? fromText(parts.join('T'), offset) : Number(date) * (format === 'unix_s' ? 1_000 : 1)
+    const timeMs = format === 'iso8601' ? fromText(parts.join('T'), offset) : fromNumber(date) * (format === 'unix_s' ? 1_000 : 1)
     const isTime = timeMs >= 0 && timeMs <= TIME_MAX_MS
     if (!isTime) return { missing: 'an event time could not be read' }
     lastMs = Math.floor(timeMs)
@@ -71,6 +76,12 @@ function parse(value: Buffer): Readonly<Record<string, unknown>> {
   } catch {
     return {}
   }
+}
+
+/** A number, or a text of one: an empty text, or what is neither, would else be 1970. */
+function fromNumber(value: unknown): number {
+  if (typeof value === 'number') return value
+  return typeof value === 'string' && NUMBER.test(value) ? Number(value) : Number.NaN
 }
 
 function fromText(text: string, offset: string): number {

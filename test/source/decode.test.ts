@@ -44,6 +44,10 @@ describe('csv', () => {
     expect(decodeOptions.safeParse({ ...columns, ...options }).success).toBe(false)
   })
 
+  test('a separator that is not ASCII', () => {
+    expect(decoded({ ...columns, separator: '€' }, '1€2€ä')).toMatchObject({ json: { a: 1, b: 2, c: 'ä' } })
+  })
+
   test('digits are kept as the device wrote them', () => {
     expect(decoded(columns, '1.10,12345678901234567890,2.0')).toMatchObject({
       text: '{"a":1.10,"b":12345678901234567890,"c":2.0}',
@@ -80,6 +84,18 @@ describe('json', () => {
 })
 
 describe('nmea', () => {
+  test.each([
+    ['$PMTK001,314,3', { talker: 'PM', type: 'TK001', fields: ['314', '3'] }],
+    ['$PSIMSSB,,B01', { talker: 'PS', type: 'IMSSB', fields: ['', 'B01'] }],
+    ['$PGRME,15.0,M', { talker: 'PG', type: 'RME', fields: ['15.0', 'M'] }],
+  ])("a maker's own sentence may have a longer name: %s", (sentence, json) => {
+    expect(decoded('nmea', sentence)).toMatchObject({ json })
+  })
+
+  test('others may not', () => {
+    expect(decoded('nmea', '$GPGGAGGA,1')).toEqual({ error: 'not an NMEA 0183 sentence' })
+  })
+
   test('a GGA sentence', () => {
     const text = sentence('GPGGA,123519.00,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,').trim()
     expect(decoded('nmea', text)).toMatchObject({ json: { lat: 48.1173, lon: 11.5166667, satellites: 8 } })

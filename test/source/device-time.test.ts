@@ -23,6 +23,7 @@ test.each([
     Date.UTC(2026, 6, 1, 12, 35, 19),
   ],
   ['seconds', { field: 't', format: 'unix_s' }, { t: 1_782_907_200.5 }, 1_782_907_200_500],
+  ['seconds as text', { field: 't', format: 'unix_s' }, { t: ' 1782907200.5' }, 1_782_907_200_500],
   ['milliseconds as text', { field: 't', format: 'unix_ms' }, { t: '1782907200000' }, 1_782_907_200_000],
 ])('%s', (_what, options, record, timeMs) => {
   expect(read(options, record)).toEqual({ timeMs })
@@ -35,9 +36,18 @@ test.each([
   ['a date that is none', { field: 'time' }, { time: '2026-13-40T12:00:00Z' }, 'an event time could not be read'],
   ['words', { field: 'time' }, { time: 'yesterday' }, 'an event time could not be read'],
   ['before 1970', { field: 't', format: 'unix_s' }, { t: -1 }, 'an event time could not be read'],
+  ['an empty text', { field: 't', format: 'unix_s' }, { t: '' }, 'an event time could not be read'],
+  ['true or false', { field: 't', format: 'unix_ms' }, { t: true }, 'an event time could not be read'],
+  ['a list', { field: 't', format: 'unix_s' }, { t: [] }, 'an event time could not be read'],
+  ['hexadecimal digits', { field: 't', format: 'unix_s' }, { t: '0x66' }, 'an event time could not be read'],
   ['what no calendar knows', { field: 't', format: 'unix_s' }, { t: 1e300 }, 'an event time could not be read'],
 ])('%s: said, and not guessed', (_what, options, record, missing) => {
   expect(read(options, record)).toEqual({ missing })
+})
+
+test('a date and a time of day are text: as numbers the second would not be looked at', () => {
+  const wrong = timeOptions.safeParse({ field: ['date', 'time'], format: 'unix_s' })
+  expect(JSON.stringify(wrong.error?.issues)).toContain('has to be iso8601 where date and time are in two fields')
 })
 
 test('a sentence with the time of day alone has the date of the one before it, across midnight too; half of a GPS was counted as without a time', () => {

@@ -100,6 +100,13 @@ describe('delimiter', () => {
     expect(trouble).toEqual(['a record broke off'])
   })
 
+  test('one that is not ASCII is that of UTF-8, unless its byte is written', () => {
+    const bytes = (text: string) => Buffer.from(text).toString('latin1')
+    expect(framed({ delimiter: '→' }, [bytes('one→two→')]).records).toEqual(['one', 'two'])
+    expect(framed({ delimiter: '§' }, [bytes('one§two§')]).records).toEqual(['one', 'two'])
+    expect(framed({ delimiter: '\\xa7' }, ['one\xa7two\xa7']).records).toEqual(['one', 'two'])
+  })
+
   test('a byte is written as \\x03', () => {
     expect(framed({ delimiter: '\\x03' }, ['a\x03b\x03']).records).toEqual(['a', 'b'])
   })

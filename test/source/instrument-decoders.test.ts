@@ -15,11 +15,17 @@ describe('words', () => {
   test.each([
     ['(208.4 034 00110000', { volts: 208.4, load: 34, flags: '00110000' }],
     ['(  -1   x\t"q"  ', { volts: -1, load: 'x', flags: '"q"' }],
+    ['(23 °C ok', { volts: 23, load: '°C', flags: 'ok' }],
     ['(1 2', { error: '2 words for 3 names' }],
     ['208.4 034 00110000', { error: 'does not begin with "("' }],
     ['', { error: 'does not begin with "("' }],
   ])('%j', (line, expected) => {
     expect(decoded(words, Buffer.from(line))).toEqual(expected)
+  })
+
+  test('of a device that knows Latin-1 only', () => {
+    const line = Buffer.from('(23 °C ok', 'latin1')
+    expect(decoded(words, line)).toEqual({ volts: 23, load: '°C', flags: 'ok' })
   })
 })
 

@@ -13,7 +13,7 @@ const LEADING_ZEROS = /^0+(?=\d)/
 
 /** Comma-separated values (RFC 4180), or those with another separator, with known columns: one line becomes a JSON object. */
 export function csvDecoder({ csv: columns, separator: written, decimal }: CsvOptions): Decoder {
-  const separator = escapedBytes(written).toString('latin1')
+  const separator = escapedBytes(written).toString('utf8')
   const names = columns.map((column, index) => `${index === 0 ? '{' : ','}"${column}":`)
   return (bytes, from, to): Decoded => {
     const raw = bytes.subarray(from, to)

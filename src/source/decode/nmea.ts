@@ -5,10 +5,11 @@ import type { Decoded, Decoder, OnTrouble } from './decoder.ts'
 /*
   Sentence (NMEA 0183, as described in the public gpsd documentation, "NMEA Revealed")
     "$" talker (2) type (3) ("," field)* "*" checksum (2 hexadecimal digits: XOR of all between "$" and "*")
+    A talker that begins with P is a maker's three letters, with whatever it names its own sentences behind them.
     "!" begins those whose payload is packed (AIS). A tag block ("\\" … "\\", NMEA 4.10) may stand before either and is passed over.
 */
 const TAG_BLOCK = /^\\[^\\]*\\/
-const SENTENCE = /^[$!]([A-Z]{2}|P)([A-Z0-9]{1,4})((?:,[^,*]*)*)(?:\*([0-9A-Fa-f]{2}))?$/
+const SENTENCE = /^[$!]([A-Z]{2}|P)((?<=^.P.?)[A-Z0-9]{1,12}|[A-Z0-9]{1,4})((?:,[^,*]*)*)(?:\*([0-9A-Fa-f]{2}))?$/
 
 type Read = (fields: readonly string[]) => Record<string, unknown>
 

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { z } from 'zod'
 import { toJson } from './csv.ts'
 import type { Decoded, Decoder } from './decoder.ts'
@@ -18,7 +19,9 @@ export type WordsOptions = z.output<typeof wordsOptions>
 /** Words with blanks between: one line becomes a JSON object. */
 export function wordsDecoder({ names, text, begins }: WordsOptions): Decoder {
   return (bytes, from, to): Decoded => {
-    const line = bytes.toString('latin1', from, to).trim()
+    const raw = bytes.subarray(from, to)
+    // Instruments that are older than UTF-8 write a degree sign as one byte.
+    const line = raw.toString(isUtf8(raw) ? 'utf8' : 'latin1').trim()
     if (!line.startsWith(begins)) return { error: `does not begin with ${JSON.stringify(begins)}` }
     const words = line.slice(begins.length).trim().split(/\s+/)
     if (words.length !== names.length) return { error: `${words.length} words for ${names.length} names` }

@@ -1,16 +1,17 @@
 import { z } from 'zod'
 import { duration } from '../../runtime/units.ts'
 
-/** Text with escapes (`\r\n`, `\x03`) as bytes. */
+const ESCAPE = /(\\(?:x[0-9a-fA-F]{2}|[rnt0\\]))/
+const LETTERS: Readonly<Record<string, string>> = { r: '\r', n: '\n', t: '\t', '0': '\0', '\\': '\\' }
+
+/** Text with escapes (`\r\n`, `\x03`) as bytes; what is written as it is, is UTF-8. */
 export function escapedBytes(text: string): Buffer {
-  const plain = text.replace(
-    /\\(?:x([0-9a-fA-F]{2})|([rnt0\\]))/g,
-    (_whole, hex: string | undefined, letter: string | undefined) => {
-      if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16))
-      return { r: '\r', n: '\n', t: '\t', '0': '\0', '\\': '\\' }[letter ?? ''] ?? ''
-    },
-  )
-  return Buffer.from(plain, 'latin1')
+  const parts = text.split(ESCAPE).map((part, index) => {
+    const isEscape = index % 2 === 1
+    if (!isEscape) return Buffer.from(part)
+    return part[1] === 'x' ? Buffer.from(part.slice(2), 'hex') : Buffer.from(LETTERS[part[1] ?? ''] ?? '')
+  })
+  return Buffer.concat(parts)
 }
 
 export const FRAME_BYTES_MAX = 900_000
