@@ -109,9 +109,10 @@ export class History {
     this.#db.transaction(() => {
       const total = Object.values(counts).reduce((sum, each) => sum + each, 0)
       const body = zstdCompressSync(JSON.stringify(counts))
-      this.#db
-        .prepare('INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)')
-        .run(Math.floor(this.#clock.wallMs() / STEP_MS) * STEP_MS, total, JSON.stringify(lags), body)
+      const timeMs = Math.floor(this.#clock.wallMs() / STEP_MS) * STEP_MS
+      this.#db.prepare('INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)').run(timeMs, total, JSON.stringify(lags), body)
+      // A clock that was ahead and was set right: what it left would be the newest, and outlast what comes.
+      this.#db.prepare('DELETE FROM rows WHERE time > ?').run(timeMs)
       this.#db.prepare('DELETE FROM rows WHERE time NOT IN (SELECT time FROM rows ORDER BY time DESC LIMIT ?)').run(ROWS_MAX)
     })()
   }

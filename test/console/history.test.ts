@@ -37,3 +37,23 @@ test('the history has a point a minute of each source, of all, and of each job, 
     rmSync(folder, { recursive: true, force: true })
   }
 })
+
+test('the history goes on where a clock that was ahead for a day is set right: it had no room for what came then', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headrace-history-'))
+  const clock = new SimulatedClock()
+  let end = 0
+  const look = async () => ({ ends: new Map([['g/a', end++]]), lags: {} })
+  const history = new History({ path: join(folder, 'history.db'), clock, logger: silentLogger, look })
+  try {
+    clock.jump(365 * 24 * 60 * MINUTE_MS)
+    history.start()
+    await clock.pass(25 * 60 * MINUTE_MS)
+    clock.jump(-365 * 24 * 60 * MINUTE_MS)
+    await clock.pass(3 * MINUTE_MS)
+    const now = Math.floor(clock.wallMs() / MINUTE_MS)
+    expect((await history.points({})).map(({ timeMs }) => timeMs / MINUTE_MS - now)).toEqual([-2, -1, 0])
+  } finally {
+    history.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+})

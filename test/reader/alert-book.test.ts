@@ -164,6 +164,23 @@ describe('what a sink is told', () => {
     expect(told).toEqual(['press-1:1:raised', 'press-1:2:cleared'])
   })
 
+  test('a sink that does not answer holds back its own alone: all others waited for each of its alerts', async () => {
+    const other = `${ID} command`
+    const { id } = silence()
+    const hangs: AlertSink = { deliver: () => new Promise(() => {}) }
+    for (const [name, each] of [[SINK, hangs] as const, [other, sink] as const])
+      await silencedSink(name, each, book).deliver(outgoingAlert(alert('raised', 1)))
+    book.endSilence(id)
+    const sinks = new Map([
+      [SINK, hangs],
+      [other, sink],
+    ])
+    void new SilenceWatch({ book, sinks, clock, logger: silentLogger }).look()
+    await clock.pass(1)
+    expect(told).toEqual(['press-1:1:raised'])
+    expect(book.held.all().map(({ sink: name }) => name)).toEqual([SINK])
+  })
+
   test('a sink that fails is told again at the next look', async () => {
     const { id } = silence()
     await deliver(alert('raised', 1))

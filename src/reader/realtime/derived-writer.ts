@@ -86,7 +86,9 @@ export class DerivedWriter {
       this.#claim ??= await log.claim(this.#source, this.#topic)
       this.#end ??= await log.end(this.#claim)
       const { next, proof } = this.#end
-      while (stream.derived[0] && stream.derived[0].sequence < next) stream.derived.shift()
+      const left = stream.derived.findIndex(({ sequence }) => sequence >= next)
+      // All at once: each that is taken off the front of many would move all others.
+      stream.derived.splice(0, left < 0 ? stream.derived.length : left)
       const [first] = stream.derived
       if (!first) return
       const batch = first.sequence > next ? this.#fill(this.#claim, next, first) : this.#encode(this.#claim, stream.derived)

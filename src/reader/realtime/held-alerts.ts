@@ -23,8 +23,8 @@ export class HeldAlerts {
   readonly #lookup: Database.Statement<[string, string, string], { state: string; key: string }>
   /** Whether anything is held at all, which is asked for each alert that goes out; undefined after a change. */
   #holdsAny: boolean | undefined
-  /** What a sink is being told just now. */
-  #telling: HeldAlert | undefined
+  /** Keys of what sinks are being told just now, or were when it failed. */
+  readonly #telling = new Map<string, string>()
 
   constructor(db: Database.Database) {
     this.#db = db
@@ -39,7 +39,7 @@ export class HeldAlerts {
     durably(this.#db, () => {
       const before = this.#of(held)
       this.#db.prepare('DELETE FROM held WHERE sink = ? AND id = ? AND source = ?').run(sink, id, source)
-      if (before && before.state !== state && before.key !== this.#telling?.key) return
+      if (before && before.state !== state && before.key !== this.#telling.get(sink)) return
       this.#db
         .prepare('INSERT INTO held (sink, id, source, state, key, json, time) VALUES (?, ?, ?, ?, ?, ?, ?)')
         .run(sink, id, source, state, key, json, Math.round(timeMs))
@@ -64,12 +64,12 @@ export class HeldAlerts {
   }
 
   /** What comes for the same sink meanwhile is said after it. */
-  telling(held: HeldAlert): void {
-    this.#telling = held
+  telling({ sink, key }: HeldAlert): void {
+    this.#telling.set(sink, key)
   }
 
   told({ sink, key }: HeldAlert): void {
-    this.#telling = undefined
+    this.#telling.delete(sink)
     this.#holdsAny = undefined
     this.#db.prepare('DELETE FROM held WHERE sink = ? AND key = ?').run(sink, key)
   }

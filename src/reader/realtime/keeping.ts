@@ -77,7 +77,8 @@ export class Keeping {
   async keep(): Promise<readonly number[]> {
     await this.settled()
     const before = this.#result()
-    for (const [number, shard] of this.#deps.shards) this.#begin(number, shard)
+    // Another core has those: what is said in them is nothing that could be kept.
+    for (const [number, shard] of this.#deps.shards) if (!before.includes(number)) this.#begin(number, shard)
     await this.settled()
     const after = this.#result()
     this.#isStanding = false

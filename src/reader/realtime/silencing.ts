@@ -3,6 +3,7 @@ import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import type { AlertBook } from './alert-book.ts'
 import type { AlertSink } from './alert-sink.ts'
+import type { HeldAlert } from './held-alerts.ts'
 import type { OutgoingAlert } from './state-entry.ts'
 
 /** How often it is looked whether a silence has ended, ms. */
@@ -51,17 +52,24 @@ export class SilenceWatch {
     await this.#looking
   }
 
-  /** What a sink does not take now stays in the book until the next look; one that is not configured any more cannot be told. */
+  /** Each sink for itself, in order. What one does not take now stays in the book until the next look, with all that is behind it. */
   async look(): Promise<void> {
-    for (const held of this.#book.released()) {
+    const bySink = Map.groupBy(this.#book.released(), ({ sink }) => sink)
+    await Promise.all([...bySink].map(([sink, released]) => this.#tell(sink, released)))
+  }
+
+  /** One that is not configured any more cannot be told. */
+  async #tell(sink: string, released: readonly HeldAlert[]): Promise<void> {
+    for (const held of released) {
       if (this.#stopped) return
       const analyser = held.id.slice(held.id.indexOf('.') + 1)
       try {
         this.#book.held.telling(held)
-        await this.#sinks.get(held.sink)?.deliver({ key: held.key, analyser, json: held.json, timeMs: held.timeMs })
+        await this.#sinks.get(sink)?.deliver({ key: held.key, analyser, json: held.json, timeMs: held.timeMs })
         this.#book.held.told(held)
       } catch (error) {
-        this.#logger.warn({ sink: held.sink }, `an alert that was silenced could not be delivered: ${messageOf(error)}`)
+        this.#logger.warn({ sink }, `an alert that was silenced could not be delivered: ${messageOf(error)}`)
+        return
       }
     }
   }

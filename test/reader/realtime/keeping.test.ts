@@ -158,4 +158,19 @@ describe('what the analysers say', () => {
     expect(await keeping.handOn()).toEqual([])
     expect(told).toEqual([])
   })
+
+  test('of a shard that was lost while the next was read is not kept again: it was given up twice', async () => {
+    const { keepers, keeping, told, say } = plant()
+    await keeping.keep()
+    say(0, 1)
+    await keeping.handOn()
+    await keepers[0].answer('lost')
+    const lost: (readonly number[])[] = []
+    void keeping.keep().then(shards => lost.push(shards))
+    await new Promise(setImmediate)
+    await keepers[0].answer('lost')
+    expect(lost).toEqual([[0]])
+    expect(keepers[0].asked).toBe(1)
+    expect(told).toEqual([])
+  })
 })
