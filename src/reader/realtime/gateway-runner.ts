@@ -14,7 +14,7 @@ import type { FileKeeper } from './file-keeper.ts'
 import { NO_FIELDS } from './known-fields.ts'
 import type { RunningWatch } from './running-watch.ts'
 import { sampleOf } from './sample.ts'
-import { ShardState } from './shard-state.ts'
+import { ShardState, UNDELIVERED_MAX } from './shard-state.ts'
 import { forgetFailures, sayFailed } from './watch-failures.ts'
 
 /** How often the clock is told, and state that is due is kept, ms. */
@@ -22,6 +22,15 @@ const TICK_EVERY_MS = 250
 /** Records that wait to be stored before they are looked at; past that the newest are not looked at, with an alarm. */
 const WAITING_MAX = 100_000
 const MEND = 'Mend it and start the agent again.'
+/** Why records are not looked at. */
+const SLOW_DISK = {
+  why: 'the disk is too slow for what arrives',
+  advice: 'Give the analysers less to do, or the gateway a faster disk.',
+}
+const ALERTS_WAIT = {
+  why: `${UNDELIVERED_MAX} alerts wait for their receivers, and there is no room for more`,
+  advice: 'See `alert_undelivered` for what keeps them; they look again once some have arrived.',
+}
 
 /** A record of a source, with memory of its own. */
 export interface TakenRecord {
@@ -127,7 +136,8 @@ export class GatewayRunner {
     this.#tapped.set(key, tapped)
     return {
       take: (timeMs, bytes, from, to, headers = []) => {
-        if (tapped.waiting.length >= WAITING_MAX) return this.#sayBehind(key)
+        if (tapped.waiting.length >= WAITING_MAX) return this.#sayBehind(key, SLOW_DISK)
+        if (this.#state.isFull) return this.#sayBehind(key, ALERTS_WAIT)
         tapped.waiting.push({ timeMs, value: Buffer.from(bytes.subarray(from, to)), headers })
         if (tapped.asked) return
         tapped.asked = true
@@ -182,7 +192,7 @@ export class GatewayRunner {
     this.#timer = this.#options.clock.after(TICK_EVERY_MS, () => {
       const { clock, alarms } = this.#options
       for (const watch of this.#state.watches.values()) {
-        watch.tick(clock.wallMs(), clock.monotonicMs())
+        if (!this.#state.isFull) watch.tick(clock.wallMs(), clock.monotonicMs())
         if (watch.failure !== undefined) sayFailed(alarms, watch, MEND)
       }
       void this.#keep().finally(() => this.#sleep())
@@ -213,11 +223,11 @@ export class GatewayRunner {
     this.#options.logger.warn({ analyser, source: source && sourceKey(source), state, key }, message)
   }
 
-  #sayBehind(source: string): void {
+  #sayBehind(source: string, { why, advice }: { readonly why: string; readonly advice: string }): void {
     this.#options.alarms.raise('analysers_behind', {
       source,
-      message: `Analysers do not see all records of ${source}: the disk is too slow for what arrives`,
-      advice: 'Nothing is lost to the core. Give the analysers less to do, or the gateway a faster disk.',
+      message: `Analysers do not see all records of ${source}: ${why}`,
+      advice: `Nothing is lost to the core. ${advice}`,
     })
   }
 }

@@ -26,7 +26,7 @@ const LOOK_AT_LEAST_EVERY_MS = 600
 /** How often a sign of life is kept: others take over where there is none. */
 const SIGN_OF_LIFE_EVERY_MS = 1_500
 /** Alerts on their way, and records of one derived stream: past that no more records are read until some have got there. */
-const UNDELIVERED_MAX = 10_000
+export const UNDELIVERED_MAX = 10_000
 
 /** What was handed to the keeper and not answered yet. */
 interface Handed {
@@ -77,7 +77,8 @@ export class ShardState {
   /** Nothing more may be read before some of what is on its way has got there. */
   get isFull(): boolean {
     if (this.#fold.outbox.size >= UNDELIVERED_MAX) return true
-    return [...this.#fold.streams.values()].some(({ derived }) => derived.length >= UNDELIVERED_MAX)
+    for (const { derived } of this.#fold.streams.values()) if (derived.length >= UNDELIVERED_MAX) return true
+    return false
   }
 
   /** Sources that were there when the analyser was first started are watched from their end on, later ones from their beginning. */
