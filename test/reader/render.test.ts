@@ -49,6 +49,13 @@ describe('NDJSON', () => {
     expect(lines.trim().includes('\n')).toBe(false)
   })
 
+  test('keeps the digits of numbers in JSON that is no object, or stands on several lines', async () => {
+    const json = ['[12345678901234567890,1.10]', '12345678901234567890', '1e400', '{"kwh":\r\n9007199254740993}']
+    const lines = await rendered(ndjsonRenderer(SOURCE, { json: true, columns: [] }), json)
+    const values = lines.split('\n').flatMap(line => /"value":(.*)\}$/.exec(line)?.[1] ?? [])
+    expect(values).toEqual([...json.slice(0, 3), '{"kwh":  9007199254740993}'])
+  })
+
   test('gives what could not be decoded as text', async () => {
     const headers = [{ key: 'decode_error', value: Buffer.from('no number') }]
     const lines = await rendered(ndjsonRenderer(SOURCE, { json: true, columns: [] }), ['{"half":'], headers)

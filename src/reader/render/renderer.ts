@@ -115,18 +115,11 @@ function isObjectOnOneLine(bytes: Buffer, from: number, to: number, batchBytes: 
   return bytes[from] === BRACE_OPEN && bytes[to - 1] === BRACE_CLOSE && !batchBytes.hasBreak(bytes, from, to)
 }
 
-/** What follows `"value` in a line: `":"text"` or `_base64":"…"`; JSON over several lines is put on one. */
+/** What follows `"value` in a line: `":"text"` or `_base64":"…"`; JSON over several lines is put on one: where one ends, which is within no text of JSON, a space says the same. */
 function textValue(value: Buffer, json: boolean): string {
   if (!isUtf8(value)) return `_base64":"${value.toString('base64')}"`
   const text = value.toString('utf8')
-  if (json) {
-    try {
-      return `":${JSON.stringify(JSON.parse(text))}`
-    } catch {
-      return `":${JSON.stringify(text)}`
-    }
-  }
-  return `":${JSON.stringify(text)}`
+  return `":${json && isJson(value) ? text.replaceAll(/[\r\n]/g, ' ') : JSON.stringify(text)}`
 }
 
 function csvField(value: unknown): string {
