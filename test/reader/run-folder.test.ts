@@ -78,6 +78,22 @@ describe('a run that is done', () => {
     expect(names.filter(name => name.endsWith('.log')).sort()).toEqual(kept.map(id => `${id}.log`))
   })
 
+  test('when fewer are to be kept all others go, however many they are, and what one that failed and was not repeated left half done', async () => {
+    await world.lay('a', ['bad'])
+    await runNow(world.job({ run: ['sh', '-c', 'echo half > "$HEADRACE_RUN_DIR/half"; exit 1'] }))
+    world.ledger.setOffsets('plant.load', new Map([['g/a', 1]]))
+    for (let count = 0; count < 26; count++) {
+      await world.lay('a', ['good'])
+      await runNow(world.job())
+    }
+    for (let count = 0; count < 4; count++) {
+      await world.lay('a', ['good'])
+      await runNow(world.job({ keep_runs: 2 }))
+    }
+    const kept = world.ledger.runs('plant.load', 2).map(({ id }) => id)
+    expect(readdirSync(world.path('runs', 'plant.load')).sort()).toEqual(kept.flatMap(id => [id, `${id}.log`]).sort())
+  })
+
   test('one that fails leaves no directory, and its log says why', async () => {
     await world.lay('a', ['one'])
     const run = runOf(await runNow(world.job({ run: ['sh', '-c', 'cat > "$HEADRACE_RUN_DIR/half"; echo no space >&2; exit 7'] })))
