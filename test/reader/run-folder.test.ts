@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Manifest } from '../../src/reader/batch/manifest.ts'
 import { FileSink } from '../../src/reader/batch/sinks.ts'
+import { until } from '../support/until.ts'
 import { JobWorld, runNow, runOf, TIME_MS } from './job-world.ts'
 
 let world: JobWorld
@@ -41,6 +42,19 @@ describe('a run that is done', () => {
     const all = readFileSync(`${directory}/out/all`, 'utf8')
     expect(manifest.files).toContainEqual({ path: 'out/all', bytes: all.length, sha256: sha256(all) })
     expect(manifest.files).toContainEqual({ path: 'report.txt', bytes: 7, sha256: sha256('loaded\n') })
+  })
+
+  test('keeps what is its own where another job that runs beside it means to appear in the same place; that one fails', async () => {
+    await world.lay('a', ['one'])
+    const where = { run_directory: 'exports/{date}' }
+    const first = 'cat > "$HEADRACE_RUN_DIR/first"; touch began; while [ ! -e go ]; do sleep 0.02; done'
+    const running = runNow(world.job({ ...where, run: ['sh', '-c', first] }))
+    await until('it has begun', () => existsSync(world.path('began')))
+    const second = 'cat > "$HEADRACE_RUN_DIR/second"; touch go; while ! ls -d exports/2*; do sleep 0.02; done'
+    const other = await runNow(world.job({ ...where, run: ['sh', '-c', second] }, { name: 'plant.other' }))
+    const { id, directory } = runOf(await running)
+    expect(readdirSync(directory ?? '')).toEqual(['fields.json', 'first', 'manifest.json', 'ranges.json'])
+    expect(other).toMatchObject({ outcome: 'failed', error: expect.stringContaining(`belongs to run ${id}`) })
   })
 
   test('may have links in it: those to files are listed as files, those to directories are not followed', async () => {

@@ -90,7 +90,7 @@ export class Runner {
     const { name, options } = this.#definition
     if (!options.run_when_empty && ranges.every(range => range.from === range.to)) return { outcome: 'empty' }
     const id = runId(name, ranges, kind)
-    const folder = new RunFolder(this.#directory(id, atMs))
+    const folder = new RunFolder(this.#directory(id, atMs), id)
     const made = this.#madeUp(id, folder, planned)
     if (made) return made
     const token = randomUUID()
