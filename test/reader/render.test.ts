@@ -148,3 +148,21 @@ test('raw refuses a value that would become two lines', async () => {
   expect(await rendered(rawRenderer(), ['one', 'two'])).toBe('one\ntwo\n')
   await expect(rendered(rawRenderer(), ['one\ntwo'])).rejects.toThrow('line break')
 })
+
+test('CSV keeps the digits of numbers, also within fields, and what only looks like one in a text', async () => {
+  const shape = { json: true, columns: ['a', 'b'] }
+  const values = [
+    '{"a":12345678901234567890,"b":{"c":[9007199254740993,1.5],"d":"9007199254740993"}}',
+    '{"a":1e400,"b":"say \\"12345678901234567890\\""}',
+    '{"a":0.30000000000000004,"b":-1.0000000000000000001}',
+  ]
+  const lines = await rendered(csvRenderer(SOURCE, shape, { names: ['a', 'b'], hasWhole: false }), values)
+  const cells = lines.split('\n').map(line => line.split(',').slice(4).join(','))
+  expect(cells).toEqual([
+    'a,b',
+    '12345678901234567890,"{""c"":[9007199254740993,1.5],""d"":""9007199254740993""}"',
+    '1e400,"say ""12345678901234567890"""',
+    '0.30000000000000004,-1.0000000000000000001',
+    '',
+  ])
+})

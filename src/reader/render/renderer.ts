@@ -122,9 +122,26 @@ function textValue(value: Buffer, json: boolean): string {
   return `":${json && isJson(value) ? text.replaceAll(/[\r\n]/g, ' ') : JSON.stringify(text)}`
 }
 
+/** Texts and numbers of JSON. */
+const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g
+/** Digits enough that a double may not hold them, or an exponent that may be beyond it. */
+const LARGE = /[\d.]{16}|[eE][+-]?\d{3}/
+/** Begins a text that is a number as it was written. */
+const AS_WRITTEN = '\0number '
+const AS_WRITTEN_WITHIN = /"\\u0000number ([^"]*)"/g
+
+/** JSON whose numbers that a double would change are texts instead: no number may lose digits on the way. */
+function keepDigits(json: string): string {
+  if (!LARGE.test(json)) return json
+  return json.replaceAll(TOKENS, token =>
+    token.startsWith('"') || !LARGE.test(token) || String(Number(token)) === token ? token : `"\\u0000number ${token}"`,
+  )
+}
+
 function csvField(value: unknown): string {
   if (value === undefined || value === null) return ''
-  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  const text =
+    typeof value === 'object' ? JSON.stringify(value).replaceAll(AS_WRITTEN_WITHIN, '$1') : String(value).replace(AS_WRITTEN, '')
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
@@ -166,7 +183,7 @@ export function csvRenderer(source: SourceId, shape: ValueShape, columns: Column
 
 function parseObject(raw: Buffer): Record<string, unknown> | undefined {
   try {
-    const parsed: unknown = JSON.parse(raw.toString('utf8'))
+    const parsed: unknown = JSON.parse(keepDigits(raw.toString('utf8')))
     return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : undefined
   } catch {
     return undefined
