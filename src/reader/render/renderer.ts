@@ -173,6 +173,7 @@ export function csvRenderer(source: SourceId, shape: ValueShape, columns: Column
     record(view, into) {
       const raw = view.bytes.subarray(view.valueFrom, view.valueTo)
       if (isWhole && !isUtf8(raw)) throw new Unrenderable('holds bytes that are no UTF-8')
+      if (Math.abs(view.timeMs) > DATE_MS_MAX) throw new Unrenderable(`has a time that no calendar has (${view.timeMs} ms)`)
       const fields = names.length > 0 && shape.json && !isUndecoded(view) ? parseObject(raw) : undefined
       const cells = names.map(name => csvField(fields && valueAt(fields, name)))
       if (hasWhole) cells.push(isWhole ? csvField(raw.toString('utf8')) : '')
@@ -180,6 +181,9 @@ export function csvRenderer(source: SourceId, shape: ValueShape, columns: Column
     },
   }
 }
+
+/** ECMA-262: the last moment that a date can be, and the first one with a minus. */
+const DATE_MS_MAX = 8.64e15
 
 function parseObject(raw: Buffer): Record<string, unknown> | undefined {
   try {
