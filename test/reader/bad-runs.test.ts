@@ -130,6 +130,19 @@ describe('a bad record', () => {
     expect(manifest.dead).toEqual([{ source: 'g/a', seq: 1, reason: 'holds a line break' }])
   })
 
+  test('that has a time which no calendar has is named, and set aside where CSV is wanted', async () => {
+    await world.lay('a', ['one'], 9e15)
+    await world.lay('a', ['two'])
+    expect(await runNow(world.job({ input: 'csv' }))).toMatchObject({
+      outcome: 'failed',
+      error: expect.stringContaining('g/a: the record with sequence 0 has a time that no calendar has'),
+    })
+    expect(await runNow(world.job({ input: 'csv', poison: 'dead_letter' }))).toMatchObject({
+      outcome: 'done',
+      run: { records: 1, dead: 1 },
+    })
+  })
+
   test('that the command names is set aside, one after the other, and no attempt is spent on it', async () => {
     await world.lay('a', ['zero', 'one', 'two', 'three', 'four'])
     writeFileSync(world.path('bad'), 'one\nthree\n')

@@ -60,13 +60,14 @@ export class JobWorld {
       shapes?: Readonly<Record<string, ValueShape>>
       deps?: Partial<JobDeps>
       declared?: readonly string[]
+      name?: string
       clock?: Clock
     } = {},
   ): BatchJob {
-    const { shapes = {}, deps = {}, declared = [], clock = systemClock } = other
+    const { shapes = {}, deps = {}, declared = [], clock = systemClock, name = 'plant.load' } = other
     return new BatchJob(
       {
-        name: 'plant.load',
+        name,
         topic: 'plant',
         options: batchJobOptions.parse({ run: ['sh', '-c', 'cat > in'], input: 'raw', ...options }),
         folder: this.folder,

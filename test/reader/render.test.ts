@@ -49,6 +49,13 @@ describe('NDJSON', () => {
     expect(lines.trim().includes('\n')).toBe(false)
   })
 
+  test('keeps the digits of numbers in JSON that is no object, or stands on several lines', async () => {
+    const json = ['[12345678901234567890,1.10]', '12345678901234567890', '1e400', '{"kwh":\r\n9007199254740993}']
+    const lines = await rendered(ndjsonRenderer(SOURCE, { json: true, columns: [] }), json)
+    const values = lines.split('\n').flatMap(line => /"value":(.*)\}$/.exec(line)?.[1] ?? [])
+    expect(values).toEqual([...json.slice(0, 3), '{"kwh":  9007199254740993}'])
+  })
+
   test('gives what could not be decoded as text', async () => {
     const headers = [{ key: 'decode_error', value: Buffer.from('no number') }]
     const lines = await rendered(ndjsonRenderer(SOURCE, { json: true, columns: [] }), ['{"half":'], headers)
@@ -140,4 +147,22 @@ describe('CSV', () => {
 test('raw refuses a value that would become two lines', async () => {
   expect(await rendered(rawRenderer(), ['one', 'two'])).toBe('one\ntwo\n')
   await expect(rendered(rawRenderer(), ['one\ntwo'])).rejects.toThrow('line break')
+})
+
+test('CSV keeps the digits of numbers, also within fields, and what only looks like one in a text', async () => {
+  const shape = { json: true, columns: ['a', 'b'] }
+  const values = [
+    '{"a":12345678901234567890,"b":{"c":[9007199254740993,1.5],"d":"9007199254740993"}}',
+    '{"a":1e400,"b":"say \\"12345678901234567890\\""}',
+    '{"a":0.30000000000000004,"b":-1.0000000000000000001}',
+  ]
+  const lines = await rendered(csvRenderer(SOURCE, shape, { names: ['a', 'b'], hasWhole: false }), values)
+  const cells = lines.split('\n').map(line => line.split(',').slice(4).join(','))
+  expect(cells).toEqual([
+    'a,b',
+    '12345678901234567890,"{""c"":[9007199254740993,1.5],""d"":""9007199254740993""}"',
+    '1e400,"say ""12345678901234567890"""',
+    '0.30000000000000004,-1.0000000000000000001',
+    '',
+  ])
 })

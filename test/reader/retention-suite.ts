@@ -55,6 +55,18 @@ export function describeRetention(brokers?: Brokers): void {
     expect(await first()).toBe(3)
   })
 
+  test('what has been in the log for its age goes also after a clock that was a year ahead has been set right', async () => {
+    clock.jump(365 * 24 * HOUR_MS)
+    await world.lay('a', ['one', 'two'])
+    const keep = retention({ age: '10h' }, [])
+    await keep.look()
+    clock.jump(-365 * 24 * HOUR_MS)
+    await hours(keep, 9)
+    expect(await first()).toBe(0)
+    await hours(keep, 3)
+    expect(await first()).toBe(2)
+  })
+
   test('what a job has not read is kept, with an alarm before the limit; when it has, it goes and the alarm too', async () => {
     await world.lay('a', ['one', 'two'])
     const job = world.job()

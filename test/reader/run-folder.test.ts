@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Manifest } from '../../src/reader/batch/manifest.ts'
 import { FileSink } from '../../src/reader/batch/sinks.ts'
+import { until } from '../support/until.ts'
 import { JobWorld, runNow, runOf, TIME_MS } from './job-world.ts'
 
 let world: JobWorld
@@ -43,6 +44,19 @@ describe('a run that is done', () => {
     expect(manifest.files).toContainEqual({ path: 'report.txt', bytes: 7, sha256: sha256('loaded\n') })
   })
 
+  test('keeps what is its own where another job that runs beside it means to appear in the same place; that one fails', async () => {
+    await world.lay('a', ['one'])
+    const where = { run_directory: 'exports/{date}' }
+    const first = 'cat > "$HEADRACE_RUN_DIR/first"; touch began; while [ ! -e go ]; do sleep 0.02; done'
+    const running = runNow(world.job({ ...where, run: ['sh', '-c', first] }))
+    await until('it has begun', () => existsSync(world.path('began')))
+    const second = 'cat > "$HEADRACE_RUN_DIR/second"; touch go; while ! ls -d exports/2*; do sleep 0.02; done'
+    const other = await runNow(world.job({ ...where, run: ['sh', '-c', second] }, { name: 'plant.other' }))
+    const { id, directory } = runOf(await running)
+    expect(readdirSync(directory ?? '')).toEqual(['fields.json', 'first', 'manifest.json', 'ranges.json'])
+    expect(other).toMatchObject({ outcome: 'failed', error: expect.stringContaining(`belongs to run ${id}`) })
+  })
+
   test('may have links in it: those to files are listed as files, those to directories are not followed', async () => {
     await world.lay('a', ['one'])
     const links = 'cat > all; ln -s all latest; mkdir day; ln -s .. day/up; ln -s . here; ln -s self self; ln -s gone dangling'
@@ -76,6 +90,22 @@ describe('a run that is done', () => {
     const names = readdirSync(world.path('runs', 'plant.load'))
     expect(names.filter(name => !name.includes('.')).sort()).toEqual(kept.sort())
     expect(names.filter(name => name.endsWith('.log')).sort()).toEqual(kept.map(id => `${id}.log`))
+  })
+
+  test('when fewer are to be kept all others go, however many they are, and what one that failed and was not repeated left half done', async () => {
+    await world.lay('a', ['bad'])
+    await runNow(world.job({ run: ['sh', '-c', 'echo half > "$HEADRACE_RUN_DIR/half"; exit 1'] }))
+    world.ledger.setOffsets('plant.load', new Map([['g/a', 1]]))
+    for (let count = 0; count < 26; count++) {
+      await world.lay('a', ['good'])
+      await runNow(world.job())
+    }
+    for (let count = 0; count < 4; count++) {
+      await world.lay('a', ['good'])
+      await runNow(world.job({ keep_runs: 2 }))
+    }
+    const kept = world.ledger.runs('plant.load', 2).map(({ id }) => id)
+    expect(readdirSync(world.path('runs', 'plant.load')).sort()).toEqual(kept.flatMap(id => [id, `${id}.log`]).sort())
   })
 
   test('one that fails leaves no directory, and its log says why', async () => {

@@ -63,7 +63,7 @@ export async function attempt(options: AttemptOptions): Promise<Fed> {
   const poisonFile = runLog.path + POISON_SUFFIX
   const processFile = runLog.path + PROCESS_SUFFIX
   if (await endOrphan(processFile)) runLog.note('what was left of an earlier attempt was ended')
-  await folder.begin(run)
+  await folder.begin()
   writeFileSync(poisonFile, '')
   writeFileSync(join(folder.working, RANGES_FILE), JSON.stringify(ranges))
   writeFileSync(join(folder.working, FIELDS_FILE), JSON.stringify(fields))

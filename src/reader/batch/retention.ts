@@ -117,7 +117,7 @@ export class Retention {
   #olderThan(claim: Claim, end: PartitionEnd, ageMs: number): number {
     const { ledger, clock } = this.#deps
     const now = Math.floor(clock.wallMs())
-    const marks = ledger.retentionMarks(claim.topic, claim.partition)
+    const marks = this.#marks(claim)
     const newest = marks.at(-1)?.seenMs ?? Number.NEGATIVE_INFINITY
     const old = marks.findLast(mark => mark.seenMs <= now - ageMs)
     if (now - newest >= ageMs / MARKS) {
@@ -131,9 +131,15 @@ export class Retention {
   /** For how long the record at `offset` has been in the log, ms; at least, as far as the marks know. */
   #ageOf(claim: Claim, offset: number, end: PartitionEnd): number {
     if (offset >= end.next) return 0
+    const mark = this.#marks(claim).find(each => each.next > offset)
+    return mark ? this.#deps.clock.wallMs() - mark.seenMs : 0
+  }
+
+  /** Those that a clock which ran ahead has left say nothing until their time has come: new ones are not to wait for it. */
+  #marks({ topic, partition }: Claim) {
     const { ledger, clock } = this.#deps
-    const mark = ledger.retentionMarks(claim.topic, claim.partition).find(each => each.next > offset)
-    return mark ? clock.wallMs() - mark.seenMs : 0
+    const now = Math.floor(clock.wallMs())
+    return ledger.retentionMarks(topic, partition).filter(({ seenMs }) => seenMs <= now)
   }
 
   /** Up to where every job of this core that reads the source has read it. */

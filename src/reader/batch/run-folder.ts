@@ -18,23 +18,31 @@ export class RunFolder {
   /** Where the command works. */
   readonly working: string
 
-  constructor(final: string) {
+  readonly #run: string
+
+  constructor(final: string, run: string) {
     this.final = final
-    this.working = join(dirname(final), `.${basename(final)}${PARTIAL}`)
+    this.#run = run
+    const name = basename(final)
+    // Two runs may mean to appear in one place: then they must not work in one.
+    this.working = join(dirname(final), name.includes(run) ? `.${name}${PARTIAL}` : `.${name}.${run}${PARTIAL}`)
   }
 
   /** Begins anew: what an attempt before left is gone. Rejects where the directory belongs to another run. */
-  async begin(run: string): Promise<void> {
-    const standing = this.manifest()
-    if (existsSync(this.final) && standing?.run !== run) {
-      throw new HeadraceError(
-        'command_failed',
-        `${this.final} is there already and ${standing ? `belongs to run ${standing.run}` : 'is none of a run'}`,
-        { advice: 'Put {run_id} in run_directory, or move what is there.' },
-      )
-    }
+  async begin(): Promise<void> {
+    this.#checkFree()
     await rm(this.working, { recursive: true, force: true })
     mkdirSync(this.working, { recursive: true })
+  }
+
+  #checkFree(): void {
+    const standing = this.manifest()
+    if (!existsSync(this.final) || standing?.run === this.#run) return
+    throw new HeadraceError(
+      'command_failed',
+      `${this.final} is there already and ${standing ? `belongs to run ${standing.run}` : 'is none of a run'}`,
+      { advice: 'Put {run_id} in run_directory, or move what is there.' },
+    )
   }
 
   /** The manifest of the directory that is there; undefined where there is none. */
@@ -54,10 +62,11 @@ export class RunFolder {
     await sync(this.working)
   }
 
-  /** The name is on disk when this resolves. */
+  /** The name is on disk when this resolves. Rejects where another run has appeared there meanwhile. */
   async publish(): Promise<void> {
     const replaced = `${this.working.slice(0, -PARTIAL.length)}${REPLACED}`
     await rm(replaced, { recursive: true, force: true })
+    this.#checkFree()
     if (existsSync(this.final)) renameSync(this.final, replaced)
     renameSync(this.working, this.final)
     await sync(dirname(this.final))

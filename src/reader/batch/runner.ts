@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import type { Claim } from '../../log/log.ts'
 import { Backoff } from '../../runtime/backoff.ts'
@@ -65,8 +65,11 @@ interface Going extends Planned {
 }
 
 const SOURCE_NAME_CHARACTERS_MAX = 63
-/** Of runs that are older than those kept, looked at after each run. */
-const PRUNED_PER_RUN_MAX = 20
+/** Of what older runs than those kept have left, deleted after each run: the process does not stand still for it. */
+const PRUNED_PER_RUN_MAX = 40
+/** In the job's folder: a run's directory, also half done, its log, and what is beside that. A `run_directory` of somebody's own may be there as well. */
+const RUN_ENTRY = /^\.?([0-9a-f]{16})(?:\.|$)/
+const RUN_LOG_ENTRY = /^([0-9a-f]{16})\.log/
 
 /** Carries out planned runs of one job, from the ledger's entry to the ledger's entry. */
 export class Runner {
@@ -87,7 +90,7 @@ export class Runner {
     const { name, options } = this.#definition
     if (!options.run_when_empty && ranges.every(range => range.from === range.to)) return { outcome: 'empty' }
     const id = runId(name, ranges, kind)
-    const folder = new RunFolder(this.#directory(id, atMs))
+    const folder = new RunFolder(this.#directory(id, atMs), id)
     const made = this.#madeUp(id, folder, planned)
     if (made) return made
     const token = randomUUID()
@@ -245,16 +248,17 @@ export class Runner {
     return isAbsolute(path) ? path : join(folder, path)
   }
 
+  /** By what lies there, and not by the runs that are known: some left something half done, and of some it is forgotten that they were. */
   #prune(): void {
-    const { ledger } = this.#deps
+    const { ledger, runsDir } = this.#deps
     const { name, options } = this.#definition
-    const old = ledger.runs(name, options.keep_runs + PRUNED_PER_RUN_MAX).slice(options.keep_runs)
     const kept = new Set(ledger.runs(name, options.keep_runs).map(({ id }) => id))
-    for (const { id, directory, log } of old) {
-      if (kept.has(id)) continue
-      if (directory !== null && options.run_directory === undefined) rmSync(directory, { recursive: true, force: true })
-      for (const suffix of log === null ? [] : ['', '.poison']) rmSync(`${log}${suffix}`, { force: true })
-    }
+    const ours = options.run_directory === undefined ? RUN_ENTRY : RUN_LOG_ENTRY
+    const old = readdirSync(join(runsDir, name)).filter(entry => {
+      const id = ours.exec(entry)?.[1]
+      return id !== undefined && !kept.has(id)
+    })
+    for (const entry of old.slice(0, PRUNED_PER_RUN_MAX)) rmSync(join(runsDir, name, entry), { recursive: true, force: true })
   }
 
   #runOf(id: string): Run {

@@ -115,23 +115,33 @@ function isObjectOnOneLine(bytes: Buffer, from: number, to: number, batchBytes: 
   return bytes[from] === BRACE_OPEN && bytes[to - 1] === BRACE_CLOSE && !batchBytes.hasBreak(bytes, from, to)
 }
 
-/** What follows `"value` in a line: `":"text"` or `_base64":"…"`; JSON over several lines is put on one. */
+/** What follows `"value` in a line: `":"text"` or `_base64":"…"`; JSON over several lines is put on one: where one ends, which is within no text of JSON, a space says the same. */
 function textValue(value: Buffer, json: boolean): string {
   if (!isUtf8(value)) return `_base64":"${value.toString('base64')}"`
   const text = value.toString('utf8')
-  if (json) {
-    try {
-      return `":${JSON.stringify(JSON.parse(text))}`
-    } catch {
-      return `":${JSON.stringify(text)}`
-    }
-  }
-  return `":${JSON.stringify(text)}`
+  return `":${json && isJson(value) ? text.replaceAll(/[\r\n]/g, ' ') : JSON.stringify(text)}`
+}
+
+/** Texts and numbers of JSON. */
+const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g
+/** Digits enough that a double may not hold them, or an exponent that may be beyond it. */
+const LARGE = /[\d.]{16}|[eE][+-]?\d{3}/
+/** Begins a text that is a number as it was written. */
+const AS_WRITTEN = '\0number '
+const AS_WRITTEN_WITHIN = /"\\u0000number ([^"]*)"/g
+
+/** JSON whose numbers that a double would change are texts instead: no number may lose digits on the way. */
+function keepDigits(json: string): string {
+  if (!LARGE.test(json)) return json
+  return json.replaceAll(TOKENS, token =>
+    token.startsWith('"') || !LARGE.test(token) || String(Number(token)) === token ? token : `"\\u0000number ${token}"`,
+  )
 }
 
 function csvField(value: unknown): string {
   if (value === undefined || value === null) return ''
-  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  const text =
+    typeof value === 'object' ? JSON.stringify(value).replaceAll(AS_WRITTEN_WITHIN, '$1') : String(value).replace(AS_WRITTEN, '')
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
@@ -163,6 +173,7 @@ export function csvRenderer(source: SourceId, shape: ValueShape, columns: Column
     record(view, into) {
       const raw = view.bytes.subarray(view.valueFrom, view.valueTo)
       if (isWhole && !isUtf8(raw)) throw new Unrenderable('holds bytes that are no UTF-8')
+      if (Math.abs(view.timeMs) > DATE_MS_MAX) throw new Unrenderable(`has a time that no calendar has (${view.timeMs} ms)`)
       const fields = names.length > 0 && shape.json && !isUndecoded(view) ? parseObject(raw) : undefined
       const cells = names.map(name => csvField(fields && valueAt(fields, name)))
       if (hasWhole) cells.push(isWhole ? csvField(raw.toString('utf8')) : '')
@@ -171,9 +182,12 @@ export function csvRenderer(source: SourceId, shape: ValueShape, columns: Column
   }
 }
 
+/** ECMA-262: the last moment that a date can be, and the first one with a minus. */
+const DATE_MS_MAX = 8.64e15
+
 function parseObject(raw: Buffer): Record<string, unknown> | undefined {
   try {
-    const parsed: unknown = JSON.parse(raw.toString('utf8'))
+    const parsed: unknown = JSON.parse(keepDigits(raw.toString('utf8')))
     return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : undefined
   } catch {
     return undefined
