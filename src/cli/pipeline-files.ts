@@ -6,23 +6,28 @@ const MORE_THAN_NAMES = /[?[\]{}()!+@\\]|\*\*/
 
 /** A configuration file, and the pipeline files that it names. */
 export function filesOf(file: string, patterns: readonly string[]): string[] {
-  return [
-    file,
-    ...patterns.flatMap(pattern => filesLike(isAbsolute(pattern) ? pattern : resolve(dirname(resolve(file)), pattern))),
-  ]
+  const within = dirname(resolve(file))
+  return [file, ...patterns.flatMap(pattern => filesLike(pattern, within))]
 }
 
 /**
  * What `globSync` gives, in order. It is asked for every second for years, and nearly always for `…/*.yaml`: that is one look into a folder, for which
  * Node's own needs a library and hundreds of calls.
  */
-export function filesLike(pattern: string): string[] {
-  const at = pattern.lastIndexOf('/')
-  const folder = pattern.slice(0, at)
-  const name = pattern.slice(at + 1)
-  if (MORE_THAN_NAMES.test(pattern) || folder.includes('*') || name === '' || /\/\.{0,2}\//.test(`${pattern}/`))
-    return globSync(pattern).sort()
-  if (!name.includes('*')) return existsSync(pattern) ? [pattern] : []
+export function filesLike(pattern: string, within = '/'): string[] {
+  const whole = isAbsolute(pattern) ? pattern : resolve(within, pattern)
+  const at = whole.lastIndexOf('/')
+  const folder = whole.slice(0, at)
+  const name = whole.slice(at + 1)
+  // What the folder is called that it is meant from is no pattern.
+  const isMore = MORE_THAN_NAMES.test(pattern) || pattern.slice(0, Math.max(0, pattern.lastIndexOf('/'))).includes('*')
+  if (isMore || name === '' || /\/\.{0,2}\//.test(`${whole}/`))
+    return existsSync(whole)
+      ? [resolve(whole)]
+      : globSync(pattern, { cwd: within })
+          .map(each => resolve(within, each))
+          .sort()
+  if (!name.includes('*')) return existsSync(whole) ? [whole] : []
   const like = new RegExp(`^${name.startsWith('*') ? '(?!\\.)' : ''}${name.split('*').map(escaped).join('.*')}$`, 's')
   return namesIn(folder === '' ? '/' : folder)
     .filter(each => like.test(each))

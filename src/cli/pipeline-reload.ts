@@ -26,6 +26,24 @@ export interface Reloadable {
   refused(why: string): void
 }
 
+/** A SIGHUP that comes while a process starts would end it: it is kept for {@link PipelineReload}, since files may have changed behind the first look. */
+export class EarlyHangup {
+  readonly #onSignal = () => {
+    this.#came = true
+  }
+  #came = false
+
+  constructor() {
+    process.on('SIGHUP', this.#onSignal)
+  }
+
+  /** Whether one came. */
+  end(): boolean {
+    process.off('SIGHUP', this.#onSignal)
+    return this.#came
+  }
+}
+
 /**
  * Takes over changed pipeline files: on SIGHUP, or when a file has changed and then stayed the same for a second, since an editor may write it in pieces.
  * Files that are wrong are refused as a whole: what runs goes on as it is, and an alarm says why.
@@ -41,13 +59,14 @@ export class PipelineReload {
   #seen: string
   #isOver = false
 
-  constructor(of: Reloadable, clock: Clock, log: Logger) {
+  constructor(of: Reloadable, clock: Clock, log: Logger, early: EarlyHangup) {
     this.#of = of
     this.#clock = clock
     this.#log = log
     this.#taken = this.#fingerprint()
     this.#seen = this.#taken
     process.on('SIGHUP', this.#onSignal)
+    if (early.end()) this.#reloadLater()
     this.#lookLater()
   }
 

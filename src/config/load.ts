@@ -1,5 +1,5 @@
-import { globSync } from 'node:fs'
-import { dirname, isAbsolute, resolve } from 'node:path'
+import { existsSync, globSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import type { ConsoleOptions } from '../console/options.ts'
 import { HeadraceError } from '../runtime/errors.ts'
@@ -206,11 +206,11 @@ function expand(document: ConfigDocument, patterns: readonly string[]): string[]
   const folder = dirname(resolve(document.file))
   const issues: ConfigIssue[] = []
   const files = patterns.flatMap((pattern, index) => {
-    const path = isAbsolute(pattern) ? pattern : resolve(folder, pattern)
+    // What the folder is called is no pattern, nor is the name of a file that is there.
+    const whole = resolve(folder, pattern)
+    const like = existsSync(whole) ? [whole] : globSync(pattern, { cwd: folder }).map(each => resolve(folder, each))
     // Tests lie beside the pipelines that they are of.
-    const found = globSync(path)
-      .filter(file => !isTestFile(file))
-      .sort()
+    const found = like.filter(file => !isTestFile(file)).sort()
     if (found.length === 0) issues.push(document.issue(['pipelines', index], `no file fits "${pattern}"`))
     return found
   })

@@ -30,7 +30,13 @@ export function parseYaml(text: string, lineCounter?: LineCounter): { document: 
   // The library's own look for keys that are there twice compares each with each: twenty thousand keys took five seconds.
   const document = yaml().parseDocument(text, { prettyErrors: false, uniqueKeys: false, ...(lineCounter && { lineCounter }) })
   // Of two mappings that end in one place the library says the same twice.
-  const said = new Map(document.errors.map(({ message, pos: [at] }) => [`${at} ${message}`, { message, at }]))
+  const said = new Map(
+    document.errors.map(({ code, message, pos: [at] }) => {
+      // The library's own words are for whoever calls it.
+      const text = code === 'MULTIPLE_DOCS' ? 'a second document begins here (---): each needs a file of its own' : message
+      return [`${at} ${text}`, { message: text, at }]
+    }),
+  )
   const errors = [...said.values()]
   if (errors.length > 0) return { document, errors }
   const deep = tooDeep(document)

@@ -35,6 +35,11 @@ test('where finds a reading in the log, and the run that took it', async () => {
   expect((await up.run('where', 'a', '150')).stdout).toMatch(/in plant\[0\] at offset 150\n +plant\.keep: run \S+, done/)
 })
 
+test('where of a glob finds what it fits on the gateway as well', async () => {
+  const found = await up.json<Where>('where', 'plant-a-1/?', '150')
+  expect({ gateway: found.gateway.length, log: found.log.length }).toEqual({ gateway: 1, log: 1 })
+})
+
 test('where by time gives the first reading that is not older; a number that is not there yet is ahead', async () => {
   expect((await up.json<Where>('where', 'a', '2020-01-01T00:00:00Z')).log[0]).toMatchObject({ place: 'in the log', seq: 0 })
   expect((await up.json<Where>('where', 'a', '2999-01-01T00:00:00Z')).log[0]).toMatchObject({ place: 'ahead', seq: null })
@@ -44,6 +49,10 @@ test('where by time gives the first reading that is not older; a number that is 
 test('where of nothing that is, and of no number, is wrong input', async () => {
   expect((await up.run('where', 'nobody', '1')).code).toBe(2)
   expect((await up.run('where', 'a', 'soon')).code).toBe(2)
+  // The 2nd of March, and a time of whoever's zone this is.
+  expect((await up.run('where', 'a', '2026-02-30')).code).toBe(2)
+  expect((await up.run('where', 'a', '2026-02-03 08:00')).code).toBe(2)
+  expect((await up.run('where', 'a', '2026-02-03T08:00:00')).code).toBe(2)
 })
 
 test('status --metrics gives both processes to Prometheus', async () => {

@@ -27,6 +27,11 @@ export const WRONG_PIPELINES: readonly WrongFile[] = [
     text: 'pipeline: plant\nsources:\n\tpump-1: {}\n',
     said: ['3:1: is not YAML: Tabs are not allowed as indentation'],
   },
+  {
+    what: 'two documents',
+    text: 'pipeline: plant\n---\npipeline: other\n',
+    said: ['2:1: is not YAML: a second document begins here (---): each needs a file of its own'],
+  },
   { what: 'a key twice', text: 'pipeline: plant\npipeline: other\n', said: ['2:1: is not YAML: Map keys must be unique'] },
   {
     what: 'a misspelt key',

@@ -14,11 +14,12 @@ export function coreCommand(): Command {
       '\nPipeline files that change are taken over while it runs (at once with SIGHUP).\n\nExample:\n  headrace core --config /etc/headrace/core.yaml',
     )
     .action(async ({ config: file, logLevel }: { config: string; logLevel: LogLevel }) => {
+      const { EarlyHangup, PipelineReload } = await import('../pipeline-reload.ts')
+      const early = new EarlyHangup()
       const { loadCore } = await import('../../config/load.ts')
       const { CoreProcess } = await import('../core-process.ts')
       const { filesOf } = await import('../pipeline-files.ts')
       const { startPatiently } = await import('../patient-start.ts')
-      const { PipelineReload } = await import('../pipeline-reload.ts')
       const { supervise } = await import('../under-service-manager.ts')
       const { config, pipelines } = loadCore(file)
       const log = createLogger(logLevel)
@@ -35,7 +36,7 @@ export function coreCommand(): Command {
         },
         refused: (why: string) => core.refused(why),
       }
-      const reload = new PipelineReload(reloadable, systemClock, log)
+      const reload = new PipelineReload(reloadable, systemClock, log, early)
       const supervision = supervise(core.vitals, log)
       const stop = async () => {
         supervision.stopping()

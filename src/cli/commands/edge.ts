@@ -15,12 +15,13 @@ export function edgeCommand(): Command {
       '\nPipeline files that change are taken over while it runs (at once with SIGHUP).\n\nExample:\n  headrace edge --config /etc/headrace/edge.yaml',
     )
     .action(async ({ config: file, logLevel }: { config: string; logLevel: LogLevel }) => {
+      const { EarlyHangup, PipelineReload } = await import('../pipeline-reload.ts')
+      const early = new EarlyHangup()
       const { checkEdge } = await import('../../config/checked-edge.ts')
       // Both at once: the one is another thread's work.
       const [{ config, pipelines }, { EdgeProcess }] = await Promise.all([checkEdge(file), import('../edge-process.ts')])
       const { supervise } = await import('../under-service-manager.ts')
       const { filesOf } = await import('../pipeline-files.ts')
-      const { PipelineReload } = await import('../pipeline-reload.ts')
       const log = createLogger(logLevel)
       const edge = await EdgeProcess.start(config, pipelines, log)
       log.info({ gateway: config.gateway, sources: edge.status().sources.length }, 'edge started')
@@ -32,7 +33,7 @@ export function edgeCommand(): Command {
         },
         refused: (why: string) => edge.refused(why),
       }
-      const reload = new PipelineReload(reloadable, systemClock, log)
+      const reload = new PipelineReload(reloadable, systemClock, log, early)
       const supervision = supervise(edge.vitals, log)
       const collection = collectWhenIdle({ clock: systemClock })
       const stop = async () => {

@@ -13,8 +13,9 @@ type CoreStatus = Awaited<ReturnType<CoreProcess['status']>>
 const EVERY_MS = 1_000
 /** ECMA-48: cursor home, erase the display. */
 const CLEAR = '\u001b[H\u001b[2J'
-const ROWS_BESIDE = 8
-const ROWS_UNKNOWN = 40
+/** Behind the last line is the cursor's. */
+const ROWS_BESIDE = 1
+const ROWS_UNKNOWN = 80
 
 export function topCommand(): Command {
   return new Command('top')
@@ -41,13 +42,13 @@ export function topCommand(): Command {
         }
         rates.begin()
         if (process.stdout.isTTY) process.stdout.write(CLEAR)
-        print(screen(edge, core, rates))
+        print(screen(edge, core, rates, process.stdout))
       }
     })
 }
 
 /** What counters rose by since the last look, a second. */
-class Rates {
+export class Rates {
   readonly #before = new Map<string, number>()
   #atMs = performance.now()
   #passedMs = Number.POSITIVE_INFINITY
@@ -65,13 +66,22 @@ class Rates {
   }
 }
 
-function screen(edge: EdgeStatus | undefined, core: CoreStatus | undefined, rates: Rates): string {
-  const parts: string[] = []
-  const rows = Math.max(1, (process.stdout.rows ?? ROWS_UNKNOWN) - ROWS_BESIDE)
-  const busiestFirst = <Row extends readonly (string | number)[]>(all: Row[]) =>
-    all.toSorted((a, b) => Number(b[1]) - Number(a[1])).slice(0, rows)
+interface Part {
+  readonly title?: string
+  readonly head: readonly string[]
+  readonly rows: readonly (readonly (string | number)[])[]
+}
+
+/** What is shown of both: as much of each as there is room for, since what is above a terminal's first line nobody sees. */
+export function screen(
+  edge: EdgeStatus | undefined,
+  core: CoreStatus | undefined,
+  rates: Rates,
+  terminal: { readonly rows?: number; readonly columns?: number },
+): string {
+  const parts: Part[] = []
   if (edge) {
-    const found = edge.sources.map(each => [
+    const rows = edge.sources.map(each => [
       each.source,
       rates.of(`read ${each.source}`, each.read),
       rates.of(`settled ${each.source}`, each.settled),
@@ -79,25 +89,47 @@ function screen(edge: EdgeStatus | undefined, core: CoreStatus | undefined, rate
       each.dropped,
       each.state,
     ])
-    parts.push(`gateway ${edge.gateway}: link ${edge.link.state}, ${edge.alarms.length} alarms`)
-    parts.push(table(['source', 'read/s', 'settled/s', 'waiting', 'dropped', ''], busiestFirst(found)))
+    const title = `gateway ${edge.gateway}: link ${edge.link.state}, ${edge.alarms.length} alarms`
+    parts.push({ title, head: ['source', 'read/s', 'settled/s', 'waiting', 'dropped', ''], rows: busiestFirst(rows) })
   }
   if (core) {
-    const found = core.sources.map(each => [
+    const rows = core.sources.map(each => [
       each.source,
       rates.of(`next ${each.source}`, each.next ?? 0),
       each.next ?? '?',
       `${each.topic}[${each.partition}]`,
     ])
-    parts.push(`core: ${core.gateways.length} gateways, ${core.alarms.length} alarms`)
-    parts.push(table(['source', 'stored/s', 'next', 'partition'], busiestFirst(found)))
-    if (core.jobs.length > 0)
-      parts.push(
-        table(
-          ['batch job', 'lag'],
-          core.jobs.map(({ job, lag }) => [job, lag ?? '?']),
-        ),
-      )
+    const title = `core: ${core.gateways.length} gateways, ${core.alarms.length} alarms`
+    parts.push({ title, head: ['source', 'stored/s', 'next', 'partition'], rows: busiestFirst(rows) })
+    if (core.jobs.length > 0) parts.push({ head: ['batch job', 'lag'], rows: core.jobs.map(({ job, lag }) => [job, lag ?? '?']) })
   }
-  return parts.length > 0 ? parts.join('\n') : 'Nothing is running.'
+  if (parts.length === 0) return 'Nothing is running.'
+  const beside = parts.reduce((sum, { title }) => sum + (title === undefined ? 1 : 2), ROWS_BESIDE)
+  const shares = sharesOf(
+    (terminal.rows ?? ROWS_UNKNOWN) - beside,
+    parts.map(({ rows }) => rows.length),
+  )
+  const texts = parts.flatMap(({ title, head, rows }, index) => [
+    ...(title === undefined ? [] : [title]),
+    table(head, rows.slice(0, shares[index])),
+  ])
+  const lines = texts.join('\n').split('\n')
+  return lines.map(line => line.slice(0, terminal.columns)).join('\n')
+}
+
+function busiestFirst<Row extends readonly (string | number)[]>(rows: readonly Row[]): Row[] {
+  return rows.toSorted((a, b) => Number(b[1]) - Number(a[1]))
+}
+
+/** How many rows each of several tables gets: what one does not want is for the others; one row at least. */
+function sharesOf(room: number, wanted: readonly number[]): number[] {
+  const shares = wanted.map(() => 0)
+  let left = room
+  const smallestFirst = [...wanted.keys()].sort((a, b) => (wanted[a] ?? 0) - (wanted[b] ?? 0))
+  for (const [done, index] of smallestFirst.entries()) {
+    const share = Math.max(1, Math.min(wanted[index] ?? 0, Math.floor(left / (wanted.length - done))))
+    shares[index] = share
+    left -= share
+  }
+  return shares
 }

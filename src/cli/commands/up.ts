@@ -21,8 +21,9 @@ export function upCommand(): Command {
       '\nPipeline files that change are taken over while it runs (at once with SIGHUP).\n\nExample:\n  headrace up pipelines/cold-store.yaml',
     )
     .action(async (files: string[], options: { state: string; gateway?: string; logLevel: LogLevel }) => {
+      const { EarlyHangup, PipelineReload } = await import('../pipeline-reload.ts')
+      const early = new EarlyHangup()
       const { startAll } = await import('../all-in-one.ts')
-      const { PipelineReload } = await import('../pipeline-reload.ts')
       const log = createLogger(options.logLevel)
       const state = resolve(options.state)
       const all = await startAll({
@@ -34,7 +35,7 @@ export function upCommand(): Command {
       })
       print(`headrace is up: gateway ${all.gateway}, ${all.sources} sources, core at ${all.url}, files in ${state}`)
       print(`See it at ${all.consoleUrl}, or with "headrace status" and "headrace tail"; Ctrl-C ends it.`)
-      const reload = new PipelineReload({ files: () => files, ...all }, systemClock, log)
+      const reload = new PipelineReload({ files: () => files, ...all }, systemClock, log, early)
       const stop = async () => {
         await reload.end()
         await all.stop()

@@ -1,5 +1,7 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { HeadraceError } from '../../runtime/errors.ts'
+import { matchesSource, sourceKey } from '../../runtime/names.ts'
+import { boundArgument } from '../arguments.ts'
 import type { EdgeSourceStatus, EdgeStatus } from '../edge-status.ts'
 import { print, printJson } from '../output.ts'
 import { stateOf, type WhereOptions } from '../where.ts'
@@ -45,8 +47,12 @@ export function whereCommand(): Command {
           advice: 'Name a configuration with --config, or a directory with --state.',
         })
       }
-      const seq = 'seq' in wanted ? wanted.seq : (inLog?.[0]?.seq ?? undefined)
-      const onGateway = edge ? gatewayPlaces(edge, source, seq) : []
+      if (!inLog && 'time_ms' in wanted)
+        throw new HeadraceError('not_running', `no core is running with its state in ${state}: a gateway alone knows no times`, {
+          advice: 'Ask on the core, or give the number of the reading.',
+        })
+      const seqOf = (key: string) => ('seq' in wanted ? wanted.seq : inLog?.find(each => each.source === key)?.seq)
+      const onGateway = edge ? gatewayPlaces(edge, source, seqOf) : []
       if (edge && !inLog && onGateway.length === 0)
         throw new HeadraceError('not_found', `this gateway has no source "${source}"`, { advice: 'See "headrace status".' })
       if (options.json) printJson({ gateway: onGateway, log: inLog ?? [] })
@@ -54,13 +60,14 @@ export function whereCommand(): Command {
     })
 }
 
-function gatewayPlaces(edge: EdgeStatus, source: string, seq: number | undefined): OnGateway[] {
-  const name = source.startsWith(`${edge.gateway}/`) ? source.slice(edge.gateway.length + 1) : source
+function gatewayPlaces(edge: EdgeStatus, glob: string, seqOf: (key: string) => number | null | undefined): OnGateway[] {
   return edge.sources
-    .filter(each => each.source === name)
+    .filter(each => matchesSource(glob, { gateway: edge.gateway, source: each.source }))
     .map(({ source: own, next, settled, buffered }) => {
-      const place = seq === undefined || seq >= next ? 'ahead' : seq < settled ? 'settled' : 'cut'
-      return { source: `${edge.gateway}/${own}`, place, next, settled, buffered }
+      const key = sourceKey({ gateway: edge.gateway, source: own })
+      const seq = seqOf(key) ?? next
+      const place = seq >= next ? 'ahead' : seq < settled ? 'settled' : 'cut'
+      return { source: key, place, next, settled, buffered }
     })
 }
 
@@ -86,8 +93,6 @@ function printPlaces(onGateway: readonly OnGateway[], inLog: readonly InLog[]): 
 }
 
 function reading(text: string): Reading {
-  if (/^\d{1,15}$/.test(text)) return { seq: Number(text) }
-  const time_ms = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
-  if (Number.isNaN(time_ms)) throw new InvalidArgumentError('Write a whole number, or a time such as 2026-01-31T08:00:00Z.')
-  return { time_ms }
+  const bound = boundArgument(text)
+  return 'sequence' in bound ? { seq: bound.sequence } : { time_ms: bound.timeMs }
 }
