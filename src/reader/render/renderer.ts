@@ -3,6 +3,7 @@ import { valueAt } from '../../analyser/field-path.ts'
 import { type RecordView, readHeaders } from '../../record/batch-reader.ts'
 import { HEADER } from '../../record/record.ts'
 import type { SourceId } from '../../runtime/names.ts'
+import { parseExactly, WrittenNumber } from '../../runtime/raw-json.ts'
 import { Bytes, copyBytes } from './copy-bytes.ts'
 import { LinePrefix } from './line-prefix.ts'
 import type { LineWriter } from './line-writer.ts'
@@ -122,26 +123,9 @@ function textValue(value: Buffer, json: boolean): string {
   return `":${json && isJson(value) ? text.replaceAll(/[\r\n]/g, ' ') : JSON.stringify(text)}`
 }
 
-/** Texts and numbers of JSON. */
-const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g
-/** Digits enough that a double may not hold them, or an exponent that may be beyond it. */
-const LARGE = /[\d.]{16}|[eE][+-]?\d{3}/
-/** Begins a text that is a number as it was written. */
-const AS_WRITTEN = '\0number '
-const AS_WRITTEN_WITHIN = /"\\u0000number ([^"]*)"/g
-
-/** JSON whose numbers that a double would change are texts instead: no number may lose digits on the way. */
-function keepDigits(json: string): string {
-  if (!LARGE.test(json)) return json
-  return json.replaceAll(TOKENS, token =>
-    token.startsWith('"') || !LARGE.test(token) || String(Number(token)) === token ? token : `"\\u0000number ${token}"`,
-  )
-}
-
 function csvField(value: unknown): string {
   if (value === undefined || value === null) return ''
-  const text =
-    typeof value === 'object' ? JSON.stringify(value).replaceAll(AS_WRITTEN_WITHIN, '$1') : String(value).replace(AS_WRITTEN, '')
+  const text = typeof value === 'object' && !(value instanceof WrittenNumber) ? JSON.stringify(value) : String(value)
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
@@ -187,7 +171,7 @@ const DATE_MS_MAX = 8.64e15
 
 function parseObject(raw: Buffer): Record<string, unknown> | undefined {
   try {
-    const parsed: unknown = JSON.parse(keepDigits(raw.toString('utf8')))
+    const parsed: unknown = parseExactly(raw.toString('utf8'))
     return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : undefined
   } catch {
     return undefined

@@ -1,9 +1,9 @@
+import { rawJson } from '../../runtime/raw-json.ts'
+
 /** A text or a number of JSON: a text is passed over whole, since what looks like a number in it is none. */
 const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
 /** Whether there may be a number that a double does not hold: sixteen digits before the point, or an exponent of three. */
 const SUSPECT = /(?<![.\d])\d{16}|\d[eE]\+?\d{3}/
-/** Text that stands in JSON as it is (ECMAScript, "JSON.parse source text access"), which TypeScript does not know yet. */
-const { rawJSON } = JSON as typeof JSON & { rawJSON(text: string): unknown }
 
 /**
  * Numbers that a double does not hold, as they were written: identities of 64 bits, times in ns. By their field's name and the double that stands for
@@ -37,6 +37,6 @@ export function withExactNumbers(value: unknown, exact: ExactNumbers): string {
   return JSON.stringify(value, (name, each: unknown) => {
     if (typeof each !== 'number') return each
     const written = exact.get(keyOf(name, each)) ?? exact.get(keyOf('', each))
-    return written === undefined ? each : rawJSON(written)
+    return written === undefined ? each : rawJson(written)
   })
 }
