@@ -12,18 +12,21 @@ export interface IdleCollectionOptions {
   /** Processor time of this thread until now, ms. */
   readonly usedMs?: () => number
   readonly collect?: () => void
+  /** Share of one processor from which on it counts as busy. */
+  readonly busyShare?: number
 }
 
 /**
  * Collects the garbage of this thread every few minutes, where it had little to do: V8 does when memory runs short, and what a thread that waits makes in hours
  * holds megabytes outside of V8's heap as well. Ends with the timer that it gives.
  */
-export function collectWhenIdle({ clock, usedMs = threadMs, collect = collectGarbage }: IdleCollectionOptions): Timer {
+export function collectWhenIdle(options: IdleCollectionOptions): Timer {
+  const { clock, usedMs = threadMs, collect = collectGarbage, busyShare = BUSY_SHARE } = options
   const now = () => ({ atMs: clock.monotonicMs(), usedMs: usedMs() })
   let from = now()
   return repeating(clock, COLLECT_EVERY_MS, () => {
     const to = now()
-    if ((to.usedMs - from.usedMs) / (to.atMs - from.atMs) < BUSY_SHARE) collect()
+    if ((to.usedMs - from.usedMs) / (to.atMs - from.atMs) < busyShare) collect()
     from = now()
   })
 }

@@ -1,8 +1,12 @@
 import { Command } from 'commander'
 import { systemClock } from '../../runtime/clock.ts'
+import { collectWhenIdle } from '../../runtime/idle-collection.ts'
 import { createLogger, type LogLevel } from '../../runtime/logger.ts'
 import { runUntilSignal } from '../run-until-signal.ts'
 import { logLevelOption } from './log-level.ts'
+
+/** No device waits for a core's main thread: it may stand still for a moment though it has something to do. */
+const BUSY_SHARE = 0.2
 
 export function coreCommand(): Command {
   return new Command('core')
@@ -38,7 +42,9 @@ export function coreCommand(): Command {
       }
       const reload = new PipelineReload(reloadable, systemClock, log, early)
       const supervision = supervise(core.vitals, log)
+      const collection = collectWhenIdle({ clock: systemClock, busyShare: BUSY_SHARE })
       const stop = async () => {
+        collection.cancel()
         supervision.stopping()
         await reload.end()
         await core.stop()
