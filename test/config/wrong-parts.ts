@@ -37,7 +37,7 @@ export const WRONG_TEXT: readonly WrongPart[] = [
   {
     what: 'two documents',
     text: 'pipeline: a\n---\npipeline: b\n',
-    said: ['p.yaml:2:1: is not YAML: Source contains multiple documents; please use YAML.parseAllDocuments()'],
+    said: ['p.yaml:2:1: is not YAML: a second document begins here (---): each needs a file of its own'],
   },
   {
     what: 'an alias of nothing',
