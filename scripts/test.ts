@@ -90,8 +90,8 @@ const lanes =
   asked.length > 0
     ? [[vitest('tests', ...asked)]]
     : [
-        [live, commands(1), commands(2)],
-        [others, commands(3), commands(4), commands(5)],
+        [live, commands(1), commands(2), commands(3)],
+        [others, commands(4), commands(5)],
       ]
 
 const counts: Count[] = []
