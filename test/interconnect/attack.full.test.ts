@@ -51,6 +51,7 @@ let log: Log
 let watch: Promise<void> = Promise.resolve()
 let attackers: ChildProcess | undefined
 let port = 0
+let foreign: AttackSetup['foreign']
 
 beforeAll(async () => {
   process.setMaxListeners(2 * GATEWAYS.length)
@@ -74,6 +75,8 @@ beforeAll(async () => {
   for (const gateway of GATEWAYS) await issueTo(authority, gateway, join(plant.folder, gateway, 'edge', 'identity.pem'))
   await issueTo(authority, 'stolen', join(plant.folder, 'stolen', 'identity.pem'))
   authority.close()
+  // Now, since keys are made in this thread, which later measures.
+  foreign = new TestAuthority(plant.folder).issue('plant-1')
   plant.cores[0]?.start()
   for (const gateway of GATEWAYS) plant.edge(gateway).start()
   log = await openKafkaLog({ brokers: brokers(), client_id: 'observer' }, { clock: systemClock, log: silentLogger })
@@ -144,7 +147,6 @@ async function measured(leastMs: number, isOver: () => boolean = () => true) {
 }
 
 function attack(): ChildProcess {
-  const foreign = new TestAuthority(plant.folder).issue('plant-1')
   const identity = join(plant.folder, 'stolen', 'identity.pem')
   const setup: AttackSetup = {
     port,
