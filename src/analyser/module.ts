@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { DATE_MS_MAX } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { type Analyser, type AnalyserKind, defineKind, type Output, type Sample, type Subject, type Watch } from './analyser.ts'
 import type { AnalyserContext, AnalyserModule } from './define-analyser.ts'
@@ -7,8 +8,6 @@ import { FUTURE_MAX_MS } from './watermark.ts'
 
 /** Timers that one watch may have set at once. */
 const TIMERS_MAX = 10_000
-/** What a date can be (ECMAScript, "Time Values"), ms since 1970. */
-const TIME_MAX_MS = 8.64e15
 
 const options = z.strictObject({
   module: z
@@ -74,7 +73,7 @@ class ModuleWatch implements Watch {
         out.alert(this.#holding.alert(state, timeMs, { message: String(message), values })),
       emit: (value, atMs = timeMs) => {
         // Not a number, too: nothing that is written after such a record would ever be.
-        if (!(Math.abs(atMs) <= TIME_MAX_MS))
+        if (!(Math.abs(atMs) <= DATE_MS_MAX))
           throw new HeadraceError('config_invalid', `a record is emitted at ${atMs}, which is no time`)
         out.record({ timeMs: Math.floor(atMs), value })
       },

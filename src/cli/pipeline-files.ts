@@ -1,5 +1,6 @@
-import { existsSync, globSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { dirname, isAbsolute, resolve } from 'node:path'
+import { globWithin } from '../runtime/glob-within.ts'
 
 /** Signs of a pattern that mean more than "anything within one name". */
 const MORE_THAN_NAMES = /[?[\]{}()!+@\\]|\*\*/
@@ -21,12 +22,7 @@ export function filesLike(pattern: string, within = '/'): string[] {
   const name = whole.slice(at + 1)
   // What the folder is called that it is meant from is no pattern.
   const isMore = MORE_THAN_NAMES.test(pattern) || pattern.slice(0, Math.max(0, pattern.lastIndexOf('/'))).includes('*')
-  if (isMore || name === '' || /\/\.{0,2}\//.test(`${whole}/`))
-    return existsSync(whole)
-      ? [resolve(whole)]
-      : globSync(pattern, { cwd: within })
-          .map(each => resolve(within, each))
-          .sort()
+  if (isMore || name === '' || /\/\.{0,2}\//.test(`${whole}/`)) return globWithin(pattern, within)
   if (!name.includes('*')) return existsSync(whole) ? [whole] : []
   const like = new RegExp(`^${name.startsWith('*') ? '(?!\\.)' : ''}${name.split('*').map(escaped).join('.*')}$`, 's')
   return namesIn(folder === '' ? '/' : folder)

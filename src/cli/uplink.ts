@@ -102,6 +102,6 @@ export function createUplink(
 }
 
 function showing(cert: string | undefined): ShownAs {
-  const [leaf] = certificatesIn(cert?.toString() ?? '')
+  const [leaf] = certificatesIn(cert ?? '')
   return leaf ? { by: 'certificate', name: nameOf(leaf) } : SHOWS_NOTHING
 }

@@ -1,8 +1,8 @@
-import { existsSync, globSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import type { ConsoleOptions } from '../console/options.ts'
 import { HeadraceError } from '../runtime/errors.ts'
+import { globWithin } from '../runtime/glob-within.ts'
 import { namesSource, STREAM_GATEWAY } from '../runtime/names.ts'
 import { durationText, isDurationPattern, isSizePattern, sizeText } from '../runtime/units.ts'
 import { withSerialProfile } from '../source/serial-profile.ts'
@@ -206,11 +206,8 @@ function expand(document: ConfigDocument, patterns: readonly string[]): string[]
   const folder = dirname(resolve(document.file))
   const issues: ConfigIssue[] = []
   const files = patterns.flatMap((pattern, index) => {
-    // What the folder is called is no pattern, nor is the name of a file that is there.
-    const whole = resolve(folder, pattern)
-    const like = existsSync(whole) ? [whole] : globSync(pattern, { cwd: folder }).map(each => resolve(folder, each))
     // Tests lie beside the pipelines that they are of.
-    const found = like.filter(file => !isTestFile(file)).sort()
+    const found = globWithin(pattern, folder).filter(file => !isTestFile(file))
     if (found.length === 0) issues.push(document.issue(['pipelines', index], `no file fits "${pattern}"`))
     return found
   })

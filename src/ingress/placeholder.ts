@@ -2,10 +2,8 @@ import { readBatchHeader } from '../record/batch-header.ts'
 import { BatchWriter } from '../record/batch-writer.ts'
 import { encodePlaceholder } from '../record/placeholder.ts'
 import type { EncodedBatch } from '../record/record.ts'
+import { DATE_MS_MAX } from '../runtime/clock.ts'
 import type { Arrival } from './gate.ts'
-
-/** Times past this are no dates. */
-const DATE_MS_MAX = 8.64e15
 
 /** What takes a dead letter's numbers: the same range, producer and epoch, and a gap that says what is missing. */
 export function placeholderFor(source: string, { batch, producerId, epoch, epochStart }: Arrival, nowMs: number): EncodedBatch {

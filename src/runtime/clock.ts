@@ -13,6 +13,9 @@ export interface Clock {
   after(delayMs: number, call: () => void, background?: 'background'): Timer
 }
 
+/** What a date can be, before 1970 and after (ECMAScript, "Time Values"), ms. */
+export const DATE_MS_MAX = 8.64e15
+
 /** A timer of Node that is set further away fires at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1
 

@@ -33,9 +33,14 @@ export class WrittenNumber {
 /** Parses JSON; numbers that a double would change are {@link WrittenNumber}. Throws as `JSON.parse` does. */
 export function parseExactly(json: string): unknown {
   if (!LARGE.test(json)) return JSON.parse(json)
-  return access.parse(json, (_name, value, { source }) =>
-    typeof value === 'number' && source !== undefined && LARGE.test(source) && String(value) !== source
-      ? new WrittenNumber(source)
-      : value,
+  return parseNumbers(json, (_name, value, written) =>
+    LARGE.test(written) && String(value) !== written ? new WrittenNumber(written) : value,
+  )
+}
+
+/** Parses JSON; each number becomes what `read` makes of it, of the name that it stands under, and of how it was written. Throws as `JSON.parse` does. */
+export function parseNumbers(json: string, read: (name: string, value: number, written: string) => unknown): unknown {
+  return access.parse(json, (name, value, { source }) =>
+    typeof value === 'number' && source !== undefined ? read(name, value, source) : value,
   )
 }

@@ -41,14 +41,7 @@ test('an alert says the units that the registry has, also when they change while
     sinks: new Map([['phone', { deliver: async ({ json }) => void told.push(JSON.parse(json)) }]]),
     owner: { core: 'core', instance: 'core-0' },
   })
-  const during = async <T>(work: Promise<T>): Promise<T> => {
-    let isDone = false
-    void work.finally(() => {
-      isDone = true
-    })
-    expect(await clock.passUntil(() => isDone, LIMIT_MS)).toBe(true)
-    return work
-  }
+  const during = <Result>(work: Promise<Result>) => clock.during(work, LIMIT_MS)
   const write = (temp: number) =>
     during(writeRecords(log, SOURCE, 'p', [{ timeMs: Math.floor(clock.wallMs()), value: { temp, bar: 2 } }]))
   await during(log.claim(SOURCE, 'p'))

@@ -61,6 +61,17 @@ export class SimulatedClock implements Clock {
     return look()
   }
 
+  /** Lets time pass until some work has ended, at most `limitMs`, and gives what it gave. Rejects where it did not end, or failed. */
+  async during<Result>(work: Promise<Result>, limitMs: number): Promise<Result> {
+    let isDone = false
+    const ended = () => {
+      isDone = true
+    }
+    work.then(ended, ended)
+    if (!(await this.passUntil(() => isDone, limitMs))) throw new Error(`it did not end within ${limitMs} ms`)
+    return work
+  }
+
   #next(untilMs: number): Due | undefined {
     let next: Due | undefined
     for (const due of this.#due) {

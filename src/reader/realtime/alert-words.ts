@@ -14,18 +14,21 @@ export interface SaidAlert {
   readonly values: Readonly<Record<string, number>>
 }
 
+/** Alerts of these analysers about these sources go to no webhook, command or AMQP address until then; times in ms. */
+export interface SilenceTerms {
+  /** Glob over `<pipeline>.<analyser>`, or over the analyser's name where it holds no dot. */
+  readonly analyser: string
+  /** Glob over `<gateway>/<source>`, or over the source's name where it holds no slash. */
+  readonly source: string
+  readonly startedMs: number
+  readonly untilMs: number
+  readonly by: string
+  readonly reason: string
+}
+
 /** What one core tells the others of alerts; times in ms. Told again it changes nothing. */
 export type AlertWord =
   | { readonly kind: 'alert'; readonly alert: SaidAlert }
   | { readonly kind: 'acknowledged'; readonly key: string; readonly by: string; readonly atMs: number; readonly note: string }
-  | {
-      readonly kind: 'silenced'
-      readonly uid: string
-      readonly analyser: string
-      readonly source: string
-      readonly startedMs: number
-      readonly untilMs: number
-      readonly by: string
-      readonly reason: string
-    }
+  | ({ readonly kind: 'silenced'; readonly uid: string } & SilenceTerms)
   | { readonly kind: 'unsilenced'; readonly uid: string }

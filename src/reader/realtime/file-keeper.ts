@@ -3,6 +3,7 @@ import Database from 'better-sqlite3'
 import { makeFolderDurably } from '../../runtime/durable-folder.ts'
 import { decodeEntry, encodeEntry, type StateEntry } from './state-entry.ts'
 import type { StateKeeper } from './state-keeper.ts'
+import { StateLength } from './state-length.ts'
 
 /** The file of entries is made short when so many were written since the last time. */
 const LONG_ENTRIES = 5_000
@@ -11,10 +12,8 @@ const LONG_ENTRIES = 5_000
 export class FileKeeper implements StateKeeper {
   readonly #db: Database.Database
   readonly entries: readonly StateEntry[]
-  /** Entries since the last time that it was made short, those included that the file held already. */
-  #written: number
-  /** As many were written then: of much that counts the half may be old. */
-  #short = 0
+  /** In entries. */
+  readonly #length: StateLength
   #waiting: StateEntry[] = []
 
   constructor(path: string) {
@@ -26,11 +25,11 @@ export class FileKeeper implements StateKeeper {
     this.#db.exec('CREATE TABLE IF NOT EXISTS entries (number INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT')
     const rows = this.#db.prepare<[], { body: Buffer }>('SELECT body FROM entries ORDER BY number').all()
     this.entries = rows.map(({ body }) => decodeEntry(body))
-    this.#written = rows.length
+    this.#length = new StateLength(LONG_ENTRIES, rows.length)
   }
 
   get isLong(): boolean {
-    return this.#written > Math.max(LONG_ENTRIES, this.#short)
+    return this.#length.isLong
   }
 
   async append(entries: readonly StateEntry[]): Promise<'kept'> {
@@ -39,17 +38,16 @@ export class FileKeeper implements StateKeeper {
     this.#db.transaction(() => {
       for (const entry of this.#waiting) add.run(encodeEntry(entry))
     })()
-    this.#written += this.#waiting.length
+    this.#length.add(this.#waiting.length)
     this.#waiting = []
     return 'kept'
   }
 
   startAnew(): () => Promise<void> {
     const row = this.#db.prepare<[], { last: number | null }>('SELECT max(number) AS last FROM entries').get()
-    this.#written = 0
+    const ended = this.#length.startAnew()
     return async () => {
-      this.#short = this.#written
-      this.#written = 0
+      ended()
       this.#db.prepare('DELETE FROM entries WHERE number <= ?').run(row?.last ?? 0)
     }
   }

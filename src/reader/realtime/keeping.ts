@@ -68,7 +68,7 @@ export class Keeping {
     await Promise.all(slow.map(({ under }) => under))
     for (const [number, shard] of this.#deps.shards) {
       const lane = this.#laneOf(number)
-      if (shard.hasSaid || nowMs - lane.handedMs >= QUIET_EVERY_MS) this.#begin(number, shard)
+      if (shard.hasSaid || nowMs - lane.handedMs >= QUIET_EVERY_MS) this.#begin(lane, shard)
     }
     return this.#result()
   }
@@ -78,7 +78,7 @@ export class Keeping {
     await this.settled()
     const before = this.#result()
     // Another core has those: what is said in them is nothing that could be kept.
-    for (const [number, shard] of this.#deps.shards) if (!before.includes(number)) this.#begin(number, shard)
+    for (const [number, shard] of this.#deps.shards) if (!before.includes(number)) this.#begin(this.#laneOf(number), shard)
     await this.settled()
     const after = this.#result()
     this.#isStanding = false
@@ -99,9 +99,8 @@ export class Keeping {
     return lane
   }
 
-  #begin(number: number, shard: ShardState): void {
+  #begin(lane: Lane, shard: ShardState): void {
     const { clock, onAlert, onKept } = this.#deps
-    const lane = this.#laneOf(number)
     if (lane.under || lane.isLost || lane.failure) return
     lane.handedMs = clock.monotonicMs()
     lane.under = shard

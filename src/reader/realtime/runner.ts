@@ -208,8 +208,6 @@ export class AnalyserRunner {
     const isFull = [...this.#shards.values()].some(shard => shard.isFull)
     if (isFull || this.#watched.size === 0) {
       await this.#keep()
-      // Nothing is read and no clock is told: what is on its way has to get there all the same.
-      this.#delivery.wake()
       await pause(this.#options.clock, isFull ? FULL_PAUSE_MS : FETCH_WAIT_MS, signal).catch(() => {})
       return
     }
@@ -272,8 +270,6 @@ export class AnalyserRunner {
     const monotonicMs = this.#options.clock.monotonicMs()
     if (monotonicMs - this.#tickedMs < TICK_EVERY_MS) return
     this.#tickedMs = monotonicMs
-    // What was kept by another core, and is on its way since it was taken over.
-    this.#delivery.wake()
     const behind = new Set<RunningWatch>()
     for (const { next, end, watches } of this.#watched.values()) if (next < end) for (const watch of watches) behind.add(watch)
     const nowMs = this.#options.clock.wallMs()
@@ -353,6 +349,8 @@ export class AnalyserRunner {
       found.shards.delete(number)
     }
     this.#found = undefined
+    // What was kept before they were taken up is told now: of what is said from here on its sinks are told.
+    this.#delivery.wake()
     for (const [key, seen] of found.sources) this.#sources.set(key, seen)
     this.#streams.look([...this.#sources.values()].map(({ claim }) => claim))
     this.#arrange()

@@ -8,6 +8,7 @@ import { HeadraceError } from '../../runtime/errors.ts'
 import { type SourceId, sourceKey } from '../../runtime/names.ts'
 import { decodeEntry, encodeEntry, type StateEntry } from './state-entry.ts'
 import type { StateKeeper } from './state-keeper.ts'
+import { StateLength } from './state-length.ts'
 
 /** The topic that keeps the state of analysers; a partition for each shard. */
 export const STATE_TOPIC = 'headrace.analysers'
@@ -50,10 +51,8 @@ export class ShardLog implements StateKeeper {
   readonly entries: readonly StateEntry[]
   #next: number
   #proof: EndProof
-  /** Since the last time that it was made short; what was found when it was taken over is counted as well. */
-  #writtenBytes: number
-  /** What was written then: of much that counts the half may be old. */
-  #shortBytes = 0
+  /** In bytes. */
+  readonly #length: StateLength
   /** A batch of which it is not known whether it is in the log: nothing else goes before it. */
   #unsure: EncodedBatch | undefined
   #waiting: Buffer[] = []
@@ -69,7 +68,7 @@ export class ShardLog implements StateKeeper {
     this.#next = found.next
     this.#proof = found.proof
     this.entries = found.entries
-    this.#writtenBytes = found.bytes
+    this.#length = new StateLength(LONG_BYTES, found.bytes)
   }
 
   /** Rejects with `claim_refused` where another core was quicker. */
@@ -103,7 +102,7 @@ export class ShardLog implements StateKeeper {
   }
 
   get isLong(): boolean {
-    return this.#writtenBytes > Math.max(LONG_BYTES, this.#shortBytes)
+    return this.#length.isLong
   }
 
   async append(entries: readonly StateEntry[]): Promise<'kept' | 'lost'> {
@@ -114,17 +113,16 @@ export class ShardLog implements StateKeeper {
       if ((await this.#write(batch)) === 'lost') return 'lost'
       this.#unsure = undefined
       this.#next += batch.count
-      this.#writtenBytes += batch.bytes.length
+      this.#length.add(batch.bytes.length)
     }
     return 'kept'
   }
 
   startAnew(): () => Promise<void> {
     const from = this.#next
-    this.#writtenBytes = 0
+    const ended = this.#length.startAnew()
     return () => {
-      this.#shortBytes = this.#writtenBytes
-      this.#writtenBytes = 0
+      ended()
       return this.#log.trim(this.#claim, from)
     }
   }

@@ -1,34 +1,16 @@
 import type Database from 'better-sqlite3'
 import type { Clock } from '../../runtime/clock.ts'
 import { matchesGlob } from '../../runtime/names.ts'
-import type { AlertWord } from './alert-words.ts'
+import type { AlertWord, SilenceTerms } from './alert-words.ts'
 
 /** Silences at once: each alert that goes out is held against all of them. */
 export const SILENCES_MAX = 200
 
-/** Alerts of these analysers about these sources go to no webhook, command or AMQP address until then. */
-export interface Silence {
+export interface Silence extends SilenceTerms {
   readonly id: number
-  /** Glob over `<pipeline>.<analyser>`, or over the analyser's name where it holds no dot. */
-  readonly analyser: string
-  /** Glob over `<gateway>/<source>`, or over the source's name where it holds no slash. */
-  readonly source: string
-  readonly startedMs: number
-  readonly untilMs: number
-  readonly by: string
-  readonly reason: string
 }
 
-interface Row {
-  id: number
-  uid: string
-  analyser: string
-  source: string
-  started: number
-  until: number
-  by: string
-  reason: string
-}
+type Row = Omit<Silence, 'startedMs' | 'untilMs'> & { readonly uid: string; readonly started: number; readonly until: number }
 
 type SilencedWord = Extract<AlertWord, { kind: 'silenced' }>
 

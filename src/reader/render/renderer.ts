@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { valueAt } from '../../analyser/field-path.ts'
 import { type RecordView, readHeaders } from '../../record/batch-reader.ts'
 import { HEADER } from '../../record/record.ts'
+import { DATE_MS_MAX } from '../../runtime/clock.ts'
 import type { SourceId } from '../../runtime/names.ts'
 import { parseExactly, WrittenNumber } from '../../runtime/raw-json.ts'
 import { Bytes, copyBytes } from './copy-bytes.ts'
@@ -165,9 +166,6 @@ export function csvRenderer(source: SourceId, shape: ValueShape, columns: Column
     },
   }
 }
-
-/** ECMA-262: the last moment that a date can be, and the first one with a minus. */
-const DATE_MS_MAX = 8.64e15
 
 function parseObject(raw: Buffer): Record<string, unknown> | undefined {
   try {

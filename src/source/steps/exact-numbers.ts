@@ -1,7 +1,5 @@
-import { rawJson } from '../../runtime/raw-json.ts'
+import { parseNumbers, rawJson } from '../../runtime/raw-json.ts'
 
-/** A text or a number of JSON: a text is passed over whole, since what looks like a number in it is none. */
-const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
 /** Whether there may be a number that a double does not hold: sixteen digits before the point, or an exponent of three. */
 const SUSPECT = /(?<![.\d])\d{16}|\d[eE]\+?\d{3}/
 
@@ -13,22 +11,17 @@ export type ExactNumbers = ReadonlyMap<string, string>
 
 const keyOf = (name: string, value: number) => `${name} ${value}`
 
-/** Those in a text of JSON; undefined where there are none, as nearly always. */
+/** Those in a text of JSON; undefined where there are none, as nearly always. Throws as `JSON.parse` does. */
 export function exactNumbersIn(json: string): ExactNumbers | undefined {
   if (!SUSPECT.test(json)) return undefined
   const found = new Map<string, string>()
-  let name = ''
-  for (const [token] of json.matchAll(TOKEN)) {
-    if (token.startsWith('"')) {
-      name = token
-      continue
-    }
-    const value = Number(token)
-    const isHeld = Number.isSafeInteger(value) || (Number.isFinite(value) && !/^-?\d{16}/.test(token))
-    if (isHeld) continue
-    found.set(keyOf(JSON.parse(name || '""'), value), token)
-    if (!found.has(keyOf('', value))) found.set(keyOf('', value), token)
-  }
+  parseNumbers(json, (name, value, written) => {
+    const isHeld = Number.isSafeInteger(value) || (Number.isFinite(value) && !/^-?\d{16}/.test(written))
+    if (isHeld) return value
+    found.set(keyOf(name, value), written)
+    if (!found.has(keyOf('', value))) found.set(keyOf('', value), written)
+    return value
+  })
   return found.size > 0 ? found : undefined
 }
 

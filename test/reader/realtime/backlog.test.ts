@@ -38,13 +38,7 @@ test('a derived stream goes on through a backlog: what was said of one fetch was
     sinks: new Map(),
     owner: { core: 'core', instance: 'core-0' },
   })
-  const during = async (work: Promise<unknown>) => {
-    let isDone = false
-    void work.finally(() => {
-      isDone = true
-    })
-    expect(await clock.passUntil(() => isDone, LIMIT_MS)).toBe(true)
-  }
+  const during = <Result>(work: Promise<Result>) => clock.during(work, LIMIT_MS)
   runner.start()
   expect(await clock.passUntil(() => runner.shards.length === SHARDS, LIMIT_MS)).toBe(true)
   // All of it is there before the source is found.

@@ -32,13 +32,7 @@ test('the alarm of an analyser that failed goes with it when a changed pipeline 
     sinks: new Map(),
     owner: { core: 'core', instance: 'core-0' },
   })
-  const during = async (work: Promise<unknown>) => {
-    let isDone = false
-    void work.finally(() => {
-      isDone = true
-    })
-    expect(await clock.passUntil(() => isDone, LIMIT_MS)).toBe(true)
-  }
+  const during = <Result>(work: Promise<Result>) => clock.during(work, LIMIT_MS)
   await during(log.claim(SOURCE, 'p'))
   runner.start()
   expect(await clock.passUntil(() => runner.status()[0]?.sources === 1, LIMIT_MS)).toBe(true)

@@ -2,36 +2,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { Sample, Watch } from '../../../src/analyser/analyser.ts'
-import type { AnalyserDefinition } from '../../../src/reader/realtime/definition.ts'
 import { FileKeeper } from '../../../src/reader/realtime/file-keeper.ts'
 import { GatewayRunner } from '../../../src/reader/realtime/gateway-runner.ts'
 import { Alarms } from '../../../src/runtime/alarms.ts'
 import { silentLogger } from '../../../src/runtime/logger.ts'
 import { SimulatedClock } from '../../support/simulated-clock.ts'
+import { chatty } from '../../support/watches.ts'
 
-const SINK = 'p.chatty webhook'
 const UNDELIVERED_MAX = 10_000
 /** Records that are looked at together. */
 const PART = 1_000
-
-/** Says something at each record. */
-const chatty: AnalyserDefinition = {
-  id: 'p.chatty',
-  name: 'chatty',
-  topic: 'p',
-  sources: ['*'],
-  per: 'source',
-  fingerprint: 'f',
-  sinks: [SINK],
-  open: ({ source }): Watch => ({
-    sample: ({ sequence, timeMs }: Sample, out) =>
-      out.alert({ key: `${sequence}`, analyser: 'chatty', source, state: 'noted', timeMs, message: 'so', values: {} }),
-    tick: () => {},
-    snapshot: () => null,
-    restore: () => {},
-  }),
-}
 
 let folder: string
 beforeEach(() => {
@@ -51,7 +31,7 @@ test('alerts that nobody takes have a bound: past it the gateway’s analysers d
   const runner = new GatewayRunner({
     gateway: 'gw-1',
     definitions: [chatty],
-    sinks: new Map([[SINK, { deliver }]]),
+    sinks: new Map(chatty.sinks.map(sink => [sink, { deliver }])),
     keeper: new FileKeeper(join(folder, 'analysers.db')),
     clock,
     random: () => 0.5,

@@ -1,33 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import type { Alert, Sample, Watch } from '../../../src/analyser/analyser.ts'
 import { SampleRun } from '../../../src/analyser/sample-run.ts'
-import type { AnalyserDefinition } from '../../../src/reader/realtime/definition.ts'
 import { Keeping } from '../../../src/reader/realtime/keeping.ts'
 import { ShardState } from '../../../src/reader/realtime/shard-state.ts'
 import type { StateEntry } from '../../../src/reader/realtime/state-entry.ts'
 import type { StateKeeper } from '../../../src/reader/realtime/state-keeper.ts'
 import { SimulatedClock } from '../../support/simulated-clock.ts'
-
-const SOURCE = { gateway: 'gw-1', source: 'pump' }
-const KEY = 'gw-1/pump'
-
-/** Says something at each record. */
-const chatty: AnalyserDefinition = {
-  id: 'p.chatty',
-  name: 'chatty',
-  topic: 'p',
-  sources: ['*'],
-  per: 'source',
-  fingerprint: 'f',
-  sinks: ['p.chatty webhook'],
-  open: (): Watch => ({
-    sample: ({ sequence, timeMs }: Sample, out: { alert(alert: Alert): void }) =>
-      out.alert({ key: `${sequence}`, analyser: 'chatty', source: SOURCE, state: 'noted', timeMs, message: 'so', values: {} }),
-    tick: () => {},
-    snapshot: () => null,
-    restore: () => {},
-  }),
-}
+import { chatty, PUMP, PUMP_KEY, sampleAt } from '../../support/watches.ts'
 
 /** Answers an append when the test says so. */
 class SlowKeeper implements StateKeeper {
@@ -66,18 +44,7 @@ function plant() {
   const keeping = new Keeping({ shards, clock, onAlert: (_, { key }) => void told.push(key), onKept: () => {} })
   const say = (number: number, sequence: number) => {
     const shard = shards.get(number)
-    const sample = {
-      source: SOURCE,
-      key: KEY,
-      sequence,
-      timeMs: sequence,
-      nowMs: sequence,
-      fields: {},
-      facts: {},
-      value: null,
-      gap: undefined,
-    }
-    shard?.watchFor(chatty, SOURCE, KEY, 0).take(new SampleRun([sample]), clock.monotonicMs())
+    shard?.watchFor(chatty, PUMP, PUMP_KEY, 0).take(new SampleRun([sampleAt(sequence)]), clock.monotonicMs())
   }
   return { clock, keepers, shards, keeping, told, say }
 }

@@ -4,30 +4,13 @@ import { openModule } from '../../../src/analyser/module.ts'
 import { SampleRun } from '../../../src/analyser/sample-run.ts'
 import type { AnalyserDefinition } from '../../../src/reader/realtime/definition.ts'
 import { ShardState } from '../../../src/reader/realtime/shard-state.ts'
-import { decodeEntry, encodeEntry, type StateEntry } from '../../../src/reader/realtime/state-entry.ts'
-import type { StateKeeper } from '../../../src/reader/realtime/state-keeper.ts'
+import { MemoryKeeper, PUMP, PUMP_KEY, sampleAt } from '../../support/watches.ts'
 
-const SOURCE = { gateway: 'gw-1', source: 'pump' }
-const KEY = 'gw-1/pump'
 const LATER_MS = 60_000
 
 interface Counter {
   count: number
   odd?: unknown
-}
-
-class MemoryKeeper implements StateKeeper {
-  readonly entries: StateEntry[] = []
-  readonly isLong = false
-
-  async append(entries: readonly StateEntry[]): Promise<'kept'> {
-    this.entries.push(...entries.map(entry => decodeEntry(encodeEntry(entry))))
-    return 'kept'
-  }
-
-  startAnew(): () => Promise<void> {
-    return async () => {}
-  }
 }
 
 function definitionOf(name: string, onRecord: (state: Counter, context: AnalyserContext) => void): AnalyserDefinition {
@@ -46,17 +29,14 @@ function definitionOf(name: string, onRecord: (state: Counter, context: Analyser
 async function say(onRecord: (state: Counter, context: AnalyserContext) => void) {
   const keeper = new MemoryKeeper()
   const shard = new ShardState(keeper, null)
-  const odd = shard.watchFor(definitionOf('odd', onRecord), SOURCE, KEY, 0)
+  const odd = shard.watchFor(definitionOf('odd', onRecord), PUMP, PUMP_KEY, 0)
   const plain = shard.watchFor(
     definitionOf('plain', (_, { alert }) => alert({ message: 'so it is' })),
-    SOURCE,
-    KEY,
+    PUMP,
+    PUMP_KEY,
     0,
   )
-  const samples = [1, 2, 3].map(sequence => {
-    const value = Buffer.from('{}')
-    return { source: SOURCE, key: KEY, sequence, timeMs: sequence, nowMs: sequence, fields: {}, facts: {}, value, gap: undefined }
-  })
+  const samples = [1, 2, 3].map(sequence => ({ ...sampleAt(sequence), value: Buffer.from('{}') }))
   for (const watch of [odd, plain]) watch.take(new SampleRun(samples), 0)
   const told: string[] = []
   await shard.keep({ monotonicMs: LATER_MS }, ({ name }) => void told.push(name))

@@ -16,14 +16,7 @@ function entry(subject: number): StateEntry {
 function plant() {
   const clock = new SimulatedClock()
   const log = new MemoryLog(clock)
-  const during = async <Result>(work: Promise<Result>): Promise<Result> => {
-    let isDone = false
-    void work.finally(() => {
-      isDone = true
-    })
-    expect(await clock.passUntil(() => isDone, LIMIT_MS)).toBe(true)
-    return work
-  }
+  const during = <Result>(work: Promise<Result>) => clock.during(work, LIMIT_MS)
   let run = 0
   const takeOver = () => during(ShardLog.takeOver({ log, clock }, shardSource(0), { core: 'core', instance: `core-${run++}` }))
   const write = (shard: ShardLog, entries: number) =>

@@ -3,11 +3,8 @@ import type { Alert, Sample, Watch } from '../../../src/analyser/analyser.ts'
 import { SampleRun } from '../../../src/analyser/sample-run.ts'
 import type { AnalyserDefinition, StreamTarget } from '../../../src/reader/realtime/definition.ts'
 import { ShardState } from '../../../src/reader/realtime/shard-state.ts'
-import { decodeEntry, encodeEntry, type StateEntry } from '../../../src/reader/realtime/state-entry.ts'
-import type { StateKeeper } from '../../../src/reader/realtime/state-keeper.ts'
+import { MemoryKeeper, PUMP, PUMP_KEY, sampleAt } from '../../support/watches.ts'
 
-const SOURCE = { gateway: 'gw-1', source: 'pump' }
-const KEY = 'gw-1/pump'
 const LATER_MS = 60_000
 
 /** Says something once, at the record that it is told of, and knows that it did. */
@@ -22,7 +19,7 @@ class OnceWatch implements Watch {
   sample({ sequence, timeMs }: Sample, out: { alert(alert: Alert): void }): void {
     if (this.#said || sequence < this.#at) return
     this.#said = true
-    out.alert({ key: 'the only one', analyser: 'once', source: SOURCE, state: 'raised', timeMs, message: 'so it is', values: {} })
+    out.alert({ key: 'the only one', analyser: 'once', source: PUMP, state: 'raised', timeMs, message: 'so it is', values: {} })
   }
 
   tick(): void {}
@@ -47,52 +44,12 @@ const definition: AnalyserDefinition = {
   sinks: ['p.once webhook'],
 }
 
-/** Keeps in memory what outlives a crash; an append ends when the test says so. */
-class MemoryKeeper implements StateKeeper {
-  entries: StateEntry[] = []
-  isLong = false
-  #whenAsked: () => void = () => {}
-
-  /** Done while the next append is under way. */
-  meanwhile(what: () => void): void {
-    this.#whenAsked = what
-  }
-
-  async append(entries: readonly StateEntry[]): Promise<'kept'> {
-    const what = this.#whenAsked
-    this.#whenAsked = () => {}
-    what()
-    this.entries.push(...entries.map(entry => decodeEntry(encodeEntry(entry))))
-    return 'kept'
-  }
-
-  startAnew(): () => Promise<void> {
-    const from = this.entries.length
-    this.isLong = false
-    return async () => void this.entries.splice(0, from)
-  }
-}
-
-function sample(sequence: number): Sample {
-  return {
-    source: SOURCE,
-    key: KEY,
-    sequence,
-    timeMs: sequence,
-    nowMs: sequence,
-    fields: {},
-    facts: {},
-    value: null,
-    gap: undefined,
-  }
-}
-
 /** Reads [from, to), from where it stands. */
 function read(state: ShardState, from: number, to: number): void {
-  const watch = state.watchFor(definition, SOURCE, KEY, 0)
-  for (let sequence = Math.max(from, watch.floor(KEY) ?? 0); sequence < to; sequence++) {
-    watch.take(new SampleRun([sample(sequence)]), sequence)
-    watch.setFloor(KEY, sequence + 1)
+  const watch = state.watchFor(definition, PUMP, PUMP_KEY, 0)
+  for (let sequence = Math.max(from, watch.floor(PUMP_KEY) ?? 0); sequence < to; sequence++) {
+    watch.take(new SampleRun([sampleAt(sequence)]), sequence)
+    watch.setFloor(PUMP_KEY, sequence + 1)
   }
 }
 
@@ -148,17 +105,17 @@ describe('the states of a shard', () => {
     const quiet = state.watchFor({ ...definition, open: () => new OnceWatch(1_000_000) }, other, 'gw-1/valve', 0)
     const subjects = () => keeper.entries.flatMap(entry => (entry.kind === 'watch' ? [entry.subject] : []))
     await state.keep({ monotonicMs: LATER_MS }, () => {})
-    quiet.take(new SampleRun([{ ...sample(0), source: other, key: 'gw-1/valve' }]), LATER_MS - 5_000)
+    quiet.take(new SampleRun([{ ...sampleAt(0), source: other, key: 'gw-1/valve' }]), LATER_MS - 5_000)
     read(state, 0, 2)
     await state.keep({ monotonicMs: LATER_MS + 300 }, () => {})
-    expect(subjects()).toEqual([KEY])
+    expect(subjects()).toEqual([PUMP_KEY])
     await state.keep({ monotonicMs: LATER_MS + 301 }, () => {})
-    expect(subjects()).toEqual([KEY, 'gw-1/valve'])
-    quiet.take(new SampleRun([{ ...sample(1), source: other, key: 'gw-1/valve' }]), LATER_MS - 5_000)
-    const loud = state.watchFor({ ...definition, id: 'p.again' }, SOURCE, KEY, 0)
-    loud.take(new SampleRun([sample(2)]), LATER_MS)
+    expect(subjects()).toEqual([PUMP_KEY, 'gw-1/valve'])
+    quiet.take(new SampleRun([{ ...sampleAt(1), source: other, key: 'gw-1/valve' }]), LATER_MS - 5_000)
+    const loud = state.watchFor({ ...definition, id: 'p.again' }, PUMP, PUMP_KEY, 0)
+    loud.take(new SampleRun([sampleAt(2)]), LATER_MS)
     await state.keep({ monotonicMs: LATER_MS + 901 }, () => {})
-    expect(subjects().slice(2)).toEqual([KEY, 'gw-1/valve'])
+    expect(subjects().slice(2)).toEqual([PUMP_KEY, 'gw-1/valve'])
   })
 
   test('watches that are all due in one moment are kept in parts, each of them within the time after which it is due', async () => {
@@ -171,7 +128,7 @@ describe('the states of a shard', () => {
       const source = { gateway: 'gw-1', source: `quiet-${index}` }
       const key = `gw-1/quiet-${index}`
       const watch = state.watchFor({ ...definition, open: () => new OnceWatch(1_000_000) }, source, key, 0)
-      watch.take(new SampleRun([{ ...sample(0), source, key }]), LATER_MS)
+      watch.take(new SampleRun([{ ...sampleAt(0), source, key }]), LATER_MS)
     }
     let most = 0
     const dueMs = LATER_MS + KEEP_AFTER_MS
@@ -202,12 +159,12 @@ describe('the states of a shard', () => {
       }),
       ...(stream && { stream }),
     })
-    const without = state.watchFor(derives('p.without'), SOURCE, KEY, 0)
-    without.take(new SampleRun([sample(0)]), LATER_MS)
+    const without = state.watchFor(derives('p.without'), PUMP, PUMP_KEY, 0)
+    without.take(new SampleRun([sampleAt(0)]), LATER_MS)
     await state.keep({ monotonicMs: LATER_MS }, () => {})
     expect(keeper.entries).toEqual([])
-    const withOne = state.watchFor(derives('p.with', { source: 's', topic: 'p', fieldsOf: () => ({}) }), SOURCE, KEY, 0)
-    withOne.take(new SampleRun([sample(0)]), LATER_MS)
+    const withOne = state.watchFor(derives('p.with', { source: 's', topic: 'p', fieldsOf: () => ({}) }), PUMP, PUMP_KEY, 0)
+    withOne.take(new SampleRun([sampleAt(0)]), LATER_MS)
     await state.keep({ monotonicMs: LATER_MS }, () => {})
     expect(keeper.entries).toMatchObject([{ id: 'p.with', derived: [{ sequence: 0, timeMs: 0, value: '{"at":0}' }] }])
   })

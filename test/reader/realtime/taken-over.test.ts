@@ -22,13 +22,7 @@ const definition: AnalyserDefinition = {
 async function takeOver(alerts: number, hasSource: boolean): Promise<number> {
   const clock = new SimulatedClock()
   const log = new MemoryLog(clock)
-  const during = async (work: Promise<unknown>) => {
-    let isDone = false
-    void work.finally(() => {
-      isDone = true
-    })
-    expect(await clock.passUntil(() => isDone, LIMIT_MS)).toBe(true)
-  }
+  const during = <Result>(work: Promise<Result>) => clock.during(work, LIMIT_MS)
   if (hasSource) await during(log.claim(SOURCE, 'p'))
   const before = { core: 'before', instance: 'before-0' }
   const kept = async () => {
