@@ -23,13 +23,19 @@ export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, call, background) {
+    const atMs = performance.now() + delayMs
     let timer: NodeJS.Timeout
+    // Timers of Node count whole milliseconds and cut off what is less: by this clock they come up to two too early.
     const wait = (leftMs: number) => {
-      const stepMs = Math.min(leftMs, TIMER_MS_MAX)
-      timer = setTimeout(leftMs > stepMs ? () => wait(leftMs - stepMs) : call, stepMs)
+      timer = setTimeout(look, Math.min(Math.max(0, leftMs), TIMER_MS_MAX))
       if (background) timer.unref()
     }
-    wait(Math.max(0, delayMs))
+    const look = () => {
+      const leftMs = atMs - performance.now()
+      if (leftMs > 0) wait(leftMs)
+      else call()
+    }
+    wait(delayMs)
     return { cancel: () => clearTimeout(timer) }
   },
 }

@@ -19,6 +19,23 @@ test.each([20, 30, 365])('what is due in %i days is not called sooner', days => 
   expect(calls).toBe(1)
 })
 
+test('nothing is called sooner by the clock that it was set by: who was told to come again then would find that it is too early', async () => {
+  vi.useRealTimers()
+  const { promise: isOver, resolve } = Promise.withResolvers<void>()
+  const early: number[] = []
+  let left = 400
+  for (let each = 0; each < 400; each++) {
+    const delayMs = (each % 40) + 0.99
+    const atMs = systemClock.monotonicMs() + delayMs
+    systemClock.after(delayMs, () => {
+      if (systemClock.monotonicMs() < atMs - 1e-6) early.push(delayMs)
+      if (--left === 0) resolve()
+    })
+  }
+  await isOver
+  expect(early).toEqual([])
+})
+
 test('what is due in a year is not called once it is cancelled, however late', () => {
   let calls = 0
   const timer = systemClock.after(365 * DAY_MS, () => calls++)

@@ -91,7 +91,11 @@ export class AlertDelivery {
     const held = [...this.#lanes.values()].map(({ heldUntilMs }) => heldUntilMs).filter(atMs => atMs > nowMs)
     this.#timer?.cancel()
     if (this.#stopped || held.length === 0) return
-    this.#timer = this.#options.clock.after(Math.max(1, Math.min(...held) - nowMs), () => this.wake())
+    this.#timer = this.#options.clock.after(Math.max(1, Math.min(...held) - nowMs), () => {
+      this.wake()
+      // Others are held for longer, and nobody else may come to wake them.
+      this.#sleep()
+    })
   }
 
   async #deliverTo(name: string, lane: Lane): Promise<void> {
