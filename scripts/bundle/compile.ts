@@ -8,7 +8,7 @@ export const CODE_FOLDER = 'lib/headrace'
 const ADDRESS = /new URL\('(\.\.?\/[^']+)', import\.meta\.url\)/g
 
 /** Packages that stay as they are: they have native parts, are reached into by path, or are served as files. */
-export const KEPT_PACKAGES = ['better-sqlite3', '@serialport/bindings-cpp', '@node-rs/crc32', 'kafkajs', 'rhea', 'uplot']
+export const KEPT_PACKAGES = ['better-sqlite3', '@serialport/bindings-cpp', '@node-rs/crc32', 'kafkajs', 'koffi', 'rhea', 'uplot']
 
 /**
  * Puts the program together from its modules: one file for what every command loads, others for what is loaded when it is needed, so that a

@@ -9,7 +9,8 @@ import { type Arch, NODE_VERSION, TARGETS } from './targets.ts'
 /** Of a package that is kept as it is, what a running program reads. */
 const CODE = /\.(c?js|mjs|json|css)$/
 const NOT_CODE =
-  /\/(test|tests|docs|doc|example|examples|bench|deps|src\/.*\.(c|h|cpp|hpp)|prebuilds|types|browser|\.github)(\/|$)|\.min\.js$|\.iife|\.umd|\/dist\/rhea|rhea\/bin/
+  /\/(test|tests|docs|doc|example|examples|bench|deps|vendor|cnoke.cjs|indirect.c?js|src\/.*\.(c|h|cpp|hpp)|prebuilds|types|browser|\.github)(\/|$)|\.min\.js$|\.iife|\.umd|\/dist\/rhea|rhea\/bin/
+const FOR_ONE_MACHINE = /^@(node-rs\/crc32|koromix\/koffi)-/
 
 export interface ProgramOptions {
   readonly root: string
@@ -32,7 +33,7 @@ export async function layProgram(into: string, { root, cache, arch, version, bui
   for (const path of closure(lock, KEPT_PACKAGES)) copyCode(join(root, path), join(app, path))
   for (const path of target.prebuilt)
     cpSync(join(root, 'node_modules', path), join(app, 'node_modules', path), { recursive: true })
-  layCrc32(lock, arch, { cache, into: join(app, 'node_modules', target.crc32) })
+  layOwn(lock, arch, { cache, app })
   layNode(into, arch, cache)
   layLicences(root, lock, join(into, 'licenses'))
   for (const file of nativeFiles(into))
@@ -56,11 +57,12 @@ function copyCode(from: string, into: string): void {
   })
 }
 
-function layCrc32(lock: Lock, arch: Arch, folders: { cache: string; into: string }): void {
-  const name = TARGETS[arch].crc32
-  const { version, integrity } = lock.packages[`node_modules/${name}`] ?? {}
-  if (version === undefined || integrity === undefined) throw new Error(`${name} is not in package-lock.json`)
-  unpackPackage({ name, version, integrity }, folders)
+function layOwn(lock: Lock, arch: Arch, { cache, app }: { cache: string; app: string }): void {
+  for (const { name, files } of TARGETS[arch].own) {
+    const { version, integrity } = lock.packages[`node_modules/${name}`] ?? {}
+    if (version === undefined || integrity === undefined) throw new Error(`${name} is not in package-lock.json`)
+    unpackPackage({ name, version, integrity }, { cache, into: join(app, 'node_modules', name) }, files)
+  }
 }
 
 function layNode(into: string, arch: Arch, cache: string): void {
@@ -85,8 +87,8 @@ function stripper(arch: Arch): string {
 function layLicences(root: string, lock: Lock, into: string): void {
   for (const path of productionPackages(lock).keys()) {
     const folder = join(root, path)
-    // Those of the machine that the bundle is made on are the same text as that of @node-rs/crc32.
-    if (nameOf(path) === 'node' || nameOf(path).startsWith('@node-rs/crc32-') || !existsSync(folder)) continue
+    // Those of the machine that the bundle is made on are the same texts as those of the packages that need them.
+    if (nameOf(path) === 'node' || FOR_ONE_MACHINE.test(nameOf(path)) || !existsSync(folder)) continue
     for (const file of readdirSync(folder).filter(name => /^(licen[cs]e|copying|notice)/i.test(name))) {
       const target = join(into, nameOf(path), file)
       mkdirSync(dirname(target), { recursive: true })

@@ -17,13 +17,13 @@ export interface SbomOptions {
  * same text: its serial number is a hash of the rest.
  */
 export function sbom({ lock, arch, version, build, epoch }: SbomOptions): string {
-  const { node, crc32 } = TARGETS[arch]
+  const { node, own } = TARGETS[arch]
   const kept = Object.entries(lock.packages).filter(([path, { dev, devOptional, optional }]) => {
     if (path === '') return true
-    return !dev && !devOptional && (!optional || nameOf(path) === crc32)
+    return !dev && !devOptional && (!optional || own.some(({ name }) => name === nameOf(path)))
   })
-  const own = { version: NODE_VERSION, integrity: node.integrity, license: 'MIT' }
-  const bill = billOf({ packages: { ...Object.fromEntries(kept), [`node_modules/${node.name}`]: own } })
+  const program = { version: NODE_VERSION, integrity: node.integrity, license: 'MIT' }
+  const bill = billOf({ packages: { ...Object.fromEntries(kept), [`node_modules/${node.name}`]: program } })
   const { metadata, ...rest } = bill
   const body = {
     ...rest,

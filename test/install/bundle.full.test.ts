@@ -19,7 +19,8 @@ const Database = load('better-sqlite3')
 const sum = new Database(':memory:').prepare('SELECT 40 + 2 AS sum').get().sum
 const { LinuxBinding } = load('@serialport/bindings-cpp')
 const crc = load('@node-rs/crc32').crc32c(Buffer.from('123456789')).toString(16)
-console.log([process.arch, sum, typeof LinuxBinding.open, crc].join(' '))`
+const own = load('koffi').load(null).func('int getpid()')() === process.pid
+console.log([process.arch, sum, typeof LinuxBinding.open, crc, own].join(' '))`
 
 let folder: string
 let into: string
@@ -128,6 +129,11 @@ test('runs a whole pipeline with nothing but itself', { timeout: LIMIT_MS }, asy
   }
 })
 
+test('every native part runs, that by which memory is given back too', () => {
+  const said = execFileSync(join(into, 'bin/node'), ['-e', NATIVE_PARTS, join(into, 'app')], { encoding: 'utf8' })
+  expect(said.trim()).toBe(`${hostArch()} 42 function e3069283 true`)
+})
+
 const canEmulate = spawnSync(QEMU[0] ?? '', ['--version']).status === 0 && hostArch() === 'x64'
 test.skipIf(!canEmulate)('for arm64, Node and every native part run (under qemu)', { timeout: LIMIT_MS }, () => {
   const arm = unpacked(makeBundle(join(folder, 'arm'), 'arm64'))
@@ -135,5 +141,5 @@ test.skipIf(!canEmulate)('for arm64, Node and every native part run (under qemu)
   const version = execFileSync(program, [...args, join(arm, 'app/lib/headrace/main.js'), '--version'], { encoding: 'utf8' })
   expect(version).toMatch(/linux-arm64\)/)
   const said = execFileSync(program, [...args, '-e', NATIVE_PARTS, join(arm, 'app')], { encoding: 'utf8' })
-  expect(said.trim()).toBe('arm64 42 function e3069283')
+  expect(said.trim()).toBe('arm64 42 function e3069283 true')
 })

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { systemClock } from '../../runtime/clock.ts'
 import { collectWhenIdle } from '../../runtime/idle-collection.ts'
 import { createLogger, type LogLevel } from '../../runtime/logger.ts'
+import { letGoOfProgramPages } from '../../runtime/program-pages.ts'
 import { runUntilSignal } from '../run-until-signal.ts'
 import { logLevelOption } from './log-level.ts'
 
@@ -36,8 +37,10 @@ export function edgeCommand(): Command {
       const reload = new PipelineReload(reloadable, systemClock, log, early)
       const supervision = supervise(edge.vitals, log)
       const collection = collectWhenIdle({ clock: systemClock })
+      const pages = letGoOfProgramPages(systemClock)
       const stop = async () => {
         collection.cancel()
+        pages.cancel()
         supervision.stopping()
         await reload.end()
         await edge.stop()
