@@ -73,8 +73,9 @@ describe('through a network of routers, to two cores', () => {
     console.log(`the network: ${JSON.stringify(network.counts)}`)
     const records = GATEWAYS.length * SOURCES * RECORDS
     expect(verdict).toMatchObject({ records, lost: 0, repeated: 0, outOfOrder: 0, declaredLost: 0, findings: [] })
-    // It did what it is there for.
-    for (const count of Object.values(network.counts)) expect(count).toBeGreaterThan(0)
+    // It did what it is there for. Whether something was sent to where nobody was is a matter of the moment: routed.test.ts makes it happen.
+    const { unreachable: _unreachable, ...counts } = network.counts
+    for (const count of Object.values(counts)) expect(count).toBeGreaterThan(0)
     for (const edge of plant.edges.values()) expect(await edge.stop()).toBe(0)
   }, 400_000)
 
