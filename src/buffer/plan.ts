@@ -95,6 +95,8 @@ export class Plan {
     let atOnce = source.uncutBlocks === 0
     let uncut = source.uncutRecords
     for (const block of source.pending) {
+      // The row says it no longer, once the records do.
+      if (block.gap) source.dirty = true
       const mayBeCut = atOnce && this.#hasAppetite(source, block.bytes >= LARGE_BLOCK_BYTES)
       const cut = mayBeCut ? this.#identity(source, this.#nextOf(source)) : undefined
       if (!cut) atOnce = false
@@ -175,7 +177,7 @@ export class Plan {
   }
 
   #writeRow(source: SourceBuffer): void {
-    const row = { ...source.toRow(), next: Math.max(source.next, this.#nextOf(source)) }
+    const row = { ...source.toRow(this.#room.withheldOf(source)), next: Math.max(source.next, this.#nextOf(source)) }
     this.steps.push({
       step: { kind: 'source', row, keepHeadGap: this.#room.isDropping(source) },
       done: () => {

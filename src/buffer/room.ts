@@ -62,6 +62,11 @@ export class Room {
     return this.#withheld.keys()
   }
 
+  /** Pending records of the source for which there is no room yet. */
+  withheldOf(source: SourceBuffer): readonly PendingBlock[] {
+    return this.#withheld.get(source) ?? []
+  }
+
   /** Room for what is to be written: settled batches go first, then uncut records of whoever lets its oldest go, lowest priority first. */
   make(): void {
     const { sources, quotaBytes, usedBytes } = this.#context
