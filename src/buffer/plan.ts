@@ -24,7 +24,6 @@ export interface PlanContext extends RoomContext {
   readonly gateway: string
   readonly attached: boolean
   onDamaged(source: SourceBuffer, records: number): void
-  onReady(source: SourceBuffer): void
 }
 
 /**
@@ -35,6 +34,8 @@ export class Plan {
   readonly steps: Planned[] = []
   /** Sources that have records which this plan does not write. */
   readonly unwritten = new Set<SourceBuffer>()
+  /** Sources that have a batch for the link since this plan is on disk. Told behind all else: what the link then does cannot leave half of it undone. */
+  readonly ready = new Set<SourceBuffer>()
   readonly #context: PlanContext
   readonly #room: Room
   /** Next number of each source within this plan. */
@@ -249,7 +250,7 @@ export class Plan {
       const crc = batch.bytes.readUInt32BE(17)
       source.ready.push({ ...batch, source: source.source, epoch: source.assignment?.epoch ?? 0, crc })
       this.#context.index.readyBytes += row.bytes
-      this.#context.onReady(source)
+      this.ready.add(source)
     }
   }
 }

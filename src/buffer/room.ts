@@ -136,6 +136,9 @@ export class Room {
   drop(source: SourceBuffer, rows: readonly BlockRow[], reason: 'buffer_full' | 'expired'): void {
     if (rows.length === 0) return
     const gap = source.headGap
+    const { blocksAtOpen, frozen } = source
+    const olderBlocks = frozen?.olderBlocks ?? 0
+    const olderGone = olderAmong(source, rows, olderBlocks)
     // Taken out at once, so that this plan does not cut them as well.
     removeUncut(source, rows)
     this.#steps.push({
@@ -151,8 +154,14 @@ export class Room {
       failed: () => {
         source.uncutBlocks += rows.length
         source.uncutRecords += rows.reduce((sum, row) => sum + row.count, 0)
+        source.blocksAtOpen = blocksAtOpen
+        source.frozen = frozen
       },
     })
+    if (frozen && olderGone > 0) {
+      source.frozen = { ...frozen, olderBlocks: olderBlocks - olderGone }
+      this.#steps.push({ step: { kind: 'source', row: source.toRow(), keepHeadGap: true }, done: () => {} })
+    }
     this.#dropping.add(source)
   }
 
@@ -203,6 +212,7 @@ export class Room {
 /** Uncut blocks of a source, wherever they stand in its backlog, are not uncut any longer: dropped, or in a batch. */
 export function removeUncut(source: SourceBuffer, rows: readonly BlockRow[]): void {
   const gone = new Set(rows)
+  source.blocksAtOpen -= olderAmong(source, rows, source.blocksAtOpen)
   const left = source.uncut.filter(row => !gone.has(row))
   source.uncut.splice(0, source.uncut.length, ...left)
   source.uncutBlocks -= rows.length
@@ -210,6 +220,12 @@ export function removeUncut(source: SourceBuffer, rows: readonly BlockRow[]): vo
     source.uncutRecords -= row.count
     source.uncutBytes -= row.bytes
   }
+}
+
+/** How many of these blocks are among the `older` oldest of the source. */
+function olderAmong({ uncut }: SourceBuffer, rows: readonly BlockRow[], older: number): number {
+  const among = new Set(rows)
+  return uncut.slice(0, older).filter(row => among.has(row)).length
 }
 
 /** Bytes of the database's pages that rows of so many bytes can take at the most: each may leave the rest of a page empty. */
