@@ -1,7 +1,7 @@
 import type { Gap } from '../record/record.ts'
 import type { BufferIndex, KeptBatch } from './buffer-index.ts'
 import type { Planned } from './planned.ts'
-import { PAGE_BYTES } from './schema.ts'
+import { freeOf, PAGE_BYTES } from './schema.ts'
 import type { PendingBlock, SourceBuffer } from './source-buffer.ts'
 import type { BlockRow } from './store-calls.ts'
 
@@ -9,14 +9,10 @@ import type { BlockRow } from './store-calls.ts'
 const DELETES_PER_COMMIT_MAX = 500
 /** Settled batches that are kept for a core that lost its end; many small ones would fill the memory before the disk. */
 const KEPT_BATCHES_MAX = 200_000
-/** Part of the quota that stays free: pages are freed by rows, and filled by bytes. */
-const FREE_PART = 0.05
-/** So much stays free at the least, bytes: a batch is larger than the blocks that it is made of, by a key and a number for each record. */
-const FREE_BYTES_MIN = 128 * 1024
 
 /** What may be filled of a quota, bytes. */
 export function roomOf(quotaBytes: number): number {
-  return quotaBytes - Math.max(quotaBytes * FREE_PART, FREE_BYTES_MIN)
+  return quotaBytes - freeOf(quotaBytes)
 }
 
 export interface RoomContext {
