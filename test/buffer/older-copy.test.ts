@@ -70,3 +70,17 @@ test('whoever is told of a batch and fails does not make the buffer store the re
   isFailing = false
   expect(await takeAll(buffer)).toHaveLength(1)
 })
+
+test('a database that is lost after a resume goes on under the epoch of that resume: it was frozen once more, as an older copy', async () => {
+  const first = await bench.open({ clock })
+  await outletOf(first).assign(ASSIGNMENT)
+  first.attachLink(() => {})
+  await putEach(first, ['before'])
+  await takeAll(first)
+  await outletOf(first).freeze(FREEZE)
+  await outletOf(first).resume(RESUMED, 500)
+  await bench.close(first)
+  bench.loseDatabase()
+  const again = await bench.open({ clock })
+  expect(outletOf(again).assignment).toEqual(RESUMED)
+})
