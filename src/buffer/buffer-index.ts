@@ -61,7 +61,10 @@ export class BufferIndex {
       source.cut.length = 0
       source.uncut.length = 0
       Object.assign(source, { uncutBlocks: 0, uncutRecords: 0, uncutBytes: 0, loadedThrough: 0, dirty: true })
-      source.headGap = parseKept(opened.sources.find(row => row.id === source.id)?.head_gap ?? null)
+      const row = opened.sources.find(row => row.id === source.id)
+      // One whose row was never written has it in memory alone: that of a database that is lost.
+      if (row) source.headGap = parseKept(row.head_gap)
+      if (source.headGap || source.tailGap) source.gapSinceMs ??= 0
     }
     this.load(opened)
   }

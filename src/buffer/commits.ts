@@ -117,7 +117,6 @@ export class Commits {
       nowMs: clock.wallMs(),
       onDropped: (source, gap) => alarms.gaveWay(source, gap),
       onDamaged: (source, records) => alarms.damaged(source, records),
-      onReady: source => onReady()?.(source.source),
       onFull: source => alarms.full(source),
     }
     return new Plan(context)
@@ -242,6 +241,7 @@ export class Commits {
     this.#disk = disk
     let at = 0
     for (const planned of plan.steps) planned.done((isEmpty(planned) ? undefined : results[at++]) ?? { kind: 'done' })
+    for (const { source } of plan.ready) this.#deps.onReady()?.(source)
   }
 
   /** Writes the rows of sources, and their marks, at once. */

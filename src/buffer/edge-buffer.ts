@@ -330,6 +330,8 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       )
       const gap = gapAt(records, aside[0]?.timeMs ?? nowMs, nowMs, 'resumed')
       plan.placeholder(source, { from: end, count: 1, timeMs: nowMs, gap })
+      // With the very commit: a database that is lost after it would go on under the epoch before.
+      this.#reservations.note(source)
       await this.#commits.execute(plan)
       this.#commits.want(source)
     })

@@ -1,3 +1,4 @@
+import { joinGaps } from '../record/gap.ts'
 import type { Gap, GapReason } from '../record/record.ts'
 import type { Plan } from './plan.ts'
 import type { SourceBuffer } from './source-buffer.ts'
@@ -20,9 +21,19 @@ export function isSilentGap(source: SourceBuffer, nowMs: number): boolean {
 export function declareGap(plan: Plan, source: SourceBuffer, nowMs: number): void {
   const gap = source.headGap ?? source.tailGap
   if (!gap) return
-  if (source.headGap) source.headGap = undefined
+  const { gapSinceMs } = source
+  const isHead = source.headGap !== undefined
+  if (isHead) source.headGap = undefined
   else source.tailGap = undefined
   source.gapSinceMs = source.tailGap ? nowMs : undefined
   plan.placeholder(source, { from: source.next, count: 1, timeMs: nowMs, gap })
-  plan.steps.push({ step: { kind: 'source', row: source.toRow() }, done: () => {} })
+  plan.steps.push({
+    step: { kind: 'source', row: source.toRow() },
+    done: () => {},
+    failed: () => {
+      if (isHead) source.headGap = joinGaps(gap, source.headGap)
+      else source.tailGap = joinGaps(gap, source.tailGap)
+      source.gapSinceMs = gapSinceMs
+    },
+  })
 }

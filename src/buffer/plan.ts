@@ -24,7 +24,6 @@ export interface PlanContext extends RoomContext {
   readonly gateway: string
   readonly attached: boolean
   onDamaged(source: SourceBuffer, records: number): void
-  onReady(source: SourceBuffer): void
 }
 
 /**
@@ -35,6 +34,8 @@ export class Plan {
   readonly steps: Planned[] = []
   /** Sources that have records which this plan does not write. */
   readonly unwritten = new Set<SourceBuffer>()
+  /** Sources that have a batch for the link since this plan is on disk. Told behind all else: what the link then does cannot leave half of it undone. */
+  readonly ready = new Set<SourceBuffer>()
   readonly #context: PlanContext
   readonly #room: Room
   /** Next number of each source within this plan. */
@@ -95,6 +96,8 @@ export class Plan {
     let atOnce = source.uncutBlocks === 0
     let uncut = source.uncutRecords
     for (const block of source.pending) {
+      // The row says it no longer, once the records do.
+      if (block.gap) source.dirty = true
       const mayBeCut = atOnce && this.#hasAppetite(source, block.bytes >= LARGE_BLOCK_BYTES)
       const cut = mayBeCut ? this.#identity(source, this.#nextOf(source)) : undefined
       if (!cut) atOnce = false
@@ -175,7 +178,7 @@ export class Plan {
   }
 
   #writeRow(source: SourceBuffer): void {
-    const row = { ...source.toRow(), next: Math.max(source.next, this.#nextOf(source)) }
+    const row = { ...source.toRow(this.#room.withheldOf(source)), next: Math.max(source.next, this.#nextOf(source)) }
     this.steps.push({
       step: { kind: 'source', row, keepHeadGap: this.#room.isDropping(source) },
       done: () => {
@@ -247,7 +250,7 @@ export class Plan {
       const crc = batch.bytes.readUInt32BE(17)
       source.ready.push({ ...batch, source: source.source, epoch: source.assignment?.epoch ?? 0, crc })
       this.#context.index.readyBytes += row.bytes
-      this.#context.onReady(source)
+      this.ready.add(source)
     }
   }
 }

@@ -49,6 +49,12 @@ export class Reservations {
     return this.text()
   }
 
+  /** The marks file is written with the next commit, with what is known of the source by then. */
+  note(source: SourceBuffer): void {
+    this.#note(source)
+    this.#owed = true
+  }
+
   /** To be followed by {@link written} once it is on disk; until then it is given again with the next commit. */
   text(): string {
     this.#owed = true

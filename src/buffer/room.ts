@@ -1,7 +1,7 @@
 import type { Gap } from '../record/record.ts'
 import type { BufferIndex, KeptBatch } from './buffer-index.ts'
 import type { Planned } from './planned.ts'
-import { PAGE_BYTES } from './schema.ts'
+import { freeOf, PAGE_BYTES } from './schema.ts'
 import type { PendingBlock, SourceBuffer } from './source-buffer.ts'
 import type { BlockRow } from './store-calls.ts'
 
@@ -9,14 +9,10 @@ import type { BlockRow } from './store-calls.ts'
 const DELETES_PER_COMMIT_MAX = 500
 /** Settled batches that are kept for a core that lost its end; many small ones would fill the memory before the disk. */
 const KEPT_BATCHES_MAX = 200_000
-/** Part of the quota that stays free: pages are freed by rows, and filled by bytes. */
-const FREE_PART = 0.05
-/** So much stays free at the least, bytes: a batch is larger than the blocks that it is made of, by a key and a number for each record. */
-const FREE_BYTES_MIN = 128 * 1024
 
 /** What may be filled of a quota, bytes. */
 export function roomOf(quotaBytes: number): number {
-  return quotaBytes - Math.max(quotaBytes * FREE_PART, FREE_BYTES_MIN)
+  return quotaBytes - freeOf(quotaBytes)
 }
 
 export interface RoomContext {
@@ -60,6 +56,11 @@ export class Room {
   /** Sources that have pending records for which there is no room yet. */
   get withheld(): Iterable<SourceBuffer> {
     return this.#withheld.keys()
+  }
+
+  /** Pending records of the source for which there is no room yet. */
+  withheldOf(source: SourceBuffer): readonly PendingBlock[] {
+    return this.#withheld.get(source) ?? []
   }
 
   /** Room for what is to be written: settled batches go first, then uncut records of whoever lets its oldest go, lowest priority first. */
@@ -131,6 +132,9 @@ export class Room {
   drop(source: SourceBuffer, rows: readonly BlockRow[], reason: 'buffer_full' | 'expired'): void {
     if (rows.length === 0) return
     const gap = source.headGap
+    const { blocksAtOpen, frozen } = source
+    const olderBlocks = frozen?.olderBlocks ?? 0
+    const olderGone = olderAmong(source, rows, olderBlocks)
     // Taken out at once, so that this plan does not cut them as well.
     removeUncut(source, rows)
     this.#steps.push({
@@ -146,8 +150,14 @@ export class Room {
       failed: () => {
         source.uncutBlocks += rows.length
         source.uncutRecords += rows.reduce((sum, row) => sum + row.count, 0)
+        source.blocksAtOpen = blocksAtOpen
+        source.frozen = frozen
       },
     })
+    if (frozen && olderGone > 0) {
+      source.frozen = { ...frozen, olderBlocks: olderBlocks - olderGone }
+      this.#steps.push({ step: { kind: 'source', row: source.toRow(), keepHeadGap: true }, done: () => {} })
+    }
     this.#dropping.add(source)
   }
 
@@ -198,6 +208,7 @@ export class Room {
 /** Uncut blocks of a source, wherever they stand in its backlog, are not uncut any longer: dropped, or in a batch. */
 export function removeUncut(source: SourceBuffer, rows: readonly BlockRow[]): void {
   const gone = new Set(rows)
+  source.blocksAtOpen -= olderAmong(source, rows, source.blocksAtOpen)
   const left = source.uncut.filter(row => !gone.has(row))
   source.uncut.splice(0, source.uncut.length, ...left)
   source.uncutBlocks -= rows.length
@@ -205,6 +216,12 @@ export function removeUncut(source: SourceBuffer, rows: readonly BlockRow[]): vo
     source.uncutRecords -= row.count
     source.uncutBytes -= row.bytes
   }
+}
+
+/** How many of these blocks are among the `older` oldest of the source. */
+function olderAmong({ uncut }: SourceBuffer, rows: readonly BlockRow[], older: number): number {
+  const among = new Set(rows)
+  return uncut.slice(0, older).filter(row => among.has(row)).length
 }
 
 /** Bytes of the database's pages that rows of so many bytes can take at the most: each may leave the rest of a page empty. */

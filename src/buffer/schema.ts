@@ -2,6 +2,15 @@
 export const SCHEMA_VERSION = 2
 /** SQLite's own, unless told otherwise. */
 export const PAGE_BYTES = 4_096
+/** Part of a file that stays free: pages are freed by rows, and filled by bytes. */
+const FREE_PART = 0.05
+/** So much stays free at the least, bytes: a batch is larger than the blocks that it is made of, by a key and a number for each record. */
+const FREE_BYTES_MIN = 128 * 1024
+
+/** What has to stay free of a file of so many bytes. */
+export function freeOf(bytes: number): number {
+  return Math.max(bytes * FREE_PART, FREE_BYTES_MIN)
+}
 
 /**
  * block: in the order of writing, without a second index: each index costs about half again of the flash. `first` is NULL while the block is uncut

@@ -42,6 +42,8 @@ export interface PendingBlock {
   readonly hasUnsetTimes: boolean
   /** That of the last record in it that has one. */
   readonly bookmark: string | undefined
+  /** What its records say is missing before them. */
+  readonly gap: Gap | undefined
 }
 
 export interface CutRow {
@@ -107,6 +109,8 @@ export class SourceBuffer implements Inlet {
   storedBookmark: string | undefined
   /** Of the block that is being filled. */
   #newBookmark: string | undefined
+  /** What the records of that block say is missing before them. */
+  #newGap: Gap | undefined
   /** What was appended last belongs together with what comes next: both are in one block, or neither is. */
   #isWithinGroup = false
   /** Blocks are pending for which there was no room: what comes after them is gathered until there is. */
@@ -167,6 +171,7 @@ export class SourceBuffer implements Inlet {
     }
     if (this.tailGap) {
       headers = [...(headers ?? []), gapHeader(this.tailGap)]
+      this.#newGap = joinGaps(this.#newGap, this.tailGap)
       this.tailGap = undefined
       this.dirty = true
       if (!this.headGap) this.gapSinceMs = undefined
@@ -220,9 +225,11 @@ export class SourceBuffer implements Inlet {
       lastTimeMs,
       hasUnsetTimes: this.#hasUnsetTimes,
       bookmark: this.#newBookmark,
+      gap: this.#newGap,
     })
     this.#hasUnsetTimes = false
     this.#newBookmark = undefined
+    this.#newGap = undefined
     this.pendingBytes += plain.length
     this.#hooks.pending.bytes += plain.length
     // As large as the last one, and a little: sources go on as they did.
@@ -249,11 +256,7 @@ export class SourceBuffer implements Inlet {
   dropPending(kept: number, reason: GapReason, nowMs: number): void {
     let gone: Gap | undefined
     for (const block of this.pending.splice(kept)) {
-      let declared: Gap | undefined
-      visitPlain(block.plain, block.baseTimeMs, (_timeMs, _bytes, _from, _to, headers) => {
-        for (const { key, value } of headers) if (key === HEADER.gap) declared = joinGaps(declared, parseGap(value))
-      })
-      gone = joinGaps(gone, joinGaps(declared, span(block.count, block.baseTimeMs, block.lastTimeMs, reason)))
+      gone = joinGaps(gone, joinGaps(block.gap, span(block.count, block.baseTimeMs, block.lastTimeMs, reason)))
       this.#dropped += block.count
       this.#uncount(block)
     }
@@ -281,6 +284,7 @@ export class SourceBuffer implements Inlet {
       builder.append(timeMs, bytes, from, to, [...headers.filter(({ key }) => key !== HEADER.gap), gapHeader(joined)])
     })
     this.#builder = builder
+    this.#newGap = joinGaps(gap, this.#newGap)
   }
 
   /** Counts records that were given up on disk. */
@@ -368,8 +372,10 @@ export class SourceBuffer implements Inlet {
     return { records, bytes, ...(oldest !== undefined && records > 0 && { oldestMs: oldest }) }
   }
 
-  toRow(): SourceRow {
+  /** `unwritten`: records in memory that are not on disk before the row is. What they say is missing is said there until they are. */
+  toRow(unwritten: readonly PendingBlock[] = this.pending): SourceRow {
     const { id, source: name, next, settled } = this
+    const carried = [...unwritten.map(block => block.gap), this.#newGap, this.tailGap].reduce(joinGaps, undefined)
     return {
       id,
       name,
@@ -379,7 +385,7 @@ export class SourceBuffer implements Inlet {
       assignment: toKept(this.assignment),
       frozen: toKept(this.frozen),
       head_gap: toKept(this.headGap),
-      tail_gap: toKept(this.tailGap),
+      tail_gap: toKept(carried),
     }
   }
 

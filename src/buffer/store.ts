@@ -8,7 +8,7 @@ import { BatchCutter } from './batch-cutter.ts'
 import { type BlockVisitor, isBatch, sealBlock, visitBlock, visitPlain } from './block-codec.ts'
 import { writeDurably } from './durable-file.ts'
 import { type ClockAtCut, timeMax } from './event-time.ts'
-import { MIGRATIONS, PAGE_BYTES, SCHEMA, SCHEMA_VERSION } from './schema.ts'
+import { freeOf, MIGRATIONS, PAGE_BYTES, SCHEMA, SCHEMA_VERSION } from './schema.ts'
 import type {
   BlockRow,
   Commit,
@@ -72,7 +72,7 @@ export class Store implements StoreCalls {
       throw new HeadraceError('buffer_corrupt', `${options.path} is damaged: ${found}`)
     }
     // SQLITE_FULL by quota leaves the file working; a file system that is full does not even let rows be deleted.
-    this.#db.pragma(`max_page_count = ${Math.ceil(options.quotaBytes / PAGE_BYTES)}`)
+    this.#db.pragma(`max_page_count = ${this.#pagesMax(options.quotaBytes)}`)
     this.#sql = statements(this.#db)
   }
 
@@ -247,9 +247,19 @@ export class Store implements StoreCalls {
   }
 
   #disk(): StoreDisk {
+    return { usedBytes: this.#usedBytes(), writtenBytes: this.#written.total() }
+  }
+
+  #usedBytes(): number {
     const pages = this.#db.pragma('page_count', { simple: true }) as number
     const free = this.#db.pragma('freelist_count', { simple: true }) as number
-    return { usedBytes: (pages - free) * PAGE_BYTES, writtenBytes: this.#written.total() }
+    return (pages - free) * PAGE_BYTES
+  }
+
+  /** Of a file that holds more than its quota, since that was lowered, so much stays free as of any other: without it nothing can be cut, nor drain. */
+  #pagesMax(quotaBytes: number): number {
+    const usedBytes = this.#usedBytes()
+    return Math.ceil(Math.max(quotaBytes, usedBytes + freeOf(usedBytes)) / PAGE_BYTES)
   }
 }
 

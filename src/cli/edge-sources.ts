@@ -6,6 +6,8 @@ import type { CheckedPipeline } from '../config/load.ts'
 import type { SourceConfig } from '../config/pipeline.ts'
 import { type Fields, withDeclared } from '../record/fields.ts'
 import { systemClock } from '../runtime/clock.ts'
+import { messageOf } from '../runtime/errors.ts'
+import { hideSecrets } from '../runtime/hide-secrets.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { columnsOf } from '../source/decode/options.ts'
 import { SourceRunner } from '../source/runner.ts'
@@ -21,6 +23,13 @@ interface Running {
   durabilityMs: number
   /** All of its configuration that the runner depends on: another text is another runner. */
   readonly facts: string
+}
+
+interface Beginning {
+  readonly source: string
+  readonly topic: string
+  readonly config: SourceConfig
+  readonly durabilityMs: () => number
 }
 
 /** What is known of a source's fields as they are buffered: by its kind, its decoder, what somebody declared, and through its steps. */
@@ -80,6 +89,10 @@ export class EdgeSources {
   readonly #analysers: EdgeAnalysers
   readonly #shared = new SharedParts()
   readonly #running = new Map<string, Running>()
+  /** Why sources that are to be read cannot even be begun, until the next change. */
+  readonly #unbegun = new Map<string, string>()
+  /** Runners that ended, of sources that are not read now: what one still holds goes to the one that comes after it. */
+  readonly #ended = new Map<string, SourceRunner>()
   readonly #retired: RetiredSources
   /** Of every source that the pipelines name, read or not. */
   #fields: ReadonlyMap<string, Fields>
@@ -110,6 +123,11 @@ export class EdgeSources {
 
   get(source: string): { readonly runner: SourceRunner; readonly pipeline: string } | undefined {
     return this.#running.get(source)
+  }
+
+  /** Why the source, which is to be read, is not; undefined where it is. */
+  whyNotBegun(source: string): string | undefined {
+    return this.#unbegun.get(source)
   }
 
   /** How each source's loop goes on. */
@@ -146,10 +164,12 @@ export class EdgeSources {
     )
     const ending = [...this.#running].filter(([source, { facts }]) => wanted.get(source)?.facts !== facts)
     await Promise.allSettled(ending.map(([, { runner }]) => runner.stop()))
-    for (const [source] of ending) {
+    for (const [source, { runner }] of ending) {
       this.#running.delete(source)
+      this.#ended.set(source, runner)
       this.#analysers.untap(source)
     }
+    this.#unbegun.clear()
     this.#buffer.configure(settingsOf(pipelines))
     // Under way from here on, and waited for at the end: an alert that is slow to be taken keeps no source from being read.
     const analysersChanged = changeAnalysers?.()
@@ -163,7 +183,9 @@ export class EdgeSources {
         continue
       }
       const durabilityMs = () => this.#running.get(source)?.durabilityMs ?? durability
-      const runner = this.#runnerOf({ source, topic, config, durabilityMs }, before.get(source)?.runner)
+      const runner = this.#runnerOf({ source, topic, config, durabilityMs })
+      // It keeps none of the others from being read.
+      if (!runner) continue
       this.#running.set(source, { runner, pipeline, durabilityMs: durability, facts })
       beginning.push(runner)
       started.push(source)
@@ -183,11 +205,23 @@ export class EdgeSources {
     await Promise.allSettled(this.names.map(source => this.#buffer.inlet(source).stored()))
   }
 
-  #runnerOf(
-    of: { source: string; topic: string; config: SourceConfig; durabilityMs: () => number },
-    before: SourceRunner | undefined,
-  ): SourceRunner {
-    const { source, topic, config, durabilityMs } = of
+  /** Undefined where it cannot be made: what its configuration names may have gone since that was checked. */
+  #runnerOf(of: Beginning): SourceRunner | undefined {
+    const { source } = of
+    try {
+      const runner = this.#newRunner(of)
+      this.#ended.delete(source)
+      return runner
+    } catch (cause) {
+      this.#analysers.untap(source)
+      const reason = hideSecrets(messageOf(cause))
+      this.#unbegun.set(source, reason)
+      this.#log.error({ source }, `the source cannot be begun: ${reason}`)
+      return undefined
+    }
+  }
+
+  #newRunner({ source, topic, config, durabilityMs }: Beginning): SourceRunner {
     const { kind, options } = kindOf(config)
     const inlet = this.#buffer.inlet(source)
     const outlet = this.#buffer.outlet(source)
@@ -219,7 +253,7 @@ export class EdgeSources {
       log: this.#log,
       random: Math.random,
       processFile: join(this.#folder, `${source}.process`),
-      ...(before && { leftovers: before.leftovers() }),
+      leftovers: () => this.#ended.get(source)?.leftovers() ?? [],
     })
   }
 }

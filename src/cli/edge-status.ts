@@ -97,11 +97,13 @@ export function edgeStatus({ gateway, link, buffer, sources, retired, analysers,
       const lane = frozen.get(outlet.source)
       const isFrozen = lane?.state === 'frozen'
       const whyRetired = retired.reasonOf(outlet.source)
+      const whyNotBegun = sources.whyNotBegun(outlet.source)
+      const standing = whyNotBegun === undefined ? (whyRetired === undefined ? 'removed' : 'retired') : 'stopped'
       return {
         source: outlet.source,
         pipeline: entry?.pipeline ?? null,
-        state: isFrozen ? 'frozen' : (running?.state ?? (whyRetired === undefined ? 'removed' : 'retired')),
-        reason: (isFrozen ? lane.reason : (running?.reason ?? whyRetired)) ?? null,
+        state: isFrozen ? 'frozen' : (running?.state ?? standing),
+        reason: (isFrozen ? lane.reason : (running?.reason ?? whyNotBegun ?? whyRetired)) ?? null,
         read: running?.read ?? 0,
         decode_errors: running?.decode_errors ?? 0,
         trouble: running?.trouble ?? {},

@@ -26,15 +26,29 @@ export interface Reloadable {
   refused(why: string): void
 }
 
-/** A SIGHUP that comes while a process starts would end it: it is kept for {@link PipelineReload}, since files may have changed behind the first look. */
+/**
+ * What happens while a process starts, kept for {@link PipelineReload}: a SIGHUP, which would end it, and how the files were when they were read; a core
+ * that waits for Kafka takes two minutes, and what changed meanwhile would be noticed at its next change only.
+ */
 export class EarlyHangup {
   readonly #onSignal = () => {
     this.#came = true
   }
   #came = false
+  #loaded: string | undefined
 
   constructor() {
     process.on('SIGHUP', this.#onSignal)
+  }
+
+  /** These files are read now, for the first time. */
+  loaded(files: readonly string[]): void {
+    this.#loaded = fingerprintOf(files)
+  }
+
+  /** As they were then; undefined where nobody said so. */
+  get taken(): string | undefined {
+    return this.#loaded
   }
 
   /** Whether one came. */
@@ -63,8 +77,8 @@ export class PipelineReload {
     this.#of = of
     this.#clock = clock
     this.#log = log
-    this.#taken = this.#fingerprint()
-    this.#seen = this.#taken
+    this.#seen = this.#fingerprint()
+    this.#taken = early.taken ?? this.#seen
     process.on('SIGHUP', this.#onSignal)
     if (early.end()) this.#reloadLater()
     this.#lookLater()
@@ -107,8 +121,12 @@ export class PipelineReload {
 
   /** Changes whenever a file does that the configuration is made of, or another comes or goes. */
   #fingerprint(): string {
-    return this.#of.files().map(factsOf).join('\n')
+    return fingerprintOf(this.#of.files())
   }
+}
+
+function fingerprintOf(files: readonly string[]): string {
+  return files.map(factsOf).join('\n')
 }
 
 function factsOf(file: string): string {

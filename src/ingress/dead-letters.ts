@@ -59,6 +59,8 @@ export class DeadLetters {
   #claim: Claim | undefined
   /** When the letters of the last hour were put, ms. */
   #putAtMs: number[] = []
+  /** Sources of which a batch is held back. */
+  readonly #held = new Set<string>()
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(deps: DeadLettersDeps) {
@@ -72,11 +74,17 @@ export class DeadLetters {
     return turn
   }
 
+  /** What was refused of the source is out of the way, whichever way it went. */
+  passed(source: string): void {
+    if (this.#held.delete(source) && this.#held.size === 0) this.#deps.alarms.clear('dead_letters_held')
+  }
+
   async #put(letter: DeadLetter): Promise<boolean> {
     const { clock, logger, alarms } = this.#deps
     const now = clock.monotonicMs()
     this.#putAtMs = this.#putAtMs.filter(atMs => now - atMs < HOUR_MS)
     if (this.#putAtMs.length >= LETTERS_PER_HOUR_MAX) {
+      this.#held.add(letter.source)
       alarms.raise('dead_letters_held', {
         message: `The log refused ${LETTERS_PER_HOUR_MAX} batches within an hour; further ones are held back. The last one: ${letter.reason}`,
         advice: 'Look at the broker and the limits of its topics: this many bad batches are seldom the fault of gateways.',
@@ -90,7 +98,7 @@ export class DeadLetters {
       return false
     }
     this.#putAtMs.push(now)
-    alarms.clear('dead_letters_held')
+    this.passed(letter.source)
     alarms.raise('dead_letter', {
       source: letter.source,
       message: `The log refused numbers ${letter.batch.sequence}…${letter.batch.sequence + letter.batch.count - 1} for good: ${letter.reason}`,

@@ -251,6 +251,7 @@ export class Gate {
     if (this.#end?.proof === proof) this.#end = { next, proof }
     this.#voidProofs = 0
     this.#refusedAt = undefined
+    if (this.#suspicion) this.#deps.deadLetters.passed(this.#deps.source)
     this.#suspicion = undefined
     this.#backoff.reset()
     this.#thaw(head.arrival.epoch)
@@ -299,7 +300,10 @@ export class Gate {
     if (suspicion.buried || suspicion.hopeless) {
       if (!suspicion.buried) {
         const put = await deadLetters.put({ place, source, batch: head.batch, reason: suspicion.detail })
-        if (!put) return this.#rest('the dead letters cannot be written')
+        if (!put) {
+          suspicion.spare()
+          return this.#rest('the dead letters cannot be written')
+        }
         suspicion.buried = true
         if (!head.arrival.alive) return
       }

@@ -16,7 +16,7 @@ interface Claimed {
 
 /**
  * What the log says of each source of an opening. Sources are entered in the session with their gate. Rejects with `log_unavailable` where the log
- * cannot be reached; what is wrong with one source is said of that source.
+ * cannot be reached for any of them; what is wrong with one source is said of that source.
  */
 export async function openSources(
   log: Log,
@@ -29,7 +29,7 @@ export async function openSources(
   const claims = await eachOf(request.sources, each =>
     past.has(each.source)
       ? Promise.resolve(tooMany(each.source, session.partitionsMax))
-      : claimOne(log, request.gateway, each, resume.has(each.source)),
+      : orUnavailable(each.source, () => claimOne(log, request.gateway, each, resume.has(each.source))),
   )
   const claimed = claims.filter(claim => 'claim' in claim)
   const places = claimed.map(({ claim }) => claim)
@@ -38,13 +38,40 @@ export async function openSources(
   const topics = [...new Set(places.map(({ topic }) => topic))]
   const limits = new Map(await eachOf(topics, async topic => [topic, await log.batchBytesMax(topic)] as const))
   const opened = await eachOf(claimed, entry =>
-    openOne(log, gates, session, entry, {
-      read: ends.get(entry.claim),
-      deadLetters,
-      batchBytesMax: limits.get(entry.claim.topic),
-    }),
+    orUnavailable(entry.source, () =>
+      openOne(log, gates, session, entry, {
+        read: ends.get(entry.claim),
+        deadLetters,
+        batchBytesMax: limits.get(entry.claim.topic),
+      }),
+    ),
   )
-  return [...claims.filter(claim => 'error' in claim), ...opened]
+  const answers = [...claims.flatMap(claim => ('claim' in claim ? [] : [claim])), ...opened]
+  const away = answers.filter(answer => 'cause' in answer)
+  // Of nothing that was asked anything could be told: another core may reach the log, or this one later.
+  if (away[0] && away.length === answers.length) throw away[0].cause
+  return answers.map(answer => ('cause' in answer ? awayError(answer) : answer))
+}
+
+/** The log cannot be reached for this source now. */
+interface Away {
+  readonly source: string
+  readonly cause: HeadraceError
+}
+
+/** One topic or partition that cannot be asked keeps none of the others waiting. */
+async function orUnavailable<Answer>(source: string, ask: () => Promise<Answer>): Promise<Answer | Away> {
+  try {
+    return await ask()
+  } catch (cause) {
+    if (!(cause instanceof HeadraceError) || cause.code !== 'log_unavailable') throw cause
+    return { source, cause }
+  }
+}
+
+function awayError({ source, cause }: Away): Extract<OpenedSource, { error: unknown }> {
+  const advice = 'It is asked again by itself. Look at the topic, and at what the core may do with it.'
+  return { source, error: { code: OPEN_ERROR.unavailable, message: cause.message, advice } }
 }
 
 /** Sources that would be new, and more than the gateway may have; those that it has stay, whatever its quota is now. */

@@ -55,6 +55,8 @@ export class SqliteParking implements Parking {
   readonly #asideFolder: string
   #bytes: number
   #aside: number
+  /** What there was no room for last, bytes. */
+  #refusedBytes: number | undefined
 
   constructor(deps: ParkingDeps) {
     this.#deps = deps
@@ -85,6 +87,7 @@ export class SqliteParking implements Parking {
   put(batches: readonly BatchToPark[]): number[] | undefined {
     const bytes = batches.reduce((sum, batch) => sum + batch.bytes.length, 0)
     if (this.#bytes + bytes > this.#deps.maxBytes) {
+      this.#refusedBytes = bytes
       this.#full(`${this.#bytes} bytes are parked, ${this.#deps.maxBytes} are allowed`)
       return undefined
     }
@@ -92,9 +95,10 @@ export class SqliteParking implements Parking {
       const insertAll = this.#db.transaction(() => batches.map(batch => Number(this.#insert.run(batch).lastInsertRowid)))
       const ids = insertAll()
       this.#bytes += bytes
-      this.#deps.alarms.clear('parking_full')
+      this.#roomAgain()
       return ids
     } catch (cause) {
+      this.#refusedBytes = bytes
       this.#full(messageOf(cause))
       return undefined
     }
@@ -106,6 +110,7 @@ export class SqliteParking implements Parking {
 
   remove(id: number): void {
     this.#bytes -= Number(this.#remove.get(id) ?? 0)
+    if (this.#refusedBytes !== undefined && this.#bytes + this.#refusedBytes <= this.#deps.maxBytes) this.#roomAgain()
   }
 
   setAside({ gateway, source, sequence, bytes, why }: Parameters<Parking['setAside']>[0]): boolean {
@@ -134,6 +139,11 @@ export class SqliteParking implements Parking {
 
   close(): void {
     this.#db.close()
+  }
+
+  #roomAgain(): void {
+    this.#refusedBytes = undefined
+    this.#deps.alarms.clear('parking_full')
   }
 
   #full(why: string): void {

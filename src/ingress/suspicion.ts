@@ -47,6 +47,11 @@ export class Suspicion {
     this.#detail = detail
   }
 
+  /** It cannot be given up now: it goes once more, since the log may be right again by then. */
+  spare(): void {
+    this.#tries = Math.min(this.#tries, TRIES_AT_MS.length - 1)
+  }
+
   /** How long until it may go again, ms. */
   againInMs(nowMs: number): number {
     return this.#firstAtMs + (TRIES_AT_MS[this.#tries] ?? 0) - nowMs

@@ -1,9 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
-import type { EdgeBuffer } from '../buffer/buffer.ts'
+import type { EdgeBuffer, Outlet } from '../buffer/buffer.ts'
+import { CLOCK_SET_FROM_MS } from '../buffer/clock-watch.ts'
 import { writeDurably } from '../buffer/durable-file.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import type { Clock } from '../runtime/clock.ts'
+import { messageOf } from '../runtime/errors.ts'
 import type { BudgetOptions } from './options.ts'
 
 /** What a message costs beside its body, bytes: properties, frame, TLS, TCP and IP headers, its settlement on the way back. */
@@ -35,7 +37,10 @@ export interface BudgetDeps {
 export class Budget {
   readonly #deps: BudgetDeps
   readonly #local: Intl.DateTimeFormat
+  /** The latest that a clock which was set has told; empty where none has yet. */
   #day: string
+  /** The day by a clock that is not set: it begins in 1970 after each start, and says nothing of the other. */
+  #unsetDay: string | undefined
   #bytes: number
   #writtenBytes: number
   #floor = Number.NEGATIVE_INFINITY
@@ -55,7 +60,7 @@ export class Budget {
       minute: '2-digit',
     })
     const spent = existsSync(deps.file) ? readSpent(readFileSync(deps.file, 'utf8')) : undefined
-    this.#day = spent?.day ?? this.#now().day
+    this.#day = spent?.day ?? ''
     this.#bytes = spent?.bytes ?? 0
     this.#writtenBytes = this.#bytes
   }
@@ -73,7 +78,8 @@ export class Budget {
   /** Whether anything of what the buffer holds may be sent now. */
   allowsAnyOf(buffer: EdgeBuffer): boolean {
     if (this.floor === Number.NEGATIVE_INFINITY) return true
-    return buffer.outlets().some(outlet => (outlet.priority ?? 0) >= this.floor && outlet.buffered().records > 0)
+    const mayBeSent = ({ priority = 0, frozen }: Outlet) => priority >= this.floor && frozen === undefined
+    return buffer.outlets().some(outlet => mayBeSent(outlet) && outlet.buffered().records > 0)
   }
 
   /** Whether the connection is to be closed now. `isBusy`: something that may be sent waits, or is on its way. */
@@ -101,7 +107,7 @@ export class Budget {
 
   /** A message with a body of `bytes` is sent. */
   spend(bytes: number): void {
-    const { options, file } = this.#deps
+    const { options } = this.#deps
     this.#busyAtMs = this.#deps.clock.monotonicMs()
     this.#bytes += bytes + MESSAGE_OVERHEAD_BYTES
     const perDay = options.bytes_per_day
@@ -109,14 +115,27 @@ export class Budget {
     if (this.#bytes >= perDay) this.#floorUntilMs = Number.NEGATIVE_INFINITY
     if (this.#bytes - this.#writtenBytes < perDay / WRITTEN_DOWN_PARTS) return
     this.#writtenBytes = this.#bytes
-    writeDurably(file, JSON.stringify({ day: this.#day, bytes: this.#bytes }))
+    this.#writeDown()
+  }
+
+  /** What cannot be written is counted in memory all the same: who sends it must not come to grief at that. */
+  #writeDown(): void {
+    const { file, alarms } = this.#deps
+    try {
+      writeDurably(file, JSON.stringify({ day: this.#day, bytes: this.#bytes }))
+      alarms.clear('budget_unwritten')
+    } catch (cause) {
+      alarms.raise('budget_unwritten', {
+        message: `What was sent of the bytes of this day cannot be written down: ${messageOf(cause)}`,
+        advice: 'Look at the disk of the state directory: until it takes this again, a restart forgets what was spent since.',
+      })
+    }
   }
 
   #look(): number {
     const { bytes_per_day: perDay, hours, urgent } = this.#deps.options
     const { day, minute } = this.#now()
-    if (day !== this.#day) {
-      this.#day = day
+    if (this.#isAnotherDay(day)) {
       this.#bytes = 0
       this.#writtenBytes = 0
     }
@@ -129,6 +148,18 @@ export class Budget {
     } else this.#deps.alarms.clear('budget_spent')
     const isOpen = hours === undefined || hours.some(range => isWithin(minute, range))
     return !isSpent && isOpen ? Number.NEGATIVE_INFINITY : (urgent ?? Number.POSITIVE_INFINITY)
+  }
+
+  #isAnotherDay(day: string): boolean {
+    if (this.#deps.clock.wallMs() < CLOCK_SET_FROM_MS) {
+      const before = this.#unsetDay ?? day
+      this.#unsetDay = day
+      return day !== before
+    }
+    const before = this.#day === '' ? day : this.#day
+    this.#unsetDay = undefined
+    this.#day = day
+    return day !== before
   }
 
   #now(): { day: string; minute: number } {

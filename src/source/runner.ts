@@ -51,8 +51,8 @@ export interface SourceRunnerOptions {
   readonly clock: Clock
   readonly log: Logger
   readonly random: () => number
-  /** Records that a runner of the same source had in hand when it was stopped. */
-  readonly leftovers?: readonly Held[]
+  /** Gives the records that a runner of the same source had in hand when it was stopped; called once nothing can go wrong any more with this one. */
+  readonly leftovers?: () => readonly Held[]
   /** Where it is kept which process the source has started. */
   readonly processFile?: string
 }
@@ -122,7 +122,7 @@ export class SourceRunner {
     this.#stripReturn = options.frame === undefined
     this.#framer = options.kind.gives === 'stream' ? this.#newFramer() : undefined
     this.#source = options.kind.open(options.options, this.#context())
-    this.#held.push(...(options.leftovers ?? []))
+    this.#held.push(...(options.leftovers?.() ?? []))
   }
 
   get id(): SourceId {

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { EarlyHangup, PipelineReload } from '../../src/cli/pipeline-reload.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
@@ -17,4 +20,21 @@ test.each([
   expect(reloads).toBe(times)
   await reload.end()
   expect(process.listenerCount('SIGHUP')).toBe(before)
+})
+
+test('a file that was changed between its first load and the end of the start is read anew: it was noticed at its next change only', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headrace-early-'))
+  const file = join(folder, 'pump.yaml')
+  writeFileSync(file, 'as it was loaded')
+  const early = new EarlyHangup()
+  early.loaded([file])
+  writeFileSync(file, 'as it was changed while the process started')
+  let reloads = 0
+  const clock = new SimulatedClock()
+  const reloadable = { files: () => [file], reload: async () => reloads++, refused: () => {} }
+  const reload = new PipelineReload(reloadable, clock, silentLogger, early)
+  await clock.pass(5_000)
+  expect(reloads).toBe(1)
+  await reload.end()
+  rmSync(folder, { recursive: true })
 })

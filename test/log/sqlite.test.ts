@@ -77,3 +77,16 @@ test('claims that two processes make at once wait for each other: one that had r
   await log.close()
   rmSync(folder, { recursive: true, force: true })
 }, 60_000)
+
+test('what waits behind a group that cannot be committed is answered too: it waited until somebody else appended', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headrace-log-'))
+  const log = await openSqliteLog({ path: join(folder, 'log.db'), clock: systemClock })
+  const place = { topic: 'nowhere', partition: 0 }
+  const { proof } = await log.end(await log.claim({ gateway: 'gw-1', source: 'source-1' }, 'topic-1'))
+  const batch = cutBatch(0, 1)
+  // One more than share a transaction.
+  const answers = await Promise.all(Array.from({ length: 2_001 }, () => log.append(place, batch, proof)))
+  expect(answers.filter(({ outcome }) => outcome === 'unavailable')).toHaveLength(2_001)
+  await log.close()
+  rmSync(folder, { recursive: true, force: true })
+})

@@ -26,6 +26,7 @@ export function coreCommand(): Command {
       const { startPatiently } = await import('../patient-start.ts')
       const { supervise } = await import('../under-service-manager.ts')
       const { config, pipelines } = loadCore(file)
+      early.loaded(filesOf(file, config.pipelines))
       const log = createLogger(logLevel)
       const start = () => CoreProcess.start(config, pipelines, log)
       const core = config.log.kafka

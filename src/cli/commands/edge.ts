@@ -23,6 +23,7 @@ export function edgeCommand(): Command {
       const [{ config, pipelines }, { EdgeProcess }] = await Promise.all([checkEdge(file), import('../edge-process.ts')])
       const { supervise } = await import('../under-service-manager.ts')
       const { filesOf } = await import('../pipeline-files.ts')
+      early.loaded(filesOf(file, config.pipelines))
       const log = createLogger(logLevel)
       const edge = await EdgeProcess.start(config, pipelines, log)
       log.info({ gateway: config.gateway, sources: edge.status().sources.length }, 'edge started')

@@ -23,6 +23,7 @@ export function upCommand(): Command {
     .action(async (files: string[], options: { state: string; gateway?: string; logLevel: LogLevel }) => {
       const { EarlyHangup, PipelineReload } = await import('../pipeline-reload.ts')
       const early = new EarlyHangup()
+      early.loaded(files)
       const { startAll } = await import('../all-in-one.ts')
       const log = createLogger(options.logLevel)
       const state = resolve(options.state)

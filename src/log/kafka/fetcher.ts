@@ -1,14 +1,15 @@
 import { AT, ATTRIBUTE, BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES } from '../../record/batch-header.ts'
+import { HeadraceError } from '../../runtime/errors.ts'
 import type { Cursor, Fetched, FetchLimits } from '../log.ts'
 import { EARLIEST, type FetchedPart, fetchRecords, LATEST, listOffsets } from './apis.ts'
 import { type KafkaCluster, placeKey } from './cluster.ts'
-import { KAFKA_ERROR } from './error-codes.ts'
+import { KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 
 /** With several leaders none is waited for longer, ms: what another has got should not lie there meanwhile. */
 const WAIT_EACH_MAX_MS = 250
 /** The share of one partition in a fetch is not less, so that few partitions do not take many fetches. */
 const BYTES_EACH_MIN = 1024 * 1024
-/** Between two fetches where a leader is away, ms. */
+/** Between two fetches where a leader is away, or refuses what it is asked for, ms. */
 const LEADERLESS_PAUSE_MS = 100
 
 /** Reads whole batches of many partitions, from all their leaders at once. */
@@ -22,8 +23,16 @@ export class Fetcher {
   async fetch(cursors: readonly Cursor[], limits: FetchLimits): Promise<Fetched[]> {
     const byLeader = await this.#byLeader(cursors)
     const waitMs = byLeader.size > 1 ? Math.min(limits.waitMs, WAIT_EACH_MAX_MS) : limits.waitMs
-    const parts = await Promise.all([...byLeader].map(([node, mine]) => this.#fetchFrom(node, mine, limits.maxBytes, waitMs)))
-    return parts.flat()
+    const refused: FetchedPart[] = []
+    const parts = await Promise.all(
+      [...byLeader].map(([node, mine]) => this.#fetchFrom(node, mine, { maxBytes: limits.maxBytes, waitMs }, refused)),
+    )
+    const found = parts.flat()
+    // Another leader would say the same, and whoever waits for one would wait without end. Where others can be read, they are.
+    if (found.length === 0 && refused[0]) throw unread(refused[0])
+    // A broker waits for nothing where it refuses something.
+    if (refused.length > 0 && found.every(({ batches }) => batches.length === 0)) await rest()
+    return found
   }
 
   async #byLeader(cursors: readonly Cursor[]): Promise<Map<number, Cursor[]>> {
@@ -38,11 +47,17 @@ export class Fetcher {
       else groups.set(leader.node, [cursor])
     }
     // All leaders are away: whoever asks again at once would do so without end.
-    if (groups.size === 0 && cursors.length > 0) await new Promise(resolve => setTimeout(resolve, LEADERLESS_PAUSE_MS))
+    if (groups.size === 0 && cursors.length > 0) await rest()
     return groups
   }
 
-  async #fetchFrom(node: number, cursors: readonly Cursor[], maxBytes: number, waitMs: number): Promise<Fetched[]> {
+  /** `refused`: gets what no other leader would give either. */
+  async #fetchFrom(
+    node: number,
+    cursors: readonly Cursor[],
+    { maxBytes, waitMs }: { maxBytes: number; waitMs: number },
+    refused: FetchedPart[],
+  ): Promise<Fetched[]> {
     const maxBytesEach = Math.max(BYTES_EACH_MIN, Math.floor(maxBytes / cursors.length))
     const request = { parts: cursors, maxWaitMs: waitMs, maxBytes, maxBytesEach }
     const answers = await this.#cluster.request(node, fetchRecords, request, waitMs)
@@ -53,7 +68,8 @@ export class Fetcher {
       if (error === KAFKA_ERROR.none)
         found.push({ topic, partition, first, next, batches: split(part, from.get(placeKey(part)) ?? 0) })
       else if (error === KAFKA_ERROR.offsetOutOfRange) found.push(await this.#outOfRange(node, part))
-      else this.#cluster.forgetLeader(part)
+      else if (LEADER_MOVED.includes(error)) this.#cluster.forgetLeader(part)
+      else refused.push(part)
     }
     return found
   }
@@ -64,6 +80,14 @@ export class Fetcher {
     const [next] = await this.#cluster.request(node, listOffsets, { places, timestamp: LATEST })
     return { topic, partition, first: first?.offset ?? 0, next: next?.offset ?? 0, batches: [], outOfRange: true }
   }
+}
+
+function rest(): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, LEADERLESS_PAUSE_MS))
+}
+
+function unread({ topic, partition, error }: FetchedPart): HeadraceError {
+  return new HeadraceError('log_unavailable', `${topic}[${partition}] cannot be read: Kafka error ${error}`)
 }
 
 /** The whole batches of a response, as views of it. A broker cuts the last one off where the bytes end; control batches are its own. */

@@ -352,16 +352,24 @@ export class Registry {
         },
       )
     }
+    let unread = 0
     for (const end = await this.#endOf(place); this.#next < end; ) {
       const [part] = await this.#fetcher.fetch([{ ...place, from: this.#next }], { maxBytes: READ_BYTES, waitMs: 500 })
-      for (const batch of part?.batches ?? []) {
+      if (!part) {
+        // Its leader is another by now. Nobody is kept waiting for as long as there is none.
+        unread += 1
+        if (unread >= BUSY_ATTEMPTS_MAX)
+          throw new HeadraceError('log_unavailable', `${CLAIMS_TOPIC} has no leader that can be read`)
+        continue
+      }
+      for (const batch of part.batches) {
         for (const record of decodeBatch(batch)) {
           if (record.sequence < this.#next) continue
           this.#fold.take(record.sequence, record.value)
           this.#next = record.sequence + 1
         }
       }
-      if (part?.outOfRange)
+      if (part.outOfRange)
         throw new HeadraceError(
           'topic_refused',
           `${CLAIMS_TOPIC} does not hold offset ${this.#next}: it was made anew or cut back`,

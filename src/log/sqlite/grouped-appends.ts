@@ -50,10 +50,14 @@ export class GroupedAppends {
   append(place: Place, batch: EncodedBatch): Promise<Appended> {
     return new Promise(settle => {
       this.#pending.push({ place, batch, settle })
-      if (this.#scheduled) return
-      this.#scheduled = true
-      setImmediate(() => this.flush())
+      this.#schedule()
     })
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#pending.length === 0) return
+    this.#scheduled = true
+    setImmediate(() => this.flush())
   }
 
   /** Commits what waits, up to a group of it, at once. */
@@ -70,14 +74,12 @@ export class GroupedAppends {
     } catch (error) {
       onFailed(error)
       for (const { settle } of group) settle({ outcome: 'unavailable', detail: messageOf(error) })
+      this.#schedule()
       return
     }
     for (const [{ settle }, appended] of answers) settle(appended)
     onAppended()
-    if (this.#pending.length > 0) {
-      this.#scheduled = true
-      setImmediate(() => this.flush())
-    }
+    this.#schedule()
   }
 
   /** Checks and appends within the group's transaction. */
