@@ -39,14 +39,15 @@ role='' configs='' token='' offline='' sha256='' one_way='' service=yes within=9
 while [ $# -gt 0 ]; do
   case $1 in
     --role | --config | --enroll | --offline | --sha256 | --health-within | --root)
-      [ $# -ge 2 ] || fail "$1 needs a value" 2
+      # An empty one is a variable that was not set: as --root it would be this system, as --sha256 no check at all.
+      [ -n "${2-}" ] || fail "$1 needs a value" 2
       case $1 in
         --role) role=$2 ;;
         --config) configs="$configs$2
 " ;;
         --enroll) token=$2 ;;
         --offline) offline=$2 ;;
-        --sha256) sha256=$2 ;;
+        --sha256) sha256=$(printf %s "$2" | tr A-F a-f) ;;
         --health-within) within=$2 ;;
         --root) root=${2%/} ;;
       esac
@@ -68,10 +69,12 @@ while [ $# -gt 0 ]; do
 done
 
 home=/opt/headrace
-prefix=$root$home etc=$root/etc/headrace state=$root/var/lib/headrace link=$root/usr/local/bin/headrace units=$root/etc/systemd/system
-share=$root/usr/local/share sysusers=$root/etc/sysusers.d/headrace.conf
-bash_completion=$share/bash-completion/completions/headrace zsh_completion=$share/zsh/site-functions/_headrace man=$share/man/man1/headrace.1
 work='' undo='' finished=''
+set_paths() {
+  prefix=$root$home etc=$root/etc/headrace state=$root/var/lib/headrace link=$root/usr/local/bin/headrace units=$root/etc/systemd/system
+  share=$root/usr/local/share sysusers=$root/etc/sysusers.d/headrace.conf
+  bash_completion=$share/bash-completion/completions/headrace zsh_completion=$share/zsh/site-functions/_headrace man=$share/man/man1/headrace.1
+}
 
 # --- undoing -----------------------------------------------------------------------------------------------------------------------------
 # Each step first says how it is undone, a line of shell; what was said is done backwards where the script ends before it is done.
@@ -87,20 +90,25 @@ plain() {
 }
 ended() {
   code=$?
-  trap - EXIT HUP INT TERM
+  # Nothing stops it any more: neither a second Ctrl-C, nor that who reads what it says is gone, as the tee behind it is after the first.
+  trap - EXIT
+  trap '' HUP INT TERM PIPE
   set +e
   if [ -z "$finished" ] && [ -n "$undo" ]; then
     say 'a step failed: putting everything back' >&2
     eval "$undo"
     say 'everything is as it was' >&2
   elif [ -n "$work" ]; then
-    rm -rf "$work" "$prefix/.lock"
+    rm -rf "$work"
+    # A dry run has no lock: one that is there is another's.
+    [ -n "$dry" ] || rm -f "$prefix/.lock"
   fi
   exit "$code"
 }
 trap ended EXIT
 trap 'exit 130' HUP INT
 trap 'exit 143' TERM
+trap 'exit 141' PIPE
 
 # A directory that may be there; those that are not are made, and undone.
 dir() {
@@ -131,9 +139,18 @@ point() {
   [ "$(readlink "$1" 2>/dev/null || :)" != "$2" ] || return 0
   dir "$(dirname "$1")"
   changed=yes
-  if [ -L "$1" ]; then undoing "ln -s $(q "$(readlink "$1")") $(q "$1.headrace-old") && mv -Tf $(q "$1.headrace-old") $(q "$1")"; else undoing "rm -f $(q "$1")"; fi
+  if [ -L "$1" ]; then
+    undoing "ln -sfn $(q "$(readlink "$1")") $(q "$1.headrace-old") && mv -Tf $(q "$1.headrace-old") $(q "$1")"
+  elif [ -e "$1" ]; then
+    kept=$work/kept.$(printf %s "$1" | tr / _)
+    cp -p "$1" "$kept"
+    undoing "mv -Tf $(q "$kept") $(q "$1")"
+  else
+    undoing "rm -f $(q "$1")"
+  fi
   undoing "rm -f $(q "$1.headrace-new")"
-  ln -s "$2" "$1.headrace-new"
+  # One that was left by a run that was killed leads into a folder: it is replaced, and not gone through.
+  ln -sfn "$2" "$1.headrace-new"
   mv -Tf "$1.headrace-new" "$1"
 }
 
@@ -178,16 +195,38 @@ check_rights() {
     [ -w "$at" ] || fail "$at cannot be written to: is its file system mounted read-only? Mount it for writing while this runs" 2
   done
 }
+lock() {
+  exec 9>"$prefix/.lock"
+  flock -n 9 || fail 'another install.sh is at work'
+}
 # One at a time; the lock ends with the process, however it ends. Makes $work, on the file system that everything goes to.
 begin_work() {
   dir "$prefix"
-  exec 9>"$prefix/.lock"
-  flock -n 9 || fail 'another install.sh is at work'
+  lock
   undoing "rm -f $(q "$prefix/.lock")"
   rm -rf "$prefix"/.work.*
   work=$prefix/.work.$$
   undoing "rm -rf $(q "$work")"
   mkdir -m 700 "$work"
+}
+# For a dry run $work is where it touches nothing; what is unpacked there is started there, too.
+begin_trial() {
+  work=$(mktemp -d)
+  free=$(free_mib "$work")
+  [ "$free" -ge "$NEEDED_MIB" ] || fail "$free MiB are free in $(dirname "$work"), where a dry run unpacks the bundle, and $NEEDED_MIB are needed: set TMPDIR to another folder" 2
+  printf '#!/bin/sh\n' >"$work/program"
+  chmod 700 "$work/program"
+  "$work/program" 2>/dev/null || fail "no program may be started in $(dirname "$work"), where a dry run unpacks the bundle (it is mounted with noexec): set TMPDIR to another folder" 2
+}
+# What a run that was killed, or lost its power, has begun is done and looked at anew by the next: it may lack no more than the start of a service.
+begin_change() {
+  changed=''
+  if [ -e "$prefix/.unfinished" ]; then
+    changed=yes
+  else
+    undoing "rm -f $(q "$prefix/.unfinished")"
+    : >"$prefix/.unfinished"
+  fi
 }
 
 # What is installed: its folder, such as 0.1.0+1a2b3c4d5e; empty where nothing is.
@@ -229,13 +268,15 @@ remember_flow() {
     fi
   done
 }
-# restart_all: every service that is on and configured; for undoing as well.
+# restart_all: every service that is on and configured, also where one does not start; for undoing as well.
 restart_all() {
   running_systemd || return 0
   systemctl daemon-reload
+  not_started=''
   for each in $(roles_on); do
-    if [ -e "$etc/$each.yaml" ]; then systemctl restart "headrace-$each.service" || return 1; fi
+    if [ -e "$etc/$each.yaml" ]; then systemctl restart "headrace-$each.service" || not_started=yes; fi
   done
+  [ -z "$not_started" ]
 }
 # flows VERSION PROGRAM: whether records move as they did before, by processes of that version.
 flows() {
@@ -251,6 +292,7 @@ flows() {
 
 # --- uninstall ---------------------------------------------------------------------------------------------------------------------------
 uninstall() {
+  if [ -z "$dry" ] && [ -d "$prefix" ]; then lock; fi
   for each in edge core; do
     unit=headrace-$each.service
     if [ -e "$units/$unit" ] && running_systemd; then
@@ -259,17 +301,34 @@ uninstall() {
     run rm -f "$units/multi-user.target.wants/$unit" "$units/$unit"
   done
   run rm -f "$link" "$sysusers" "$bash_completion" "$zsh_completion" "$man"
-  run rm -rf "$prefix"
+  remove_folder "$prefix"
   if [ -n "$purge" ]; then
     # What "systemctl edit" put beside the units is configuration, too.
-    run rm -rf "$etc" "$state" "$units/headrace-edge.service.d" "$units/headrace-core.service.d"
+    for each in "$etc" "$state" "$units/headrace-edge.service.d" "$units/headrace-core.service.d"; do remove_folder "$each"; done
     if [ -n "$dry" ]; then say 'would remove the user headrace and its group'; else remove_user; fi
   fi
   if running_systemd; then run systemctl daemon-reload; fi
   say "${dry:+would have }removed${purge:+, with configuration and data}"
 }
+# remove_folder FOLDER: with all that is in it; of a file system of its own what is in it, since it cannot be removed itself.
+remove_folder() {
+  if [ -L "$1" ]; then
+    say "$1 is a link: what it leads to stays, $(readlink -f "$1")"
+    run rm -f "$1"
+  elif mountpoint -q "$1"; then
+    say "$1 is a file system of its own: it stays, with nothing in it"
+    run find "$1" -mindepth 1 -maxdepth 1 ! -name lost+found -exec rm -rf '{}' +
+  else
+    run rm -rf "$1"
+  fi
+}
 run() {
   if [ -n "$dry" ]; then say "would run: $*"; else "$@"; fi
+}
+
+finish() {
+  rm -f "$prefix/.unfinished"
+  finished=yes
 }
 
 # --- rollback ----------------------------------------------------------------------------------------------------------------------------
@@ -285,14 +344,14 @@ rollback() {
   begin_work
   look=$(program "$from")
   remember_flow "$look"
-  changed=''
+  begin_change
   undoing restart_all
   place_files "$prefix/versions/$to"
   point "$prefix/current" "versions/$to"
   point "$prefix/previous" "versions/$from"
   restart_all || fail "a service of $to does not start"
   flows "$(field "$prefix/versions/$to/RELEASE" version)" "$look" || fail "records do not move under $to as they did"
-  finished=yes
+  finish
   say "back from $from to $to"
 }
 
@@ -319,7 +378,6 @@ check_request() {
       usage >&2
       fail '--role has to be edge, core or all' 2 ;;
   esac
-  case $within in '' | *[!0-9]*) fail "--health-within has to be a number of seconds, not \"$within\"" 2 ;; esac
   given=''
   while IFS= read -r file; do
     [ -n "$file" ] || continue
@@ -398,6 +456,8 @@ unpack() {
       fail "$offline cannot be unpacked: it is damaged, or the disk is full"
     }
   fi
+  # Whoever unpacked it may have a umask that lets nobody else read it; the services run as another user.
+  chmod -R u=rwX,go=rX "$work/new"
   if [ ! -f "$work/new/SHA256SUMS" ] || [ ! -f "$work/new/RELEASE" ]; then fail "$offline is no bundle of Headrace" 2; fi
   (cd "$work/new" && sha256sum --check --quiet SHA256SUMS >&2) || fail 'the bundle is damaged: files differ from its SHA256SUMS' 2
   [ "$(field "$work/new/RELEASE" arch)" = "$arch" ] || fail "this bundle is for $(field "$work/new/RELEASE" arch), and this machine is $arch" 2
@@ -414,7 +474,8 @@ unpack() {
 check_config() {
   trial=$work/etc
   mkdir -p "$trial/pipelines"
-  if [ -d "$etc" ]; then cp -R "$etc/." "$trial/"; fi
+  # Through links, which would lead elsewhere from here; without what cannot be read, such as credentials in a dry run that is not root's.
+  if [ -d "$etc" ]; then cp -RL "$etc/." "$trial/" 2>/dev/null || :; fi
   while IFS= read -r line; do
     if [ -n "$line" ] && [ ! -e "$trial/${line%%=*}.yaml" ]; then cp "${line#*=}" "$trial/${line%%=*}.yaml"; fi
   done <<LIST
@@ -446,7 +507,10 @@ add_user() {
   if command -v systemd-sysusers >/dev/null 2>&1; then
     systemd-sysusers ${root:+--root="$root"} "$sysusers" >&2
   elif [ -z "$root" ] && command -v useradd >/dev/null 2>&1; then
-    useradd --system --home-dir /var/lib/headrace --shell /usr/sbin/nologin --groups dialout headrace
+    with_group=--user-group
+    if grep -q '^headrace:' "$root/etc/group"; then with_group='--gid headrace'; fi
+    # shellcheck disable=SC2086 # One word, or two.
+    useradd --system --home-dir /var/lib/headrace --shell /usr/sbin/nologin --groups dialout $with_group headrace
   else
     fail 'neither systemd-sysusers nor useradd is here to make the user headrace'
   fi
@@ -475,25 +539,36 @@ stop_new() {
 
 install() {
   before=$(current) before_roles=$(roles_on)
-  if [ -n "$dry" ]; then work=$(mktemp -d); else begin_work; fi
+  if [ -n "$dry" ]; then begin_trial; else begin_work; fi
   unpack
-  changed=''
   if [ -n "$before" ] && [ "$before" != "$id" ] && [ -z "$one_way" ]; then
     new_state=$(sed -n '/^state_/p' "$work/new/RELEASE")
+    [ -r "$prefix/versions/$before/RELEASE" ] || fail "$prefix/versions/$before, which is installed, is not whole: whether $id reads what it wrote cannot be told. With --one-way it goes on" 2
     old_state=$(sed -n '/^state_/p' "$prefix/versions/$before/RELEASE")
     [ "$new_state" = "$old_state" ] ||
       fail "$id writes its state otherwise than $before ($(printf %s "$new_state" | tr '\n' ' ')against $(printf %s "$old_state" | tr '\n' ' ')): once it has run there is no way back. With --one-way it goes on" 2
   fi
 
   if [ -n "$dry" ]; then
-    say "would install headrace $id as $role in $home, beside ${before:-no other}"
+    if [ "$before" = "$id" ]; then
+      say "headrace $id is installed already; would put right what differs, and start the services anew only where something does"
+    else
+      say "would install headrace $id as $role in $home, beside ${before:-no other}"
+    fi
     for each in $roles; do
       [ -n "$service" ] || break
-      if [ -e "$work/etc/$each.yaml" ]; then say "would start headrace-$each.service"; else say "would not start headrace-$each.service: it has no configuration yet"; fi
+      if ! running_systemd; then
+        say "would enable headrace-$each.service, and start nothing: systemd does not run here"
+      elif [ ! -e "$work/etc/$each.yaml" ]; then
+        say "would not start headrace-$each.service: it has no configuration yet"
+      elif [ "$before" != "$id" ]; then
+        say "would start headrace-$each.service"
+      fi
     done
     return 0
   fi
 
+  begin_change
   dir "$prefix/versions"
   if [ ! -d "$prefix/versions/$id" ]; then
     undoing "rm -rf $(q "$prefix/versions/$id")"
@@ -541,7 +616,7 @@ LIST
       flows "$version" "$new/bin/headrace" || fail "records do not move under $id as they did before"
     fi
   fi
-  finished=yes
+  finish
   forget_old
   if [ -z "$changed" ]; then
     say "headrace $id is installed as $role already"
@@ -566,10 +641,20 @@ forget_old() {
   done
 }
 
+if [ -n "$root" ]; then
+  [ -d "$root" ] || fail "there is no folder $root" 2
+  # Tools take it from where they stand.
+  root=$(CDPATH='' cd -- "$root" && pwd -P)
+fi
 plain "$root" '--root'
+set_paths
+case $within in *[!0-9]*) fail "--health-within has to be a number of seconds, not \"$within\"" 2 ;; esac
 [ -z "$purge" ] || [ "$action" = uninstall ] || fail '--purge goes with --uninstall' 2
+# Both roles are one program: whoever names one of them expects that the other stays.
+[ -z "$role" ] || [ "$action" = install ] || fail "--role does not go with --$action: all of Headrace is meant. A role alone is stopped by \"systemctl disable --now headrace-ROLE\"" 2
+[ -z "$sha256" ] || [ -n "$offline" ] || [ "$action" != install ] || fail '--sha256 says what the bundle of --offline has to be, and none is given' 2
 check_system
-if [ -z "$dry" ]; then check_rights; fi
+if [ -z "$dry" ] || [ "$(id -u)" = 0 ]; then check_rights; else say 'not run as root: whether everything can be written is not looked at'; fi
 case $action in
   uninstall) uninstall ;;
   rollback) rollback ;;

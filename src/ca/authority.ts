@@ -1,9 +1,10 @@
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeDurably } from '../buffer/durable-file.ts'
 import type { Journal } from '../log/log.ts'
 import type { Clock } from '../runtime/clock.ts'
+import { makeFolder } from '../runtime/durable-folder.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { type KeyPair, keyOfRequest, newAuthority, newRoot, newServer, signGateway } from './certificates.ts'
@@ -72,7 +73,7 @@ export class Authority {
     refuseWhereOneIs(folder)
     const nowMs = clock.wallMs()
     const given = what.from && checkGivenIssuer(what.from, nowMs)
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makeFolder(folder, 0o700)
     chmodSync(folder, 0o700)
     if (given) {
       // Its own root stays where it is: this one signs under it.
@@ -123,7 +124,7 @@ export class Authority {
   /** The folder of another core of the plant: the same root and issuing key, a certificate of its own. Throws `config_invalid` where there is one. */
   static async newMember(folder: string, clock: Clock, hosts: readonly string[], out: string): Promise<void> {
     refuseWhereOneIs(out)
-    mkdirSync(out, { recursive: true, mode: 0o700 })
+    makeFolder(out, 0o700)
     chmodSync(out, 0o700)
     write(out, FILE.issuing, read(folder, FILE.issuing))
     write(out, FILE.issuingKey, readKey(folder, FILE.issuingKey))

@@ -1,7 +1,8 @@
 import { createPrivateKey, createPublicKey, type X509Certificate } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { writeDurably } from '../buffer/durable-file.ts'
+import { makeFolder } from '../runtime/durable-folder.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { RELEASED_MS } from '../runtime/released.ts'
 import { wrongWithChain } from './chain.ts'
@@ -85,6 +86,6 @@ export function takeIssued(
 
 /** In the place of the one before, at once. */
 export function writeIdentity(path: string, content: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o750 })
+  makeFolder(dirname(path), 0o750)
   writeDurably(path, content)
 }

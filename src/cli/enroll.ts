@@ -1,4 +1,4 @@
-import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chownSync, existsSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { dial } from '../amqp/dial.ts'
@@ -12,6 +12,7 @@ import { ConfigDocument } from '../config/document.ts'
 import { edgeOf } from '../config/load.ts'
 import { uplinkUrls } from '../link/options.ts'
 import { systemClock } from '../runtime/clock.ts'
+import { makeFolder } from '../runtime/durable-folder.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { silentLogger } from '../runtime/logger.ts'
 import { RELEASED_MS } from '../runtime/released.ts'
@@ -47,7 +48,7 @@ export async function enroll(options: EnrollOptions, fromEnvironment: string | u
   const pending = `${file}.pending`
   // The answer may be lost: a token is good again for the key that it was used for, so that the key is kept until there is an answer.
   const key = existsSync(pending) ? readFileSync(pending, 'utf8') : await newKey()
-  mkdirSync(state, { recursive: true, mode: 0o750 })
+  makeFolder(state, 0o750)
   writeIdentity(pending, key)
   let failure: unknown
   for (const url of urls) {

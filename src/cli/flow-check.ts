@@ -33,7 +33,8 @@ export interface FlowCheckOptions {
 
 interface Counts {
   readonly read: number
-  readonly settled: number
+  /** By source; a partition that cannot be asked now is missing. */
+  readonly settled: ReadonlyMap<string, number>
 }
 
 /** Watches what a process does, until it is good enough or the time is over: not whether it runs, but whether records move. */
@@ -56,6 +57,8 @@ export async function checkFlow({ role, ask, withinMs, clock, enough }: FlowChec
         first = counts
         best = 'down'
       }
+      // One that could not be asked at first counts from where it is seen for the first time: all that lies there did not come just now.
+      first = { ...first, settled: new Map([...counts.settled, ...first.settled]) }
       best = better(best, flowSince(first, counts))
       health = { role, version: status.version, flow: best, frozen: frozenOf(status) }
       if (enough(health)) return health
@@ -80,17 +83,16 @@ export function better(one: Flow, other: Flow): Flow {
 }
 
 function flowSince(first: Counts, now: Counts): Flow {
-  if (now.settled > first.settled) return 'settling'
+  if ([...now.settled].some(([source, settled]) => settled > (first.settled.get(source) ?? settled))) return 'settling'
   return now.read > first.read ? 'reading' : 'running'
 }
 
 function countsOf(status: RoleStatus): Counts {
-  const sum = (numbers: readonly number[]) => numbers.reduce((all, each) => all + each, 0)
   if (status.role === 'edge') {
-    return { read: sum(status.sources.map(({ read }) => read)), settled: sum(status.sources.map(({ settled }) => settled)) }
+    const read = status.sources.reduce((sum, source) => sum + source.read, 0)
+    return { read, settled: new Map(status.sources.map(({ source, settled }) => [source, settled])) }
   }
-  const settled = sum(status.sources.map(({ next }) => Number(next ?? 0)))
-  return { read: 0, settled }
+  return { read: 0, settled: new Map(status.sources.flatMap(({ source, next }) => (next === null ? [] : [[source, next]]))) }
 }
 
 function frozenOf(status: RoleStatus): string[] {

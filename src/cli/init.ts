@@ -1,8 +1,10 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { gatewayNames } from '../config/gateway-profile.ts'
 import { loadAny } from '../config/load.ts'
+import { amqpUrl } from '../runtime/addresses.ts'
+import { makeFolder } from '../runtime/durable-folder.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { NAME_PATTERN, NAME_RULE } from '../runtime/names.ts'
 import { probePort } from '../source/probe.ts'
@@ -13,7 +15,6 @@ import { gatewayName } from './commands/up.ts'
 /** So many wrong answers to one question, and it is given up: nobody may be there. */
 const ATTEMPTS_MAX = 5
 const NONE = 'none'
-const CORE = /^amqps?:\/\/[^\s/?#]+$/
 
 /** What was said on the command line; what is missing is asked, or has its default where nobody can be asked. */
 export interface InitAnswers {
@@ -53,7 +54,7 @@ export async function initialise(folder: string, answers: InitAnswers, dialogue:
   const core = await question(
     'Address of the core, such as amqps://core.example:5671; none: everything on this machine',
     NONE,
-    text => (text === NONE || CORE.test(text) ? undefined : 'Write amqp://host:port, amqps://host:port, or none.'),
+    text => (text === NONE ? undefined : wrongUrl(text)),
     answers.core,
   )
   const hardware =
@@ -76,6 +77,13 @@ export async function initialise(folder: string, answers: InitAnswers, dialogue:
   for (const file of files) loadAny(file)
   const next = core === NONE ? `headrace up ${pipelineFile} --gateway ${gateway}` : `headrace edge --config ${edgeFile}`
   return { files, next }
+}
+
+/** What is wrong with an address of a core, before it is in a file: it may have a password in it. */
+function wrongUrl(text: string): string | undefined {
+  const { error } = amqpUrl.safeParse(text)
+  // What is wrong, without what to write, which is more here.
+  return error && `It ${error.issues[0]?.message.split(':')[0]}. Write amqp://host:port, amqps://host:port, or none.`
 }
 
 async function answerTo(
@@ -191,6 +199,6 @@ function edgeYaml({ gateway, core, hardware, pipeline }: Record<'gateway' | 'cor
 }
 
 function write(file: string, text: string): void {
-  mkdirSync(dirname(file), { recursive: true })
+  makeFolder(dirname(file))
   writeFileSync(file, text, { flag: 'wx', mode: 0o640 })
 }

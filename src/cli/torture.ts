@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { control } from '../console/control-client.ts'
@@ -10,6 +10,7 @@ import { type Fault, type Judgement, type RunReport, renderReport } from '../doc
 import { ScratchLink, ScratchProcess, unusedPort } from '../doctor/scratch-process.ts'
 import { openLog } from '../log/open.ts'
 import { pause, systemClock } from '../runtime/clock.ts'
+import { makeFolder } from '../runtime/durable-folder.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { silentLogger } from '../runtime/logger.ts'
 import { mix, PAYLOAD_BYTES_MAX, seedOf, writePayload } from '../source/generator-payload.ts'
@@ -48,7 +49,7 @@ export async function torture(options: TortureOptions): Promise<RunReport | unde
   try {
     const report = await scratch.run()
     const out = resolve(options.out)
-    mkdirSync(out, { recursive: true })
+    makeFolder(out)
     writeFileSync(join(out, 'report.html'), renderReport(report))
     writeFileSync(join(out, 'report.json'), `${JSON.stringify(report, null, 1)}\n`)
     for (const { what, verdict, detail } of report.judgements) options.say(`${verdict}: ${what} (${detail})`)
@@ -150,7 +151,7 @@ class Scratch {
   async #start(): Promise<[ScratchProcess, ScratchProcess]> {
     const port = await unusedPort()
     this.#link = await ScratchLink.open(port)
-    for (const role of ['edge', 'core']) mkdirSync(join(this.#folder, role), { recursive: true, mode: 0o750 })
+    for (const role of ['edge', 'core']) makeFolder(join(this.#folder, role), 0o750)
     const generator = { records_per_second: RECORDS_PER_SECOND, count: this.#records, seed: this.#payloadSeed() }
     const sources = Object.fromEntries(Array.from({ length: SOURCES }, (_, index) => [`source-${index}`, { generator }]))
     const { kafka, buffer, durability } = this.#subject

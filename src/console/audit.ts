@@ -1,5 +1,6 @@
-import { appendFileSync, closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, statSync } from 'node:fs'
+import { appendFileSync, closeSync, fstatSync, openSync, readSync, renameSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { makeFolder } from '../runtime/durable-folder.ts'
 
 /** One older file of this size is kept beside the present one. */
 const FILE_BYTES_MAX = 4 * 2 ** 20
@@ -25,7 +26,7 @@ export class AuditLog {
 
   constructor(path: string) {
     this.#path = path
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolder(dirname(path))
   }
 
   write(entry: AuditEntry): void {

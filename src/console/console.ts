@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import {
   createServer as createHttpServer,
   type IncomingMessage,
@@ -9,6 +8,7 @@ import {
 import { createServer as createHttpsServer } from 'node:https'
 import { join } from 'node:path'
 import type { Clock } from '../runtime/clock.ts'
+import { makeFolder } from '../runtime/durable-folder.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { readKeyPair } from '../runtime/named-file.ts'
@@ -62,7 +62,7 @@ export class Console {
     const { options, clock, stateDir, sides, logger } = deps
     const users = options.users === undefined ? undefined : new Users(options.users)
     users?.check()
-    mkdirSync(stateDir, { recursive: true })
+    makeFolder(stateDir)
     this.#deps = deps
     this.#assets = new Assets()
     this.#guard = new RequestGuard(options.listen, options.hosts)

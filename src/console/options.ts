@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { hostAndPort } from '../runtime/addresses.ts'
 
 const LOOPBACK = /^(127(\.\d{1,3}){3}|localhost|\[::1\]|::1)$/
 
@@ -14,10 +15,9 @@ export function isLoopback(host: string): boolean {
 /** `console:` of core.yaml and edge.yaml. */
 export const consoleOptions = z
   .strictObject({
-    listen: z
-      .string()
-      .regex(/^[^\s]+:\d{1,5}$/, 'is not an address: write host:port')
-      .describe('Where the web console, its API, status and health are served. Off this machine only with `tls` and `users`.'),
+    listen: hostAndPort.describe(
+      'Where the web console, its API, status and health are served. Off this machine only with `tls` and `users`.',
+    ),
     shows: z
       .enum(['all', 'health'])
       .default('all')

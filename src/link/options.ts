@@ -1,12 +1,6 @@
 import { z } from 'zod'
+import { amqpUrl } from '../runtime/addresses.ts'
 import { size } from '../runtime/units.ts'
-
-const AMQP_URL = /^amqps?:\/\/[^\s/?#]+$/
-
-const amqpUrl = z
-  .string()
-  .regex(AMQP_URL, 'is not an AMQP address: write amqp://host:port or amqps://host:port')
-  .refine(url => !url.includes('@'), 'has a name or password in it: write them under `sasl`, the password in a file')
 
 const tlsFiles = z.strictObject({
   cert: z.string().min(1).optional().describe("File of the gateway's own certificate, PEM: its name is the gateway's."),

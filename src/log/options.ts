@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { hostAndPort } from '../runtime/addresses.ts'
 
-const address = z.string().regex(/^[^\s:]+:\d{1,5}$/, 'is not an address: write host:port')
+const address = hostAndPort.refine(text => text.split(':').length <= 2, 'is not an address: write host:port')
 
 const kafka = z.strictObject({
   brokers: z

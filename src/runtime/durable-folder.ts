@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /**
@@ -8,8 +8,26 @@ import { dirname } from 'node:path'
 export function makeFolderDurably(path: string, mode?: number): void {
   const above = dirname(path)
   if (!existsSync(above)) makeFolderDurably(above, mode)
-  mkdirSync(path, { recursive: true, mode })
+  makeOne(path, mode)
   syncFolder(above)
+}
+
+/**
+ * Makes a folder, and those above it that are missing. Node's own way of doing that never ends where a file system has the folder above and takes none in
+ * it, such as /proc: whatever a person names goes through here.
+ */
+export function makeFolder(path: string, mode?: number): void {
+  const above = dirname(path)
+  if (!existsSync(above)) makeFolder(above, mode)
+  makeOne(path, mode)
+}
+
+function makeOne(path: string, mode?: number): void {
+  try {
+    mkdirSync(path, { mode })
+  } catch (error) {
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error
+  }
 }
 
 /** The names in a folder are on the disk when this returns. */

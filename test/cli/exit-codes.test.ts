@@ -27,6 +27,27 @@ const PIPELINE = 'pipeline: plant\nsources: { a: { generator: {} } }\nbatch: { l
 const EDGE = 'gateway: g\nstate: state\nuplink: { url: "amqp://127.0.0.1:5672" }\npipelines: [p.yaml]\n'
 const CORE = 'state: state\nlog: { sqlite: {} }\npipelines: [p.yaml]\n'
 
+test('2: a seed that is no number, which would be another one each time', async () => {
+  write('p.yaml', PIPELINE)
+  const { code, stderr } = await run('doctor', '--torture', '--config', 'p.yaml', '--seed', 'abc')
+  expect(stderr).toContain("'abc' is invalid. Write a whole number.")
+  expect(code).toBe(2)
+})
+
+describe('plan', () => {
+  test('0: what else lies beside pipelines is left out', async () => {
+    write('p.yaml', PIPELINE)
+    write('p.test.yaml', 'tests: {}\n')
+    expect(await run('plan', 'p.yaml', 'p.test.yaml')).toMatchObject({ code: 0, stdout: expect.stringContaining('It fits.') })
+  })
+  test('2: nothing but a file of tests, of which it was said that it fits', async () => {
+    write('p.test.yaml', 'tests: {}\n')
+    const { code, stderr, stdout } = await run('plan', 'p.test.yaml')
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toContain('p.test.yaml is a file of tests, and no pipeline is named')
+  })
+})
+
 describe('validate', () => {
   test('0: a pipeline, edge.yaml and core.yaml together', async () => {
     write('p.yaml', PIPELINE)

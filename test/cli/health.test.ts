@@ -8,6 +8,12 @@ function edge(read: number, settled: number, more: { version?: string; state?: s
   return { role: 'edge', version, sources: [{ source: 'pump', state, read, settled }] } as unknown as RoleStatus
 }
 
+/** What a core says: the end of each partition, or null where its broker does not answer. */
+function core(ends: Readonly<Record<string, number | null>>): RoleStatus {
+  const sources = Object.entries(ends).map(([source, next]) => ({ source, next }))
+  return { role: 'core', version: '1.0.0', sources } as unknown as RoleStatus
+}
+
 /** Asks a process that says these things one after another, and the last one from then on. */
 async function look(answers: readonly (RoleStatus | undefined)[], wanted: Flow): Promise<Health> {
   let asked = 0
@@ -30,6 +36,14 @@ describe('how records move', () => {
   })
   test('down: nobody answers any more', async () => {
     expect(await look([edge(5, 5), edge(6, 6), undefined], 'down')).toMatchObject({ flow: 'down' })
+  })
+  test('running: a partition answers that did not at first, and nothing came into it', async () => {
+    const answers = [core({ 'g/a': null, 'g/b': 7 }), core({ 'g/a': 5_000, 'g/b': 7 })]
+    expect(await look(answers, 'settling')).toMatchObject({ flow: 'running' })
+  })
+  test('settling: records come into one partition while another does not answer any more', async () => {
+    const answers = [core({ 'g/a': 5_000, 'g/b': 7 }), core({ 'g/a': null, 'g/b': 8 })]
+    expect(await look(answers, 'settling')).toMatchObject({ flow: 'settling' })
   })
   test('what another process did before does not count for the one that was started since', async () => {
     expect(await look([edge(500, 500), edge(1, 501)], 'settling')).toMatchObject({ flow: 'running' })

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -108,6 +108,19 @@ test.each([
   const { code, stderr } = await headrace(['init', folder, '--yes', '--port', 'none', ...args])
   expect(code).toBe(2)
   expect(stderr).toMatch(advice)
+})
+
+test('a password in the address of the core is refused before it is in a file', async () => {
+  const { code, stderr } = await headrace(['init', folder, '--yes', '--core', 'amqp://me:hush@core:5672'])
+  expect(stderr).toContain('has a name or password in it')
+  expect(code).toBe(2)
+  expect(readdirSync(folder)).toEqual([])
+})
+
+test('a folder where no folder can be made is said, and not tried for ever', async () => {
+  const { code, stderr } = await headrace(['init', '/proc/headrace', '--yes'])
+  expect(stderr).toContain("mkdir '/proc/headrace'")
+  expect(code).toBe(1)
 })
 
 test('a port that cannot be opened gives a pipeline that runs all the same, and says so', async () => {

@@ -260,6 +260,11 @@ export const WRONG_EDGES: readonly WrongFile[] = [
     said: ['3:16: url is not an AMQP address: write amqp://host:port or amqps://host:port'],
   },
   {
+    what: 'an address with a port that there cannot be',
+    text: edge('uplink: { urls: ["amqp://core:99999", "amqp://[::1]:5672", "amqp://:5672"] }\npipelines: [p.yaml]\n'),
+    said: ['3:18: has no host, or no port up to 65535', '3:60: has no host, or no port up to 65535'],
+  },
+  {
     what: 'another protocol',
     text: edge('uplink: { url: "opcua://core" }\npipelines: [p.yaml]\n'),
     said: ['3:16: url is not an AMQP address: write amqp://host:port or amqps://host:port'],
@@ -294,6 +299,17 @@ export const WRONG_CORES: readonly WrongFile[] = [
     what: 'a broker without a port',
     text: core('log: { kafka: { brokers: [kafka] } }\n'),
     said: ['2:27: is not an address: write host:port'],
+  },
+  {
+    what: 'ports that there cannot be',
+    text: core(
+      'log: { kafka: { brokers: ["k:9092", "k:90920"] } }\ningress: { listen: "amqp://0.0.0.0:99999" }\nconsole: { listen: "127.0.0.1:80800" }\n',
+    ),
+    said: [
+      '2:37: has no port up to 65535',
+      '3:20: listen has no host, or no port up to 65535',
+      '4:20: listen has no port up to 65535',
+    ],
   },
   { what: 'no broker', text: core('log: { kafka: { brokers: [] } }\n'), said: ['2:26: brokers needs at least 1'] },
   {

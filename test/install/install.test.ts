@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { install, installFailingAt } from '../support/install-run.ts'
 import { bareRoot, hostArch, snapshot, tinyBundle } from '../support/tiny-bundle.ts'
@@ -43,6 +43,43 @@ test('a dry run looks at everything and changes nothing', async () => {
   expect(said).toContain('would install headrace 1.0.0+aaaa as edge')
   expect(code).toBe(0)
   expect(snapshot(root)).toEqual(before)
+})
+
+test('a dry run leaves the lock of a run that is at work, and says what is done where no systemd runs', async () => {
+  mkdirSync(join(root, 'opt/headrace'), { recursive: true })
+  writeFileSync(join(root, 'opt/headrace/.lock'), '')
+  const before = snapshot(root)
+  const { code, said } = await install([...edge(), '--offline', first, '--dry-run'])
+  expect(said).toContain('would enable headrace-edge.service, and start nothing')
+  expect(code).toBe(0)
+  expect(snapshot(root)).toEqual(before)
+})
+
+test('a dry run of what is installed already says that nothing would come beside it', async () => {
+  await install([...edge(), '--offline', first])
+  const { said } = await install([...edge(), '--offline', first, '--dry-run'])
+  expect(said).toContain('headrace 1.0.0+aaaa is installed already')
+  expect(said).not.toContain('beside')
+})
+
+test('a checksum in capitals, as other systems print it, is the same', async () => {
+  const sum = execFileSync('sha256sum', [first], { encoding: 'utf8' }).slice(0, 64).toUpperCase()
+  expect(await install([...edge(), '--offline', first, '--sha256', sum, '--dry-run'])).toMatchObject({ code: 0 })
+})
+
+test('a root that is named from where one stands', async () => {
+  const args = [
+    '--role',
+    'edge',
+    '--root',
+    relative(process.cwd(), root),
+    '--config',
+    join(folder, 'edge.yaml'),
+    '--offline',
+    first,
+  ]
+  expect(await install(args)).toMatchObject({ code: 0 })
+  expect(await install(['--uninstall', '--purge', '--root', relative(process.cwd(), root)])).toMatchObject({ code: 0 })
 })
 
 test('installs, again without a change, the next version beside it, back, and away', async () => {
@@ -130,6 +167,20 @@ describe('is refused before anything is touched:', () => {
   }
   test('a role that is none', () => refused(['--role', 'hub', '--root', root], /edge, core or all/))
   test('an option that is none', () => refused(['--rolle', 'edge'], /unknown option --rolle/))
+  test.each(['--root', '--sha256', '--config'])('%s of a variable that was not set', option =>
+    refused([...edge(), '--offline', first, option, ''], new RegExp(`${option} needs a value`)),
+  )
+  test('a checksum of what is not looked at', () =>
+    refused([...edge(), '--sha256', '00'], /--sha256 says what the bundle of --offline has to be/))
+  test.each(['--uninstall', '--rollback'])('a role to %s, which means all of it', async action => {
+    await install([...edge(), '--offline', first])
+    await refused([action, '--role', 'edge', '--root', root], /--role does not go with/)
+  })
+  test('a time that is none, of a way back', async () => {
+    await install([...edge(), '--offline', first])
+    await install([...edge(), '--offline', second])
+    await refused(['--rollback', '--health-within', '90s', '--root', root], /number of seconds, not "90s"/)
+  })
   test('nothing to install from', () => refused([...edge(), '--offline', '/nowhere.tar.xz'], /cannot read \/nowhere/))
   test('a configuration of another role', () =>
     refused(['--role', 'core', '--root', root, '--config', join(folder, 'edge.yaml'), '--offline', first], /of the role edge/))

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import type { Finding } from '../../doctor/finding.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { parseDurationMs } from '../../runtime/units.ts'
+import { wholeNumber } from '../arguments.ts'
 import { EXIT, print, printJson } from '../output.ts'
 
 interface DoctorOptions {
@@ -12,7 +13,7 @@ interface DoctorOptions {
   readonly yes?: true
   readonly for: number
   readonly out: string
-  readonly seed?: string
+  readonly seed?: number
 }
 
 const TORTURE_MS = { min: 20_000, usual: 60_000 }
@@ -35,7 +36,7 @@ export function doctorCommand(): Command {
     )
     .option('--yes', 'with --torture: do it; without, it is only said what would be done')
     .option('--for <duration>', 'with --torture: for how long', duration, TORTURE_MS.usual)
-    .option('--seed <number>', 'with --torture: the faults of an earlier run again')
+    .option('--seed <number>', 'with --torture: the faults of an earlier run again', wholeNumber)
     .option('--out <directory>', 'with --torture: where the report goes', 'torture-report')
     .addHelpText(
       'after',
@@ -69,7 +70,7 @@ async function runTorture({ config, state = './.headrace', yes, json, for: forMs
     forMs,
     out,
     consent: yes === true,
-    seed: seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(seed),
+    seed: seed ?? Math.floor(Math.random() * 2 ** 31),
     say: json ? () => {} : print,
   })
   if (!report) return EXIT.done

@@ -19,6 +19,11 @@ export function planCommand(): Command {
     .action(async (files: string[], options: PlanOptions) => {
       const { isTestFile, loadPipelines } = await import('../../config/load.ts')
       const named = files.map(text => fileAndGateways(text, options.gateways)).filter(({ file }) => !isTestFile(file))
+      if (named.length === 0) {
+        throw new HeadraceError('config_invalid', `${files.join(', ')} is a file of tests, and no pipeline is named`, {
+          advice: 'Name pipeline files.',
+        })
+      }
       const gatewaysOf = new Map(named.map(({ file, gateways }) => [file, gateways]))
       const pipelines = loadPipelines([...gatewaysOf.keys()], 'any gateways').map(pipeline => ({
         pipeline,

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { messageOf } from '../../runtime/errors.ts'
 import { sizeText } from '../../runtime/units.ts'
@@ -26,17 +26,23 @@ export function checkDisk(state: string, quotaBytes?: number): Finding[] {
       error(CHECK, `${folder} cannot be written: ${messageOf(cause)}`, `Make ${state}, owned by the user that Headrace runs as.`),
     ]
   }
-  return [spaceIn(folder, quotaBytes), syncTime(folder, syncs)]
+  const growth = quotaBytes === undefined ? undefined : { quotaBytes, takenBytes: takenBy(join(state, 'edge', 'buffer.db')) }
+  return [spaceIn(folder, growth), syncTime(folder, syncs)]
 }
 
-function spaceIn(folder: string, quotaBytes: number | undefined): Finding {
+/** What a buffer has of the disk already, and does not need a second time. */
+function takenBy(buffer: string): number {
+  return statSync(buffer, { throwIfNoEntry: false })?.size ?? 0
+}
+
+function spaceIn(folder: string, growth: { quotaBytes: number; takenBytes: number } | undefined): Finding {
   const { bavail, blocks, bsize } = statfsSync(folder)
   const free = bavail * bsize
   const said = `${mib(free)} MiB are free in ${folder}`
-  if (quotaBytes !== undefined && free < quotaBytes)
+  if (growth !== undefined && free < growth.quotaBytes - growth.takenBytes)
     return error(
       CHECK,
-      `${said}, and the buffer may take ${sizeText(quotaBytes)}`,
+      `${said}, and the buffer may take ${sizeText(growth.quotaBytes)}${growth.takenBytes > 0 ? `, of which it has ${mib(growth.takenBytes)} MiB` : ''}`,
       'Free space, lower `buffer.quota`, or put `state` on another disk: a full file system stops the buffer before its quota does.',
     )
   if (bavail < blocks * FREE_SHARE_MIN) return warning(CHECK, said, 'Free space, before the file system is full.')
