@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import rhea, {
@@ -12,6 +13,7 @@ import { Gathered } from './gathered.ts'
 import {
   MESSAGE_BYTES_MAX,
   PEER_FRAME_BYTES_MIN,
+  PEER_IDLE_TIMEOUT_MAX_MS,
   PEER_IDLE_TIMEOUT_MIN_MS,
   SETTLED_AT_ONCE_MAX,
   UNFINISHED_PER_PEER_MAX,
@@ -24,7 +26,13 @@ import {
     - lib/session.js, Incoming.on_transfer: knows no aborted transfer, takes messages that it gave no credit for, and a first one without a number,
       which throws when it is settled; keeps the frames of a message that never ends.
     - lib/session.js, on_disposition: walks from the first to the last number that a peer names, if that takes minutes.
+      A delivery that was not sent is settled all the same, and everything behind it is stuck.
+    - lib/session.js, on_detach, and lib/link.js, on_attach: keep the handle of a link for as long as its session stands.
+    - lib/session.js, on_end: tells nothing to the links of a session that its peer ended.
+    - lib/link.js, on_flow: a receiver lets its sender say how much credit it has; a sender whose credit comes before its attach was seen has none.
+    - lib/connection.js, output: the longest idle time-out that can be said, for peers that mean none, makes it a heartbeat a millisecond.
     - lib/session.js, Outgoing.send: cuts a message without end where the peer asks for frames of fewer than 50 bytes.
+    - lib/link.js, _get_drain: nobody who asks for his credit back is answered.
     - lib/link.js, Sender.sendable: counts credit that is spoken for by deliveries which wait to be transferred.
     - lib/transport.js, write, and lib/frames.js, write_frame: copy what a frame carries twice, into memory that is set to zero before, and ask the
       system to send each frame by itself.
@@ -64,23 +72,61 @@ interface TransferFrame {
 }
 
 interface DispositionFrame {
-  readonly performative: { readonly first: number; readonly last?: number | null }
+  readonly performative: {
+    readonly role: boolean
+    readonly first: number
+    readonly last?: number | null
+    readonly settled?: boolean | undefined
+    readonly state?: object | undefined
+  }
+}
+
+interface FlowFrame {
+  readonly performative: {
+    readonly handle?: number | null
+    delivery_count?: number | null
+    link_credit?: number | null
+    readonly drain?: boolean
+  }
+}
+
+interface AttachFrame {
+  readonly performative: { readonly name: string; readonly handle: number }
+}
+
+interface LinkInside {
+  _incomplete?: IncomingDelivery | undefined
+  credit: number
+  delivery_count: number
+  readonly remote: { readonly detach?: object }
+  readonly state: { readonly local_open: boolean; has_settled(): boolean; mark(marker: string): void }
+  is_receiver(): boolean
+  remove(): void
 }
 
 interface SessionInside {
   readonly incoming: { updated: IncomingDelivery[]; next_transfer_id: number; process(session: unknown): void }
-  readonly outgoing: { readonly next_delivery_id: number; readonly next_pending_delivery: number; available(): number }
-  readonly remote: {
-    readonly handles: Record<number, { _incomplete?: IncomingDelivery | undefined; credit: number; delivery_count: number }>
+  readonly outgoing: {
+    readonly next_delivery_id: number
+    readonly next_pending_delivery: number
+    readonly deliveries: { by_id(id: number): { readonly next_to_send: number } | undefined }
+    available(): number
+    process(): void
   }
+  readonly remote: { readonly handles: Record<number, LinkInside>; readonly end?: { readonly error?: unknown } }
+  readonly links: Record<string, LinkInside>
+  readonly observers: EventEmitter
   output(frame: object): void
+  on_attach(frame: AttachFrame): void
+  on_detach(frame: AttachFrame): void
+  on_flow(frame: FlowFrame): void
   on_transfer(frame: TransferFrame): void
   on_disposition(frame: DispositionFrame): void
 }
 
 interface ConnectionInside {
   readonly socket?: Socket
-  readonly remote: { readonly open?: { readonly max_frame_size?: number; readonly idle_time_out?: number } }
+  readonly remote: { readonly open?: { readonly max_frame_size?: number; idle_time_out?: number } }
   readonly amqp_transport: TransportInside
   input(bytes: Buffer): void
   accept(socket: Socket): void
@@ -145,12 +191,78 @@ export function mendSession(session: RheaSession, unfinished: Unfinished): void 
     const after = this.remote.handles[frame.performative.handle]?._incomplete
     if (after && frame.performative.more) unfinished.add(after, frame.size + FRAME_COST_BYTES)
   }
+  /** The outcome of what has not been sent whole, which is told once it has. */
+  let early: DispositionFrame | undefined
   const onDisposition = inside(session).on_disposition
   inside(session).on_disposition = function (this: SessionInside, frame: DispositionFrame) {
-    const { first, last } = frame.performative
+    const { role, first, last } = frame.performative
     assertProtocol((last ?? first) - first < SETTLED_AT_ONCE_MAX, `a disposition names the deliveries from ${first} to ${last}`)
-    onDisposition.call(this, frame)
+    const sent = role ? withoutWhatIsBeingSent(this, frame, held => (early = held)) : frame
+    if (sent) onDisposition.call(this, sent)
   }
+  const { outgoing } = inside(session)
+  const processOutgoing = outgoing.process
+  outgoing.process = function (this: SessionInside['outgoing']) {
+    processOutgoing.call(this)
+    if (!early || early.performative.first >= this.next_pending_delivery) return
+    const told = early
+    early = undefined
+    onDisposition.call(inside(session), told)
+  }
+  mendLinks(inside(session))
+}
+
+/** What a disposition says of deliveries that were sent whole; `hold` is given what it says of the one that is being sent. */
+function withoutWhatIsBeingSent(
+  { outgoing }: SessionInside,
+  { performative: { role, first, last, settled, state } }: DispositionFrame,
+  hold: (frame: DispositionFrame) => void,
+): DispositionFrame | undefined {
+  const to = last ?? first
+  const current = outgoing.next_pending_delivery
+  const isBegun = (outgoing.deliveries.by_id(current)?.next_to_send ?? 0) > 0
+  assertProtocol(to < current || (to === current && isBegun), 'a message was settled that was not sent')
+  if (to === current) hold({ performative: { role, first: current, last: current, settled, state } })
+  const before = Math.min(to, current - 1)
+  return first <= before ? { performative: { role, first, last: before, settled, state } } : undefined
+}
+
+/** Links of a peer's making: what it may say of their credit, and that nothing is kept of those that are gone. */
+function mendLinks(session: SessionInside): void {
+  const { on_attach: onAttach, on_detach: onDetach, on_flow: onFlow } = session
+  session.on_attach = function (this: SessionInside, frame: AttachFrame) {
+    const known = this.links[frame.performative.name]
+    if (known?.remote.detach) {
+      const isOver = !known.state.local_open && known.state.has_settled()
+      assertProtocol(isOver, 'a link was attached again before it was detached at both ends')
+      // Else it would be removed later, and the one of the same name with it.
+      known.state.mark('removed')
+      known.remove()
+    }
+    onAttach.call(this, frame)
+  }
+  session.on_detach = function (this: SessionInside, frame: AttachFrame) {
+    onDetach.call(this, frame)
+    delete this.remote.handles[frame.performative.handle]
+  }
+  session.on_flow = function (this: SessionInside, frame: FlowFrame) {
+    const { performative } = frame
+    const link = this.remote.handles[performative.handle ?? -1]
+    if (link?.is_receiver()) assertProtocol(!(performative.drain && performative.link_credit), 'a sender gave itself credit')
+    // Whoever gives credit before it has seen the attach does not know the count yet (AMQP 1.0 part 2, 2.7.4).
+    else if (link) performative.delivery_count ??= 0
+    onFlow.call(this, frame)
+  }
+}
+
+/** Calls when the peer has ended the session, with the error that it gave; what is given back ends that. */
+export function onSessionEnd(session: RheaSession, call: (error: unknown) => void): () => void {
+  const { observers } = inside(session)
+  const ended = () => call(inside(session).remote.end?.error)
+  // One for each link, of which there is a bound.
+  observers.setMaxListeners(0)
+  observers.on('session_close', ended)
+  return () => void observers.off('session_close', ended)
 }
 
 /** A delivery needs credit and a number to begin, and has to be a message when it ends (AMQP 1.0 part 2, 2.6.7 and 2.7.5; part 3, 3.2). */
@@ -209,6 +321,19 @@ export function creditOf(sender: RheaSender): number {
   return (sender as unknown as { credit: number }).credit
 }
 
+/** What is left of the credit, once what there is to send has had some, is given back to whoever asks for that (AMQP 1.0 part 2, 2.6.7). */
+export function giveBackWhenDrained(sender: RheaSender): void {
+  const link = sender as unknown as { credit: number; delivery_count: number; _draining: boolean; _get_drain(): boolean }
+  // rhea's own counts it down one by one: four thousand million take seconds, fewer than none for ever.
+  link._get_drain = () => {
+    if (!link._draining || link.credit <= 0) return false
+    link.delivery_count += link.credit
+    link.credit = 0
+    return true
+  }
+  sender.on('sender_draining', () => sender.set_drained(true))
+}
+
 /** Deliveries that the session still has places for. */
 export function placesLeft(session: RheaSession): number {
   return inside(session).outgoing.available()
@@ -263,9 +388,11 @@ export function guardInput(
   }
 }
 
-/** What is wrong with the limits that a peer gave when it opened; undefined where nothing is. */
+/** What is wrong with the limits that a peer gave when it opened; undefined where nothing is. One that may be silent for ever is taken at its word. */
 export function wrongLimits(connection: RheaConnection): string | undefined {
-  const { max_frame_size: frame, idle_time_out: idle } = within(connection).remote.open ?? {}
+  const { open } = within(connection).remote
+  if (open?.idle_time_out && open.idle_time_out > PEER_IDLE_TIMEOUT_MAX_MS) open.idle_time_out = 0
+  const { max_frame_size: frame, idle_time_out: idle } = open ?? {}
   if (frame !== undefined && frame < PEER_FRAME_BYTES_MIN) return `it asks for frames of ${frame} bytes`
   if (idle && idle < PEER_IDLE_TIMEOUT_MIN_MS) return `it wants to hear something every ${idle} ms`
   return undefined

@@ -10,7 +10,7 @@ import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Connection, Delivery, PeerError, PeerIdentity, Receiver, Sender } from './amqp.ts'
 import { SafeReceiver } from './receiver.ts'
-import { markDisconnected, mendSession, socketOf, type Unfinished } from './rhea-internals.ts'
+import { markDisconnected, mendSession, onSessionEnd, socketOf, type Unfinished } from './rhea-internals.ts'
 import { peerError, SafeSender } from './sender.ts'
 
 /** Between our `close` and the end of the connection where the peer does not answer, ms. */
@@ -93,11 +93,11 @@ export class SafeConnection implements Connection {
 
   /** Takes a link that is attached already. */
   adoptSender(link: RheaSender, address: string, session: RheaSession, ownsSession: boolean): SafeSender {
-    return this.#keep(new SafeSender(link, address, session, ownsSession))
+    return this.#keep(new SafeSender(link, address, session, ownsSession), session)
   }
 
   adoptReceiver(link: RheaReceiver, address: string, onDelivery: (delivery: Delivery) => void): SafeReceiver {
-    return this.#keep(new SafeReceiver(link, address, onDelivery, this.#log))
+    return this.#keep(new SafeReceiver(link, address, onDelivery, this.#log), link.session)
   }
 
   get linkCount(): number {
@@ -121,9 +121,13 @@ export class SafeConnection implements Connection {
     this.destroy()
   }
 
-  #keep<Link extends SafeSender | SafeReceiver>(link: Link): Link {
+  #keep<Link extends SafeSender | SafeReceiver>(link: Link, session: RheaSession): Link {
     this.#links.add(link)
-    void link.closed.then(() => this.#links.delete(link))
+    const unwatch = onSessionEnd(session, error => link.end(peerError(error)))
+    void link.closed.then(() => {
+      this.#links.delete(link)
+      unwatch()
+    })
     if (this.#ended) link.end(this.#error)
     return link
   }
@@ -144,6 +148,7 @@ export class SafeConnection implements Connection {
     return new Promise((resolve, reject) => {
       const done = (settle: () => void) => {
         limit.cancel()
+        unwatch()
         this.#links.delete(waiter)
         settle()
       }
@@ -153,8 +158,8 @@ export class SafeConnection implements Connection {
           setImmediate(() => !this.#ended && session.close())
           reject(new HeadraceError(code, text, { cause }))
         })
-      const refused = () => {
-        const error = peerError(link.error)
+      const refused = (sessionError?: unknown) => {
+        const error = peerError(link.error ?? sessionError)
         fail(
           'link_refused',
           `${this.remote} refused a ${role} for ${what}: ${error ? `${error.condition} ${error.description}` : 'no reason given'}`,
@@ -169,8 +174,9 @@ export class SafeConnection implements Connection {
       )
       this.#links.add(waiter)
       const once = link.once.bind(link) as (name: string, call: (context: EventContext) => void) => void
-      once(`${role}_error`, refused)
-      once(`${role}_close`, refused)
+      once(`${role}_error`, () => refused())
+      once(`${role}_close`, () => refused())
+      const unwatch = onSessionEnd(session, refused)
       // The detach of a refused link comes in the same read as its attach.
       once(event, () => setImmediate(() => link.is_open() && done(resolve)))
     })
