@@ -23,14 +23,20 @@ export class SafeConnection implements Connection {
   readonly closed: Promise<PeerError | undefined>
   readonly #connection: RheaConnection
   readonly #clock: Clock
-  readonly #log: Logger
+  readonly #log: Pick<Logger, 'warn' | 'error'>
   readonly #unfinished: Unfinished
   readonly #links = new Set<{ end(error: PeerError | undefined): void }>()
   readonly #resolveClosed: (error: PeerError | undefined) => void
   #ended = false
   #error: PeerError | undefined
 
-  constructor(connection: RheaConnection, identity: PeerIdentity, unfinished: Unfinished, clock: Clock, log: Logger) {
+  constructor(
+    connection: RheaConnection,
+    identity: PeerIdentity,
+    unfinished: Unfinished,
+    clock: Clock,
+    log: Pick<Logger, 'warn' | 'error'>,
+  ) {
     this.#connection = connection
     this.#unfinished = unfinished
     this.identity = identity

@@ -1,9 +1,11 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import rhea from 'rhea'
 import { describe, expect, test } from 'vitest'
 import { openRequestSchema } from '../../src/amqp/messages.ts'
 import { readJson } from '../../src/amqp/read-json.ts'
 import { UnfinishedBytes } from '../../src/amqp/unfinished.ts'
+import { silentLogger } from '../../src/runtime/logger.ts'
 import {
   AMQP_HEADER,
   attach,
@@ -27,6 +29,7 @@ import { RawSender } from './raw-sender.ts'
 */
 
 const OPENED = [AMQP_HEADER, open(), begin()]
+const SIGN_OF_LIFE = rawFrame(Buffer.alloc(0))
 const MESSAGE = RawSender.encode(Buffer.from('x'))
 
 async function peerOf(end: { url: string }): Promise<HostilePeer> {
@@ -91,7 +94,7 @@ describe('a peer is cut off, and the next one served,', () => {
     const peer = await peerOf(end)
     await peer.write(...parts)
     await until('it is cut off, though it gives signs of life', async () => {
-      await peer.write(rawFrame(Buffer.alloc(0)))
+      await peer.write(SIGN_OF_LIFE)
       return peer.closed
     })
     const connection = await gateway(end.url)
@@ -114,7 +117,10 @@ test('a peer that settles a message which was not sent yet is cut off: each of i
   sender.send(message(1), () => {})
   await new Promise(resolve => setImmediate(resolve))
   await peer.write(frame('disposition', { role: true, first: 0, last: 0, settled: true }), flow({ incoming_window: 0 }))
-  await until('it is cut off', () => peer.closed)
+  await until('it is cut off, though it gives signs of life', async () => {
+    await peer.write(SIGN_OF_LIFE)
+    return peer.closed
+  })
 })
 
 function without(messages: number): Buffer[] {
@@ -133,6 +139,21 @@ test('a peer that may be silent for ever is not told every millisecond that this
   await peer.write(transfer({ handle: 0, id: 0 }, MESSAGE))
   await until('it is served', () => end.deliveries.length === 1)
   expect(warnings).not.toContain('TimeoutOverflowWarning')
+})
+
+test('a peer whose every message is rejected cannot fill the log with that', async () => {
+  const lines: string[] = []
+  const end = await core({ log: { ...silentLogger, warn: (_fields, message) => void lines.push(message) } })
+  const peer = await peerOf(end)
+  const nothing = rhea.message.encode({ body: 'no data section' })
+  await peer.write(...OPENED, attach({ handle: 0, name: 'a' }))
+  await peer.write(
+    ...Array.from({ length: 500 }, (_, id) => transfer({ handle: 0, id }, nothing)),
+    transfer({ handle: 0, id: 500 }, MESSAGE),
+  )
+  await until('all were read', () => end.deliveries.length === 1)
+  expect(lines).toContain('a message without exactly one data section was rejected')
+  expect(lines.length).toBeLessThan(100)
 })
 
 test('of links that were attached and detached nothing is kept', async () => {
