@@ -14,11 +14,10 @@ import {
   gatherOutput,
   guardInput,
   markDisconnected,
-  mendSession,
   offerExternal,
-  Unfinished,
   wrongLimits,
 } from './rhea-internals.ts'
+import { mendSession, Unfinished } from './rhea-sessions.ts'
 import { SafeConnection } from './safe-connection.ts'
 import type { Holder, UnfinishedBytes } from './unfinished.ts'
 

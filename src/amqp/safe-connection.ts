@@ -10,7 +10,8 @@ import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Connection, Delivery, PeerError, PeerIdentity, Receiver, Sender } from './amqp.ts'
 import { SafeReceiver } from './receiver.ts'
-import { markDisconnected, mendSession, onSessionEnd, socketOf, type Unfinished } from './rhea-internals.ts'
+import { markDisconnected, socketOf } from './rhea-internals.ts'
+import { mendSession, onSessionEnd, type Unfinished } from './rhea-sessions.ts'
 import { peerError, SafeSender } from './sender.ts'
 
 /** Between our `close` and the end of the connection where the peer does not answer, ms. */

@@ -8,7 +8,8 @@ import { assert } from '../runtime/errors.ts'
 import type { Message, Outcome, PeerError, Sender } from './amqp.ts'
 import { Gathered } from './gathered.ts'
 import { PROPERTY } from './messages.ts'
-import { creditOf, giveBackWhenDrained, placesLeft, socketOf, untransferred } from './rhea-internals.ts'
+import { socketOf } from './rhea-internals.ts'
+import { creditOf, giveBackWhenDrained, placesLeft, untransferred } from './rhea-sessions.ts'
 
 /** Deliveries of a sender that are unsettled at once; rhea's session throws past 2,048. */
 export const UNSETTLED_MAX = 1_500

@@ -3,9 +3,10 @@ import rhea, { type Receiver as RheaReceiver, type Session as RheaSession } from
 import { describe, expect, test } from 'vitest'
 import { freePort } from '../../hardware/simulators/free-port.ts'
 import type { Outcome } from '../../src/amqp/amqp.ts'
+import { dial } from '../../src/amqp/dial.ts'
 import { AMQP_HEADER, attach, begin, flow, frame, HostilePeer, open } from '../fuzz/harness/hostile-peer.ts'
 import { until } from '../support/until.ts'
-import { closers, core, gateway, message } from './ends.ts'
+import { closers, core, deps, gateway, message } from './ends.ts'
 
 /*
   What a router, a broker or another client may do by the specification, and few do.
@@ -27,6 +28,24 @@ async function broker(): Promise<{ url: string; sessions: RheaSession[] }> {
   closers.push(() => void server.close())
   return { url: `amqp://127.0.0.1:${(server.address() as { port: number }).port}`, sessions }
 }
+
+test('a name and a password that are not ASCII are told whole', async () => {
+  const container = rhea.create_container({ id: 'broker' })
+  container.on('disconnected', () => {})
+  const told: string[] = []
+  container.sasl_server_mechanisms.enable_plain((name: string, password: string) => {
+    told.push(name, password)
+    return true
+  })
+  const server = container.listen({ port: await freePort(), host: '127.0.0.1', require_sasl: true } as never)
+  await until('the broker', () => server.address() ?? undefined)
+  closers.push(() => void server.close())
+  const url = `amqp://127.0.0.1:${(server.address() as { port: number }).port}`
+  const user = { name: 'werk-süd', password: 'großes Geheimnis €' }
+  const connection = await dial({ url, containerId: 'gateway', user, ...deps })
+  closers.push(() => connection.destroy())
+  expect(told).toEqual([user.name, user.password])
+})
 
 const ENDED = { condition: 'amqp:internal-error', description: 'the queue is gone' }
 
