@@ -88,6 +88,9 @@ export class IdentityDesk implements Identities {
     if (!isProven(certificate.publicKey, 'opening', body, signature))
       return { kind: 'refused', why: `the opening is not signed with the key of ${gateway}` }
     const newest = begins ? await this.#authority.enterSession(gateway, session) : undefined
+    // It may have been sent away while its session was noted, when there was none to close yet.
+    const sentAway = this.#barred(fingerprint)
+    if (sentAway !== undefined) return { kind: 'refused', why: sentAway }
     return newest === undefined ? { kind: 'proven', fingerprint } : { kind: 'old', newest }
   }
 
