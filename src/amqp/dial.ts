@@ -6,7 +6,8 @@ import type { Logger } from '../runtime/logger.ts'
 import type { Connection, PeerError } from './amqp.ts'
 import { FrameGuard } from './frame-guard.ts'
 import { IDLE_TIMEOUT_MS, MAX_FRAME_BYTES, OPEN_LIMIT_MS, type TlsMaterial } from './limits.ts'
-import { createContainer, gatherOutput, guardInput, mendSession, Unfinished, wrongLimits } from './rhea-internals.ts'
+import { createContainer, gatherOutput, guardInput, plainLogin, wrongLimits } from './rhea-internals.ts'
+import { mendSession, Unfinished } from './rhea-sessions.ts'
 import { SafeConnection } from './safe-connection.ts'
 import { peerError } from './sender.ts'
 import { tlsRefusal } from './tls-words.ts'
@@ -83,7 +84,7 @@ export function dial(options: DialOptions): Promise<Connection> {
       channel_max: (options.sessionsMax ?? SESSIONS_MAX) - 1,
       tcp_no_delay: true,
       ...(tls && options.tls?.cert && { enable_sasl_external: true, cert: options.tls.cert }),
-      ...(options.user && { username: options.user.name, password: options.user.password }),
+      ...(options.user && { sasl_mechanisms: plainLogin(options.user) }),
     } as Parameters<typeof container.create_connection>[0])
     const guard = new FrameGuard(MAX_FRAME_BYTES)
     const unfinished = new Unfinished()

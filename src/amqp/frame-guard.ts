@@ -8,6 +8,9 @@ const SIZE_BYTES = 4
 const FRAME_BYTES_MIN = 8
 /** "AMQP" read as a frame's size: a protocol header begins here, before SASL and again after it. */
 const MAGIC = 0x414d5150
+/** Where a header says its protocol (part 2, 2.2 and 5.3.1), and what SASL is there. */
+const PROTOCOL_ID_AT = 4
+const SASL = 3
 /** What is kept of a frame that has not come whole begins so large, and grows with what comes, not with what is announced. */
 const HELD_BYTES_FIRST = 1_024
 
@@ -22,7 +25,8 @@ export class FrameGuard {
   readonly #maxFrameBytes: number
   #held: Buffer = Buffer.alloc(0)
   #heldBytes = 0
-  #begun = false
+  /** What its latest header began. */
+  #layer: 'none' | 'sasl' | 'amqp' = 'none'
   #passed = 0
 
   constructor(maxFrameBytes: number) {
@@ -102,17 +106,21 @@ export class FrameGuard {
   /** The size of the header or frame that begins there. */
   #sizeAt(bytes: Buffer, at: number): number {
     const size = bytes.readUInt32BE(at)
-    if (size === MAGIC) {
-      this.#begun = true
-      return PROTOCOL_HEADER_BYTES
-    }
-    if (!this.#begun) throw new Error('it does not begin as AMQP does')
+    if (size === MAGIC) return PROTOCOL_HEADER_BYTES
+    if (this.#layer === 'none') throw new Error('it does not begin as AMQP does')
     if (size < FRAME_BYTES_MIN || size > this.#maxFrameBytes)
       throw new Error(`a frame gives itself ${size} bytes, ${this.#maxFrameBytes} are allowed`)
     return size
   }
 
   #check(part: Buffer): void {
-    if (part.readUInt32BE(0) !== MAGIC) checkFrame(part)
+    if (part.readUInt32BE(0) !== MAGIC) {
+      checkFrame(part)
+      return
+    }
+    const layer = part[PROTOCOL_ID_AT] === SASL ? 'sasl' : 'amqp'
+    // Anywhere else rhea takes a header for the size of a frame, and waits for a gigabyte.
+    if (this.#layer === 'amqp' || this.#layer === layer) throw new Error('a protocol header came where none is due')
+    this.#layer = layer
   }
 }

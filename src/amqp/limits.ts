@@ -20,6 +20,8 @@ export const SETTLED_AT_ONCE_MAX = 2_048
 export const PEER_FRAME_BYTES_MIN = 512
 /** A peer that wants to hear something more often than this costs more than it can be worth, ms. */
 export const PEER_IDLE_TIMEOUT_MIN_MS = 100
+/** Twice what a timer can wait for: who says more means that it may be silent for ever, ms. */
+export const PEER_IDLE_TIMEOUT_MAX_MS = 2 * (2 ** 31 - 1)
 
 /** Contents of PEM files for TLS. */
 export interface TlsMaterial {

@@ -4,7 +4,6 @@ import type { TLSSocket } from 'node:tls'
 import type { Connection as RheaConnection, Receiver as RheaReceiver, Sender as RheaSender } from 'rhea'
 import type { Clock } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
-import type { Logger } from '../runtime/logger.ts'
 import type { SparingLog } from '../runtime/sparing-log.ts'
 import type { ListenHandlers, PeerError, PeerIdentity } from './amqp.ts'
 import { FrameGuard, type Passed } from './frame-guard.ts'
@@ -15,11 +14,10 @@ import {
   gatherOutput,
   guardInput,
   markDisconnected,
-  mendSession,
   offerExternal,
-  Unfinished,
   wrongLimits,
 } from './rhea-internals.ts'
+import { mendSession, Unfinished } from './rhea-sessions.ts'
 import { SafeConnection } from './safe-connection.ts'
 import type { Holder, UnfinishedBytes } from './unfinished.ts'
 
@@ -40,7 +38,6 @@ export interface PeerDeps {
   readonly unfinished: UnfinishedBytes
   readonly onOpen: (identity: PeerIdentity) => void
   readonly clock: Clock
-  readonly log: Logger
   /** For what anybody can cause. */
   readonly warnings: SparingLog
 }
@@ -90,7 +87,7 @@ export class Peer implements Holder {
   }
 
   #watch(): void {
-    const { clock, log, handlers, onOpen, unfinished } = this.#deps
+    const { clock, warnings, handlers, onOpen, unfinished } = this.#deps
     const connection = this.#connection
     const refuse = (reason: string) => this.#refuse(reason)
     guardInput(
@@ -119,7 +116,7 @@ export class Peer implements Holder {
       if (wrong !== undefined) return refuse(wrong)
       const identity = this.#identity()
       onOpen(identity)
-      this.#opened = new SafeConnection(connection, identity, this.#messages, clock, log)
+      this.#opened = new SafeConnection(connection, identity, this.#messages, clock, warnings)
       handlers.onConnection(this.#opened)
     })
     connection.on('receiver_open', context => context.receiver && this.#senderAttached(context.receiver))

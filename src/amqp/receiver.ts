@@ -12,11 +12,16 @@ export class SafeReceiver implements Receiver {
   readonly address: string
   readonly closed: Promise<PeerError | undefined>
   readonly #link: RheaReceiver
-  readonly #log: Logger
+  readonly #log: Pick<Logger, 'warn' | 'error'>
   readonly #resolveClosed: (error: PeerError | undefined) => void
   #ended = false
 
-  constructor(link: RheaReceiver, address: string, onDelivery: (delivery: Delivery) => void, log: Logger) {
+  constructor(
+    link: RheaReceiver,
+    address: string,
+    onDelivery: (delivery: Delivery) => void,
+    log: Pick<Logger, 'warn' | 'error'>,
+  ) {
     this.address = address
     this.#link = link
     this.#log = log

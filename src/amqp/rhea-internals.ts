@@ -1,86 +1,31 @@
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
-import rhea, {
-  type Container,
-  type Connection as RheaConnection,
-  type Sender as RheaSender,
-  type Session as RheaSession,
-} from 'rhea'
-import { assertProtocol, checkMessage } from './encoded-values.ts'
+import rhea, { type Container, type Connection as RheaConnection } from 'rhea'
 import type { Passed } from './frame-guard.ts'
 import { Gathered } from './gathered.ts'
-import {
-  MESSAGE_BYTES_MAX,
-  PEER_FRAME_BYTES_MIN,
-  PEER_IDLE_TIMEOUT_MIN_MS,
-  SETTLED_AT_ONCE_MAX,
-  UNFINISHED_PER_PEER_MAX,
-} from './limits.ts'
+import { PEER_FRAME_BYTES_MIN, PEER_IDLE_TIMEOUT_MAX_MS, PEER_IDLE_TIMEOUT_MIN_MS } from './limits.ts'
 
 /*
-  The one file that knows what rhea 3.0.5 has inside, and mends it:
-    - lib/session.js, write_dispositions: a run of one element is not compared with what follows, so that "accept, release" in one tick arrives as
-      "accept, accept".
-    - lib/session.js, Incoming.on_transfer: knows no aborted transfer, takes messages that it gave no credit for, and a first one without a number,
-      which throws when it is settled; keeps the frames of a message that never ends.
-    - lib/session.js, on_disposition: walks from the first to the last number that a peer names, if that takes minutes.
-    - lib/session.js, Outgoing.send: cuts a message without end where the peer asks for frames of fewer than 50 bytes.
-    - lib/link.js, Sender.sendable: counts credit that is spoken for by deliveries which wait to be transferred.
+  What connections of rhea 3.0.5 have inside, mended; rhea-sessions.ts has what is below them:
+    - lib/connection.js, output: the longest idle time-out that can be said, for peers that mean none, makes it a heartbeat a millisecond.
+    - lib/sasl.js, PlainClient: cuts a name or a password off where they are not ASCII.
     - lib/transport.js, write, and lib/frames.js, write_frame: copy what a frame carries twice, into memory that is set to zero before, and ask the
       system to send each frame by itself.
 */
 
 const require = createRequire(import.meta.url)
-const frames = require('rhea/lib/frames.js') as { disposition(fields: object): object; write_frame(frame: OutgoingFrame): Buffer }
+const frames = require('rhea/lib/frames.js') as { write_frame(frame: OutgoingFrame): Buffer }
+
+const sasl = require('rhea/lib/sasl.js') as { client_mechanisms(): object }
 
 interface OutgoingFrame {
   readonly performative?: object
   readonly payload?: Buffer | Gathered | undefined
 }
 
-/** AMQP 1.0 part 3, 3.4.2: the descriptor of `accepted`. */
-const ACCEPTED = 0x24
-/** What a frame that is kept costs beside its bytes, about. */
-const FRAME_COST_BYTES = 256
-
-interface IncomingDelivery {
-  readonly id: number
-  settled: boolean
-  readonly state?: { readonly descriptor?: { readonly value?: unknown } }
-  readonly link: { readonly session: SessionInside }
-  frames: Buffer[]
-}
-
-interface TransferFrame {
-  readonly size: number
-  readonly performative: {
-    readonly aborted?: boolean
-    readonly more?: boolean
-    readonly handle: number
-    readonly message_format?: number
-    readonly delivery_id?: number | null
-  }
-  payload?: Buffer
-}
-
-interface DispositionFrame {
-  readonly performative: { readonly first: number; readonly last?: number | null }
-}
-
-interface SessionInside {
-  readonly incoming: { updated: IncomingDelivery[]; next_transfer_id: number; process(session: unknown): void }
-  readonly outgoing: { readonly next_delivery_id: number; readonly next_pending_delivery: number; available(): number }
-  readonly remote: {
-    readonly handles: Record<number, { _incomplete?: IncomingDelivery | undefined; credit: number; delivery_count: number }>
-  }
-  output(frame: object): void
-  on_transfer(frame: TransferFrame): void
-  on_disposition(frame: DispositionFrame): void
-}
-
 interface ConnectionInside {
   readonly socket?: Socket
-  readonly remote: { readonly open?: { readonly max_frame_size?: number; readonly idle_time_out?: number } }
+  readonly remote: { readonly open?: { readonly max_frame_size?: number; idle_time_out?: number } }
   readonly amqp_transport: TransportInside
   input(bytes: Buffer): void
   accept(socket: Socket): void
@@ -93,126 +38,7 @@ interface TransportInside {
   write(socket: Socket): void
 }
 
-const inside = (session: RheaSession) => session as unknown as SessionInside
 const within = (connection: RheaConnection) => connection as unknown as ConnectionInside
-
-/** What a peer has begun to send and not ended, over all links of its connection. */
-export class Unfinished {
-  bytes = 0
-  /** Rises with every message that was ended. */
-  ended = 0
-  readonly #byDelivery = new WeakMap<IncomingDelivery, number>()
-
-  /** Counts a frame of a delivery that goes on. Throws where it, or all of them, became too large. */
-  add(delivery: IncomingDelivery, bytes: number): void {
-    const sum = (this.#byDelivery.get(delivery) ?? 0) + bytes
-    this.#byDelivery.set(delivery, sum)
-    this.bytes += bytes
-    assertProtocol(sum <= MESSAGE_BYTES_MAX, `a message has more than ${MESSAGE_BYTES_MAX} bytes`)
-    assertProtocol(this.bytes <= UNFINISHED_PER_PEER_MAX, `more than ${UNFINISHED_PER_PEER_MAX} bytes of messages are not ended`)
-  }
-
-  end(delivery: IncomingDelivery | undefined): void {
-    this.ended += 1
-    this.bytes -= (delivery && this.#byDelivery.get(delivery)) ?? 0
-  }
-}
-
-/**
- * Makes a session tell the outcomes that were decided, survive a transfer that its sender gave up, and end the connection of a peer that sends what
- * it may not: an exception in here does that.
- */
-export function mendSession(session: RheaSession, unfinished: Unfinished): void {
-  const { incoming } = inside(session)
-  const process = incoming.process
-  incoming.process = function (this: SessionInside['incoming'], of: unknown) {
-    const updated = this.updated
-    this.updated = []
-    writeDispositions(updated)
-    process.call(this, of)
-  }
-  const onTransfer = inside(session).on_transfer
-  inside(session).on_transfer = function (this: SessionInside, frame: TransferFrame) {
-    const before = this.remote.handles[frame.performative.handle]?._incomplete
-    if (frame.performative.aborted) {
-      unfinished.end(before)
-      forgetAborted(this, frame)
-      return
-    }
-    checkTransfer(this, frame)
-    if (!frame.performative.more) unfinished.end(before)
-    onTransfer.call(this, frame)
-    const after = this.remote.handles[frame.performative.handle]?._incomplete
-    if (after && frame.performative.more) unfinished.add(after, frame.size + FRAME_COST_BYTES)
-  }
-  const onDisposition = inside(session).on_disposition
-  inside(session).on_disposition = function (this: SessionInside, frame: DispositionFrame) {
-    const { first, last } = frame.performative
-    assertProtocol((last ?? first) - first < SETTLED_AT_ONCE_MAX, `a disposition names the deliveries from ${first} to ${last}`)
-    onDisposition.call(this, frame)
-  }
-}
-
-/** A delivery needs credit and a number to begin, and has to be a message when it ends (AMQP 1.0 part 2, 2.6.7 and 2.7.5; part 3, 3.2). */
-function checkTransfer(session: SessionInside, frame: TransferFrame): void {
-  const { handle, more, message_format: format, delivery_id: id } = frame.performative
-  const link = session.remote.handles[handle]
-  const begun = link?._incomplete
-  if (link && !begun) assertProtocol(link.credit > 0, 'a message was sent without credit')
-  // To settle one that has none throws later, where it cannot be told whose it was.
-  if (!begun) assertProtocol(typeof id === 'number', 'a delivery was begun without its number')
-  assertProtocol((format ?? 0) === 0, `message format ${format} is not known`)
-  if (more) return
-  // Put together once: what has one frame rhea takes as it is.
-  if (begun) frame.payload = Buffer.concat([...begun.frames.splice(0), frame.payload ?? Buffer.alloc(0)])
-  checkMessage(frame.payload ?? Buffer.alloc(0))
-}
-
-/** One disposition for each run of accepted deliveries with consecutive ids, one for every other delivery (AMQP 1.0 part 2, 2.7.6). */
-function writeDispositions(updated: readonly IncomingDelivery[]): void {
-  const accepted = (delivery: IncomingDelivery | undefined) => delivery?.state?.descriptor?.value === ACCEPTED
-  for (let from = 0; from < updated.length; ) {
-    const first = updated[from]
-    if (!first) return
-    let to = from
-    let last = first
-    for (let next = updated[to + 1]; next && accepted(first) && accepted(next); next = updated[to + 1]) {
-      if (next.id !== last.id + 1 || next.settled !== last.settled || next.link.session !== first.link.session) break
-      last = next
-      to += 1
-    }
-    const { state, settled } = first
-    first.link.session.output(frames.disposition({ role: true, first: first.id, last: last.id, state, settled }))
-    from = to + 1
-  }
-}
-
-/** AMQP 1.0 part 2, 2.7.5: an aborted delivery is settled by being aborted, and what came of it is discarded. */
-function forgetAborted(session: SessionInside, frame: TransferFrame): void {
-  session.incoming.next_transfer_id += 1
-  const link = session.remote.handles[frame.performative.handle]
-  if (!link?._incomplete) return
-  link._incomplete.settled = true
-  link._incomplete = undefined
-  link.delivery_count += 1
-  link.credit = Math.max(0, link.credit - 1)
-}
-
-/** Deliveries of a session that were sent by us and wait for credit or for the peer's window. */
-export function untransferred(session: RheaSession): number {
-  const { next_delivery_id, next_pending_delivery } = inside(session).outgoing
-  return next_delivery_id - next_pending_delivery
-}
-
-/** The credit that the peer has given a sender; it falls only when a delivery is transferred. */
-export function creditOf(sender: RheaSender): number {
-  return (sender as unknown as { credit: number }).credit
-}
-
-/** Deliveries that the session still has places for. */
-export function placesLeft(session: RheaSession): number {
-  return inside(session).outgoing.available()
-}
 
 /** Frames of one tick leave with one call to the system, and what they carry is sent from where it lies. Call once the connection has its socket: it makes its transport anew then. */
 export function gatherOutput(connection: RheaConnection): void {
@@ -263,9 +89,11 @@ export function guardInput(
   }
 }
 
-/** What is wrong with the limits that a peer gave when it opened; undefined where nothing is. */
+/** What is wrong with the limits that a peer gave when it opened; undefined where nothing is. One that may be silent for ever is taken at its word. */
 export function wrongLimits(connection: RheaConnection): string | undefined {
-  const { max_frame_size: frame, idle_time_out: idle } = within(connection).remote.open ?? {}
+  const { open } = within(connection).remote
+  if (open?.idle_time_out && open.idle_time_out > PEER_IDLE_TIMEOUT_MAX_MS) open.idle_time_out = 0
+  const { max_frame_size: frame, idle_time_out: idle } = open ?? {}
   if (frame !== undefined && frame < PEER_FRAME_BYTES_MIN) return `it asks for frames of ${frame} bytes`
   if (idle && idle < PEER_IDLE_TIMEOUT_MIN_MS) return `it wants to hear something every ${idle} ms`
   return undefined
@@ -287,6 +115,13 @@ export function markDisconnected(connection: RheaConnection): void {
 
 export function createContainer(id: string): Container {
   return rhea.create_container({ id })
+}
+
+/** SASL PLAIN (RFC 4616): name and password in UTF-8. */
+export function plainLogin({ name, password }: { readonly name: string; readonly password: string }): object {
+  const response = Buffer.from(`\0${name}\0${password}`)
+  const start = (answer: (error: undefined, response: Buffer) => void) => answer(undefined, response)
+  return Object.assign(sasl.client_mechanisms(), { PLAIN: () => ({ start }) })
 }
 
 /** SASL EXTERNAL as rhea wants it: what it has to say was said by TLS. */

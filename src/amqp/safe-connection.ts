@@ -10,7 +10,8 @@ import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Connection, Delivery, PeerError, PeerIdentity, Receiver, Sender } from './amqp.ts'
 import { SafeReceiver } from './receiver.ts'
-import { markDisconnected, mendSession, socketOf, type Unfinished } from './rhea-internals.ts'
+import { markDisconnected, socketOf } from './rhea-internals.ts'
+import { mendSession, onSessionEnd, type Unfinished } from './rhea-sessions.ts'
 import { peerError, SafeSender } from './sender.ts'
 
 /** Between our `close` and the end of the connection where the peer does not answer, ms. */
@@ -23,14 +24,20 @@ export class SafeConnection implements Connection {
   readonly closed: Promise<PeerError | undefined>
   readonly #connection: RheaConnection
   readonly #clock: Clock
-  readonly #log: Logger
+  readonly #log: Pick<Logger, 'warn' | 'error'>
   readonly #unfinished: Unfinished
   readonly #links = new Set<{ end(error: PeerError | undefined): void }>()
   readonly #resolveClosed: (error: PeerError | undefined) => void
   #ended = false
   #error: PeerError | undefined
 
-  constructor(connection: RheaConnection, identity: PeerIdentity, unfinished: Unfinished, clock: Clock, log: Logger) {
+  constructor(
+    connection: RheaConnection,
+    identity: PeerIdentity,
+    unfinished: Unfinished,
+    clock: Clock,
+    log: Pick<Logger, 'warn' | 'error'>,
+  ) {
     this.#connection = connection
     this.#unfinished = unfinished
     this.identity = identity
@@ -93,11 +100,11 @@ export class SafeConnection implements Connection {
 
   /** Takes a link that is attached already. */
   adoptSender(link: RheaSender, address: string, session: RheaSession, ownsSession: boolean): SafeSender {
-    return this.#keep(new SafeSender(link, address, session, ownsSession))
+    return this.#keep(new SafeSender(link, address, session, ownsSession), session)
   }
 
   adoptReceiver(link: RheaReceiver, address: string, onDelivery: (delivery: Delivery) => void): SafeReceiver {
-    return this.#keep(new SafeReceiver(link, address, onDelivery, this.#log))
+    return this.#keep(new SafeReceiver(link, address, onDelivery, this.#log), link.session)
   }
 
   get linkCount(): number {
@@ -121,9 +128,13 @@ export class SafeConnection implements Connection {
     this.destroy()
   }
 
-  #keep<Link extends SafeSender | SafeReceiver>(link: Link): Link {
+  #keep<Link extends SafeSender | SafeReceiver>(link: Link, session: RheaSession): Link {
     this.#links.add(link)
-    void link.closed.then(() => this.#links.delete(link))
+    const unwatch = onSessionEnd(session, error => link.end(peerError(error)))
+    void link.closed.then(() => {
+      this.#links.delete(link)
+      unwatch()
+    })
     if (this.#ended) link.end(this.#error)
     return link
   }
@@ -144,6 +155,7 @@ export class SafeConnection implements Connection {
     return new Promise((resolve, reject) => {
       const done = (settle: () => void) => {
         limit.cancel()
+        unwatch()
         this.#links.delete(waiter)
         settle()
       }
@@ -153,8 +165,8 @@ export class SafeConnection implements Connection {
           setImmediate(() => !this.#ended && session.close())
           reject(new HeadraceError(code, text, { cause }))
         })
-      const refused = () => {
-        const error = peerError(link.error)
+      const refused = (sessionError?: unknown) => {
+        const error = peerError(link.error ?? sessionError)
         fail(
           'link_refused',
           `${this.remote} refused a ${role} for ${what}: ${error ? `${error.condition} ${error.description}` : 'no reason given'}`,
@@ -169,8 +181,9 @@ export class SafeConnection implements Connection {
       )
       this.#links.add(waiter)
       const once = link.once.bind(link) as (name: string, call: (context: EventContext) => void) => void
-      once(`${role}_error`, refused)
-      once(`${role}_close`, refused)
+      once(`${role}_error`, () => refused())
+      once(`${role}_close`, () => refused())
+      const unwatch = onSessionEnd(session, refused)
       // The detach of a refused link comes in the same read as its attach.
       once(event, () => setImmediate(() => link.is_open() && done(resolve)))
     })

@@ -8,7 +8,8 @@ import { assert } from '../runtime/errors.ts'
 import type { Message, Outcome, PeerError, Sender } from './amqp.ts'
 import { Gathered } from './gathered.ts'
 import { PROPERTY } from './messages.ts'
-import { creditOf, placesLeft, socketOf, untransferred } from './rhea-internals.ts'
+import { socketOf } from './rhea-internals.ts'
+import { creditOf, giveBackWhenDrained, placesLeft, untransferred } from './rhea-sessions.ts'
 
 /** Deliveries of a sender that are unsettled at once; rhea's session throws past 2,048. */
 export const UNSETTLED_MAX = 1_500
@@ -52,6 +53,7 @@ export class SafeSender implements Sender {
     // A peer that settles without an outcome has not said that it took the message.
     link.on('settled', context => this.#settle(context.delivery, 'modified'))
     link.on('sendable', () => this.#roomChanged())
+    giveBackWhenDrained(link)
     link.on('sender_error', () => this.end(peerError(link.error)))
     link.on('sender_close', () => this.end(peerError(link.error)))
   }

@@ -5,10 +5,11 @@ import { writeDurably } from '../buffer/durable-file.ts'
 import type { Journal } from '../log/log.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { makeFolder } from '../runtime/durable-folder.ts'
-import { HeadraceError } from '../runtime/errors.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { type KeyPair, keyOfRequest, newAuthority, newRoot, newServer, signGateway } from './certificates.ts'
 import { checkGivenIssuer } from './given-issuer.ts'
+import { checkedHosts } from './hosts.ts'
 import { fingerprintOf } from './pem.ts'
 import { type CertificateRow, Register } from './register.ts'
 import type { EntryOf, RegisterEntry } from './register-entries.ts'
@@ -59,9 +60,9 @@ export class Authority {
   private constructor(options: AuthorityOptions) {
     const { folder } = options
     this.#options = options
-    this.#issuing = { chain: read(folder, FILE.issuing), key: readKey(folder, FILE.issuingKey) }
-    this.root = new X509Certificate(read(folder, FILE.root))
-    this.#register = new Register(join(folder, FILE.register))
+    this.#issuing = readIssuing(folder)
+    this.root = understood(folder, FILE.root, () => new X509Certificate(read(folder, FILE.root)))
+    this.#register = understood(folder, FILE.register, () => new Register(join(folder, FILE.register)))
   }
 
   /** Makes one in a folder. Throws `config_invalid` where there is one. */
@@ -71,6 +72,8 @@ export class Authority {
     what: { name: string; hosts: readonly string[]; from?: KeyPair },
   ): Promise<void> {
     refuseWhereOneIs(folder)
+    // Before anything is made: half an authority is in the way of a whole one.
+    checkedHosts(what.hosts)
     const nowMs = clock.wallMs()
     const given = what.from && checkGivenIssuer(what.from, nowMs)
     makeFolder(folder, 0o700)
@@ -104,10 +107,9 @@ export class Authority {
     hosts: readonly string[],
     out?: string,
   ): Promise<{ cert: string; key: string }> {
-    const issuing = { chain: read(folder, FILE.issuing), key: readKey(folder, FILE.issuingKey) }
     const server = await newServer(
-      issuing,
-      hosts,
+      readIssuing(folder),
+      checkedHosts(hosts),
       { nowMs: clock.wallMs(), lifeMs: SERVER_LIFE_MS },
       out === undefined ? 'server' : 'both',
     )
@@ -124,10 +126,12 @@ export class Authority {
   /** The folder of another core of the plant: the same root and issuing key, a certificate of its own. Throws `config_invalid` where there is one. */
   static async newMember(folder: string, clock: Clock, hosts: readonly string[], out: string): Promise<void> {
     refuseWhereOneIs(out)
+    checkedHosts(hosts)
+    const issuing = readIssuing(folder)
     makeFolder(out, 0o700)
     chmodSync(out, 0o700)
-    write(out, FILE.issuing, read(folder, FILE.issuing))
-    write(out, FILE.issuingKey, readKey(folder, FILE.issuingKey))
+    write(out, FILE.issuing, issuing.chain)
+    write(out, FILE.issuingKey, issuing.key)
     write(out, FILE.root, read(folder, FILE.root))
     await Authority.newServer(out, clock, hosts)
   }
@@ -172,9 +176,10 @@ export class Authority {
   /** Makes the core's certificate anew, under the same names, when two thirds of its life are over. Resolves with whether it did. */
   async renewServer(): Promise<boolean> {
     const { folder, clock } = this.#options
-    const leaf = new X509Certificate(read(folder, FILE.server))
+    const leaf = understood(folder, FILE.server, () => new X509Certificate(read(folder, FILE.server)))
     // Key and certificate are two files: a crash between them left two that do not fit.
-    const fits = leaf.checkPrivateKey(createPrivateKey(readKey(folder, FILE.serverKey)))
+    const key = readKey(folder, FILE.serverKey)
+    const fits = leaf.checkPrivateKey(understood(folder, FILE.serverKey, () => createPrivateKey(key)))
     if (fits && !isDue(leaf, clock.wallMs())) return false
     await Authority.newServer(folder, clock, hostsOf(leaf))
     return true
@@ -309,6 +314,31 @@ function hostsOf(certificate: X509Certificate): string[] {
   return (certificate.subjectAltName ?? '').split(', ').map(entry => entry.replace(/^(DNS|IP Address):/, ''))
 }
 
+/** The issuing key and its certificate. Under one of another key nobody would be let in whose certificate was made from then on, the core itself among them. */
+function readIssuing(folder: string): KeyPair {
+  const pair = { chain: read(folder, FILE.issuing), key: readKey(folder, FILE.issuingKey) }
+  const certificate = understood(folder, FILE.issuing, () => new X509Certificate(pair.chain))
+  const key = understood(folder, FILE.issuingKey, () => createPrivateKey(pair.key))
+  if (certificate.checkPrivateKey(key)) return pair
+  throw new HeadraceError('config_unreadable', `${join(folder, FILE.issuingKey)} does not belong to ${FILE.issuing} beside it`, {
+    advice: 'Copy both from where they were made, or make both anew: headrace ca renew --root-key FILE.',
+  })
+}
+
+/** Says which file it is that cannot be understood. */
+function understood<Result>(folder: string, file: string, read: () => Result): Result {
+  try {
+    return read()
+  } catch (cause) {
+    if (cause instanceof HeadraceError) throw cause
+    throw new HeadraceError('config_unreadable', `${join(folder, file)} cannot be used: ${messageOf(cause)}`, {
+      advice:
+        'Take this file from a copy of the authority\'s folder; without one, see docs/security.md, "The core\'s disk is lost".',
+      cause,
+    })
+  }
+}
+
 function write(folder: string, file: string, content: string): void {
   writeDurably(join(folder, file), content)
 }
@@ -320,7 +350,7 @@ function read(folder: string, file: string): string {
       advice: 'Make the authority with `headrace ca init`, or name its folder.',
     })
   }
-  return readFileSync(path, 'utf8')
+  return understood(folder, file, () => readFileSync(path, 'utf8'))
 }
 
 function readKey(folder: string, file: string): string {

@@ -7,6 +7,7 @@ import type { Identities, Provenance } from '../ingress/identities.ts'
 import type { Clock, Timer } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { SparingLog } from '../runtime/sparing-log.ts'
 import type { Authority, Issued } from './authority.ts'
 import { fingerprintOf } from './pem.ts'
 import { isProven } from './proof.ts'
@@ -19,6 +20,8 @@ export class IdentityDesk implements Identities {
   readonly #authority: Authority
   readonly #clock: Clock
   readonly #logger: Logger
+  /** For what anybody can cause. */
+  readonly #warnings: SparingLog
   readonly #calls = new Set<() => void>()
   #version: number
   #timer: Timer | undefined
@@ -30,6 +33,7 @@ export class IdentityDesk implements Identities {
     this.#authority = authority
     this.#clock = clock
     this.#logger = logger.child({ part: 'identity' })
+    this.#warnings = new SparingLog(this.#logger, clock)
     this.#version = authority.version
     this.#lookLater()
   }
@@ -84,6 +88,9 @@ export class IdentityDesk implements Identities {
     if (!isProven(certificate.publicKey, 'opening', body, signature))
       return { kind: 'refused', why: `the opening is not signed with the key of ${gateway}` }
     const newest = begins ? await this.#authority.enterSession(gateway, session) : undefined
+    // It may have been sent away while its session was noted, when there was none to close yet.
+    const sentAway = this.#barred(fingerprint)
+    if (sentAway !== undefined) return { kind: 'refused', why: sentAway }
     return newest === undefined ? { kind: 'proven', fingerprint } : { kind: 'old', newest }
   }
 
@@ -120,7 +127,7 @@ export class IdentityDesk implements Identities {
 
   #issued(gateway: string, issued: Issued): IdentityReply {
     if ('refused' in issued) {
-      this.#logger.warn({ gateway, reason: issued.refused }, 'a certificate is refused')
+      this.#warnings.warn({ gateway, reason: issued.refused }, 'a certificate is refused')
       return errorReply('refused', `The core gives no certificate: ${issued.refused}.`, issued.advice)
     }
     this.#logger.info({ gateway }, 'a certificate was issued')
@@ -128,7 +135,7 @@ export class IdentityDesk implements Identities {
   }
 
   #failed(cause: unknown): IdentityReply {
-    this.#logger.warn({ reason: messageOf(cause) }, 'a question about an identity cannot be answered')
+    this.#warnings.warn({ reason: messageOf(cause) }, 'a question about an identity cannot be answered')
     return cause instanceof HeadraceError && cause.code === 'config_invalid'
       ? errorReply('malformed', cause.message, cause.advice ?? '')
       : errorReply('unavailable', 'The core cannot issue certificates now.', "Look at the core's log, and try again.")

@@ -5,6 +5,7 @@ import { checkIncomingBatch } from '../record/check-batch.ts'
 import type { EncodedBatch } from '../record/record.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
+import type { SparingLog } from '../runtime/sparing-log.ts'
 import { Credit, type CreditBounds } from './credit.ts'
 import type { Arrival, Gate } from './gate.ts'
 import { isIntact } from './intact.ts'
@@ -34,6 +35,8 @@ export interface GatewaySessionDeps {
   readonly quota: GatewayQuota
   readonly clock: Clock
   readonly logger: Logger
+  /** For what the gateway can cause with each message, over all its sessions. */
+  readonly warnings: SparingLog
   /** {@link checkIncomingBatch}; less only where a test breaks the rule on purpose. */
   readonly check?: typeof checkIncomingBatch
 }
@@ -51,6 +54,7 @@ export class GatewaySession {
   readonly proof: string | undefined
   readonly sources = new Map<string, OpenedGate>()
   readonly #logger: Logger
+  readonly #warnings: SparingLog
   readonly #credit: Credit
   readonly #check: typeof checkIncomingBatch
   readonly #quota: GatewayQuota
@@ -72,6 +76,7 @@ export class GatewaySession {
     this.#credit = new Credit(deps.credit)
     this.#quota = deps.quota
     this.#wake = new QuotaWake(deps.clock, () => this.#grant())
+    this.#warnings = deps.warnings
     this.#logger = deps.logger.child({ gateway: deps.gateway, session: deps.session })
     void deps.connection.closed.then(() => this.close('its connection was closed'))
   }
@@ -174,14 +179,17 @@ export class GatewaySession {
     const times = (this.#hurt.get(source) ?? 0) + 1
     this.#hurt.set(source, times)
     if (reason === 'crc' && times < HURT_BATCHES_MAX) {
-      this.#logger.warn({ source, detail, times }, 'a batch came hurt; it is asked for again')
+      this.#warnings.warn(
+        { gateway: this.gateway, session: this.session, source, detail, times },
+        'a batch came hurt; it is asked for again',
+      )
       delivery.modify({ failed: true })
       this.#settled(delivery)
     } else this.#reject(delivery, REFUSAL.badBatch, `${source}: ${detail}`)
   }
 
   #reject(delivery: Delivery, condition: string, description: string): void {
-    this.#logger.error({ condition, description }, 'refuses a message')
+    this.#warnings.error({ gateway: this.gateway, session: this.session, condition, description }, 'refuses a message')
     delivery.reject({ condition, description })
     this.#settled(delivery)
   }

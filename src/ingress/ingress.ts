@@ -5,6 +5,7 @@ import type { Alarms } from '../runtime/alarms.ts'
 import { type Clock, pause } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { sourceKey } from '../runtime/names.ts'
+import { SparingLog } from '../runtime/sparing-log.ts'
 import { BrokerEntrance } from './broker-entrance.ts'
 import { DeadLetters } from './dead-letters.ts'
 import type { Upstream } from './dialler.ts'
@@ -103,6 +104,8 @@ export class Ingress {
   readonly #reports: GatewayReports
   readonly #openings: Openings
   readonly #quotas: Quotas
+  /** Of each gateway that was let in. */
+  readonly #warnings = new Map<string, SparingLog>()
   readonly #entrances: readonly Entrance[]
 
   constructor(deps: IngressDeps) {
@@ -252,6 +255,13 @@ export class Ingress {
     }
   }
 
+  /** Opening anew does not let a gateway write more. */
+  #warningsOf(gateway: string): SparingLog {
+    const warnings = this.#warnings.get(gateway) ?? new SparingLog(this.#logger, this.#deps.clock)
+    this.#warnings.set(gateway, warnings)
+    return warnings
+  }
+
   #newSession({ gateway, instance, session }: OpenRequest, connection: Connection, proof: string | undefined): GatewaySession {
     const { clock } = this.#deps
     const quota = this.#quotas.of(gateway)
@@ -273,6 +283,7 @@ export class Ingress {
       quota,
       clock,
       logger: this.#logger,
+      warnings: this.#warningsOf(gateway),
       ...(check ? { check } : {}),
     })
   }

@@ -17,12 +17,20 @@ export class SparingLog {
   }
 
   warn(fields: object, message: string): void {
+    this.#write('warn', fields, message)
+  }
+
+  error(fields: object, message: string): void {
+    this.#write('error', fields, message)
+  }
+
+  #write(level: 'warn' | 'error', fields: object, message: string): void {
     if (this.#bucket.level < 1) {
       this.#leftOut += 1
       return
     }
     this.#bucket.spend(1)
-    this.#log.warn(this.#leftOut === 0 ? fields : { ...fields, left_out: this.#leftOut }, message)
+    this.#log[level](this.#leftOut === 0 ? fields : { ...fields, left_out: this.#leftOut }, message)
     this.#leftOut = 0
   }
 }

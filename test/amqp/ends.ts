@@ -4,7 +4,7 @@ import type { Connection, Delivery, Receiver, Sender } from '../../src/amqp/amqp
 import { dial } from '../../src/amqp/dial.ts'
 import { listen } from '../../src/amqp/listen.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
-import { silentLogger } from '../../src/runtime/logger.ts'
+import { type Logger, silentLogger } from '../../src/runtime/logger.ts'
 
 export const deps = { clock: systemClock, log: silentLogger }
 /** Called after each test, last first. */
@@ -23,13 +23,14 @@ export interface Core {
   onDelivery: (delivery: Delivery) => void
 }
 
-export async function core(options: { openLimitMs?: number; credit?: number } = {}): Promise<Core> {
+export async function core(options: { openLimitMs?: number; credit?: number; log?: Logger } = {}): Promise<Core> {
   const found: Core = { url: '', connections: [], receivers: [], deliveries: [], replies: [], onDelivery: () => {} }
   const listener = await listen(
     {
       url: `amqp://127.0.0.1:${await freePort()}`,
       containerId: 'core',
       ...deps,
+      ...(options.log && { log: options.log }),
       ...(options.openLimitMs && { openLimitMs: options.openLimitMs }),
     },
     {

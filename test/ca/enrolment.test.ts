@@ -298,8 +298,10 @@ describe('an opening that a router relayed', () => {
     expect(await judge({}), 'said again by somebody who heard it').toEqual({ kind: 'old', newest: 7 })
     expect(await judge({ session: 8 })).toMatchObject({ kind: 'proven' })
     expect(await judge({ gateway: 'never-enrolled', properties: {} })).toEqual({ kind: 'unknown' })
+    const meanwhile = judge({ session: 9 })
     plant.authority.revoke('gw-1')
-    expect(await judge({ session: 9 })).toMatchObject({ kind: 'refused' })
+    expect(await meanwhile, 'sent away while the session was noted').toMatchObject({ kind: 'refused' })
+    expect(await judge({ session: 10 })).toMatchObject({ kind: 'refused' })
   })
 })
 

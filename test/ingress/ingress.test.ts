@@ -12,6 +12,7 @@ import {
 } from '../../src/amqp/messages.ts'
 import type { CutBatch } from '../../src/buffer/buffer.ts'
 import { identityRule } from '../../src/ingress/identity.ts'
+import { type Logger, silentLogger } from '../../src/runtime/logger.ts'
 import { World } from '../link/world.ts'
 import { cutBatch } from '../support/batches.ts'
 
@@ -388,4 +389,21 @@ test('an opening that waited until its gateway stopped listening is given back, 
   for (const peer of peers) given.push(peer.lastOutcome)
   expect(given.filter(outcome => outcome === 'released').length).toBeGreaterThan(5)
   expect(given.filter(outcome => outcome === 'accepted').length).toBeGreaterThan(7)
+})
+
+test('a gateway whose every batch is refused cannot fill the log of the core with that, in one session or in several', async () => {
+  const lines: object[] = []
+  const logger: Logger = { ...silentLogger, error: fields => void lines.push(fields), child: () => logger }
+  const world = new World(3)
+  await world.startIngress('core-1', { logger })
+  const peer = await Peer.connect(world)
+  for (let session = 1; session <= 3; session++) {
+    await peer.ask({ session })
+    const data = await peer.data(session)
+    for (let number = 0; number < 50; number++)
+      data.send({ body: Buffer.from('no batch'), properties: { gateway: 'gw-1', session, source: 'other' } }, () => {})
+    await world.clock.pass(10)
+  }
+  expect(lines[0]).toMatchObject({ gateway: 'gw-1', session: 1, condition: 'headrace:not-opened' })
+  expect(lines.length).toBeLessThan(40)
 })

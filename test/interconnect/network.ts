@@ -1,14 +1,8 @@
 import { createRequire } from 'node:module'
 import type { Server, Socket } from 'node:net'
 import type { Connection, Delivery, Receiver, Sender, Session } from 'rhea'
-import {
-  acceptSocket,
-  createContainer,
-  markDisconnected,
-  mendSession,
-  offerExternal,
-  Unfinished,
-} from '../../src/amqp/rhea-internals.ts'
+import { acceptSocket, createContainer, markDisconnected, offerExternal } from '../../src/amqp/rhea-internals.ts'
+import { mendSession, Unfinished } from '../../src/amqp/rhea-sessions.ts'
 import type { SeededRandom } from '../support/random.ts'
 import { type Door, OPEN_DOOR, type User } from './network-door.ts'
 

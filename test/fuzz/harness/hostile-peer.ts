@@ -21,6 +21,10 @@ export const open = (fields: object = {}) => frame('open', { container_id: 'host
 export const begin = (channel = 0) =>
   frame('begin', { next_outgoing_id: 0, incoming_window: 100, outgoing_window: 100 }, undefined, channel)
 
+/** As of a session in which nothing was sent. */
+export const flow = (fields: object = {}) =>
+  frame('flow', { next_incoming_id: 0, incoming_window: 100, next_outgoing_id: 0, outgoing_window: 100, ...fields })
+
 export function attach(options: {
   handle: number
   name: string
