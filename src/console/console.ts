@@ -24,7 +24,7 @@ import { errorAnswer, HttpError } from './http-error.ts'
 import { LiveFeed, type Sides } from './live-feed.ts'
 import { joinMetrics, METRICS_TYPE } from './metrics.ts'
 import { openApi } from './openapi.ts'
-import { type ConsoleOptions, hostOf } from './options.ts'
+import { type ConsoleOptions, hostOf, portOf } from './options.ts'
 import type { Side } from './routes.ts'
 import { type Caller, Sessions } from './sessions.ts'
 import { Users } from './users.ts'
@@ -76,7 +76,7 @@ export class Console {
     const limits = { headersTimeout: REQUEST_LIMIT_MS, requestTimeout: REQUEST_LIMIT_MS }
     const listener: RequestListener = (request, response) => void this.#take(request, response)
     this.#server = options.tls
-      ? createHttpsServer({ ...limits, ...readKeyPair(options.tls) }, listener)
+      ? createHttpsServer({ ...limits, handshakeTimeout: REQUEST_LIMIT_MS, ...readKeyPair(options.tls) }, listener)
       : createHttpServer(limits, listener)
     this.#server.maxConnections = CONNECTIONS_MAX
   }
@@ -94,7 +94,7 @@ export class Console {
           }),
         ),
       )
-      this.#server.listen(Number(listen.slice(host.length + 1)), host.replace(/^\[|\]$/g, ''), resolve)
+      this.#server.listen(portOf(listen), host.replace(/^\[|\]$/g, ''), resolve)
     })
     this.#history.start()
     const address = this.#server.address()

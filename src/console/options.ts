@@ -2,6 +2,13 @@ import { z } from 'zod'
 
 const LOOPBACK = /^(127(\.\d{1,3}){3}|localhost|\[::1\]|::1)$/
 
+const PORT_MAX = 65_535
+
+/** The port of `host:port`. */
+export function portOf(listen: string): number {
+  return Number(listen.slice(listen.lastIndexOf(':') + 1))
+}
+
 /** The host part of `host:port`. */
 export function hostOf(listen: string): string {
   return listen.slice(0, listen.lastIndexOf(':'))
@@ -17,6 +24,7 @@ export const consoleOptions = z
     listen: z
       .string()
       .regex(/^[^\s]+:\d{1,5}$/, 'is not an address: write host:port')
+      .refine(listen => !(portOf(listen) > PORT_MAX), `is not an address: ports end at ${PORT_MAX}`)
       .describe('Where the web console, its API, status and health are served. Off this machine only with `tls` and `users`.'),
     shows: z
       .enum(['all', 'health'])

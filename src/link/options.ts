@@ -6,6 +6,7 @@ const AMQP_URL = /^amqps?:\/\/[^\s/?#]+$/
 const amqpUrl = z
   .string()
   .regex(AMQP_URL, 'is not an AMQP address: write amqp://host:port or amqps://host:port')
+  .refine(url => !AMQP_URL.test(url) || URL.canParse(url), 'is not an address: no host is called so, or no port has that number')
   .refine(url => !url.includes('@'), 'has a name or password in it: write them under `sasl`, the password in a file')
 
 const tlsFiles = z.strictObject({

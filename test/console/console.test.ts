@@ -15,6 +15,7 @@ import { Users } from '../../src/console/users.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { HeadraceError } from '../../src/runtime/errors.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
+import { TestAuthority } from '../support/certificates.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
 import { until } from '../support/until.ts'
 
@@ -464,6 +465,23 @@ test('for probes it shows health and figures alone, by whatever name it is asked
   expect((await ask(`${url}/metrics`, named)).status).toBe(200)
   for (const path of ['/', '/status', '/api/core/status', '/api/session'])
     expect((await ask(`${url}${path}`, named)).status).toBe(404)
+})
+
+test('a port that there is not is wrong input: it was a stack trace', () => {
+  const { error } = consoleOptions.safeParse({ listen: '127.0.0.1:99999' })
+  expect(error?.issues).toMatchObject([{ path: ['listen'], message: 'is not an address: ports end at 65535' }])
+})
+
+test('with TLS, one that connects and says nothing is gone after ten seconds: it held one of 256 places for two minutes', async () => {
+  const url = await start({ tls: new TestAuthority(folder).issue('core') })
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  let isClosed = false
+  socket
+    .on('error', () => {})
+    .once('close', () => {
+      isClosed = true
+    })
+  await until('it was closed', () => isClosed)
 })
 
 test('off this machine it wants TLS and users', () => {
