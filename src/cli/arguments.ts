@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander'
+import { isDay } from '../runtime/calendar-day.ts'
 import { NAME_PATTERN, NAME_RULE } from '../runtime/names.ts'
 
 /** A whole number from 0 on. */
@@ -36,12 +37,6 @@ export function momentArgument(text: string): number {
   const timeMs = day !== undefined && isDay(day) ? Date.parse(text) : Number.NaN
   if (Number.isNaN(timeMs)) throw new InvalidArgumentError('Write a time such as 2026-01-31 or 2026-01-31T02:00:00Z.')
   return timeMs
-}
-
-/** The 30th of February would pass for the 2nd of March. */
-function isDay(day: string): boolean {
-  const ms = Date.parse(`${day}T00:00:00Z`)
-  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(day)
 }
 
 /** A sequence, or a moment. */

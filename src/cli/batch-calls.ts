@@ -8,12 +8,12 @@ import type { BatchScheduler } from '../reader/batch/scheduler.ts'
 import type { Ledger } from '../reader/ledger.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { matchesSource, sourceKey } from '../runtime/names.ts'
+import { POISON_AT_ONCE, recordNamed } from './poison-pages.ts'
 import { runLogTail } from './run-log-tail.ts'
 
 const RUNS_SHOWN = 20
 /** Runs that are kept of a job, and looked through for one. */
 const RUNS_SEARCHED = 1_000
-const POISON_SHOWN = 1_000
 const MEMBERS_SHOWN = 5
 const NAMES_SHOWN = 5
 
@@ -88,7 +88,8 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
       })
     },
     'batch.losses': async (args: Args) => ledger.losses(find(args).definition.name),
-    'batch.poison': async (args: Args) => ledger.allPoison(find(args).definition.name, POISON_SHOWN),
+    'batch.poison': async (args: Args) =>
+      ledger.allPoison(find(args).definition.name, POISON_AT_ONCE, recordNamed(args['after'])),
     'batch.offsets': async (args: Args) => {
       const job = find(args)
       const ranges = await job.positions()

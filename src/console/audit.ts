@@ -31,8 +31,7 @@ export class AuditLog {
 
   write(entry: AuditEntry): void {
     if ((statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0) > FILE_BYTES_MAX) renameSync(this.#path, `${this.#path}.1`)
-    const line = JSON.stringify(entry, (key, value: unknown) => (SECRET_KEYS.test(key) ? '***' : value))
-    appendFileSync(this.#path, `${line}\n`, { mode: 0o640 })
+    appendFileSync(this.#path, `${auditLine(entry)}\n`, { mode: 0o640 })
   }
 
   /** The latest, newest first. A line that a power cut left half written is passed over. */
@@ -40,6 +39,11 @@ export class AuditLog {
     const lines = [`${this.#path}.1`, this.#path].flatMap(path => endOf(path).split('\n'))
     return lines.flatMap(entryOf).slice(-SHOWN_MAX).toReversed()
   }
+}
+
+/** JSON, without what is secret. */
+export function auditLine(entry: AuditEntry): string {
+  return JSON.stringify(entry, (key, value: unknown) => (SECRET_KEYS.test(key) ? '***' : value))
 }
 
 function entryOf(line: string): AuditEntry[] {

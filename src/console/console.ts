@@ -9,21 +9,22 @@ import { createServer as createHttpsServer } from 'node:https'
 import { join } from 'node:path'
 import type { Clock } from '../runtime/clock.ts'
 import { makeFolder } from '../runtime/durable-folder.ts'
-import { HeadraceError } from '../runtime/errors.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { readKeyPair } from '../runtime/named-file.ts'
+import { repeating } from '../runtime/repeating.ts'
 import { ApiCalls } from './api-calls.ts'
 import { type Asset, Assets } from './assets.ts'
-import { type AuditEntry, AuditLog } from './audit.ts'
+import { type AuditEntry, AuditLog, auditLine } from './audit.ts'
 import type { ControlCalls } from './control-server.ts'
-import { EVENT_STREAMS_MAX, EventStream } from './event-stream.ts'
+import { BEAT_EVERY_MS, EVENT_STREAM_TYPE, EVENT_STREAMS_MAX, EventStream } from './event-stream.ts'
 import { RequestGuard, securityHeaders } from './guard.ts'
 import { History, type HistoryLook, type HistoryOf } from './history.ts'
 import { errorAnswer, HttpError } from './http-error.ts'
 import { LiveFeed, type Sides } from './live-feed.ts'
 import { joinMetrics, METRICS_TYPE } from './metrics.ts'
 import { openApi } from './openapi.ts'
-import { type ConsoleOptions, hostOf } from './options.ts'
+import { type ConsoleOptions, hostOf, portOf } from './options.ts'
 import type { Side } from './routes.ts'
 import { type Caller, Sessions } from './sessions.ts'
 import { Users } from './users.ts'
@@ -75,7 +76,7 @@ export class Console {
     const limits = { headersTimeout: REQUEST_LIMIT_MS, requestTimeout: REQUEST_LIMIT_MS }
     const listener: RequestListener = (request, response) => void this.#take(request, response)
     this.#server = options.tls
-      ? createHttpsServer({ ...limits, ...readKeyPair(options.tls) }, listener)
+      ? createHttpsServer({ ...limits, handshakeTimeout: REQUEST_LIMIT_MS, ...readKeyPair(options.tls) }, listener)
       : createHttpServer(limits, listener)
     this.#server.maxConnections = CONNECTIONS_MAX
   }
@@ -93,7 +94,7 @@ export class Console {
           }),
         ),
       )
-      this.#server.listen(Number(listen.slice(host.length + 1)), host.replace(/^\[|\]$/g, ''), resolve)
+      this.#server.listen(portOf(listen), host.replace(/^\[|\]$/g, ''), resolve)
     })
     this.#history.start()
     const address = this.#server.address()
@@ -160,7 +161,7 @@ export class Console {
     let given: Record<string, unknown> = {}
     const entry = { user: caller.user.name, address: request.socket.remoteAddress ?? '', what: `${request.method} ${path}` }
     const write = (status: number) =>
-      this.#audit.write({ time: new Date(this.#deps.clock.wallMs()).toISOString(), ...entry, given, status })
+      this.#writeDown({ time: new Date(this.#deps.clock.wallMs()).toISOString(), ...entry, given, status })
     try {
       this.#sessions.checkToken(request, caller)
       given = await bodyOf(request)
@@ -171,6 +172,19 @@ export class Console {
     } catch (error) {
       write(errorAnswer(error).status)
       throw error
+    }
+  }
+
+  /** A disk that takes nothing more must not keep an operator from acting, nor have said of what was done that it was not. */
+  #writeDown(entry: AuditEntry): void {
+    try {
+      this.#audit.write(entry)
+    } catch (error) {
+      const why = messageOf(error)
+      this.#deps.logger.error(
+        { audit: auditLine(entry) },
+        `a change through the console is not in its audit log, which cannot be written: ${why}`,
+      )
     }
   }
 
@@ -207,13 +221,32 @@ export class Console {
   }
 
   #stream(request: IncomingMessage, response: ServerResponse, begin: (stream: EventStream) => () => void): void {
+    if (request.method === 'HEAD') {
+      response.writeHead(200, { 'content-type': EVENT_STREAM_TYPE }).end()
+      return
+    }
     if (this.#streams >= EVENT_STREAMS_MAX) throw new HttpError(503, 'too many pages watch at once', 'Close some of them.')
     this.#streams += 1
-    const end = begin(new EventStream(response))
+    const stream = new EventStream(response)
+    const end = begin(stream)
+    const beats = repeating(this.#deps.clock, BEAT_EVERY_MS, () => {
+      if (this.#isStillIn(request)) stream.beat()
+      else stream.cutOff()
+    })
     request.once('close', () => {
       this.#streams -= 1
+      beats.cancel()
       end()
     })
+  }
+
+  /** A page that watches is there by its first request alone. */
+  #isStillIn(request: IncomingMessage): boolean {
+    try {
+      return this.#sessions.caller(request) !== undefined
+    } catch {
+      return false
+    }
   }
 
   async #statuses(): Promise<Sides> {
@@ -232,7 +265,9 @@ export class Console {
     const jobs = (core?.jobs ?? []).flatMap(({ job, lag }) => (lag === null ? [] : [[job, lag] as const]))
     const keyOf = (source: string) => (core ? source : `${edge?.gateway}/${source}`)
     const rows = (core ?? edge)?.sources ?? []
-    return { ends: new Map(rows.map(({ source, next }) => [keyOf(source), next ?? 0])), lags: Object.fromEntries(jobs) }
+    // Of a partition that has no leader just now the end is not known: taken for 0, all that it holds would have come within the minute after.
+    const ends = rows.flatMap(({ source, next }) => (next === null ? [] : [[keyOf(source), next] as const]))
+    return { ends: new Map(ends), lags: Object.fromEntries(jobs) }
   }
 }
 

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { type ControlReply, REQUEST_BYTES_MAX, SOCKET_PATH_BYTES_MAX } from './control-protocol.ts'
+import { drained } from './drained.ts'
 
 /** Connections at once: people and scripts, not a service. */
 const CONNECTIONS_MAX = 64
@@ -108,7 +109,7 @@ export class ControlServer {
       const answer = handler(request.args, signal)
       if (Symbol.asyncIterator in answer) {
         for await (const item of answer) {
-          if (!reply({ item })) await new Promise(resolve => socket.once('drain', resolve).once('close', resolve))
+          if (!reply({ item }) && !socket.destroyed) await drained(socket)
           if (signal.aborted) return
         }
         reply({ result: null })

@@ -66,19 +66,23 @@ export class History {
   async points({ source, job }: HistoryOf): Promise<HistoryPoint[]> {
     if (job !== undefined) return this.#lagsOf(job)
     if (source !== undefined) return this.#ofSource(source)
-    return this.#db.prepare<[], HistoryPoint>('SELECT time AS timeMs, total AS records FROM rows ORDER BY time').all()
+    return this.#db
+      .prepare<[number], HistoryPoint>('SELECT time AS timeMs, total AS records FROM rows WHERE time > ? ORDER BY time')
+      .all(this.#dayAgoMs())
   }
 
   #lagsOf(job: string): HistoryPoint[] {
     return this.#db
-      .prepare<[string], HistoryPoint>(
-        'SELECT time AS timeMs, value AS records FROM rows, json_each(rows.lags) WHERE json_each.key = ? ORDER BY time',
+      .prepare<[string, number], HistoryPoint>(
+        'SELECT time AS timeMs, value AS records FROM rows, json_each(rows.lags) WHERE json_each.key = ? AND time > ? ORDER BY time',
       )
-      .all(job)
+      .all(job, this.#dayAgoMs())
   }
 
   async #ofSource(source: string): Promise<HistoryPoint[]> {
-    const rows = this.#db.prepare<[], { time: number; body: Buffer }>('SELECT time, body FROM rows ORDER BY time').all()
+    const rows = this.#db
+      .prepare<[number], { time: number; body: Buffer }>('SELECT time, body FROM rows WHERE time > ? ORDER BY time')
+      .all(this.#dayAgoMs())
     const points: HistoryPoint[] = []
     for (const [at, { time, body }] of rows.entries()) {
       const counts = JSON.parse(zstdDecompressSync(body, { maxOutputLength: ROW_BYTES_MAX }).toString()) as Record<string, number>
@@ -88,12 +92,23 @@ export class History {
     return points
   }
 
+  /** Rows are kept by their number: of a core that was away for a week they go further back. */
+  #dayAgoMs(): number {
+    return this.#thisMinuteMs() - ROWS_MAX * STEP_MS
+  }
+
+  #thisMinuteMs(): number {
+    return Math.floor(this.#clock.wallMs() / STEP_MS) * STEP_MS
+  }
+
   async #step(): Promise<void> {
     try {
       const look = await this.#look()
       if (this.#before) this.#write(this.#before, look)
       this.#before = look.ends
     } catch (error) {
+      // What came meanwhile did not come within the minute after.
+      this.#before = undefined
       this.#logger.debug({}, `the history has a hole: ${messageOf(error)}`)
     }
     if (this.#db.open) this.#timer = this.#clock.after(STEP_MS, () => void this.#step(), 'background')
@@ -109,7 +124,7 @@ export class History {
     this.#db.transaction(() => {
       const total = Object.values(counts).reduce((sum, each) => sum + each, 0)
       const body = zstdCompressSync(JSON.stringify(counts))
-      const timeMs = Math.floor(this.#clock.wallMs() / STEP_MS) * STEP_MS
+      const timeMs = this.#thisMinuteMs()
       this.#db.prepare('INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)').run(timeMs, total, JSON.stringify(lags), body)
       // A clock that was ahead and was set right: what it left would be the newest, and outlast what comes.
       this.#db.prepare('DELETE FROM rows WHERE time > ?').run(timeMs)

@@ -8,6 +8,11 @@ export function hostOf(listen: string): string {
   return listen.slice(0, listen.lastIndexOf(':'))
 }
 
+/** The port of `host:port`. */
+export function portOf(listen: string): number {
+  return Number(listen.slice(listen.lastIndexOf(':') + 1))
+}
+
 export function isLoopback(host: string): boolean {
   return LOOPBACK.test(host)
 }

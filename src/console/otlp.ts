@@ -59,6 +59,8 @@ export class OtlpExporter {
   #timer: Timer | undefined
   #sending: Promise<void> = Promise.resolve()
   #stopped = false
+  /** The collector did not take what it was sent last. */
+  #isFailing = false
 
   constructor(options: OtlpOptions) {
     this.#options = options
@@ -80,12 +82,12 @@ export class OtlpExporter {
     )
   }
 
-  /** Sends what waits, once, within the limit. */
+  /** Sends what waits, once, within the limit; to one that is away it was sent in vain just now. */
   async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
     await this.#sending
-    await this.#flush()
+    if (!this.#isFailing) await this.#flush()
   }
 
   add(steps: () => readonly Step[]): void {
@@ -94,9 +96,7 @@ export class OtlpExporter {
   }
 
   async #flush(): Promise<void> {
-    const taken = this.#waiting
-    this.#waiting = []
-    const spans = taken.flatMap(({ steps }) => steps()).slice(0, SPANS_MAX)
+    const { taken, spans } = this.#take()
     if (spans.length === 0) return
     try {
       const response = await fetch(this.#options.url, {
@@ -106,15 +106,46 @@ export class OtlpExporter {
         signal: AbortSignal.timeout(EXPORT_LIMIT_MS),
       })
       await response.body?.cancel()
-      // What it refuses it would refuse again.
       if (response.status >= 500 || response.status === 429) throw new Error(`it answered ${response.status}`)
+      if (response.ok) {
+        this.#isFailing = false
+        return
+      }
+      // What it refuses it would refuse again.
+      this.#dropped += taken.length
+      this.#sayFailed(`it answered ${response.status}, and what it refuses is not sent again`)
     } catch (error) {
-      this.#options.logger.debug({ spans: spans.length }, `spans could not be sent: ${messageOf(error)}`)
+      this.#sayFailed(messageOf(error))
       for (const each of taken) each.tries += 1
       const again = taken.filter(({ tries }) => tries < TRIES_MAX)
       this.#dropped += taken.length - again.length
-      this.#waiting = [...again, ...this.#waiting].slice(0, WAITING_MAX)
+      const waiting = [...again, ...this.#waiting]
+      this.#waiting = waiting.slice(0, WAITING_MAX)
+      this.#dropped += waiting.length - this.#waiting.length
     }
+  }
+
+  /** What goes into the next request; the rest waits for the one after. */
+  #take(): { taken: readonly Waiting[]; spans: readonly Step[] } {
+    const taken: Waiting[] = []
+    const spans: Step[] = []
+    for (const waiting of this.#waiting) {
+      const steps = waiting.steps()
+      if (taken.length > 0 && spans.length + steps.length > SPANS_MAX) break
+      taken.push(waiting)
+      spans.push(...steps.slice(0, SPANS_MAX))
+    }
+    this.#waiting = this.#waiting.slice(taken.length)
+    return { taken, spans }
+  }
+
+  /** Said once, until it takes something again: somebody may have written its address wrongly. */
+  #sayFailed(why: string): void {
+    const { logger, url } = this.#options
+    const message = `spans could not be sent to ${new URL(url).host}: ${why}`
+    if (this.#isFailing) logger.debug({}, message)
+    else logger.warn({}, message)
+    this.#isFailing = true
   }
 
   #request(steps: readonly Step[]): unknown {

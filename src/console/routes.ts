@@ -201,9 +201,11 @@ export const API_ROUTES: readonly ApiRoute[] = [
     path: '/api/core/batch/{job}/poison',
     side: 'core',
     call: 'batch.poison',
-    summary: 'Records that a job could not use.',
+    summary: 'Records that a job could not use, a thousand at once.',
     role: 'viewer',
-    parameters: job,
+    parameters: job.extend({
+      after: z.string().max(160).optional().describe('Begin behind this one: `<gateway>/<source>@<sequence>`.'),
+    }),
     answer: z.array(readers.poisonSchema),
   },
   {

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../runtime/clock.ts'
 import { CSRF_HEADER } from './guard.ts'
 import { HttpError } from './http-error.ts'
-import type { User, Users } from './users.ts'
+import type { KnownUser, User, Users } from './users.ts'
 
 export const SESSION_COOKIE = 'headrace'
 /** A session that nobody used for so long is over. */
@@ -20,7 +20,8 @@ const LOG_INS_AT_ONCE_MAX = 2
 const LOCAL: User = { name: 'local', role: 'operator' }
 
 interface Session {
-  readonly user: User
+  readonly name: string
+  readonly mark: string
   usedAtMs: number
 }
 
@@ -46,7 +47,7 @@ export class Sessions {
     this.#isTls = options.isTls
   }
 
-  /** The caller, or undefined where a log-in is needed first. */
+  /** The caller, or undefined where a log-in is needed first: also where the user was taken out of the file since, or has another password. */
   caller(request: IncomingMessage): Caller | undefined {
     if (!this.#users) return { user: LOCAL, csrf: this.#csrf('local') }
     const id = cookieOf(request)
@@ -57,8 +58,13 @@ export class Sessions {
       this.#sessions.delete(id)
       return undefined
     }
+    const known = this.#users.current(session.name)
+    if (known?.mark !== session.mark) {
+      this.#sessions.delete(id)
+      return undefined
+    }
     session.usedAtMs = now
-    return { user: session.user, csrf: this.#csrf(id) }
+    return { user: known.user, csrf: this.#csrf(id) }
   }
 
   /** Throws where the change does not carry the caller's token. */
@@ -73,10 +79,10 @@ export class Sessions {
   /** The cookie of a new session, and its user. Throws 401 where name or password are wrong, 429 after too many tries. */
   async logIn(address: string, name: string, password: string): Promise<{ user: User; cookie: string }> {
     if (!this.#users) throw new HttpError(404, 'no users are declared: nobody has to log in')
-    const user = await this.#authenticate(address, name, password)
+    const { user, mark } = await this.#authenticate(this.#users, address, name, password)
     this.#forgetIdle(this.#clock.monotonicMs())
     const id = randomBytes(32).toString('base64url')
-    this.#sessions.set(id, { user, usedAtMs: this.#clock.monotonicMs() })
+    this.#sessions.set(id, { name: user.name, mark, usedAtMs: this.#clock.monotonicMs() })
     return { user, cookie: this.#cookie(id) }
   }
 
@@ -87,11 +93,10 @@ export class Sessions {
     const text = Buffer.from(encoded, 'base64').toString('utf8')
     const at = text.indexOf(':')
     if (scheme?.toLowerCase() !== 'basic' || at < 0) throw new HttpError(401, 'give a name and a password (HTTP Basic)')
-    await this.#authenticate(request.socket.remoteAddress ?? '', text.slice(0, at), text.slice(at + 1))
+    await this.#authenticate(this.#users, request.socket.remoteAddress ?? '', text.slice(0, at), text.slice(at + 1))
   }
 
-  async #authenticate(address: string, name: string, password: string): Promise<User> {
-    if (!this.#users) return LOCAL
+  async #authenticate(users: Users, address: string, name: string, password: string): Promise<KnownUser> {
     const now = this.#clock.monotonicMs()
     if (this.#failures.size >= ADDRESSES_MAX) this.#forgetFailures(now)
     const failures = (this.#failures.get(address) ?? []).filter(atMs => now - atMs < FAILURE_WINDOW_MS)
@@ -100,12 +105,12 @@ export class Sessions {
     // Counted before it is known: tries side by side count as well.
     this.#failures.set(address, [...failures, now])
     this.#logInsNow += 1
-    const user = await this.#users.authenticate(name, password).finally(() => {
+    const known = await users.authenticate(name, password).finally(() => {
       this.#logInsNow -= 1
     })
-    if (!user) throw new HttpError(401, 'name or password are wrong')
+    if (!known) throw new HttpError(401, 'name or password are wrong')
     this.#failures.delete(address)
-    return user
+    return known
   }
 
   /** Ends the caller's session; gives the cookie that forgets it. */

@@ -1,5 +1,5 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { z } from 'zod'
 import { writeDurably } from '../buffer/durable-file.ts'
 import { fileReasonOf, HeadraceError } from '../runtime/errors.ts'
@@ -28,9 +28,17 @@ export interface User {
   readonly role: UserRole
 }
 
-/** Those who may log in, from a file; read anew at each log-in, so that a user who is taken out is out. */
+/** A user who gave the right password, and a mark that is another once the user has another password. */
+export interface KnownUser {
+  readonly user: User
+  readonly mark: string
+}
+
+/** Those who may log in, from a file; it is read anew at each log-in, and looked at with each request: a user who is taken out is out. */
 export class Users {
   readonly #path: string
+  /** What the file held, and of which state of it: read with each request it would cost more than the request. */
+  #seen: { readonly state: string; readonly users: ReadonlyMap<string, KnownUser> } | undefined
 
   constructor(path: string) {
     this.#path = path
@@ -41,13 +49,22 @@ export class Users {
     this.#read()
   }
 
+  /** The user as the file has it now; undefined where it has none of that name. */
+  current(name: string): KnownUser | undefined {
+    const { ino, size, mtimeMs } = statSync(this.#path, { throwIfNoEntry: false }) ?? {}
+    const state = `${ino} ${size} ${mtimeMs}`
+    if (this.#seen?.state !== state)
+      this.#seen = { state, users: new Map(this.#read().map(user => [user.name, knownUser(user)])) }
+    return this.#seen.users.get(name)
+  }
+
   /** The user, or undefined where name or password are wrong; both take as long. */
-  async authenticate(name: string, password: string): Promise<User | undefined> {
+  async authenticate(name: string, password: string): Promise<KnownUser | undefined> {
     const user = this.#read().find(each => each.name === name)
     const salt = Buffer.from(user?.salt ?? '', 'base64')
     const key = await derive(password, user ? salt : randomBytes(SALT_BYTES))
     if (!user || !timingSafeEqual(key, Buffer.from(user.key, 'base64'))) return undefined
-    return { name: user.name, role: user.role }
+    return knownUser(user)
   }
 
   /** Adds a user, or gives one another password and role. */
@@ -82,6 +99,10 @@ export class Users {
       )
     }
   }
+}
+
+function knownUser({ name, role, key }: StoredUser): KnownUser {
+  return { user: { name, role }, mark: key }
 }
 
 function derive(password: string, salt: Buffer): Promise<Buffer> {

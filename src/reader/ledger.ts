@@ -277,13 +277,17 @@ export class Ledger {
       .all(job, source, from, to)
   }
 
-  /** The bad records of a job, at most `limit`. */
-  allPoison(job: string, limit: number): PoisonRecord[] {
+  /** The bad records of a job, at most `limit`, from the first behind `after`. */
+  allPoison(
+    job: string,
+    limit: number,
+    after: { source: string; sequence: number } = { source: '', sequence: -1 },
+  ): PoisonRecord[] {
     return this.#db
-      .prepare<[string, number], PoisonRecord>(
-        'SELECT source, sequence, run, reason FROM poison WHERE job = ? ORDER BY source, sequence LIMIT ?',
+      .prepare<[string, string, number, number], PoisonRecord>(
+        'SELECT source, sequence, run, reason FROM poison WHERE job = ? AND (source, sequence) > (?, ?) ORDER BY source, sequence LIMIT ?',
       )
-      .all(job, limit)
+      .all(job, after.source, after.sequence, limit)
   }
 
   /** An operator takes it that these records are gone: the job goes on where `offsets` say, and that it does is kept. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isDay } from '../runtime/calendar-day.ts'
 
 const fieldName = z.string().min(1).max(200)
 
@@ -86,5 +87,7 @@ function fromNumber(value: unknown): number {
 
 function fromText(text: string, offset: string): number {
   const [, date, time, zone = offset] = ISO.exec(text) ?? []
-  return date === undefined ? Number.NaN : Date.parse(`${date}T${time}${zone}`)
+  // The first 28 every month has.
+  const isTime = date !== undefined && (date.slice(-2) <= '28' || isDay(date))
+  return isTime ? Date.parse(`${date}T${time}${zone}`) : Number.NaN
 }

@@ -13,6 +13,8 @@ const AGAIN_AFTER = { firstMs: 250, maxMs: 60_000 }
 const WELL_AFTER_MS = 30_000
 /** How long a command may take to end when it is told to, ms. */
 const END_LIMIT_MS = 2_000
+/** Then it is made to; and after so long its output is let go of: what has left its group may hold it open for ever, ms. */
+const LAST_WAIT_MS = 1_000
 /** Of what it writes to standard error, the end that is kept for the message. */
 const ERROR_TEXT_MAX = 400
 
@@ -165,7 +167,15 @@ class ExecSource implements Source {
     const child = this.#child
     if (!child?.pid) return undefined
     signalGroup(child.pid, 'SIGTERM')
-    return this.#context.clock.after(END_LIMIT_MS, () => signalGroup(child.pid ?? 0, 'SIGKILL'))
+    const { clock } = this.#context
+    let limit = clock.after(END_LIMIT_MS, () => {
+      signalGroup(child.pid ?? 0, 'SIGKILL')
+      limit = clock.after(LAST_WAIT_MS, () => {
+        child.stdout?.destroy()
+        child.stderr?.destroy()
+      })
+    })
+    return { cancel: () => limit.cancel() }
   }
 }
 

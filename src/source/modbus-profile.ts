@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { FieldFacts, Fields } from '../record/fields.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { nearest } from '../runtime/nearest.ts'
+import { WrittenNumber } from '../runtime/raw-json.ts'
 import { ALIASES_MAX, parseYaml, readYamlFile } from '../runtime/yaml.ts'
 import { reckoned, shortestFloat } from './digits.ts'
 
@@ -155,7 +156,8 @@ export function joinReads(profile: ModbusProfile): Span[] {
   return spans
 }
 
-export type RegisterValue = number | string | boolean
+/** What is no text is written to JSON as it is: a number that a double does not hold as a {@link WrittenNumber}. */
+export type RegisterValue = number | string | boolean | WrittenNumber
 
 /** The fields that a register gives, from the bytes that a span brought: one, or one for each bit that is named. */
 export function readRegister(register: Register, span: Span, bytes: Buffer): [name: string, value: RegisterValue][] {
@@ -170,7 +172,9 @@ export function readRegister(register: Register, span: Span, bytes: Buffer): [na
     return Object.entries(register.bits).map(([name, bit]) => [name, ((all >> BigInt(bit)) & 1n) === 1n])
   }
   const number = decode(register.type, raw)
-  return [[register.name, register.values?.[String(number)] ?? scaled(register, number)]]
+  // YAML keeps of a key that is a number what a double holds of it.
+  const named = register.values?.[String(number)] ?? register.values?.[String(Number(number))]
+  return [[register.name, named ?? scaled(register, number)]]
 }
 
 /** The bytes of a register as they would be with the highest word and byte first. */
@@ -183,14 +187,22 @@ function rawOf(register: Register, span: Span, bytes: Buffer): Buffer {
   return raw
 }
 
-function scaled({ type, scale, offset, none }: Register, number: number): number {
+function scaled({ type, scale, offset, none }: Register, decoded: number | bigint): RegisterValue {
+  const number = Number(decoded)
   const isNone = type === 'f32' ? none !== undefined && Math.fround(number) === Math.fround(none) : number === none
   // In JSON it is null.
   if (isNone) return Number.NaN
+  if (typeof decoded === 'bigint' && Number.isSafeInteger(scale) && Number.isSafeInteger(offset))
+    return exactly(decoded * BigInt(scale) + BigInt(offset))
   return scale === 1 && offset === 0 ? number : reckoned(number * scale + offset)
 }
 
-function decode(type: Exclude<RegisterType, 'bit'>, raw: Buffer): number {
+function exactly(value: bigint): number | WrittenNumber {
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : new WrittenNumber(String(value))
+}
+
+function decode(type: Exclude<RegisterType, 'bit'>, raw: Buffer): number | bigint {
   switch (type) {
     case 'u16':
       return raw.readUInt16BE()
@@ -203,9 +215,9 @@ function decode(type: Exclude<RegisterType, 'bit'>, raw: Buffer): number {
     case 'f32':
       return shortestFloat(raw.readFloatBE())
     case 'u64':
-      return Number(raw.readBigUInt64BE())
+      return raw.readBigUInt64BE()
     case 'i64':
-      return Number(raw.readBigInt64BE())
+      return raw.readBigInt64BE()
     case 'f64':
       return raw.readDoubleBE()
   }

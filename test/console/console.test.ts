@@ -1,17 +1,23 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { request } from 'node:http'
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { type IncomingMessage, request } from 'node:http'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Writable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Assets } from '../../src/console/assets.ts'
-import { Console } from '../../src/console/console.ts'
+import { Console, type ConsoleDeps } from '../../src/console/console.ts'
 import type { ControlCalls } from '../../src/console/control-server.ts'
+import { drained } from '../../src/console/drained.ts'
 import { consoleOptions } from '../../src/console/options.ts'
 import { Users } from '../../src/console/users.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { HeadraceError } from '../../src/runtime/errors.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
+import { TestAuthority } from '../support/certificates.ts'
+import { SimulatedClock } from '../support/simulated-clock.ts'
+import { until } from '../support/until.ts'
 
 /** All that the page loads, compressed: phones on a plant's network load it as well. */
 const ASSETS_BYTES_MAX = 200_000
@@ -48,7 +54,7 @@ const core: ControlCalls = {
   },
 }
 
-async function start(options: object = {}): Promise<string> {
+async function start(options: object = {}, deps: Partial<ConsoleDeps> = {}): Promise<string> {
   console = new Console({
     options: consoleOptions.parse({ listen: '127.0.0.1:0', ...options }),
     stateDir: folder,
@@ -56,8 +62,27 @@ async function start(options: object = {}): Promise<string> {
     version: '1.2.3',
     clock: systemClock,
     logger: silentLogger,
+    ...deps,
   })
   return console.start()
+}
+
+/** A page that watches: what it was sent, whether it reads any more, and whether it was cut off. */
+function watch(url: string, headers: Record<string, string> = {}) {
+  const page = { text: '', isEnded: false, response: undefined as IncomingMessage | undefined, end: () => sent.destroy() }
+  const sent = request(url, { headers }, response => {
+    page.response = response
+    response.on('data', part => {
+      page.text += part
+    })
+    response.on('close', () => {
+      page.isEnded = true
+    })
+    response.on('error', () => {})
+  })
+  sent.on('error', () => {})
+  sent.end()
+  return page
 }
 
 interface Operations {
@@ -106,6 +131,74 @@ describe('looking', () => {
     expect(body).toBe('event: item\ndata: {"seq":0}\n\nevent: item\ndata: {"seq":1}\n\n')
   })
 
+  test('HEAD of a stream is answered: it was not, and took the place of one that watches', async () => {
+    const url = await start()
+    const { host, port } = new URL(url)
+    const socket = connect(Number(port), '127.0.0.1')
+    let answers = 0
+    socket.on('data', part => {
+      answers += part.toString().split('HTTP/1.1 200 OK').length - 1
+    })
+    // One connection stays open, as that of a probe does which keeps it alive.
+    for (const path of ['/api/live', '/api/core/tail?source=a']) socket.write(`HEAD ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+    await until('both are answered', () => answers === 2)
+    socket.destroy()
+  })
+
+  test('a page that watches a source which says nothing is sent something now and then, so that one that has gone is noticed', async () => {
+    const clock = new SimulatedClock()
+    const tail: ControlCalls[string] = async function* (_args, signal) {
+      yield { seq: 0 }
+      await new Promise(resolve => signal.addEventListener('abort', resolve))
+    }
+    const url = await start({}, { clock, sides: { core: { ...core, tail } } })
+    const page = watch(`${url}/api/core/tail?source=a`)
+    await until('the first record is there', () => page.text.includes('item') || undefined)
+    await clock.pass(15_000)
+    await until('a sign of life is there', () => page.text.endsWith(':\n\n') || undefined)
+    page.end()
+  })
+
+  test('a page that takes nothing more of what it is sent gives its place back: it kept it for good', async () => {
+    const clock = new SimulatedClock()
+    let isGone = false
+    let given = 0
+    const tail: ControlCalls[string] = async function* (_args, signal) {
+      signal.addEventListener('abort', () => {
+        isGone = true
+      })
+      for (;;) {
+        given += 1
+        yield { value: 'x'.repeat(256 * 1024) }
+      }
+    }
+    const url = await start({}, { clock, sides: { core: { ...core, tail } } })
+    const page = watch(`${url}/api/core/tail?source=a`)
+    await until('it is answered', () => page.response)
+    page.response?.pause()
+    let before = -1
+    await until('nothing more is taken', () => {
+      const isStill = given === before
+      before = given
+      return isStill || undefined
+    })
+    await clock.pass(45_000)
+    expect(isGone).toBe(false)
+    await clock.pass(60_000)
+    await until('it was cut off', () => isGone || undefined)
+    page.end()
+  })
+
+  test('a slow page leaves no listeners behind, however often it is waited for', async () => {
+    let most = 0
+    const closing = new Writable({ highWaterMark: 1, write: (_chunk, _encoding, done) => setImmediate(done) })
+    for (let waited = 0; waited < 20; waited++) {
+      if (!closing.write('xx')) await drained(closing)
+      most = Math.max(most, closing.listenerCount('close'))
+    }
+    expect(most).toBe(0)
+  })
+
   test('OpenAPI names each route that this process answers, and none of the other', async () => {
     const url = await start()
     const api = JSON.parse((await ask(`${url}/api/openapi.json`)).body) as { openapi: string; paths: Record<string, Operations> }
@@ -148,6 +241,19 @@ describe('looking', () => {
   })
 })
 
+test('a partition whose end is not known for a moment does not count as having got all of its records in the next minute', async () => {
+  const clock = new SimulatedClock()
+  let next: number | null = 1_000_000
+  const status = async () => ({ role: 'core', sources: [{ source: 'g/a', next }], alarms: [] })
+  const url = await start({}, { clock, sides: { core: { ...core, status } } })
+  for (const end of [1_000_010, null, 1_000_030, 1_000_040]) {
+    next = end
+    await clock.pass(60_000)
+  }
+  const points = JSON.parse((await ask(`${url}/api/history?source=g/a`)).body) as { records: number }[]
+  expect(points.map(({ records }) => records)).toEqual([10, 0, 0, 10])
+})
+
 describe('a browser that is made to ask for another site', () => {
   test('under a name that is not ours is refused, and our own is not', async () => {
     const url = await start({ hosts: ['core.plant.example'] })
@@ -175,6 +281,22 @@ describe('a browser that is made to ask for another site', () => {
       ['local', 'POST /api/core/batch/load/run', 403],
       ['local', 'POST /api/core/batch/load/run', 403],
       ['local', 'POST /api/core/batch/load/run', 200],
+    ])
+  })
+
+  test('what was done is answered as done where the audit log cannot be written, and stands in the log of the process', async () => {
+    const said: unknown[] = []
+    const logger = { ...silentLogger, error: (...line: unknown[]) => void said.push(line) }
+    mkdirSync(join(folder, 'console-audit.ndjson'))
+    const url = await start({}, { logger })
+    const headers = { 'x-headrace-csrf': await tokenOf(url) }
+    const answer = await ask(`${url}/api/core/batch/load/run`, { method: 'POST', headers })
+    expect(answer).toMatchObject({ status: 200, body: '{"outcome":"done"}\n' })
+    expect(said).toEqual([
+      [
+        { audit: expect.stringContaining('"what":"POST /api/core/batch/load/run","given":{},"status":200') },
+        expect.stringMatching(/audit log, which cannot be written: EISDIR/),
+      ],
     ])
   })
 
@@ -251,6 +373,33 @@ describe('with users', () => {
     expect((await ask(`${url}/api/core/status`, { headers: { cookie } })).status).toBe(401)
   })
 
+  test('a user who is taken out of the file, or is given another password, is out, and so is the page that watches; another role holds at once', async () => {
+    const clock = new SimulatedClock()
+    const own = join(folder, 'own.json')
+    const stored = JSON.parse(readFileSync(users, 'utf8')) as { users: { name: string; role: string; key: string }[] }
+    const keep = (change: (user: (typeof stored)['users'][number]) => object[]) => {
+      writeFileSync(join(folder, 'next.json'), JSON.stringify({ version: 1, users: stored.users.flatMap(change) }))
+      renameSync(join(folder, 'next.json'), own)
+    }
+    keep(user => [user])
+    const url = await start({ users: own }, { clock })
+    const cookies = { anna: cookieOf(await logIn(url, 'anna')), bert: cookieOf(await logIn(url, 'bert')) }
+    const statusOf = async (cookie: string, path = '/status') => (await ask(`${url}${path}`, { headers: { cookie } })).status
+    expect([await statusOf(cookies.anna, '/api/audit'), await statusOf(cookies.bert, '/api/audit')]).toEqual([200, 403])
+    keep(user => [{ ...user, role: user.name === 'anna' ? 'viewer' : 'operator' }])
+    expect([await statusOf(cookies.anna, '/api/audit'), await statusOf(cookies.bert, '/api/audit')]).toEqual([403, 200])
+    const pages = [cookies.anna, cookies.bert].map(cookie => watch(`${url}/api/live`, { cookie }))
+    await until('both watch', () => pages.every(({ response }) => response) || undefined)
+    keep(user => (user.name === 'anna' ? [] : [user]))
+    expect([await statusOf(cookies.anna), await statusOf(cookies.bert)]).toEqual([401, 200])
+    await clock.pass(15_000)
+    await until('the page of the one is cut off', () => pages[0]?.isEnded || undefined)
+    expect(pages[1]?.isEnded).toBe(false)
+    keep(user => [{ ...user, key: Buffer.alloc(32, 1).toString('base64') }])
+    expect([await statusOf(cookies.anna), await statusOf(cookies.bert)]).toEqual([401, 401])
+    for (const page of pages) page.end()
+  })
+
   test('who silences is said by the log-in, whatever the request says, and stands in the audit log with what was asked', async () => {
     const url = await startWithUsers()
     const cookies = { anna: cookieOf(await logIn(url, 'anna')), bert: cookieOf(await logIn(url, 'bert')) }
@@ -316,6 +465,23 @@ test('for probes it shows health and figures alone, by whatever name it is asked
   expect((await ask(`${url}/metrics`, named)).status).toBe(200)
   for (const path of ['/', '/status', '/api/core/status', '/api/session'])
     expect((await ask(`${url}${path}`, named)).status).toBe(404)
+})
+
+test('a port that there is not is wrong input: it was a stack trace', () => {
+  const { error } = consoleOptions.safeParse({ listen: '127.0.0.1:99999' })
+  expect(error?.issues).toMatchObject([{ path: ['listen'], message: 'has no port up to 65535' }])
+})
+
+test('with TLS, one that connects and says nothing is gone after ten seconds: it held one of 256 places for two minutes', async () => {
+  const url = await start({ tls: new TestAuthority(folder).issue('core') })
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  let isClosed = false
+  socket
+    .on('error', () => {})
+    .once('close', () => {
+      isClosed = true
+    })
+  await until('it was closed', () => isClosed)
 })
 
 test('off this machine it wants TLS and users', () => {

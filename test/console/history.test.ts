@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { History } from '../../src/console/history.ts'
+import { History, type HistoryLook } from '../../src/console/history.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
 
@@ -56,4 +56,49 @@ test('the history goes on where a clock that was ahead for a day is set right: i
     history.close()
     rmSync(folder, { recursive: true, force: true })
   }
+})
+
+async function withHistory(
+  look: () => Promise<HistoryLook>,
+  test: (history: History, clock: SimulatedClock) => Promise<void>,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'headrace-history-'))
+  const clock = new SimulatedClock()
+  const history = new History({ path: join(folder, 'history.db'), clock, logger: silentLogger, look })
+  try {
+    history.start()
+    await test(history, clock)
+  } finally {
+    history.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+test('what came while nothing could be looked at is not said to have come within the minute after', async () => {
+  let end = 0
+  let isAway = false
+  const look = async () => {
+    end += 10
+    if (isAway) throw new Error('the log is away')
+    return { ends: new Map([['g/a', end]]), lags: {} }
+  }
+  await withHistory(look, async (history, clock) => {
+    await clock.pass(2 * MINUTE_MS)
+    isAway = true
+    await clock.pass(60 * MINUTE_MS)
+    isAway = false
+    await clock.pass(3 * MINUTE_MS)
+    expect((await history.points({})).map(({ records }) => records)).toEqual([10, 10, 10, 10])
+  })
+})
+
+test('the last day is what came within a day: of a core that was away for a week it went further back', async () => {
+  let end = 0
+  const look = async () => ({ ends: new Map([['g/a', end++]]), lags: { 'p.load': 1 } })
+  await withHistory(look, async (history, clock) => {
+    await clock.pass(3 * MINUTE_MS)
+    clock.jump(7 * 24 * 60 * MINUTE_MS)
+    await clock.pass(2 * MINUTE_MS)
+    for (const of of [{}, { source: 'g/a' }, { job: 'p.load' }]) expect(await history.points(of)).toHaveLength(2)
+  })
 })

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest'
 import { Sessions } from '../../src/console/sessions.ts'
-import { type User, Users } from '../../src/console/users.ts'
+import { type KnownUser, Users } from '../../src/console/users.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
 
 const ADDRESSES_MAX = 10_000
 
 class OneUser extends Users {
-  override async authenticate(name: string, password: string): Promise<User | undefined> {
-    return password === 'right' ? { name, role: 'operator' } : undefined
+  override async authenticate(name: string, password: string): Promise<KnownUser | undefined> {
+    return password === 'right' ? { user: { name, role: 'operator' }, mark: '' } : undefined
   }
 }
 

@@ -143,7 +143,7 @@ analysers: { many: { sources: [a], every: 1s, when: "count(n) > 100000", alert: 
 describe('a collector', () => {
   /** One whose waits are short. */
   const clock: Clock = { ...systemClock, after: (ms, call, kind) => systemClock.after(ms / 20, call, kind) }
-  const exporter = () => new OtlpExporter({ url, service: 's', instance: 'i', version: '0', clock, logger: silentLogger })
+  const exporter = (logger = silentLogger) => new OtlpExporter({ url, service: 's', instance: 'i', version: '0', clock, logger })
   const step = (sequence: number) => ({ source: 'g/s', sequence, name: 'record', fromMs: 1, toMs: 2 })
 
   test('that is away for a moment has its spans afterwards', async () => {
@@ -162,5 +162,31 @@ describe('a collector', () => {
     expect(to.dropped).toBe(88)
     await to.stop()
     expect(spans).toHaveLength(512)
+  })
+
+  test('that refuses what it is sent is spoken of once, and what it refused is counted: nobody was told of a wrong address', async () => {
+    const said: string[] = []
+    const to = exporter({ ...silentLogger, warn: (_fields, message) => void said.push(message) })
+    answers = [404, 404]
+    to.start()
+    for (const refused of [1, 2]) {
+      to.add(() => [step(refused)])
+      await until('it was refused', () => to.dropped === refused)
+    }
+    to.add(() => [step(3)])
+    await until('it takes them again', () => spans.length === 1)
+    await to.stop()
+    expect(said).toEqual([
+      `spans could not be sent to ${new URL(url).host}: it answered 404, and what it refuses is not sent again`,
+    ])
+  })
+
+  test('has all spans of what waited, also where they are more than go into one request: those beyond it were lost, and not counted', async () => {
+    const to = exporter()
+    for (let number = 0; number < 500; number++) to.add(() => [0, 1, 2, 3, 4, 5].map(part => step(number * 10 + part)))
+    to.start()
+    await until('all came', () => spans.length === 3_000)
+    await to.stop()
+    expect(to.dropped).toBe(0)
   })
 })

@@ -13,9 +13,12 @@ describe('uplink', () => {
     expect(uplinkOptions.safeParse({ url: 'amqp://a:1', urls: ['amqp://b:2'] }).success).toBe(false)
   })
 
-  test.each(['core:5672', 'http://core', 'amqp://', 'amqp://core/queue'])('refuses the address %s', url => {
-    expect(uplinkOptions.safeParse({ url }).success).toBe(false)
-  })
+  test.each(['core:5672', 'http://core', 'amqp://', 'amqp://core/queue', 'amqp://core:99999', 'amqps://[::1'])(
+    'refuses the address %s',
+    url => {
+      expect(uplinkOptions.safeParse({ url }).success).toBe(false)
+    },
+  )
 })
 
 describe('ingress', () => {
@@ -24,6 +27,8 @@ describe('ingress', () => {
     expect(ingressOptions.safeParse({ connect: 'amqps://router:5671' }).success).toBe(true)
     expect(ingressOptions.safeParse({}).success).toBe(false)
     expect(ingressOptions.safeParse({ listen: 'amqp://a:1', connect: 'amqp://b:2' }).success).toBe(false)
+    // It was a stack trace where the core listened.
+    expect(ingressOptions.safeParse({ listen: 'amqp://127.0.0.1:99999' }).success).toBe(false)
     expect(ingressOptions.safeParse({ listen: 'amqp://a:1', lisen: 1 }).success).toBe(false)
   })
 })

@@ -112,13 +112,27 @@ describe('how it ended is said', () => {
     expect(readFileSync(log.path, 'utf8').split('\n').sort()).toEqual(['', 'careful', 'loaded'])
   })
 
-  test('a log has a bound: what is beyond it is counted, and the command is not held up', async () => {
-    const log = new RunLog(join(folder, 'bounded'))
-    expect(await shell('head -c 20000000 /dev/zero', { log }).ended).toEqual({ exitCode: 0, error: undefined })
+  test('a log has a bound: beginning and end are kept, what lies between is counted, and the command is not held up', async () => {
+    const path = join(folder, 'bounded')
+    const lengthMax = 16 * 2 ** 20
+    const SAID = 'echo begun; head -c 20000000 /dev/zero; echo; echo "no room"'
+    const said = 'begun\n'.length + 20_000_000 + '\nno room\n'.length
+    const leftOut = (attempts: number) => attempts * said - lengthMax
+    for (const attempts of [1, 2]) {
+      const log = new RunLog(path)
+      expect(await shell(SAID, { log }).ended).toEqual({ exitCode: 0, error: undefined })
+      log.close()
+      const text = readFileSync(path, 'latin1')
+      expect(text.length).toBeLessThan(lengthMax + 100)
+      expect(text.slice(0, 6)).toBe('begun\n')
+      expect(text.slice(15 * 2 ** 20).replaceAll('\0', '')).toBe(
+        `\n--- ${leftOut(attempts)} bytes are left out here\n\nno room\n`,
+      )
+    }
+    const log = new RunLog(path)
+    log.note('attempt 3')
     log.close()
-    const text = readFileSync(log.path, 'utf8')
-    expect(text.length).toBeLessThan(16 * 2 ** 20 + 100)
-    expect(text.endsWith(`--- ${20_000_000 - 16 * 2 ** 20} bytes more were not kept\n`)).toBe(true)
+    expect(readFileSync(path, 'latin1').endsWith('\nno room\n--- attempt 3\n')).toBe(true)
   })
 
   test('of long complaints the last line is kept, at most 4 KiB of it', async () => {
@@ -145,6 +159,14 @@ describe('a command that is ended', () => {
     stopping.abort()
     expect(await command.ended).toMatchObject({ error: 'it was interrupted: Headrace is stopping' })
     await until('the child is gone', () => !isAlive(child), 10_000)
+  })
+
+  test('is not waited for for ever where what it started has left its group and holds its output open', async () => {
+    const command = shell('setsid sleep 1000 & echo $! > child; sleep 0.2; exit 0', { timeLimitMs: 500 })
+    const child = await pidIn('child')
+    const { error } = await command.ended
+    expect(error).toBe('it ended with exit code 0, but what it started held its output open until the time limit of 0.5 s')
+    expect(isAlive(child)).toBe(true)
   })
 
   test('before it has begun does not run on', async () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { everyPoison, POISON_AT_ONCE, recordNamed } from '../../src/cli/poison-pages.ts'
 import { Ledger } from '../../src/reader/ledger.ts'
 import { LEDGER_VERSIONS } from '../../src/reader/ledger-schema.ts'
 
@@ -84,5 +85,23 @@ describe('the run ledger', () => {
     expect(ledger.wasDue('j', 100)).toBe(false)
     ledger.begin({ id: 'r1', job: 'j', ranges: RANGES, startedMs: 1, due })
     expect([ledger.wasDue('j', 100), ledger.wasDue('k', 100), ledger.decidedUntil('j')]).toEqual([true, false, 120])
+  })
+
+  test('the bad records of a job are shown to the last, a thousand at once: the first thousand passed for all', async () => {
+    const records = (source: string, count: number) =>
+      Array.from({ length: count }, (_, sequence) => ({ source, sequence, run: 'r1', reason: 'odd' }))
+    const all = [...records('g/a', 1_999), ...records('g/b', 1)]
+    ledger.addPoison('j', all)
+    ledger.addPoison('k', records('g/a', 1))
+    let asked = 0
+    const ask = async (after: string | undefined) => {
+      asked += 1
+      return ledger.allPoison('j', POISON_AT_ONCE, recordNamed(after))
+    }
+    expect(await everyPoison(ask)).toEqual(all)
+    expect(asked).toBe(3)
+    // A core of an earlier version.
+    expect(await everyPoison(async () => ledger.allPoison('j', POISON_AT_ONCE))).toEqual(all.slice(0, 1_000))
+    expect(() => recordNamed('g/a')).toThrow('names no record')
   })
 })

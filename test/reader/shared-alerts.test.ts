@@ -96,6 +96,36 @@ describe('cores that share a log', () => {
     expect(late.book.silences()).toEqual([])
   })
 
+  test('hear that a silence is over before they hear of it: it stood until its time where others were made in between', async () => {
+    const [a, b] = [core('core-a'), core('core-b')]
+    a.book.silence({ analyser: '*', source: 'press-*', forMs: HOUR_MS, by: 'anna', reason: 'bearing' })
+    await a.shared.look()
+    await b.shared.look()
+    b.book.endSilence(b.book.silences()[0]?.id ?? 0)
+    await b.shared.look()
+    // The partition of core-a has no leader just now.
+    let isReady = false
+    const aside = (await log.claims()).find(({ source }) => source.source.endsWith('core-a'))
+    const half: Log = Object.assign(Object.create(log) as Log, {
+      claims: () => log.claims(),
+      ends: async (...[places]: Parameters<Log['ends']>) =>
+        log.ends(isReady ? places : places.filter(({ partition }) => partition !== aside?.partition)),
+      claim: (...args: Parameters<Log['claim']>) => log.claim(...args),
+      renewEpoch: (...args: Parameters<Log['renewEpoch']>) => log.renewEpoch(...args),
+      append: (...args: Parameters<Log['append']>) => log.append(...args),
+      end: (...args: Parameters<Log['end']>) => log.end(...args),
+      fetch: (...args: Parameters<Log['fetch']>) => log.fetch(...args),
+    })
+    const c = core('core-c', half)
+    await c.shared.look()
+    c.book.silence({ analyser: '*', source: 'valve-*', forMs: HOUR_MS, by: 'cleo', reason: '' })
+    isReady = true
+    await c.shared.look()
+    expect(c.book.silences()).toMatchObject([{ source: 'valve-*' }])
+    // What core-b tells of all that counts, once its words are made short, says it as well.
+    expect(b.book.everything()).toMatchObject([{ kind: 'unsilenced' }])
+  })
+
   test('agree who was first where two acknowledge at once', async () => {
     const [a, b] = [core('core-a'), core('core-b')]
     a.book.add(alert('raised', 1), ID)

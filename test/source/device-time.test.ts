@@ -34,6 +34,8 @@ test.each([
   ['a field that is null', { field: ['date', 'time'] }, { date: null, time: '12:00:00' }, 'no event time in a record'],
   ['no object', { field: 'time' }, 5, 'no event time in a record'],
   ['a date that is none', { field: 'time' }, { time: '2026-13-40T12:00:00Z' }, 'an event time could not be read'],
+  ['a day that no month has', { field: 'time' }, { time: '2026-02-30T12:00:00Z' }, 'an event time could not be read'],
+  ['a day that this February has not', { field: ['d', 't'] }, { d: '2026-02-29', t: '12:00' }, 'an event time could not be read'],
   ['words', { field: 'time' }, { time: 'yesterday' }, 'an event time could not be read'],
   ['before 1970', { field: 't', format: 'unix_s' }, { t: -1 }, 'an event time could not be read'],
   ['an empty text', { field: 't', format: 'unix_s' }, { t: '' }, 'an event time could not be read'],

@@ -77,6 +77,22 @@ describe('a command', () => {
     expect(bench.texts.at(-1)).toBe('200000')
   })
 
+  test('a stop does not wait for ever where what the command started has left its group and holds its output open', async () => {
+    const runner = bench.start('exec', { command: ['sh', '-c', 'setsid sleep 1000 & echo $!; exec sleep 1000'] })
+    await until('its number', () => bench.records.length === 1)
+    const left = Number(bench.texts[0])
+    let isStopped = false
+    const stopped = runner.stop().then(() => {
+      isStopped = true
+    })
+    try {
+      await until('it has stopped', () => isStopped)
+    } finally {
+      process.kill(left, 'SIGKILL')
+      await stopped
+    }
+  })
+
   test('a stop ends the command and its children', async () => {
     const runner = bench.start('exec', { command: ['sh', '-c', 'sleep 1000 & echo $!; wait'] })
     await until('its child', () => bench.records.length === 1)

@@ -73,6 +73,18 @@ test.each([
   expect(read(register, hex)).toEqual(expected)
 })
 
+test.each([
+  ['type: u64', 'ffffffffffffffff', '18446744073709551615'],
+  ['type: u64', '0020000000000001', '9007199254740993'],
+  ['type: u64', '001fffffffffffff', '9007199254740991'],
+  ['type: u64, scale: 10, offset: 1', '0020000000000001', '90071992547409931'],
+  ['type: i64', '8000000000000001', '-9223372036854775807'],
+  ['type: i64, values: { -9223372036854775807: lost }', '8000000000000001', '"lost"'],
+  ['type: u64, none: 18446744073709551615', 'ffffffffffffffff', 'null'],
+])('a register with %s keeps every digit of %s: above 2^53 it was rounded', (register, hex, expected) => {
+  expect(JSON.stringify(read(register, hex))).toBe(`{"v":${expected}}`)
+})
+
 test('RTU over TCP: the frames of a line, with their checksum, through a serial server', async () => {
   const port = await freePort()
   let isSpoilt = true

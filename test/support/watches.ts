@@ -59,6 +59,10 @@ export class MemoryKeeper implements StateKeeper {
     return 'kept'
   }
 
+  async readBack(): Promise<readonly StateEntry[]> {
+    return [...this.entries]
+  }
+
   startAnew(): () => Promise<void> {
     const from = this.entries.length
     this.isLong = false

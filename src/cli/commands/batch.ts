@@ -1,13 +1,14 @@
 import { Command } from 'commander'
 import { control } from '../../console/control-client.ts'
 import type { JobStatus } from '../../reader/batch/scheduler.ts'
-import type { Loss, PoisonRecord, Run } from '../../reader/ledger.ts'
+import type { Loss, Run } from '../../reader/ledger.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { boundArgument, momentArgument, resetTarget } from '../arguments.ts'
 import type { Moved } from '../batch-calls.ts'
 import { jobsTable, runsTable } from '../batch-tables.ts'
 import { readGiven } from '../given-file.ts'
 import { EXIT, print, printJson, table } from '../output.ts'
+import { everyPoison } from '../poison-pages.ts'
 import { withProgress } from '../progress-bar.ts'
 import type { RunLogTail } from '../run-log-tail.ts'
 import { controlOf, type WhereOptions } from '../where.ts'
@@ -252,7 +253,8 @@ async function losses(job: string, options: Options): Promise<void> {
 }
 
 async function poison(job: string, options: Options): Promise<void> {
-  const found = await control<PoisonRecord[]>(controlOf(options, 'core'), 'batch.poison', { job })
+  const path = controlOf(options, 'core')
+  const found = await everyPoison(after => control(path, 'batch.poison', { job, ...(after !== undefined && { after }) }))
   if (options.json) printJson(found)
   else
     print(

@@ -4,16 +4,8 @@ import type { Fields } from '../../record/fields.ts'
 import { wholeNumber } from '../arguments.ts'
 import { fieldsText } from '../fields-text.ts'
 import { print, remark } from '../output.ts'
+import { jsonLine, type TailItem } from '../tail-line.ts'
 import { controlOf, type WhereOptions } from '../where.ts'
-
-interface TailItem {
-  readonly gateway: string
-  readonly source: string
-  readonly seq: number
-  readonly time_ms: number
-  readonly value_base64: string | null
-  readonly headers: Readonly<Record<string, string>>
-}
 
 /** Fields of one source whose units are said. */
 const UNITS_SHOWN = 12
@@ -59,24 +51,6 @@ function sayUnits(source: string, units: Map<string, Fields>): void {
   if (!fields) return
   units.delete(source)
   remark(`${source}: ${fieldsText(fields, UNITS_SHOWN)}`)
-}
-
-function jsonLine({ value_base64, headers, ...rest }: TailItem): string {
-  const { seq: _own, ...others } = headers
-  return JSON.stringify({ ...rest, ...readableValue(value_base64), ...(Object.keys(others).length > 0 && { headers: others }) })
-}
-
-function readableValue(base64: string | null): object {
-  if (base64 === null) return { value: null }
-  const bytes = Buffer.from(base64, 'base64')
-  const text = bytes.toString('utf8')
-  if (!Buffer.from(text).equals(bytes)) return { value_base64: base64 }
-  try {
-    const value: unknown = JSON.parse(text)
-    return { value: typeof value === 'object' ? value : text }
-  } catch {
-    return { value: text }
-  }
 }
 
 function humanLine({ gateway, source, seq, time_ms, value_base64, headers }: TailItem): string {

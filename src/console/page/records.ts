@@ -85,7 +85,7 @@ export class Records {
     this.#drawn = last?.seq ?? -1
     if (last) {
       setText(this.#said, `record ${number(last.seq)} at ${time(last.timeMs)} UTC`)
-      setText(this.#decoded, last.fields ? JSON.stringify(last.fields, null, 2) : last.text)
+      setText(this.#decoded, last.decoded)
       setText(this.#raw, last.isPlaceholder ? 'no value: a placeholder' : hexDump(last.bytes))
       this.#drawChart()
     }

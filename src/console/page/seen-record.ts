@@ -37,6 +37,11 @@ export class SeenRecord {
     return this.#text
   }
 
+  /** What was decoded, line by line: numbers stand as the record has them, since a double has not all digits of those with 64 bits. */
+  get decoded(): string {
+    return this.fields ? prettyJson(this.text) : this.text
+  }
+
   /** Null where it is no JSON object. */
   get fields(): Readonly<Record<string, unknown>> | null {
     if (this.#fields === undefined) this.#fields = fieldsOf(this.text)
@@ -51,4 +56,18 @@ function fieldsOf(text: string): Readonly<Record<string, unknown>> | null {
   } catch {
     return null
   }
+}
+
+/** ECMAScript, "JSON.parse source text access", which TypeScript does not know yet, nor every browser. */
+interface SourceAccess {
+  rawJSON?(text: string): unknown
+  parse(text: string, reviver: (name: string, value: unknown, context?: { readonly source?: string }) => unknown): unknown
+}
+
+function prettyJson(text: string): string {
+  const access = JSON as unknown as SourceAccess
+  const value = access.parse(text, (_name, each, { source } = {}) =>
+    typeof each === 'number' && source !== undefined && access.rawJSON ? access.rawJSON(source) : each,
+  )
+  return JSON.stringify(value, null, 2)
 }

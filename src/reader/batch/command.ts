@@ -6,6 +6,8 @@ import type { RunLog } from './run-log.ts'
 
 /** Between SIGTERM and SIGKILL, ms. */
 const GRACE_MS = 5_000
+/** Between SIGKILL and the moment from which nothing more is waited for: what has left the group may hold the output open for ever, ms. */
+const LAST_WAIT_MS = 1_000
 
 export interface CommandOptions {
   readonly run: readonly string[]
@@ -39,8 +41,16 @@ export class Command {
     if (stdout !== undefined) closeSync(stdout)
     this.#child.stdout?.on('data', (chunk: Buffer) => log.output(chunk))
     this.#child.stderr?.on('data', (chunk: Buffer) => log.errorOutput(chunk))
+    let exited: number | null = null
+    this.#child.once('exit', exitCode => {
+      exited = exitCode
+    })
     const limit = setTimeout(() => {
-      why = `it ran longer than its time limit of ${options.timeLimitMs / 1000} s`
+      const limitText = `time limit of ${options.timeLimitMs / 1000} s`
+      why =
+        exited === null
+          ? `it ran longer than its ${limitText}`
+          : `it ended with exit code ${exited}, but what it started held its output open until the ${limitText}`
       this.#end()
     }, options.timeLimitMs)
     const interrupt = () => {
@@ -92,6 +102,15 @@ export class Command {
     }
     signalGroup('SIGTERM')
     // Also when the command itself has ended by then: what it started may not want to.
-    setTimeout(() => signalGroup('SIGKILL'), GRACE_MS)
+    setTimeout(() => {
+      signalGroup('SIGKILL')
+      setTimeout(() => this.#letGo(), LAST_WAIT_MS)
+    }, GRACE_MS)
+  }
+
+  /** The command counts as ended when it has and its streams are closed. */
+  #letGo(): void {
+    const { stdin, stdout, stderr } = this.#child
+    for (const stream of [stdin, stdout, stderr]) stream?.destroy()
   }
 }

@@ -7,7 +7,7 @@ import { sourceKey } from '../../runtime/names.ts'
 import { durably, openAlertBook } from './alert-book-schema.ts'
 import type { AlertWord, SaidAlert } from './alert-words.ts'
 import { type HeldAlert, HeldAlerts } from './held-alerts.ts'
-import { fits, SILENCES_MAX, type Silence, Silences } from './silences.ts'
+import { fits, SILENCE_MAX_MS, SILENCES_MAX, type Silence, Silences } from './silences.ts'
 
 /** Alerts that are shown again; older ones are where their sinks put them. */
 const ALERTS_KEPT = 1_000
@@ -19,8 +19,6 @@ const TRIMMED_EVERY = 1_000
 const WORDS_MAX = 10_000
 /** Who takes care of what: of alerts that are gone as well, so that a word which comes late finds its place; within this. */
 const ACKNOWLEDGED_KEPT = 20_000
-/** A silence that nobody ends by hand may last for so long, ms. */
-export const SILENCE_MAX_MS = 90 * 86_400_000
 
 /** An alert and what people did about it; times in ms. */
 export interface BookedAlert extends SaidAlert {

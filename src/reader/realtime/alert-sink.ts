@@ -16,7 +16,7 @@ export interface AlertSink {
   close?(): void
 }
 
-export function commandSink(run: readonly string[], folder: string): AlertSink {
+export function commandSink(run: readonly string[], folder: string, limitMs: number = DELIVERY_LIMIT_MS): AlertSink {
   return {
     deliver: ({ key, json }) =>
       new Promise((resolve, reject) => {
@@ -25,18 +25,40 @@ export function commandSink(run: readonly string[], folder: string): AlertSink {
           cwd: folder,
           env: { ...process.env, HEADRACE_ALERT_KEY: key },
           stdio: ['pipe', 'ignore', 'inherit'],
-          timeout: DELIVERY_LIMIT_MS,
-          killSignal: 'SIGKILL',
+          // A group of its own: what a script waits for would outlive it otherwise, and one more of it with each try.
+          detached: true,
         })
+        let isLate = false
+        const limit = setTimeout(() => {
+          isLate = true
+          endGroup(child.pid)
+        }, limitMs)
         const failed = (how: string) => reject(new HeadraceError('command_failed', `the alert command ${file} ${how}`))
+        child.once('close', () => clearTimeout(limit))
         child.on('error', cause => failed(`could not be started: ${cause.message}`))
         child.on('close', (code, signal) =>
-          code === 0 ? resolve() : failed(signal ? `was ended by ${signal}` : `ended with exit code ${code}`),
+          code === 0
+            ? resolve()
+            : failed(
+                isLate
+                  ? `took longer than ${limitMs / 1_000} s`
+                  : signal
+                    ? `was ended by ${signal}`
+                    : `ended with exit code ${code}`,
+              ),
         )
         // A command that does not read its input is none of our trouble: its exit code tells.
         child.stdin.on('error', () => {})
         child.stdin.end(`${json}\n`)
       }),
+  }
+}
+
+function endGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // The whole group has ended already.
   }
 }
 

@@ -23,9 +23,8 @@ export class FileKeeper implements StateKeeper {
     // better-sqlite3 opens WAL files with NORMAL: an alert could be told of which nothing is known after a power cut.
     this.#db.pragma('synchronous = FULL')
     this.#db.exec('CREATE TABLE IF NOT EXISTS entries (number INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT')
-    const rows = this.#db.prepare<[], { body: Buffer }>('SELECT body FROM entries ORDER BY number').all()
-    this.entries = rows.map(({ body }) => decodeEntry(body))
-    this.#length = new StateLength(LONG_ENTRIES, rows.length)
+    this.entries = this.#read()
+    this.#length = new StateLength(LONG_ENTRIES, this.entries.length)
   }
 
   get isLong(): boolean {
@@ -43,6 +42,10 @@ export class FileKeeper implements StateKeeper {
     return 'kept'
   }
 
+  async readBack(): Promise<readonly StateEntry[]> {
+    return this.#read()
+  }
+
   startAnew(): () => Promise<void> {
     const row = this.#db.prepare<[], { last: number | null }>('SELECT max(number) AS last FROM entries').get()
     const ended = this.#length.startAnew()
@@ -50,6 +53,11 @@ export class FileKeeper implements StateKeeper {
       ended()
       this.#db.prepare('DELETE FROM entries WHERE number <= ?').run(row?.last ?? 0)
     }
+  }
+
+  #read(): StateEntry[] {
+    const rows = this.#db.prepare<[], { body: Buffer }>('SELECT body FROM entries ORDER BY number').all()
+    return rows.map(({ body }) => decodeEntry(body))
   }
 
   close(): void {

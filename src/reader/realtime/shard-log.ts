@@ -118,6 +118,12 @@ export class ShardLog implements StateKeeper {
     return 'kept'
   }
 
+  async readBack(): Promise<readonly StateEntry[]> {
+    const { first } = await this.#log.end(this.#claim)
+    const { entries } = await readEntries(this.#log, this.#claim, first, this.#next)
+    return entries
+  }
+
   startAnew(): () => Promise<void> {
     const from = this.#next
     const ended = this.#length.startAnew()

@@ -5,6 +5,7 @@ import { RunningWatch, watchSubject } from './running-watch.ts'
 import type { Owner } from './shard-log.ts'
 import {
   type KeptStream,
+  type KeptWatch,
   type OutboxAlert,
   type Positions,
   parseWatchKey,
@@ -43,6 +44,8 @@ export class ShardState {
   /** Watches that said something which is not kept. */
   readonly #speaking = new Set<RunningWatch>()
   readonly #newlyKnown: StateEntry[] = []
+  /** What was last kept of watches that failed, once it was needed; undefined where nothing was. */
+  readonly #keptOfFailed = new Map<RunningWatch, KeptWatch | undefined>()
   #delivered: number[] = []
   #handed: Handed | undefined
   #signedMs = Number.NEGATIVE_INFINITY
@@ -214,8 +217,8 @@ export class ShardState {
    * one in which it was said, and after a crash nobody would say it.
    */
   async #makeShort(): Promise<'kept' | 'lost'> {
+    if (this.#speaking.size === 0) await this.#recallFailed()
     if (this.#speaking.size > 0) return 'kept'
-    const forget = this.#keeper.startAnew()
     const entries: StateEntry[] = [
       { kind: 'pending', nextAlert: this.#fold.nextAlert, alerts: [...this.#fold.outbox.values()] },
       ...[...this.#fold.streams].map(([id, { next, derived }]) => ({ kind: 'stream', id, next, derived }) as const),
@@ -226,15 +229,30 @@ export class ShardState {
     for (const [key, { fingerprint, at, state }] of this.#fold.watches)
       entries.push({ kind: 'watch', ...parseWatchKey(key), fingerprint, at, state, ...nothing })
     for (const watch of this.#watches.values()) {
-      if (watch.failure !== undefined) return 'kept'
       const { definition, subject } = watch
       const { id, fingerprint } = definition
-      const state = watch.snapshot()
-      if (state === undefined) return 'kept'
-      entries.push({ kind: 'watch', id, subject, fingerprint, at: watch.positions(), state, ...nothing })
+      if (watch.failure === undefined) {
+        const state = watch.snapshot()
+        // It has failed just now: what was kept of it is recalled by the next keep.
+        if (state === undefined) return 'kept'
+        entries.push({ kind: 'watch', id, subject, fingerprint, at: watch.positions(), state, ...nothing })
+      } else {
+        const kept = this.#keptOfFailed.get(watch)
+        if (kept) entries.push({ kind: 'watch', id, subject, ...kept, ...nothing })
+      }
     }
+    const forget = this.#keeper.startAnew()
     if ((await this.#keeper.append(entries)) === 'lost') return 'lost'
     await forget()
     return 'kept'
+  }
+
+  /** A watch that failed goes on, after a restart, from before its failure: of what it is now nothing may be kept, and what was kept of it is not at hand. */
+  async #recallFailed(): Promise<void> {
+    const failed = [...this.#watches.values()].filter(each => each.failure !== undefined && !this.#keptOfFailed.has(each))
+    if (failed.length === 0) return
+    const fold = new StateFold()
+    for (const entry of await this.#keeper.readBack()) fold.take(entry)
+    for (const watch of failed) this.#keptOfFailed.set(watch, fold.watches.get(watch.key))
   }
 }

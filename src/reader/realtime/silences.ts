@@ -5,6 +5,10 @@ import type { AlertWord, SilenceTerms } from './alert-words.ts'
 
 /** Silences at once: each alert that goes out is held against all of them. */
 export const SILENCES_MAX = 200
+/** A silence that nobody ends by hand may last for so long, ms. */
+export const SILENCE_MAX_MS = 90 * 86_400_000
+/** Those that were ended by hand are remembered for as long as their beginning may be heard of and would count; within this. */
+const ENDED_KEPT = 10_000
 
 export interface Silence extends SilenceTerms {
   readonly id: number
@@ -13,6 +17,7 @@ export interface Silence extends SilenceTerms {
 type Row = Omit<Silence, 'startedMs' | 'untilMs'> & { readonly uid: string; readonly started: number; readonly until: number }
 
 type SilencedWord = Extract<AlertWord, { kind: 'silenced' }>
+type UnsilencedWord = Extract<AlertWord, { kind: 'unsilenced' }>
 
 /** The silences in the file of the alert book, which nobody else writes: they are asked for with each alert that goes out, and read when they change. */
 export class Silences {
@@ -31,11 +36,15 @@ export class Silences {
     return this.#standing().map(({ started, until, uid: _uid, ...rest }) => ({ ...rest, startedMs: started, untilMs: until }))
   }
 
-  /** What a core that knows nothing has to be told of them. */
-  words(): SilencedWord[] {
-    return this.#standing().map(({ id: _id, started, until, ...rest }) => {
-      return { kind: 'silenced', ...rest, startedMs: started, untilMs: until }
-    })
+  /** What a core that knows nothing has to be told of them: also which are over, since another core may tell it of their beginning later. */
+  words(): (SilencedWord | UnsilencedWord)[] {
+    const ended = this.#db.prepare<[], { uid: string }>('SELECT uid FROM silences WHERE until = 0 ORDER BY id').all()
+    return [
+      ...ended.map(({ uid }): UnsilencedWord => ({ kind: 'unsilenced', uid })),
+      ...this.#standing().map(({ id: _id, started, until, ...rest }): SilencedWord => {
+        return { kind: 'silenced', ...rest, startedMs: started, untilMs: until }
+      }),
+    ]
   }
 
   uidOf(id: number): string | undefined {
@@ -56,15 +65,21 @@ export class Silences {
     this.#rows = undefined
     this.#db
       .prepare(
-        `INSERT INTO silences (uid, analyser, source, started, until, by, reason) VALUES (?, '', '', 0, 0, '', '')
+        `INSERT INTO silences (uid, analyser, source, started, until, by, reason) VALUES (?, '', '', ?, 0, '', '')
          ON CONFLICT (uid) DO UPDATE SET until = 0`,
       )
-      .run(uid)
+      .run(uid, Math.round(this.#clock.wallMs()))
   }
 
   forgetEnded(beforeMs: number): void {
     this.#rows = undefined
-    this.#db.prepare('DELETE FROM silences WHERE until <= ?').run(beforeMs)
+    this.#db.prepare('DELETE FROM silences WHERE until > 0 AND until <= ?').run(beforeMs)
+    this.#db.prepare('DELETE FROM silences WHERE until = 0 AND started <= ?').run(beforeMs - SILENCE_MAX_MS)
+    this.#db
+      .prepare(
+        'DELETE FROM silences WHERE until = 0 AND id NOT IN (SELECT id FROM silences WHERE until = 0 ORDER BY id DESC LIMIT ?)',
+      )
+      .run(ENDED_KEPT)
   }
 
   #standing(): Row[] {

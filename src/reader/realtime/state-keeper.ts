@@ -11,6 +11,8 @@ export interface StateKeeper {
    * they are kept: they stay, and `append([])` tries again.
    */
   append(entries: readonly StateEntry[]): Promise<'kept' | 'lost'>
+  /** What is kept now, in order, read anew: {@link entries} and what was appended since. */
+  readBack(): Promise<readonly StateEntry[]>
   /** Whether so much was written that it should be made short: see {@link startAnew}. */
   readonly isLong: boolean
   /** What is written from now on is all that counts. Returns what to call once it has been written. */

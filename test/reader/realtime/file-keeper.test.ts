@@ -61,3 +61,14 @@ test('the file is made short however often the agent is started: what it held be
   after.close()
   expect(kept()).toEqual([delivered(5_001)])
 })
+
+test('what is kept can be read back while more is appended', async () => {
+  const keeper = new FileKeeper(path)
+  await keeper.append([delivered(1)])
+  const forget = keeper.startAnew()
+  await keeper.append([delivered(2)])
+  expect(await keeper.readBack()).toEqual([delivered(1), delivered(2)])
+  await forget()
+  expect(await keeper.readBack()).toEqual([delivered(2)])
+  keeper.close()
+})

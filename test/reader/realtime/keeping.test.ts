@@ -31,6 +31,10 @@ class SlowKeeper implements StateKeeper {
     await new Promise(setImmediate)
   }
 
+  async readBack(): Promise<readonly StateEntry[]> {
+    return [...this.entries]
+  }
+
   startAnew(): () => Promise<void> {
     return async () => {}
   }

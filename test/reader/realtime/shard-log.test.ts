@@ -47,3 +47,15 @@ test('states that are larger than what is made short are not written anew each t
   await write(shard, 60)
   expect(shard.isLong).toBe(true)
 })
+
+test('what is kept can be read back while more is appended', async () => {
+  const { during, takeOver, write } = plant()
+  const shard = await takeOver()
+  await write(shard, 3)
+  const forget = shard.startAnew()
+  await write(shard, 2)
+  const subjects = async () => (await during(shard.readBack())).flatMap(each => (each.kind === 'watch' ? [each.subject] : []))
+  expect(await subjects()).toEqual(['gw/0', 'gw/1', 'gw/2', 'gw/0', 'gw/1'])
+  await during(forget())
+  expect(await subjects()).toEqual(['gw/0', 'gw/1'])
+})

@@ -85,6 +85,50 @@ describe('the states of a shard', () => {
     expect(told(after)).toEqual(['the only one'])
   })
 
+  test('are made short where a watch has failed, which goes on from before its failure after a restart: they grew until then', async () => {
+    const keeper = new MemoryKeeper()
+    /** Knows the sum of what it saw, and throws at the fourth record having added it. */
+    const summing = (throwsAt: number): AnalyserDefinition => ({
+      ...definition,
+      id: 'p.sum',
+      open: (): Watch => {
+        let sum = 0
+        return {
+          sample: ({ sequence }) => {
+            sum += 10 ** sequence
+            if (sequence === throwsAt) throw new Error('no such field')
+          },
+          tick: () => {},
+          snapshot: () => sum,
+          restore: kept => {
+            sum = Number(kept)
+          },
+        }
+      },
+    })
+    const take = (state: ShardState, throwsAt: number, sequence: number, monotonicMs: number) => {
+      const watch = state.watchFor(summing(throwsAt), PUMP, PUMP_KEY, 0)
+      watch.take(new SampleRun([sampleAt(sequence)]), monotonicMs)
+      if (watch.failure === undefined) watch.setFloor(PUMP_KEY, sequence + 1)
+      return watch
+    }
+    const state = new ShardState(keeper, null)
+    for (const sequence of [0, 1, 2]) {
+      take(state, 3, sequence, (sequence + 1) * LATER_MS)
+      await state.keep({ monotonicMs: (sequence + 2) * LATER_MS }, () => {})
+    }
+    expect(take(state, 3, 3, 5 * LATER_MS).failure).toMatchObject({ message: 'no such field' })
+    for (const round of [6, 7]) {
+      keeper.isLong = true
+      await state.keep({ monotonicMs: round * LATER_MS }, () => {})
+      expect(keeper.isLong).toBe(false)
+      const watches = keeper.entries.filter(({ kind }) => kind === 'watch')
+      expect(watches).toMatchObject([{ id: 'p.sum', at: { [PUMP_KEY]: 3 }, state: 111 }])
+    }
+    const after = new ShardState(keeper, null)
+    expect(take(after, 99, 3, 8 * LATER_MS).snapshot()).toMatchObject({ json: '1111' })
+  })
+
   test('that an alert has arrived is kept with the next look, and not at once', async () => {
     const keeper = new MemoryKeeper()
     const state = new ShardState(keeper, null)
