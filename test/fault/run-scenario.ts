@@ -129,6 +129,8 @@ async function comeToRest(scenario: Scenario, stage: Stage, reader: LiveReader):
   const consumed = await consumeTopic(kafka.addresses, plant.topic)
   const partitions = await partitionsOf(kafka)
   const sources = new Map([...plant.expected(partitions), ...(scenario.also?.(stage, partitions) ?? [])])
+  // A consumer whose partitions become more begins anew meanwhile. What it does not get in time is judged as lost.
+  await until('the reader has as much', () => reader.read >= consumed.length).catch(() => {})
   const live = reader.records()
   return {
     log: check({ sources }, consumed),
