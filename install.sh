@@ -474,8 +474,11 @@ unpack() {
 check_config() {
   trial=$work/etc
   mkdir -p "$trial/pipelines"
-  # Through links, which would lead elsewhere from here; without what cannot be read, such as credentials in a dry run that is not root's.
-  if [ -d "$etc" ]; then cp -RL "$etc/." "$trial/" 2>/dev/null || :; fi
+  # Through links, which would lead elsewhere from here; without those that lead nowhere, and without credentials in a dry run that is not root's.
+  if [ -d "$etc" ] && ! cp -RL "$etc/." "$trial/" 2>"$work/uncopied" && [ -z "$dry" ] && [ -z "$(find -L "$etc" -type l)" ]; then
+    cat "$work/uncopied" >&2
+    fail "$etc cannot be copied to be looked at"
+  fi
   while IFS= read -r line; do
     if [ -n "$line" ] && [ ! -e "$trial/${line%%=*}.yaml" ]; then cp "${line#*=}" "$trial/${line%%=*}.yaml"; fi
   done <<LIST
