@@ -1,9 +1,10 @@
-import { gapHeader, joinGaps, parseGap } from '../record/gap.ts'
-import { type Gap, type GapReason, HEADER, type RecordHeader } from '../record/record.ts'
+import { gapHeader, joinGaps } from '../record/gap.ts'
+import type { Gap, GapReason, RecordHeader } from '../record/record.ts'
 import { assert } from '../runtime/errors.ts'
-import { BlockBuilder, visitPlain } from './block-codec.ts'
+import { BlockBuilder } from './block-codec.ts'
 import type { Assignment, BufferedCounts, CutBatch, Freeze, Inlet, WhenFull } from './buffer.ts'
 import { CLOCK_SET_FROM_MS } from './clock-watch.ts'
+import { withGapBefore } from './gap-before.ts'
 import { toKept } from './kept.ts'
 import type { BlockRow, SourceRow } from './store-calls.ts'
 
@@ -260,31 +261,16 @@ export class SourceBuffer implements Inlet {
       this.#dropped += block.count
       this.#uncount(block)
     }
-    if (gone && this.#builder.count > 0) this.#declareInBuilder(gone)
-    else if (gone) {
+    if (gone && this.#builder.count > 0) {
+      // Those that came after it are in memory already. What is missing at the tail came after them, and is said by whoever comes next.
+      this.#builder = withGapBefore(gone, this.#builder, SPARE_BYTES)
+      this.#newGap = joinGaps(gone, this.#newGap)
+    } else if (gone) {
       this.tailGap = joinGaps(gone, this.tailGap)
       this.gapSinceMs ??= nowMs
     }
     this.dirty = true
     this.#callForRoom()
-  }
-
-  /**
-   * Records that came after what was just given up are in memory already: the first of them says so, and not one that comes later. What is missing at the
-   * tail came after them, and is said by whoever comes next.
-   */
-  #declareInBuilder(gap: Gap): void {
-    const { baseTimeMs } = this.#builder
-    const plain = this.#builder.take()
-    const builder = new BlockBuilder(plain.length + SPARE_BYTES)
-    visitPlain(plain, baseTimeMs, (timeMs, bytes, from, to, headers) => {
-      if (builder.count > 0) return builder.append(timeMs, bytes, from, to, headers)
-      const own = headers.find(({ key }) => key === HEADER.gap)
-      const joined = joinGaps(gap, own && parseGap(own.value)) ?? gap
-      builder.append(timeMs, bytes, from, to, [...headers.filter(({ key }) => key !== HEADER.gap), gapHeader(joined)])
-    })
-    this.#builder = builder
-    this.#newGap = joinGaps(gap, this.#newGap)
   }
 
   /** Counts records that were given up on disk. */
