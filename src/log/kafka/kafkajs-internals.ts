@@ -13,6 +13,8 @@ import { setTimerOnlyForWhatWaits } from './quiet-queue.ts'
     - pool.getConnectionByRequest gives the one for an API, connected; its send() copies a request twice, into powers of two of zeroes, so the
       queue behind it is used: requestQueue.push({entry, sendRequest}) calls `sendRequest` when the request is to be written, and settles
       `entry` when its answer has come or the connection went
+    - connect() of one that is being connected makes another socket and forgets the first, which stays until the broker ends it for silence, after ten
+      minutes; and then takes the connection that is used with it
     - its queue would wake the process a thousand times a second: see quiet-queue.ts
     - enforceRequestTimeout is off: it would look at every request ten times a second; callers have limits of their own
 */
@@ -45,9 +47,13 @@ interface RawBroker {
   isConnected(): boolean
 }
 
+interface RawPool {
+  readonly pool: readonly { connect(): Promise<unknown> }[]
+}
+
 interface RawCluster {
   readonly rootLogger: object
-  readonly connectionPoolBuilder: { build(destination: { host: string; port: number }): Promise<object> }
+  readonly connectionPoolBuilder: { build(destination: { host: string; port: number }): Promise<RawPool> }
   readonly brokerPool: { createBroker(options: { connectionPool: object; logger: object }): RawBroker }
 }
 
@@ -129,6 +135,7 @@ export class KafkaJs {
 
   async open(host: string, port: number): Promise<RawConnection> {
     const connectionPool = await this.#cluster.connectionPoolBuilder.build({ host, port })
+    connectOnce(connectionPool)
     const broker = this.#cluster.brokerPool.createBroker({ connectionPool, logger: this.#cluster.rootLogger })
     return {
       connect: () => broker.connect(),
@@ -138,6 +145,20 @@ export class KafkaJs {
         if (!connection.isAuthenticated()) await connection.authenticate()
         return request(connection, api, encode)
       },
+    }
+  }
+}
+
+/** Whoever needs a connection that is being made waits for that one. */
+function connectOnce({ pool }: RawPool): void {
+  for (const connection of pool) {
+    const connect = connection.connect.bind(connection)
+    let underWay: Promise<unknown> | undefined
+    connection.connect = () => {
+      underWay ??= connect().finally(() => {
+        underWay = undefined
+      })
+      return underWay
     }
   }
 }
