@@ -4,6 +4,7 @@ import { Backoff } from '../runtime/backoff.ts'
 import { pause, type Timer } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { endOrphan, forgetProcess, keepProcess } from '../runtime/orphan.ts'
+import { signalGroup } from '../runtime/process-group.ts'
 import { duration } from '../runtime/units.ts'
 import { whyNotStarted } from '../runtime/why-not-started.ts'
 import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
@@ -169,22 +170,13 @@ class ExecSource implements Source {
     signalGroup(child.pid, 'SIGTERM')
     const { clock } = this.#context
     let limit = clock.after(END_LIMIT_MS, () => {
-      signalGroup(child.pid ?? 0, 'SIGKILL')
+      signalGroup(child.pid, 'SIGKILL')
       limit = clock.after(LAST_WAIT_MS, () => {
         child.stdout?.destroy()
         child.stderr?.destroy()
       })
     })
     return { cancel: () => limit.cancel() }
-  }
-}
-
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  if (pid <= 0) return
-  try {
-    process.kill(-pid, signal)
-  } catch {
-    // It has ended by itself.
   }
 }
 

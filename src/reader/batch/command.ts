@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { HeadraceError } from '../../runtime/errors.ts'
+import { signalGroup } from '../../runtime/process-group.ts'
 import { whyNotStarted } from '../../runtime/why-not-started.ts'
 import type { RunLog } from './run-log.ts'
 
@@ -93,17 +94,10 @@ export class Command {
   #end(): void {
     const { pid } = this.#child
     if (pid === undefined) return
-    const signalGroup = (signal: NodeJS.Signals) => {
-      try {
-        process.kill(-pid, signal)
-      } catch {
-        // The whole group has ended already.
-      }
-    }
-    signalGroup('SIGTERM')
+    signalGroup(pid, 'SIGTERM')
     // Also when the command itself has ended by then: what it started may not want to.
     setTimeout(() => {
-      signalGroup('SIGKILL')
+      signalGroup(pid, 'SIGKILL')
       setTimeout(() => this.#letGo(), LAST_WAIT_MS)
     }, GRACE_MS)
   }

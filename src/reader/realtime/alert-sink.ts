@@ -4,6 +4,7 @@ import { decodeBatch } from '../../record/batch-reader.ts'
 import { BatchWriter } from '../../record/batch-writer.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { sourceKey } from '../../runtime/names.ts'
+import { signalGroup } from '../../runtime/process-group.ts'
 import type { OutgoingAlert } from './state-entry.ts'
 
 /** A command that takes longer has failed, and is tried again. */
@@ -31,7 +32,7 @@ export function commandSink(run: readonly string[], folder: string, limitMs: num
         let isLate = false
         const limit = setTimeout(() => {
           isLate = true
-          endGroup(child.pid)
+          signalGroup(child.pid, 'SIGKILL')
         }, limitMs)
         const failed = (how: string) => reject(new HeadraceError('command_failed', `the alert command ${file} ${how}`))
         child.once('close', () => clearTimeout(limit))
@@ -51,14 +52,6 @@ export function commandSink(run: readonly string[], folder: string, limitMs: num
         child.stdin.on('error', () => {})
         child.stdin.end(`${json}\n`)
       }),
-  }
-}
-
-function endGroup(pid: number | undefined): void {
-  try {
-    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
-  } catch {
-    // The whole group has ended already.
   }
 }
 
