@@ -134,7 +134,7 @@ export class Room {
     const gap = source.headGap
     const { blocksAtOpen, frozen } = source
     const olderBlocks = frozen?.olderBlocks ?? 0
-    const olderGone = olderAmong(source, rows, olderBlocks)
+    const olderGone = olderAmong(source, new Set(rows), olderBlocks)
     // Taken out at once, so that this plan does not cut them as well.
     removeUncut(source, rows)
     this.#steps.push({
@@ -208,7 +208,7 @@ export class Room {
 /** Uncut blocks of a source, wherever they stand in its backlog, are not uncut any longer: dropped, or in a batch. */
 export function removeUncut(source: SourceBuffer, rows: readonly BlockRow[]): void {
   const gone = new Set(rows)
-  source.blocksAtOpen -= olderAmong(source, rows, source.blocksAtOpen)
+  source.blocksAtOpen -= olderAmong(source, gone, source.blocksAtOpen)
   const left = source.uncut.filter(row => !gone.has(row))
   source.uncut.splice(0, source.uncut.length, ...left)
   source.uncutBlocks -= rows.length
@@ -219,9 +219,8 @@ export function removeUncut(source: SourceBuffer, rows: readonly BlockRow[]): vo
 }
 
 /** How many of these blocks are among the `older` oldest of the source. */
-function olderAmong({ uncut }: SourceBuffer, rows: readonly BlockRow[], older: number): number {
-  const among = new Set(rows)
-  return uncut.slice(0, older).filter(row => among.has(row)).length
+function olderAmong({ uncut }: SourceBuffer, blocks: ReadonlySet<BlockRow>, older: number): number {
+  return uncut.slice(0, older).filter(row => blocks.has(row)).length
 }
 
 /** Bytes of the database's pages that rows of so many bytes can take at the most: each may leave the rest of a page empty. */
