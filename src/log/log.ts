@@ -87,6 +87,19 @@ export interface Fetched extends Place {
   readonly outOfRange?: true
 }
 
+/** Follows many partitions, at the cost of what is new in them: where nothing changed, nothing is said again. One call of {@link fetch} at a time. */
+export interface Follower {
+  /** From now on this partition is read from there, whatever was said of it before. */
+  follow(cursor: Cursor): void
+  leave(place: Place): void
+  /**
+   * Waits until one of the partitions has something, and gives what there is; the next call goes on behind it. A partition of which nothing is new may be
+   * missing. One that is out of range stays where it is, and is given again, until it is followed from elsewhere.
+   */
+  fetch(limits: FetchLimits): Promise<Fetched[]>
+  close(): void
+}
+
 /** Somebody who reads in a consumer group now. */
 export interface GroupMember {
   readonly id: string
@@ -160,8 +173,10 @@ export interface Log {
    */
   append(place: Place, batch: EncodedBatch, proof: EndProof, sharer?: string): Promise<Appended>
 
-  /** Long-poll over many partitions. */
+  /** Long-poll over many partitions, once. */
   fetch(cursors: readonly Cursor[], limits: FetchLimits): Promise<Fetched[]>
+  /** For who reads them again and again; whoever asked for it closes it. */
+  follower(): Follower
   /** The first offset whose record is not older than `timeMs`; the end where there is none. */
   offsetAt(place: Place, timeMs: number): Promise<number>
   /** Deletes what lies before `before`. */

@@ -65,28 +65,27 @@ function fetchOf(log: Log, entries: Iterable<{ range: PlaceRange; next: number }
 
 /** Follows partitions for ever, from the cursors on; ends when the signal is aborted. */
 export async function* follow(
-  log: Log,
+  log: Pick<Log, 'follower'>,
   cursors: readonly Cursor[],
   limits: { maxBytes: number; waitMs: number; signal: AbortSignal },
 ): AsyncGenerator<{ place: Place; batches: readonly Buffer[] }> {
-  const next = new Map(cursors.map(cursor => [key(cursor), { ...cursor }]))
-  while (!limits.signal.aborted) {
-    let fetched: Awaited<ReturnType<Log['fetch']>>
-    try {
-      fetched = await log.fetch([...next.values()], limits)
-    } catch (error) {
-      if (limits.signal.aborted) return
-      throw error
+  const from = new Map(cursors.map(cursor => [key(cursor), cursor.from]))
+  const follower = log.follower()
+  for (const cursor of cursors) follower.follow(cursor)
+  try {
+    while (!limits.signal.aborted) {
+      for (const part of await follower.fetch(limits)) {
+        if (part.outOfRange) throw outOfRange(part, from.get(key(part)) ?? 0, part)
+        const end = endOf(part.batches)
+        if (end === undefined) continue
+        from.set(key(part), end)
+        yield { place: part, batches: part.batches }
+      }
     }
-    for (const part of fetched) {
-      const cursor = next.get(key(part))
-      if (!cursor) continue
-      if (part.outOfRange) throw outOfRange(part, cursor.from, part)
-      const end = endOf(part.batches)
-      if (end === undefined) continue
-      yield { place: part, batches: part.batches }
-      next.set(key(part), { ...cursor, from: end })
-    }
+  } catch (error) {
+    if (!limits.signal.aborted) throw error
+  } finally {
+    follower.close()
   }
 }
 
@@ -100,7 +99,8 @@ function endOf(batches: readonly Buffer[]): number | undefined {
   return last && Number(last.readBigInt64BE(0)) + last.readInt32BE(23) + 1
 }
 
-function outOfRange(place: Place, from: number, bounds: { first: number; next: number }): HeadraceError {
+/** A reader asked for what the log does not have: never skipped in silence. */
+export function outOfRange(place: Place, from: number, bounds: { first: number; next: number }): HeadraceError {
   return new HeadraceError(
     'offset_out_of_range',
     `${place.topic}[${place.partition}]: offset ${from} is asked for, the log has [${bounds.first}, ${bounds.next})`,

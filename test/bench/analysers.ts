@@ -11,8 +11,7 @@ import { readArguments, wholeNumber } from '../../scripts/arguments.ts'
 import { controlPath } from '../../src/cli/state-paths.ts'
 import { control } from '../../src/console/control-client.ts'
 import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts'
-import type { Claim, Log, PartitionEnd } from '../../src/log/log.ts'
-import { BatchWriter } from '../../src/record/batch-writer.ts'
+import type { Log } from '../../src/log/log.ts'
 import { pause, systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { HeadraceProcess } from '../support/headrace-process.ts'
@@ -20,6 +19,7 @@ import { KafkaCluster } from '../support/kafka/cluster.ts'
 import { until } from '../support/until.ts'
 import { AlertReceiver, monotonicMs } from './alert-receiver.ts'
 import { cpuSeconds, peakRssMib, profileArgs } from './process-figures.ts'
+import { SourceWriter, type WrittenRecord } from './source-writer.ts'
 
 const command = new Command('npm run bench:analysers --')
   .description('From arrival in the log to the alert.')
@@ -52,41 +52,22 @@ function pipelineText(port: number): string {
   return `pipeline: ${TOPIC}\nanalysers:\n${analysers.join('\n')}\n`
 }
 
+/** What follows from a source's records is counted from the moment at which the log has them. */
 class Writer {
-  readonly #log: Log
-  readonly #name: string
-  readonly #writer = new BatchWriter()
-  #claim: Claim | undefined
-  #end: PartitionEnd | undefined
+  readonly #writer: SourceWriter
   #second = 0
 
   constructor(log: Log, index: number) {
-    this.#log = log
-    this.#name = `source-${index}`
+    this.#writer = new SourceWriter(log, `source-${index}`, TOPIC)
   }
 
-  async write(records: readonly { timeMs: number; value: object; trigger: boolean }[]): Promise<void> {
-    this.#claim ??= await this.#log.claim({ gateway: 'bench', source: this.#name }, TOPIC)
-    this.#end ??= await this.#log.end(this.#claim)
-    const { producerId, epoch, epochStart } = this.#claim
-    this.#writer.begin({ key: `bench/${this.#name}`, producerId, epoch, epochStart, sequence: this.#end.next })
-    for (const { timeMs, value } of records) {
-      const bytes = Buffer.from(JSON.stringify(value))
-      this.#writer.append(timeMs, bytes, 0, bytes.length)
-    }
-    const batch = this.#writer.finish('none')
-    let appended = await this.#log.append(this.#claim, batch, this.#end.proof)
-    if (appended.outcome === 'refused' && appended.reason === 'proof_void') {
-      this.#end = { ...this.#end, proof: (await this.#log.end(this.#claim)).proof }
-      appended = await this.#log.append(this.#claim, batch, this.#end.proof)
-    }
-    if (appended.outcome !== 'appended') throw new Error(JSON.stringify(appended))
-    this.#end = { ...this.#end, next: this.#end.next + records.length }
+  async write(records: readonly (WrittenRecord & { trigger: boolean })[]): Promise<void> {
+    await this.#writer.write(records)
     const nowMs = monotonicMs()
     for (const { timeMs, trigger } of records) {
-      if (trigger) arrivedMs.set(`record ${this.#name} ${timeMs}`, nowMs)
+      if (trigger) arrivedMs.set(`record ${this.#writer.name} ${timeMs}`, nowMs)
       const second = Math.floor(timeMs / 1_000) * 1_000
-      if (second > this.#second) arrivedMs.set(`window ${this.#name} ${second}`, nowMs)
+      if (second > this.#second) arrivedMs.set(`window ${this.#writer.name} ${second}`, nowMs)
       this.#second = Math.max(this.#second, second)
     }
   }

@@ -14,6 +14,7 @@ import { type BenchReport, describeMachine, loadNow, machineText, rowText } from
 import type { BenchContext, Row, RowResult } from './row.ts'
 import { curveBacklog } from './rows/curve-backlog.ts'
 import { curveGateways } from './rows/curve-gateways.ts'
+import { curvePartitions } from './rows/curve-partitions.ts'
 import { curveSizes } from './rows/curve-sizes.ts'
 import { curveSources } from './rows/curve-sources.ts'
 import { fair } from './rows/fair.ts'
@@ -25,7 +26,7 @@ import { rsyslog } from './rows/rsyslog.ts'
 import { store } from './rows/store.ts'
 import { telegraf } from './rows/telegraf.ts'
 
-const CURVES: readonly Row[] = [curveSources, curveGateways, curveBacklog, curveSizes]
+const CURVES: readonly Row[] = [curveSources, curveGateways, curveBacklog, curvePartitions, curveSizes]
 const ROWS: readonly Row[] = [store, latency, fair, reader, payloads, idle, rsyslog, telegraf, ...CURVES]
 const ROUNDS = { quick: 1, full: 5 }
 const BROKER_HEAP_MB = 1_024

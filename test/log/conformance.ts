@@ -5,6 +5,7 @@ import { decodeBatch } from '../../src/record/batch-reader.ts'
 import { BATCH_BYTES_MAX } from '../../src/record/check-batch.ts'
 import { until } from '../support/until.ts'
 import { batchesIn, LIMITS } from './batches-in.ts'
+import { describeFollowing } from './following.ts'
 
 /** What an engine is able to do. */
 export interface Abilities {
@@ -272,6 +273,8 @@ export function describeLog<E extends Engine>(name: string, can: Abilities, star
         expect(await log.offsetAt(claim, timeMs + 1)).toBe(3)
       })
     })
+
+    describeFollowing(() => log, { append, filled }, can.proofsExpire ? async () => engine.kill9?.() : undefined)
 
     test('trim moves the beginning, never the end, and never back', async () => {
       const claim = await filled(5, 5)

@@ -5,6 +5,7 @@ import type {
   EndProof,
   Fetched,
   FetchLimits,
+  Follower,
   GroupMember,
   Log,
   LogIdentity,
@@ -12,6 +13,7 @@ import type {
   Place,
   SourceFields,
 } from '../../src/log/log.ts'
+import { PollingFollower } from '../../src/log/polling-follower.ts'
 import { AT, readBatchHeader } from '../../src/record/batch-header.ts'
 import { decodeBatch } from '../../src/record/batch-reader.ts'
 import { BASE_SEQUENCE_MODULUS, type EncodedBatch, type StoredRecord } from '../../src/record/record.ts'
@@ -187,6 +189,10 @@ export class MemoryLog implements Log {
     if (isEaten && answer.outcome === 'appended') this.#eaten.add(this.#at(place).stored.at(-1)?.bytes ?? batch.bytes)
     if (answer.outcome !== 'refused') known.answeredAtMs = this.#clock.monotonicMs()
     return fault === 'lost after' ? { outcome: 'unavailable', detail: 'the answer was lost' } : answer
+  }
+
+  follower(): Follower {
+    return new PollingFollower(this)
   }
 
   async fetch(cursors: readonly Cursor[], _limits: FetchLimits): Promise<Fetched[]> {

@@ -5,6 +5,7 @@ import type {
   EndProof,
   Fetched,
   FetchLimits,
+  Follower,
   GroupMember,
   Journal,
   Log,
@@ -86,6 +87,16 @@ export class SpacedLog implements Log {
       limits,
     )
     return found.map(part => this.#out(part))
+  }
+
+  follower(): Follower {
+    const follower = this.#log.follower()
+    return {
+      follow: cursor => follower.follow(this.#in(cursor)),
+      leave: place => follower.leave(this.#in(place)),
+      fetch: async limits => (await follower.fetch(limits)).map(part => this.#out(part)),
+      close: () => follower.close(),
+    }
   }
 
   offsetAt(place: Place, timeMs: number): Promise<number> {

@@ -16,7 +16,8 @@ export interface ProducedPartition extends Place {
   readonly message: string | null
 }
 
-function byTopic<Item extends Place>(items: readonly Item[]): [string, Item[]][] {
+/** As most requests name partitions. */
+export function byTopic<Item extends Place>(items: readonly Item[]): [string, Item[]][] {
   return [...Map.groupBy(items, item => item.topic)]
 }
 
@@ -53,62 +54,6 @@ export const produce: Api<{ parts: readonly PartitionBytes[]; timeoutMs: number 
           const first = response.array(() => ({ index: response.int32(), message: response.string() }))[0]
           const message = response.string() ?? first?.message ?? null
           return { topic, partition, error, baseOffset, isRepeat: logAppendTime !== NO_TIMESTAMP, message }
-        })
-      })
-      .flat()
-  },
-}
-
-export interface FetchPart extends Place {
-  readonly from: number
-}
-
-export interface FetchedPart extends Place {
-  readonly error: number
-  readonly highWatermark: number
-  readonly logStart: number
-  readonly records: Buffer | null
-}
-
-/*
-  Fetch v11 (key 1)
-    request   replicaId INT32, maxWaitMs INT32, minBytes INT32, maxBytes INT32, isolation INT8, sessionId INT32, sessionEpoch INT32,
-              [topic STRING, [partition INT32, leaderEpoch INT32, offset INT64, logStart INT64, maxBytes INT32]], [forgotten], rack STRING
-    response  throttleMs INT32, error INT16, sessionId INT32, [topic STRING, [partition INT32, error INT16, highWatermark INT64,
-              lastStable INT64, logStart INT64, [producerId INT64, firstOffset INT64], preferredReplica INT32, records NULLABLE_BYTES]]
-*/
-export const fetchRecords: Api<
-  { parts: readonly FetchPart[]; maxWaitMs: number; maxBytes: number; maxBytesEach: number },
-  FetchedPart[]
-> = {
-  key: 1,
-  version: 11,
-  name: 'Fetch',
-  write({ parts, maxWaitMs, maxBytes, maxBytesEach }) {
-    const out = new WireWriter().int32(-1).int32(maxWaitMs).int32(1).int32(maxBytes).int8(0).int32(0).int32(-1)
-    out.array(byTopic(parts), ([topic, partitions]) =>
-      out
-        .string(topic)
-        .array(partitions, ({ partition, from }) => out.int32(partition).int32(-1).int64(from).int64(-1).int32(maxBytesEach)),
-    )
-    return out.int32(0).string('').done()
-  },
-  read(response) {
-    response.int32()
-    response.int16()
-    response.int32()
-    return response
-      .array(() => {
-        const topic = response.string() ?? ''
-        return response.array(() => {
-          const partition = response.int32()
-          const error = response.int16()
-          const highWatermark = response.int64()
-          response.int64()
-          const logStart = response.int64()
-          response.array(() => response.raw(16))
-          response.int32()
-          return { topic, partition, error, highWatermark, logStart, records: response.bytes() }
         })
       })
       .flat()

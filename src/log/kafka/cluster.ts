@@ -18,9 +18,14 @@ const REFRESH_EVERY_MS = 2_000
 
 /**
  * A broker works through the requests of one connection in turn. What is small and new goes by a connection of its own, past the large requests that lie
- * on the common one.
+ * on the common one; and whoever waits for what is not there yet does so on one of its own, or all others would wait behind it.
  */
-export type Lane = 'common' | 'express'
+export type Lane = 'common' | 'express' | `follower-${number}`
+
+interface LaneConnections {
+  readonly kafka: KafkaJs
+  readonly connections: Map<string, Promise<RawConnection>>
+}
 
 export interface Leader {
   readonly node: number
@@ -30,8 +35,8 @@ export interface Leader {
 
 /** Who leads what, and the connections to them. */
 export class KafkaCluster {
-  readonly #kafka: KafkaJs
-  readonly #express: KafkaJs
+  readonly #common: LaneConnections
+  readonly #lanes = new Map<Lane, LaneConnections>()
   readonly #options: KafkaOptions
   readonly #clock: Clock
   readonly #log: Logger
@@ -39,8 +44,6 @@ export class KafkaCluster {
   readonly #leaders = new Map<string, Leader>()
   readonly #topicIds = new Map<string, string>()
   readonly #topics = new Set<string>()
-  readonly #connections = new Map<string, Promise<RawConnection>>()
-  readonly #expressConnections = new Map<string, Promise<RawConnection>>()
   readonly #generations = new Map<string, number>()
   readonly #voidCalls = new Set<() => void>()
   #admin: Promise<Admin> | undefined
@@ -54,9 +57,9 @@ export class KafkaCluster {
     this.#options = options
     this.#clock = clock
     this.#log = log
-    this.#kafka = new KafkaJs(options, address => this.#socketChanged(address))
-    // Ends are read, and proofs made, on the common connection alone; what was under way on this one when it went is asked for anew there.
-    this.#express = new KafkaJs(options, () => {})
+    // Ends are read, and proofs made, on the common connection alone; what was under way on another when it went is asked for anew there.
+    this.#common = { kafka: new KafkaJs(options, address => this.#socketChanged(address)), connections: new Map() }
+    this.#lanes.set('common', this.#common)
   }
 
   get clusterId(): string {
@@ -155,12 +158,17 @@ export class KafkaCluster {
     this.#closed = true
     this.#timer?.cancel()
     await (await this.#admin?.catch(() => undefined))?.disconnect().catch(() => {})
-    this.#kafka.dropAll()
-    this.#express.dropAll()
+    for (const { kafka } of this.#lanes.values()) kafka.dropAll()
+  }
+
+  /** Ends the connections of a lane: what waits on them is rejected. */
+  closeLane(lane: Lane): void {
+    this.#lanes.get(lane)?.kafka.dropAll()
+    this.#lanes.delete(lane)
   }
 
   async #openAdmin(): Promise<Admin> {
-    const admin = this.#kafka.admin()
+    const admin = this.#common.kafka.admin()
     try {
       await admin.connect()
       return admin
@@ -212,7 +220,7 @@ export class KafkaCluster {
   async #askAny(topics: readonly string[], withRights?: true): Promise<ClusterMetadata> {
     const asked = { topics, ...(withRights && { withRights }) }
     const known = [...this.#brokers.values()].map(({ host, port }) => `${host}:${port}`)
-    const connected = known.filter(address => this.#connections.has(address))
+    const connected = known.filter(address => this.#common.connections.has(address))
     let last: unknown
     for (const address of new Set([...connected, ...this.#options.brokers, ...known])) {
       try {
@@ -248,7 +256,7 @@ export class KafkaCluster {
   }
 
   #connection(address: string, lane: Lane): Promise<RawConnection> {
-    const [kafka, connections] = lane === 'express' ? [this.#express, this.#expressConnections] : [this.#kafka, this.#connections]
+    const { kafka, connections } = this.#lane(lane)
     const known = connections.get(address)
     if (known) return known
     const at = address.lastIndexOf(':')
@@ -261,11 +269,20 @@ export class KafkaCluster {
     return opened
   }
 
+  #lane(lane: Lane): LaneConnections {
+    let found = this.#lanes.get(lane)
+    if (!found) {
+      found = { kafka: new KafkaJs(this.#options, () => {}), connections: new Map() }
+      this.#lanes.set(lane, found)
+    }
+    return found
+  }
+
   #drop(address: string, reason: string): void {
-    this.#connections.delete(address)
-    this.#expressConnections.delete(address)
-    this.#kafka.drop(address, reason)
-    this.#express.drop(address, reason)
+    for (const { kafka, connections } of this.#lanes.values()) {
+      connections.delete(address)
+      kafka.drop(address, reason)
+    }
     this.#log.warn({ address, reason }, 'connections to a broker were dropped')
   }
 

@@ -1,9 +1,8 @@
-import { AT, ATTRIBUTE, BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES } from '../../record/batch-header.ts'
-import { HeadraceError } from '../../runtime/errors.ts'
 import type { Cursor, Fetched, FetchLimits } from '../log.ts'
-import { EARLIEST, type FetchedPart, fetchRecords, LATEST, listOffsets } from './apis.ts'
 import { type KafkaCluster, placeKey } from './cluster.ts'
 import { KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
+import { type FetchedPart, fetchRecords } from './fetch-api.ts'
+import { boundsOutside, splitBatches, unread } from './fetched.ts'
 
 /** With several leaders none is waited for longer, ms: what another has got should not lie there meanwhile. */
 const WAIT_EACH_MAX_MS = 250
@@ -12,7 +11,7 @@ const BYTES_EACH_MIN = 1024 * 1024
 /** Between two fetches where a leader is away, or refuses what it is asked for, ms. */
 const LEADERLESS_PAUSE_MS = 100
 
-/** Reads whole batches of many partitions, from all their leaders at once. */
+/** Reads whole batches of many partitions once, from all their leaders at once; who reads them again and again: {@link KafkaFollower}. */
 export class Fetcher {
   readonly #cluster: KafkaCluster
 
@@ -60,47 +59,21 @@ export class Fetcher {
   ): Promise<Fetched[]> {
     const maxBytesEach = Math.max(BYTES_EACH_MIN, Math.floor(maxBytes / cursors.length))
     const request = { parts: cursors, maxWaitMs: waitMs, maxBytes, maxBytesEach }
-    const answers = await this.#cluster.request(node, fetchRecords, request, waitMs)
+    const { parts: answers } = await this.#cluster.request(node, fetchRecords, request, waitMs)
     const from = new Map(cursors.map(cursor => [placeKey(cursor), cursor.from]))
     const found: Fetched[] = []
     for (const part of answers) {
       const { topic, partition, error, highWatermark: next, logStart: first } = part
       if (error === KAFKA_ERROR.none)
-        found.push({ topic, partition, first, next, batches: split(part, from.get(placeKey(part)) ?? 0) })
-      else if (error === KAFKA_ERROR.offsetOutOfRange) found.push(await this.#outOfRange(node, part))
+        found.push({ topic, partition, first, next, batches: splitBatches(part, from.get(placeKey(part)) ?? 0).batches })
+      else if (error === KAFKA_ERROR.offsetOutOfRange) found.push(await boundsOutside(this.#cluster, node, part))
       else if (LEADER_MOVED.includes(error)) this.#cluster.forgetLeader(part)
       else refused.push(part)
     }
     return found
   }
-
-  async #outOfRange(node: number, { topic, partition }: FetchedPart): Promise<Fetched> {
-    const places = [{ topic, partition }]
-    const [first] = await this.#cluster.request(node, listOffsets, { places, timestamp: EARLIEST })
-    const [next] = await this.#cluster.request(node, listOffsets, { places, timestamp: LATEST })
-    return { topic, partition, first: first?.offset ?? 0, next: next?.offset ?? 0, batches: [], outOfRange: true }
-  }
 }
 
 function rest(): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, LEADERLESS_PAUSE_MS))
-}
-
-function unread({ topic, partition, error }: FetchedPart): HeadraceError {
-  return new HeadraceError('log_unavailable', `${topic}[${partition}] cannot be read: Kafka error ${error}`)
-}
-
-/** The whole batches of a response, as views of it. A broker cuts the last one off where the bytes end; control batches are its own. */
-function split({ records }: FetchedPart, from: number): Buffer[] {
-  const batches: Buffer[] = []
-  if (!records) return batches
-  for (let at = 0; at + BATCH_HEADER_BYTES <= records.length; ) {
-    const size = records.readInt32BE(at + AT.batchLength) + BATCH_PREFIX_BYTES
-    if (size < BATCH_HEADER_BYTES || at + size > records.length) break
-    const control = records.readInt16BE(at + AT.attributes) & ATTRIBUTE.control
-    const end = Number(records.readBigInt64BE(at)) + records.readInt32BE(at + AT.lastOffsetDelta)
-    if (!control && end >= from) batches.push(records.subarray(at, at + size))
-    at += size
-  }
-  return batches
 }

@@ -11,6 +11,7 @@ import type {
   EndProof,
   Fetched,
   FetchLimits,
+  Follower,
   GroupMember,
   Journal,
   Log,
@@ -25,6 +26,7 @@ import { Appender } from './appender.ts'
 import { KafkaCluster, REQUEST_LIMIT_MS } from './cluster.ts'
 import { COORDINATOR_BUSY, KAFKA_ERROR } from './error-codes.ts'
 import { Fetcher } from './fetcher.ts'
+import { KafkaFollower } from './follower.ts'
 import { membersOf } from './group-members.ts'
 import { KafkaJournal, type KafkaJournalDeps } from './journal.ts'
 import { PartitionEnds } from './partition-ends.ts'
@@ -68,6 +70,8 @@ class KafkaLog implements Log {
   readonly #registry: Registry
   readonly #limits: TopicLimits
   readonly #journals: KafkaJournalDeps
+  /** Made so far. */
+  #followers = 0
 
   constructor(cluster: KafkaCluster, options: KafkaOptions, deps: KafkaLogDeps) {
     this.#cluster = cluster
@@ -152,6 +156,11 @@ class KafkaLog implements Log {
 
   fetch(cursors: readonly Cursor[], limits: FetchLimits): Promise<Fetched[]> {
     return this.#fetcher.fetch(cursors, limits)
+  }
+
+  follower(): Follower {
+    this.#followers += 1
+    return new KafkaFollower(this.#cluster, this.#clock, `follower-${this.#followers}`)
   }
 
   async offsetAt(place: Place, timeMs: number): Promise<number> {

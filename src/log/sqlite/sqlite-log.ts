@@ -18,6 +18,7 @@ import type {
   EndProof,
   Fetched,
   FetchLimits,
+  Follower,
   GroupMember,
   Log,
   LogIdentity,
@@ -25,6 +26,7 @@ import type {
   Place,
   SourceFields,
 } from '../log.ts'
+import { PollingFollower } from '../polling-follower.ts'
 import { SqliteClaims } from './claims.ts'
 import { GroupedAppends } from './grouped-appends.ts'
 import { type BatchRow, NOTES_SCHEMA, type PartitionRow, SCHEMA, SCHEMA_VERSION } from './schema.ts'
@@ -168,6 +170,10 @@ class SqliteLog implements Log {
 
   append(place: Place, batch: EncodedBatch, _proof: EndProof): Promise<Appended> {
     return this.#appends.append(place, batch)
+  }
+
+  follower(): Follower {
+    return new PollingFollower(this)
   }
 
   async fetch(cursors: readonly Cursor[], limits: FetchLimits): Promise<Fetched[]> {

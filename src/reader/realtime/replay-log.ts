@@ -1,4 +1,5 @@
-import type { Claim, Log } from '../../log/log.ts'
+import type { Claim, Cursor, Log } from '../../log/log.ts'
+import { outOfRange } from '../../log/read-range.ts'
 import { decodeBatch } from '../../record/batch-reader.ts'
 import type { StoredRecord } from '../../record/record.ts'
 import { Feed } from './feed.ts'
@@ -22,21 +23,34 @@ export async function* replayLog(
   }
   const feed = new Feed(log)
   const { signal } = new AbortController()
-  while (open.size > 0) {
-    feed.setCursors([...open.values()].map(({ claim, next }) => ({ topic: claim.topic, partition: claim.partition, from: next })))
-    const { batches } = await feed.next({ maxBytes: FETCH_BYTES, waitMs: FETCH_WAIT_MS, signal })
-    for (const fed of batches) {
-      const entry = open.get(placeKey(fed))
-      if (!entry) continue
-      const { claim, next, end } = entry
-      const batch = decodeBatch(fed.bytes).filter(
-        ({ sequence, timeMs }) => sequence >= next && sequence < end && timeMs >= times.fromMs && timeMs < times.toMs,
-      )
-      if (batch.length > 0) yield { claim, batch }
-      entry.next = fed.next
-      if (entry.next >= end) open.delete(placeKey(fed))
+  try {
+    for (let reading = 0; open.size > 0; ) {
+      if (reading !== open.size) feed.setCursors([...open.values()].map(({ claim, next }) => cursorOf(claim, next)))
+      reading = open.size
+      const { batches, parts } = await feed.next({ maxBytes: FETCH_BYTES, waitMs: FETCH_WAIT_MS, signal })
+      for (const part of parts) {
+        const entry = open.get(placeKey(part))
+        if (entry && part.outOfRange) throw outOfRange(part, entry.next, part)
+      }
+      for (const fed of batches) {
+        const entry = open.get(placeKey(fed))
+        if (!entry) continue
+        const { claim, next, end } = entry
+        const batch = decodeBatch(fed.bytes).filter(
+          ({ sequence, timeMs }) => sequence >= next && sequence < end && timeMs >= times.fromMs && timeMs < times.toMs,
+        )
+        if (batch.length > 0) yield { claim, batch }
+        entry.next = fed.next
+        if (entry.next >= end) open.delete(placeKey(fed))
+      }
     }
+  } finally {
+    feed.close()
   }
+}
+
+function cursorOf({ topic, partition }: Claim, from: number): Cursor {
+  return { topic, partition, from }
 }
 
 function placeKey(place: { topic: string; partition: number }): string {

@@ -10,6 +10,7 @@ import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import { sourceKey } from '../../runtime/names.ts'
 import type { AlertSink } from './alert-sink.ts'
+import { type AnalyserStatus, statusOf } from './analyser-status.ts'
 import { type AnalyserDefinition, shardOfWatch, watchesSource } from './definition.ts'
 import { AlertDelivery } from './delivery.ts'
 import { DerivedStreams } from './derived-streams.ts'
@@ -68,20 +69,6 @@ interface SourceSeen {
   readonly end: PartitionEnd
 }
 
-export interface AnalyserStatus {
-  readonly analyser: string
-  readonly pipeline: string
-  readonly state: 'running' | 'waiting' | 'failed'
-  /** Sources that this core watches for it. */
-  readonly sources: number
-  readonly lag: number
-  readonly late: number
-  /** Records that left a full sliding window before their time. */
-  readonly cut: number
-  readonly last_alert: string | null
-  readonly undelivered: number
-}
-
 /**
  * Feeds all analysers from one pass over the log: each record is fetched and decoded once, whatever the number of analysers.
  *
@@ -94,6 +81,9 @@ export class AnalyserRunner {
   readonly #options: AnalyserRunnerOptions
   readonly #shards = new Map<number, ShardState>()
   readonly #watched = new Map<string, Watched>()
+  readonly #byPlace = new Map<string, Watched>()
+  /** Whether the feed goes on where the watches stand: not after something was fed that they did not see. */
+  #isAligned = false
   readonly #streams: DerivedStreams
   readonly #delivery: AlertDelivery
   readonly #ownership: Ownership
@@ -132,6 +122,7 @@ export class AnalyserRunner {
     this.#stopping.abort(new Error('stopping'))
     await this.#loop
     await this.#looking
+    this.#feed.close()
     await this.#keeping.settled()
     await this.#delivery.stop()
     await this.#streams.settled()
@@ -149,29 +140,7 @@ export class AnalyserRunner {
   }
 
   status(): AnalyserStatus[] {
-    const running = [...this.#shards.values()].flatMap(shard => [...shard.watches.values()])
-    return this.#options.definitions.map(({ id, name }) => {
-      const own = running.filter(watch => watch.definition.id === id)
-      const watched = [...this.#watched.values()].filter(({ watches }) => watches.some(watch => own.includes(watch)))
-      const isFailed = own.some(watch => watch.failure !== undefined)
-      const mine = new Set(this.#options.definitions.find(each => each.id === id)?.sinks)
-      const waiting = [...this.#shards.values()].flatMap(shard => [...shard.outbox.values()]).filter(({ sink }) => mine.has(sink))
-      return {
-        analyser: name,
-        pipeline: id.slice(0, id.length - name.length - 1),
-        state: isFailed ? 'failed' : own.length > 0 ? 'running' : 'waiting',
-        sources: watched.length,
-        lag: watched.reduce((sum, { next, end }) => sum + Math.max(0, end - next), 0),
-        late: own.reduce((sum, { late }) => sum + late, 0),
-        cut: own.reduce((sum, { cut }) => sum + cut, 0),
-        last_alert:
-          [...this.#shards.values()]
-            .map(shard => shard.lastAlert.get(id) ?? '')
-            .sort()
-            .at(-1) || null,
-        undelivered: waiting.length,
-      }
-    })
+    return statusOf(this.#options.definitions, [...this.#shards.values()], [...this.#watched.values()])
   }
 
   /** Shards that this core keeps. */
@@ -211,30 +180,38 @@ export class AnalyserRunner {
       await pause(this.#options.clock, isFull ? FULL_PAUSE_MS : FETCH_WAIT_MS, signal).catch(() => {})
       return
     }
-    this.#feed.setCursors(
-      [...this.#watched.values()].map(({ claim: { topic, partition }, next }) => ({ topic, partition, from: next })),
-    )
+    if (!this.#isAligned) this.#align()
     const { batches, parts } = await this.#feed.next({ maxBytes: FETCH_BYTES, waitMs: FETCH_WAIT_MS, signal })
-    const byPlace = new Map([...this.#watched.values()].map(watched => [placeKey(watched.claim), watched]))
+    this.#isAligned = false
+    let isMoved = false
     for (const part of parts) {
-      const watched = byPlace.get(placeKey(part))
-      if (watched) this.#seeBounds(watched, part)
+      const watched = this.#byPlace.get(placeKey(part))
+      if (watched) isMoved = this.#seeBounds(watched, part) || isMoved
     }
     for (const [index, batch] of batches.entries()) {
-      const watched = byPlace.get(placeKey(batch))
+      const watched = this.#byPlace.get(placeKey(batch))
       if (watched) this.#read(watched, batch)
       const isMuch = watched?.watches.some(watch => watch.hasSaidMuch)
       if (!isMuch && (index % LOOK_EVERY_BATCHES > 0 || !this.#keeping.isDue)) continue
       // What is left of the fetch is fetched again where shards were lost: others may see those sources now.
       if ((await (isMuch ? this.#keep() : this.#handOn())) === 'lost' || signal.aborted) return
     }
+    this.#isAligned = !isMoved
     this.#tick()
     await this.#handOn()
   }
 
-  #seeBounds(watched: Watched, part: Fetched): void {
+  #align(): void {
+    this.#feed.setCursors(
+      [...this.#watched.values()].map(({ claim: { topic, partition }, next }) => ({ topic, partition, from: next })),
+    )
+    this.#isAligned = true
+  }
+
+  /** Says whether it is to be read from elsewhere. */
+  #seeBounds(watched: Watched, part: Fetched): boolean {
     watched.end = part.next
-    if (!part.outOfRange) return
+    if (!part.outOfRange) return false
     const to = watched.next < part.first ? part.first : part.next
     this.#options.alarms.raise('analyser_gap', {
       source: watched.key,
@@ -242,6 +219,7 @@ export class AnalyserRunner {
       advice: 'Keep data longer than analysers may be away (retention), or look why the log was cut back.',
     })
     this.#moveTo(watched, to)
+    return true
   }
 
   #read(watched: Watched, batch: FedBatch): void {
@@ -364,6 +342,8 @@ export class AnalyserRunner {
       for (const shard of this.#shards.values()) shard.know(definition, endsOf(definition, this.#sources, ends))
     const before = new Map(this.#watched)
     this.#watched.clear()
+    this.#byPlace.clear()
+    this.#isAligned = false
     for (const [key, { claim, end }] of this.#sources) {
       const watches: RunningWatch[] = []
       for (const definition of definitions) {
@@ -375,7 +355,9 @@ export class AnalyserRunner {
       for (const watch of watches) watch.know(key, claim.fields ?? NO_FIELDS)
       const floors = watches.filter(watch => watch.failure === undefined).map(watch => watch.floor(key) ?? end.first)
       const next = floors.length > 0 ? Math.min(...floors) : (before.get(key)?.next ?? end.next)
-      this.#watched.set(key, { claim, key, watches, next, end: Math.max(end.next, before.get(key)?.end ?? 0) })
+      const watched = { claim, key, watches, next, end: Math.max(end.next, before.get(key)?.end ?? 0) }
+      this.#watched.set(key, watched)
+      this.#byPlace.set(placeKey(claim), watched)
     }
   }
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { openReplySchema, openRequestSchema, parseDataAddress } from '../../../src/amqp/messages.ts'
 import * as apis from '../../../src/log/kafka/apis.ts'
 import { ClaimFold, encodeClaim } from '../../../src/log/kafka/claim-fold.ts'
+import { fetchRecords } from '../../../src/log/kafka/fetch-api.ts'
 import { type Api, WireWriter } from '../../../src/log/kafka/wire.ts'
 import { HeadraceError } from '../../../src/runtime/errors.ts'
 import { anyBytes, mutated } from '../harness/bytes.ts'
@@ -26,7 +27,7 @@ const WRITTEN: readonly (readonly [Api<never, unknown>, readonly Buffer[]])[] = 
     })(),
   ],
   [
-    apis.fetchRecords,
+    fetchRecords,
     (() => {
       const w = out().int32(0).int16(0).int32(0)
       w.array(['t'], topic =>

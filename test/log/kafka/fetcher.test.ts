@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import type { FetchPart } from '../../../src/log/kafka/apis.ts'
 import type { KafkaCluster } from '../../../src/log/kafka/cluster.ts'
 import { KAFKA_ERROR } from '../../../src/log/kafka/error-codes.ts'
+import type { FetchPart } from '../../../src/log/kafka/fetch-api.ts'
 import { Fetcher } from '../../../src/log/kafka/fetcher.ts'
 
 const LEADER = { node: 1, address: '127.0.0.1:9092', epoch: 0 }
@@ -17,11 +17,13 @@ function brokerWith(...errors: number[]) {
   const cluster = {
     leader: () => LEADER,
     forgetLeader: ({ partition }: { partition: number }) => forgotten.push(partition),
-    request: async (_node: number, _api: unknown, { parts }: { parts: readonly FetchPart[] }) =>
-      parts.map(({ topic, partition }) => ({
+    request: async (_node: number, _api: unknown, { parts }: { parts: readonly FetchPart[] }) => ({
+      ...{ error: KAFKA_ERROR.none, sessionId: 0 },
+      parts: parts.map(({ topic, partition }) => ({
         ...{ topic, partition, error: errors[partition] ?? KAFKA_ERROR.none },
         ...{ highWatermark: 7, logStart: 0, records: null },
       })),
+    }),
   } as unknown as KafkaCluster
   return { fetcher: new Fetcher(cluster), forgotten }
 }

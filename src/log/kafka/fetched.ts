@@ -1,0 +1,38 @@
+import { AT, ATTRIBUTE, BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES } from '../../record/batch-header.ts'
+import { HeadraceError } from '../../runtime/errors.ts'
+import type { Fetched, Place } from '../log.ts'
+import { EARLIEST, LATEST, listOffsets } from './apis.ts'
+import type { KafkaCluster } from './cluster.ts'
+import type { FetchedPart } from './fetch-api.ts'
+
+/**
+ * The whole batches of a partition in a response, as views of it, and the offset behind them. A broker cuts the last one off where the bytes end; control
+ * batches are its own.
+ */
+export function splitBatches({ records }: FetchedPart, from: number): { batches: Buffer[]; next: number } {
+  const batches: Buffer[] = []
+  let next = from
+  if (!records) return { batches, next }
+  for (let at = 0; at + BATCH_HEADER_BYTES <= records.length; ) {
+    const size = records.readInt32BE(at + AT.batchLength) + BATCH_PREFIX_BYTES
+    if (size < BATCH_HEADER_BYTES || at + size > records.length) break
+    const control = records.readInt16BE(at + AT.attributes) & ATTRIBUTE.control
+    const end = Number(records.readBigInt64BE(at)) + records.readInt32BE(at + AT.lastOffsetDelta)
+    if (!control && end >= from) batches.push(records.subarray(at, at + size))
+    next = Math.max(next, end + 1)
+    at += size
+  }
+  return { batches, next }
+}
+
+/** What is said of a partition that was to be read from outside of its bounds. */
+export async function boundsOutside(cluster: KafkaCluster, node: number, { topic, partition }: Place): Promise<Fetched> {
+  const places = [{ topic, partition }]
+  const [first] = await cluster.request(node, listOffsets, { places, timestamp: EARLIEST })
+  const [next] = await cluster.request(node, listOffsets, { places, timestamp: LATEST })
+  return { topic, partition, first: first?.offset ?? 0, next: next?.offset ?? 0, batches: [], outOfRange: true }
+}
+
+export function unread({ topic, partition, error }: FetchedPart): HeadraceError {
+  return new HeadraceError('log_unavailable', `${topic}[${partition}] cannot be read: Kafka error ${error}`)
+}

@@ -1,0 +1,215 @@
+import { type Clock, pause } from '../../runtime/clock.ts'
+import { HeadraceError } from '../../runtime/errors.ts'
+import type { Cursor, Fetched, FetchLimits, Follower, Place } from '../log.ts'
+import { type KafkaCluster, type Lane, placeKey } from './cluster.ts'
+import { KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
+import { type FetchedPart, type FetchPart, type FetchResponse, fetchRecords } from './fetch-api.ts'
+import { FetchSession } from './fetch-session.ts'
+import { boundsOutside, splitBatches, unread } from './fetched.ts'
+
+/** The share of one partition in a fetch is not less, so that few partitions do not take many fetches. */
+const BYTES_EACH_MIN = 1024 * 1024
+/** Between two looks for leaders that are away, and before one that did not answer is asked again, ms. */
+const LEADERLESS_PAUSE_MS = 100
+/** A partition that its leader refuses to read is asked for so often, ms. */
+const REFUSED_PAUSE_MS = 1_000
+
+/** What is asked of one leader, and what it answered. */
+interface Line {
+  readonly node: number
+  readonly session: FetchSession
+  /** Settles when the answer is there; it never rejects. */
+  asked: Promise<void> | undefined
+  isFull: boolean
+  answer: { readonly response: FetchResponse } | { readonly cause: unknown } | undefined
+}
+
+/** A partition that is not asked for just now. */
+interface Resting {
+  readonly part: FetchPart
+  readonly againMs: number
+  /** Its leader refused it. */
+  readonly why?: FetchedPart
+}
+
+/**
+ * Follows partitions on all their leaders, with a session (KIP-227) and a request under way at each: what one has is given at once, and the others are
+ * waited for by the next call. It has connections of its own, since on one that is shared all others would wait as long as it does.
+ *
+ * A partition is in one of these: the session of its leader; lost, where no leader is known; resting, after its leader did not answer or refused it.
+ */
+export class KafkaFollower implements Follower {
+  readonly #cluster: KafkaCluster
+  readonly #clock: Clock
+  readonly #lane: Lane
+  readonly #lines = new Map<number, Line>()
+  readonly #nodes = new Map<string, number>()
+  readonly #lost = new Map<string, FetchPart>()
+  readonly #resting = new Map<string, Resting>()
+  #refreshedMs = Number.NEGATIVE_INFINITY
+  #closed = false
+
+  constructor(cluster: KafkaCluster, clock: Clock, lane: Lane) {
+    this.#cluster = cluster
+    this.#clock = clock
+    this.#lane = lane
+  }
+
+  follow({ topic, partition, from }: Cursor): void {
+    const part = { topic, partition, from }
+    this.leave(part)
+    this.#lost.set(placeKey(part), part)
+  }
+
+  leave(place: Place): void {
+    const key = placeKey(place)
+    const node = this.#nodes.get(key)
+    if (node !== undefined) this.#lines.get(node)?.session.leave(place)
+    this.#nodes.delete(key)
+    this.#lost.delete(key)
+    this.#resting.delete(key)
+  }
+
+  async fetch({ maxBytes, waitMs }: FetchLimits): Promise<Fetched[]> {
+    if (this.#closed) throw new HeadraceError('log_unavailable', 'nothing is followed any more')
+    this.#wakeRested()
+    await this.#findLeaders()
+    const lines = [...this.#lines.values()]
+    for (const line of lines) if (!line.asked && !line.answer && line.session.size > 0) this.#ask(line, maxBytes, waitMs)
+    const asked = lines.flatMap(line => line.asked ?? [])
+    if (!lines.some(({ answer }) => answer)) {
+      if (asked.length > 0) await Promise.race(asked)
+      // Whoever asks again at once would do so without end.
+      else await pause(this.#clock, LEADERLESS_PAUSE_MS)
+    }
+    return this.#take()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#cluster.closeLane(this.#lane)
+  }
+
+  #ask(line: Line, maxBytes: number, maxWaitMs: number): void {
+    const said = line.session.next()
+    const maxBytesEach = Math.max(BYTES_EACH_MIN, Math.floor(maxBytes / line.session.size))
+    const encode = () => fetchRecords.write({ ...said, maxWaitMs, maxBytes, maxBytesEach })
+    line.isFull = said.session.epoch === 0
+    line.asked = this.#cluster
+      .send(line.node, fetchRecords, encode, maxWaitMs, this.#lane)
+      .then(
+        response => {
+          line.answer = { response }
+        },
+        cause => {
+          line.answer = { cause }
+        },
+      )
+      .finally(() => {
+        line.asked = undefined
+      })
+  }
+
+  /** What was answered by now. Nothing that was given is lost by what is thrown: that is thrown only where nothing is given. */
+  async #take(): Promise<Fetched[]> {
+    const found: Fetched[] = []
+    let failure: unknown
+    for (const line of [...this.#lines.values()]) {
+      const { answer } = line
+      line.answer = undefined
+      if (!answer) continue
+      if ('cause' in answer) {
+        failure ??= answer.cause
+        this.#rest(line)
+      } else if (line.session.answered(answer.response)) {
+        for (const part of answer.response.parts) {
+          // Since it was asked for, it was left, or is to be read from elsewhere.
+          if (!line.session.isAsked(part)) continue
+          const taken = await this.#takePart(line, part).catch(cause => {
+            failure ??= cause
+          })
+          if (taken) found.push(taken)
+        }
+      } else if (line.isFull) {
+        failure ??= new HeadraceError(
+          'log_unavailable',
+          `broker ${line.node} does not let us read: Kafka error ${answer.response.error}`,
+        )
+        this.#rest(line)
+      }
+    }
+    if (found.length > 0) return found
+    if (failure !== undefined) throw failure
+    const [refused] = this.#resting.values()
+    // Another leader would say the same, and whoever waits for one would wait without end. Where others can be read, they are.
+    if (refused?.why && this.#nodes.size === 0 && this.#lost.size === 0) throw unread(refused.why)
+    return found
+  }
+
+  async #takePart({ node, session }: Line, part: FetchedPart): Promise<Fetched | undefined> {
+    const { topic, partition, error, highWatermark: next, logStart: first } = part
+    const from = session.fromOf(part) ?? 0
+    if (error === KAFKA_ERROR.none) {
+      const { batches, next: behind } = splitBatches(part, from)
+      if (behind > from) session.read({ topic, partition, from: behind })
+      return { topic, partition, first, next, batches }
+    }
+    if (error === KAFKA_ERROR.offsetOutOfRange) return boundsOutside(this.#cluster, node, part)
+    this.leave(part)
+    const key = placeKey(part)
+    if (LEADER_MOVED.includes(error)) {
+      this.#cluster.forgetLeader(part)
+      this.#lost.set(key, { topic, partition, from })
+    } else {
+      const againMs = this.#clock.monotonicMs() + REFUSED_PAUSE_MS
+      this.#resting.set(key, { part: { topic, partition, from }, againMs, why: part })
+    }
+    return undefined
+  }
+
+  /** A leader that did not answer: its partitions may be led by another when they are asked for again. */
+  #rest({ node, session }: Line): void {
+    const againMs = this.#clock.monotonicMs() + LEADERLESS_PAUSE_MS
+    this.#lines.delete(node)
+    for (const part of session.places) {
+      this.#nodes.delete(placeKey(part))
+      this.#resting.set(placeKey(part), { part, againMs })
+    }
+  }
+
+  #wakeRested(): void {
+    const nowMs = this.#clock.monotonicMs()
+    for (const [key, { part, againMs }] of this.#resting) {
+      if (againMs > nowMs) continue
+      this.#resting.delete(key)
+      this.#lost.set(key, part)
+    }
+  }
+
+  async #findLeaders(): Promise<void> {
+    if (this.#lost.size === 0) return
+    const isUnknown = (part: FetchPart) => this.#cluster.leader(part) === undefined
+    const topics = new Set([...this.#lost.values()].filter(isUnknown).map(({ topic }) => topic))
+    if (topics.size > 0 && this.#clock.monotonicMs() - this.#refreshedMs >= LEADERLESS_PAUSE_MS) {
+      await this.#cluster.refresh([...topics]).finally(() => {
+        this.#refreshedMs = this.#clock.monotonicMs()
+      })
+    }
+    for (const [key, part] of this.#lost) {
+      const node = this.#cluster.leader(part)?.node
+      if (node === undefined) continue
+      this.#lost.delete(key)
+      this.#nodes.set(key, node)
+      this.#lineOf(node).session.read(part)
+    }
+  }
+
+  #lineOf(node: number): Line {
+    let line = this.#lines.get(node)
+    if (!line) {
+      line = { node, session: new FetchSession(), asked: undefined, isFull: true, answer: undefined }
+      this.#lines.set(node, line)
+    }
+    return line
+  }
+}

@@ -1,0 +1,39 @@
+import { readBatchHeader } from '../record/batch-header.ts'
+import type { Cursor, Fetched, FetchLimits, Follower, Log, Place } from './log.ts'
+
+/** A follower for a log that has no better way than to be asked for all partitions each time. */
+export class PollingFollower implements Follower {
+  readonly #log: Pick<Log, 'fetch'>
+  readonly #cursors = new Map<string, Cursor>()
+
+  constructor(log: Pick<Log, 'fetch'>) {
+    this.#log = log
+  }
+
+  follow({ topic, partition, from }: Cursor): void {
+    this.#cursors.set(placeKey({ topic, partition }), { topic, partition, from })
+  }
+
+  leave(place: Place): void {
+    this.#cursors.delete(placeKey(place))
+  }
+
+  async fetch(limits: FetchLimits): Promise<Fetched[]> {
+    const found = await this.#log.fetch([...this.#cursors.values()], limits)
+    for (const { topic, partition, batches } of found) {
+      const last = batches.at(-1)
+      if (!last) continue
+      const { baseOffset, lastOffsetDelta } = readBatchHeader(last)
+      this.follow({ topic, partition, from: baseOffset + lastOffsetDelta + 1 })
+    }
+    return found
+  }
+
+  close(): void {
+    this.#cursors.clear()
+  }
+}
+
+function placeKey(place: Place): string {
+  return `${place.topic}\0${place.partition}`
+}
