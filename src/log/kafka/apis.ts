@@ -41,7 +41,7 @@ export const produce: Api<{ parts: readonly PartitionBytes[]; timeoutMs: number 
     return out.done()
   },
   read(response) {
-    return response
+    const answers = response
       .array(() => {
         const topic = response.string() ?? ''
         return response.array(() => {
@@ -56,6 +56,8 @@ export const produce: Api<{ parts: readonly PartitionBytes[]; timeoutMs: number 
         })
       })
       .flat()
+    response.throttle()
+    return answers
   },
 }
 
@@ -94,7 +96,7 @@ export const fetchRecords: Api<
     return out.int32(0).string('').done()
   },
   read(response) {
-    response.int32()
+    response.throttle()
     response.int16()
     response.int32()
     return response
@@ -143,7 +145,7 @@ export const listOffsets: Api<{ places: readonly Place[]; timestamp: number }, O
       .done()
   },
   read(response) {
-    response.int32()
+    response.throttle()
     return response
       .array(() => {
         const topic = response.string() ?? ''
@@ -196,6 +198,8 @@ const NOT_ASKED = -(2 ** 31)
 export interface ClusterMetadata {
   readonly clusterId: string
   readonly brokers: readonly BrokerAddress[]
+  /** −1 where there is none now. */
+  readonly controller: number
   readonly topics: readonly TopicMetadata[]
 }
 
@@ -222,7 +226,7 @@ export const metadata: Api<{ topics: readonly string[]; withRights?: true }, Clu
   },
   read(response) {
     response.tags()
-    response.int32()
+    response.throttle()
     const brokers = response.compactArray(() => {
       const broker = { id: response.int32(), host: response.compactString() ?? '', port: response.int32() }
       response.compactString()
@@ -230,7 +234,7 @@ export const metadata: Api<{ topics: readonly string[]; withRights?: true }, Clu
       return broker
     })
     const clusterId = response.compactString() ?? ''
-    response.int32()
+    const controller = response.int32()
     const topics = response.compactArray(() => {
       const error = response.int16()
       const topic = response.compactString() ?? ''
@@ -251,7 +255,7 @@ export const metadata: Api<{ topics: readonly string[]; withRights?: true }, Clu
       response.tags()
       return { error, topic, id, partitions, operations: operations === NOT_ASKED ? undefined : operations }
     })
-    return { clusterId, brokers, topics }
+    return { clusterId, brokers, controller, topics }
   },
 }
 
@@ -266,7 +270,7 @@ export const initProducerId: Api<null, { error: number; producerId: number }> = 
   name: 'InitProducerId',
   write: () => new WireWriter().string(null).int32(60_000).done(),
   read(response) {
-    response.int32()
+    response.throttle()
     return { error: response.int16(), producerId: response.int64() }
   },
 }
@@ -282,7 +286,7 @@ export const findCoordinator: Api<{ group: string }, { error: number; node: numb
   name: 'FindCoordinator',
   write: ({ group }) => new WireWriter().string(group).int8(0).done(),
   read(response) {
-    response.int32()
+    response.throttle()
     const error = response.int16()
     response.string()
     return { error, node: response.int32() }
@@ -313,7 +317,7 @@ export const offsetCommit: Api<{ group: string; offsets: readonly GroupOffset[] 
       .done()
   },
   read(response) {
-    response.int32()
+    response.throttle()
     return response
       .array(() => {
         const topic = response.string() ?? ''
@@ -339,7 +343,7 @@ export const offsetFetch: Api<{ group: string; places: readonly Place[] }, { err
       .done()
   },
   read(response) {
-    response.int32()
+    response.throttle()
     const offsets = response
       .array(() => {
         const topic = response.string() ?? ''
@@ -373,7 +377,7 @@ export const deleteRecords: Api<{ place: Place; before: number; timeoutMs: numbe
       .done()
   },
   read(response) {
-    response.int32()
+    response.throttle()
     const [first] = response
       .array(() => {
         response.string()

@@ -1,12 +1,12 @@
-import type { Admin } from 'kafkajs'
 import type { Clock, Timer } from '../../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import type { Place } from '../log.ts'
 import type { KafkaOptions } from '../options.ts'
-import { type BrokerAddress, type ClusterMetadata, metadata } from './apis.ts'
+import { type BrokerAddress, type ClusterMetadata, fetchRecords, metadata } from './apis.ts'
 import { KAFKA_ERROR } from './error-codes.ts'
 import { KafkaJs, type RawConnection } from './kafkajs-internals.ts'
+import { Rests } from './rests.ts'
 import { type Api, WireReader } from './wire.ts'
 
 /** How long a broker may take over a request, ms; what is meant to wait there is added. */
@@ -43,7 +43,7 @@ export class KafkaCluster {
   readonly #expressConnections = new Map<string, Promise<RawConnection>>()
   readonly #generations = new Map<string, number>()
   readonly #voidCalls = new Set<() => void>()
-  #admin: Promise<Admin> | undefined
+  readonly #rests: Rests
   #refreshing: Promise<void> | undefined
   #refreshedMs = Number.NEGATIVE_INFINITY
   #timer: Timer | undefined
@@ -54,6 +54,7 @@ export class KafkaCluster {
     this.#options = options
     this.#clock = clock
     this.#log = log
+    this.#rests = new Rests(clock)
     this.#kafka = new KafkaJs(options, address => this.#socketChanged(address))
     // Ends are read, and proofs made, on the common connection alone; what was under way on this one when it went is asked for anew there.
     this.#express = new KafkaJs(options, () => {})
@@ -125,7 +126,7 @@ export class KafkaCluster {
 
   /** Metadata as it is now, without keeping it. */
   async describe(topics: readonly string[], withRights?: true): Promise<ClusterMetadata> {
-    return this.#askAny(topics, withRights)
+    return this.ask(metadata, { topics, ...(withRights && { withRights }) })
   }
 
   /** Sends a request to a broker. Rejects with `log_unavailable` where it cannot be reached, or does not answer in time: then its connections are dropped. */
@@ -143,35 +144,44 @@ export class KafkaCluster {
   ): Promise<Response> {
     const broker = this.#brokers.get(node)
     if (!broker) throw new HeadraceError('log_unavailable', `broker ${node} is not known`)
-    return this.#sendTo(`${broker.host}:${broker.port}`, api, encode, { waitMs, lane })
+    return this.#sendTo(addressOf(broker), api, encode, { waitMs, lane })
   }
 
-  admin(): Promise<Admin> {
-    this.#admin ??= this.#openAdmin()
-    return this.#admin
+  /** Sends a request that any broker can answer, to one after the other until one does. */
+  async ask<Request, Response>(api: Api<Request, Response>, request: Request): Promise<Response> {
+    const known = [...this.#brokers.values()].map(addressOf)
+    const connected = known.filter(address => this.#connections.has(address))
+    let last: unknown
+    const nowMs = this.#clock.monotonicMs()
+    const rests = (address: string) => this.#rests.untilMs(connectionName(address, 'common', api)) > nowMs
+    const addresses = [...new Set([...connected, ...this.#options.brokers, ...known])]
+    for (const address of [...addresses.filter(each => !rests(each)), ...addresses.filter(rests)]) {
+      try {
+        return await this.#sendTo(address, api, () => api.write(request), { limitMs: REQUEST_LIMIT_MS / 3 })
+      } catch (error) {
+        last = error
+      }
+    }
+    throw new HeadraceError('log_unavailable', `no broker answers: ${messageOf(last)}`, { cause: last })
+  }
+
+  /** Sends a request that is the controller's to answer, or that of a broker that passes it on. */
+  async askController<Request, Response>(api: Api<Request, Response>, request: Request, waitMs: number): Promise<Response> {
+    const { brokers, controller } = await this.describe([])
+    const broker = brokers.find(({ id }) => id === controller)
+    if (!broker) throw new HeadraceError('log_unavailable', 'the brokers have no controller now')
+    return this.#sendTo(addressOf(broker), api, () => api.write(request), { waitMs })
   }
 
   async close(): Promise<void> {
     this.#closed = true
     this.#timer?.cancel()
-    await (await this.#admin?.catch(() => undefined))?.disconnect().catch(() => {})
     this.#kafka.dropAll()
     this.#express.dropAll()
   }
 
-  async #openAdmin(): Promise<Admin> {
-    const admin = this.#kafka.admin()
-    try {
-      await admin.connect()
-      return admin
-    } catch (cause) {
-      this.#admin = undefined
-      throw new HeadraceError('log_unavailable', `Kafka cannot be reached: ${messageOf(cause)}`, { cause })
-    }
-  }
-
   async #refresh(): Promise<void> {
-    const found = await this.#askAny([...this.#topics])
+    const found = await this.ask(metadata, { topics: [...this.#topics] })
     this.#clusterId = found.clusterId
     for (const broker of found.brokers) this.#brokers.set(broker.id, broker)
     let moved = false
@@ -186,7 +196,7 @@ export class KafkaCluster {
         const broker = this.#brokers.get(leader)
         const before = this.#leaders.get(key)
         if (error !== 0 && error !== 9) this.#leaders.delete(key)
-        else if (broker) this.#leaders.set(key, { node: leader, epoch: leaderEpoch, address: `${broker.host}:${broker.port}` })
+        else if (broker) this.#leaders.set(key, { node: leader, epoch: leaderEpoch, address: addressOf(broker) })
         else this.#leaders.delete(key)
         if (before && (before.node !== leader || before.epoch !== leaderEpoch)) moved = true
       }
@@ -208,22 +218,6 @@ export class KafkaCluster {
     this.#timer = this.#clock.after(REFRESH_EVERY_MS, () => void this.refresh().catch(() => this.#again()), 'background')
   }
 
-  /** Metadata from whichever broker answers first in the order tried: those connected, then those configured. */
-  async #askAny(topics: readonly string[], withRights?: true): Promise<ClusterMetadata> {
-    const asked = { topics, ...(withRights && { withRights }) }
-    const known = [...this.#brokers.values()].map(({ host, port }) => `${host}:${port}`)
-    const connected = known.filter(address => this.#connections.has(address))
-    let last: unknown
-    for (const address of new Set([...connected, ...this.#options.brokers, ...known])) {
-      try {
-        return await this.#sendTo(address, metadata, () => metadata.write(asked), { limitMs: REQUEST_LIMIT_MS / 3 })
-      } catch (error) {
-        last = error
-      }
-    }
-    throw new HeadraceError('log_unavailable', `no broker answers: ${messageOf(last)}`, { cause: last })
-  }
-
   async #sendTo<Response>(
     address: string,
     api: Api<never, Response>,
@@ -231,14 +225,29 @@ export class KafkaCluster {
     { waitMs = 0, limitMs = REQUEST_LIMIT_MS, lane = 'common' }: { waitMs?: number; limitMs?: number; lane?: Lane },
   ): Promise<Response> {
     if (this.#closed) throw new HeadraceError('log_unavailable', 'the log is closed')
+    const used = connectionName(address, lane, api)
     const { promise: late, reject } = Promise.withResolvers<never>()
-    const limit = this.#clock.after(limitMs + waitMs, () => {
+    const beganMs = this.#clock.monotonicMs()
+    const look = () => {
+      const leftMs = Math.max(beganMs, this.#rests.untilMs(used)) + limitMs + waitMs - this.#clock.monotonicMs()
+      if (leftMs > 0) {
+        limit = this.#clock.after(leftMs, look)
+        return
+      }
       reject(new Error(`${api.name} was not answered within ${limitMs + waitMs} ms`))
       this.#drop(address, 'no answer')
-    })
+    }
+    let limit = this.#clock.after(limitMs + waitMs, look)
+    const send = async () => {
+      const connection = await this.#connection(address, lane)
+      await this.#rests.over(used)
+      return connection.send(api, encode)
+    }
     try {
-      const bytes = await Promise.race([this.#connection(address, lane).then(connection => connection.send(api, encode)), late])
-      return api.read(new WireReader(bytes))
+      const answer = new WireReader(await Promise.race([send(), late]))
+      const response = api.read(answer)
+      this.#rests.begin(used, answer.throttleMs)
+      return response
     } catch (cause) {
       if (cause instanceof HeadraceError) throw cause
       throw new HeadraceError('log_unavailable', `broker ${address}: ${messageOf(cause)}`, { cause })
@@ -273,6 +282,15 @@ export class KafkaCluster {
     this.#generations.set(address, this.generation(address) + 1)
     for (const call of this.#voidCalls) call()
   }
+}
+
+function addressOf({ host, port }: BrokerAddress): string {
+  return `${host}:${port}`
+}
+
+/** Fetch has one of its own. */
+function connectionName(address: string, lane: Lane, { key }: { readonly key: number }): string {
+  return `${address} ${key === fetchRecords.key ? 'fetch' : lane}`
 }
 
 export function placeKey(place: Place): string {

@@ -1,6 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import kafkajs, { type Admin, type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs'
+import kafkajs, { type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs'
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js'
 import { readNamedFile, readPassword } from '../../runtime/named-file.ts'
 import type { KafkaOptions } from '../options.ts'
@@ -83,9 +83,8 @@ export interface RawConnection {
   send(api: RawApi, encode: () => readonly Buffer[]): Promise<Buffer>
 }
 
-/** kafkajs as a maker of connections, and its admin client. */
+/** kafkajs as a maker of connections. */
 export class KafkaJs {
-  readonly #kafka: Kafka
   readonly #cluster: RawCluster
   readonly #sockets = new Map<string, Set<Socket>>()
 
@@ -97,7 +96,6 @@ export class KafkaJs {
       logLevel: kafkajs.logLevel.NOTHING,
       connectionTimeout: CONNECT_LIMIT_MS,
       enforceRequestTimeout: false,
-      retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000 },
       ...(options.tls && { ssl: tlsOf(options.tls) }),
       ...(options.sasl && { sasl: saslOf(options.sasl) }),
       socketFactory: ({ host, port, ssl, onConnect }) => {
@@ -118,11 +116,11 @@ export class KafkaJs {
         return socket
       },
     }
-    this.#kafka = new kafkajs.Kafka(config)
-    const symbol = Object.getOwnPropertySymbols(this.#kafka).find(each => String(each).includes('createCluster'))
-    const create = (this.#kafka as unknown as Record<symbol, (options: object) => RawCluster>)[symbol ?? Symbol()]
+    const kafka: Kafka = new kafkajs.Kafka(config)
+    const symbol = Object.getOwnPropertySymbols(kafka).find(each => String(each).includes('createCluster'))
+    const create = (kafka as unknown as Record<symbol, (options: object) => RawCluster>)[symbol ?? Symbol()]
     if (!create) throw new Error('this kafkajs has no createCluster: version 2.2.4 is needed')
-    this.#cluster = create.call(this.#kafka, {
+    this.#cluster = create.call(kafka, {
       metadataMaxAge: 300_000,
       allowAutoTopicCreation: false,
       maxInFlightRequests: null,
@@ -137,10 +135,6 @@ export class KafkaJs {
 
   dropAll(): void {
     for (const address of this.#sockets.keys()) this.drop(address, 'the log is closed')
-  }
-
-  admin(): Admin {
-    return this.#kafka.admin({ retry: { retries: 5, initialRetryTime: 100 } })
   }
 
   async open(host: string, port: number): Promise<RawConnection> {

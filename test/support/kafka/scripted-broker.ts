@@ -1,0 +1,90 @@
+import { once } from 'node:events'
+import { createServer, type Server, type Socket } from 'node:net'
+import { freePort } from '../../../hardware/simulators/free-port.ts'
+import { WireReader, WireWriter } from '../../../src/log/kafka/wire.ts'
+
+const API_VERSIONS = 18
+const METADATA = 3
+/** Of the error code, for a version of ApiVersions that is not known here. */
+const UNSUPPORTED_VERSION = 35
+
+/** What is answered to a request, after its header; undefined: nothing, unless `write` is called with it later. */
+export type Answer = (body: WireReader, write: (answer: WireWriter) => void) => WireWriter | undefined
+
+/** A cluster of one broker, which says what a test wants. Of itself it says where it is, and that there are no topics. */
+export class ScriptedBroker {
+  readonly port: number
+  readonly asked: number[] = []
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #answers: Readonly<Record<number, Answer>>
+
+  private constructor(port: number, answers: Readonly<Record<number, Answer>>) {
+    this.port = port
+    this.#answers = answers
+    this.#server = createServer(socket => this.#serve(socket))
+  }
+
+  /** `answers`: by the key of the API. */
+  static async start(answers: Readonly<Record<number, Answer>>): Promise<ScriptedBroker> {
+    const broker = new ScriptedBroker(await freePort(), answers)
+    broker.#server.listen(broker.port, '127.0.0.1')
+    await once(broker.#server, 'listening')
+    return broker
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`
+  }
+
+  end(): void {
+    for (const socket of this.#sockets) socket.destroy()
+    this.#server.close()
+  }
+
+  #serve(socket: Socket): void {
+    this.#sockets.add(socket)
+    let read = Buffer.alloc(0)
+    socket.on('error', () => {})
+    socket.on('data', chunk => {
+      read = Buffer.concat([read, chunk])
+      while (read.length >= 4 && read.length >= 4 + read.readInt32BE(0)) {
+        const end = 4 + read.readInt32BE(0)
+        this.#answer(socket, new WireReader(read.subarray(4, end)))
+        read = read.subarray(end)
+      }
+    })
+  }
+
+  #answer(socket: Socket, request: WireReader): void {
+    const [key, version, correlation] = [request.int16(), request.int16(), request.int32()]
+    request.string()
+    this.asked.push(key)
+    const own: Readonly<Record<number, Answer>> = {
+      [API_VERSIONS]: () => apiVersions(version),
+      [METADATA]: () => this.#metadata(),
+    }
+    const write = (body: WireWriter) => {
+      const bytes = Buffer.concat([...new WireWriter().int32(correlation).done(), ...body.done()])
+      socket.write(Buffer.concat([...new WireWriter().bytes(bytes).done()]))
+    }
+    const body = { ...own, ...this.#answers }[key]?.(request, write)
+    if (body) write(body)
+  }
+
+  /** v12: brokers, cluster, controller, topics. */
+  #metadata(): WireWriter {
+    const out = new WireWriter().tags().int32(0)
+    out.compactArray([1], id => out.int32(id).compactString('127.0.0.1').int32(this.port).compactString(null).tags())
+    return out
+      .compactString('cluster')
+      .int32(1)
+      .compactArray([], () => {})
+      .tags()
+  }
+}
+
+function apiVersions(version: number): WireWriter {
+  const out = new WireWriter()
+  return version > 2 ? out.int16(UNSUPPORTED_VERSION).int32(0) : out.int16(0).int32(0).int32(0)
+}
