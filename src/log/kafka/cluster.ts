@@ -11,6 +11,8 @@ import { type Api, WireReader } from './wire.ts'
 
 /** How long a broker may take over a request, ms; what is meant to wait there is added. */
 export const REQUEST_LIMIT_MS = 10_000
+/** What any broker can answer is asked of the next one after so long, ms. */
+export const ASK_LIMIT_MS = 3_000
 /** Metadata is asked for no more often, ms. */
 const REFRESH_PAUSE_MS = 100
 /** How often leaders are looked at while somebody is interested, ms: a leader that changed and changed back is seen by its epoch alone. */
@@ -157,7 +159,7 @@ export class KafkaCluster {
     const addresses = [...new Set([...connected, ...this.#options.brokers, ...known])]
     for (const address of [...addresses.filter(each => !rests(each)), ...addresses.filter(rests)]) {
       try {
-        return await this.#sendTo(address, api, () => api.write(request), { limitMs: REQUEST_LIMIT_MS / 3 })
+        return await this.#sendTo(address, api, () => api.write(request), { limitMs: ASK_LIMIT_MS })
       } catch (error) {
         last = error
       }
@@ -266,7 +268,9 @@ export class KafkaCluster {
       return connection
     })
     connections.set(address, opened)
-    opened.catch(() => connections.delete(address))
+    opened.catch(() => {
+      if (connections.get(address) === opened) connections.delete(address)
+    })
     return opened
   }
 

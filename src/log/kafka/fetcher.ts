@@ -67,18 +67,22 @@ export class Fetcher {
       const { topic, partition, error, highWatermark: next, logStart: first } = part
       if (error === KAFKA_ERROR.none)
         found.push({ topic, partition, first, next, batches: split(part, from.get(placeKey(part)) ?? 0) })
-      else if (error === KAFKA_ERROR.offsetOutOfRange) found.push(await this.#outOfRange(node, part))
+      else if (error === KAFKA_ERROR.offsetOutOfRange) found.push(...(await this.#outOfRange(node, part)))
       else if (LEADER_MOVED.includes(error)) this.#cluster.forgetLeader(part)
       else refused.push(part)
     }
     return found
   }
 
-  async #outOfRange(node: number, { topic, partition }: FetchedPart): Promise<Fetched> {
+  /** Nothing where the leader moved meanwhile: the next one may hold what is asked for. */
+  async #outOfRange(node: number, { topic, partition }: FetchedPart): Promise<Fetched[]> {
     const places = [{ topic, partition }]
     const [first] = await this.#cluster.request(node, listOffsets, { places, timestamp: EARLIEST })
     const [next] = await this.#cluster.request(node, listOffsets, { places, timestamp: LATEST })
-    return { topic, partition, first: first?.offset ?? 0, next: next?.offset ?? 0, batches: [], outOfRange: true }
+    if (first?.error === KAFKA_ERROR.none && next?.error === KAFKA_ERROR.none)
+      return [{ topic, partition, first: first.offset, next: next.offset, batches: [], outOfRange: true }]
+    this.#cluster.forgetLeader({ topic, partition })
+    return []
   }
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { FetchPart } from '../../../src/log/kafka/apis.ts'
+import { type FetchPart, listOffsets } from '../../../src/log/kafka/apis.ts'
 import type { KafkaCluster } from '../../../src/log/kafka/cluster.ts'
 import { KAFKA_ERROR } from '../../../src/log/kafka/error-codes.ts'
 import { Fetcher } from '../../../src/log/kafka/fetcher.ts'
@@ -40,5 +40,19 @@ test('others go on beside one that may not be read', async () => {
 test('a leader that moved is asked for anew', async () => {
   const { fetcher, forgotten } = brokerWith(KAFKA_ERROR.notLeaderOrFollower)
   expect(await fetcher.fetch([FIRST], LIMITS)).toEqual([])
+  expect(forgotten).toEqual([0])
+})
+
+test('a partition whose bounds could not be told was told to be empty: readers stopped for good where its leader had only moved in that moment', async () => {
+  const forgotten: number[] = []
+  const cluster = {
+    leader: () => LEADER,
+    forgetLeader: ({ partition }: { partition: number }) => forgotten.push(partition),
+    request: async (_node: number, api: unknown) =>
+      api === listOffsets
+        ? [{ topic: 'plant', partition: 0, error: KAFKA_ERROR.notLeaderOrFollower, offset: -1, leaderEpoch: -1 }]
+        : [{ topic: 'plant', partition: 0, error: KAFKA_ERROR.offsetOutOfRange, highWatermark: -1, logStart: -1, records: null }],
+  } as unknown as KafkaCluster
+  expect(await new Fetcher(cluster).fetch([FIRST], LIMITS)).toEqual([])
   expect(forgotten).toEqual([0])
 })

@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { freePort } from '../../../hardware/simulators/free-port.ts'
 import { WireReader, WireWriter } from '../../../src/log/kafka/wire.ts'
 
-const API_VERSIONS = 18
+export const API_VERSIONS = 18
 const METADATA = 3
 /** Of the error code, for a version of ApiVersions that is not known here. */
 const UNSUPPORTED_VERSION = 35
@@ -15,6 +15,10 @@ export type Answer = (body: WireReader, write: (answer: WireWriter) => void) => 
 export class ScriptedBroker {
   readonly port: number
   readonly asked: number[] = []
+  /** How many were made to it. */
+  connections = 0
+  /** It takes what comes, and answers nothing of it. */
+  isFrozen = false
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #answers: Readonly<Record<number, Answer>>
@@ -44,6 +48,7 @@ export class ScriptedBroker {
 
   #serve(socket: Socket): void {
     this.#sockets.add(socket)
+    this.connections += 1
     let read = Buffer.alloc(0)
     socket.on('error', () => {})
     socket.on('data', chunk => {
@@ -68,6 +73,7 @@ export class ScriptedBroker {
       const bytes = Buffer.concat([...new WireWriter().int32(correlation).done(), ...body.done()])
       socket.write(Buffer.concat([...new WireWriter().bytes(bytes).done()]))
     }
+    if (this.isFrozen) return
     const body = { ...own, ...this.#answers }[key]?.(request, write)
     if (body) write(body)
   }
