@@ -13,6 +13,8 @@ import { type Api, WireReader } from './wire.ts'
 export const REQUEST_LIMIT_MS = 10_000
 /** What any broker can answer is asked of the next one after so long, ms. */
 export const ASK_LIMIT_MS = 3_000
+/** A broker that seems to know less than the others is asked after them for so long, ms. */
+const DOUBT_FOR_MS = 30_000
 /** Metadata is asked for no more often, ms. */
 const REFRESH_PAUSE_MS = 100
 /** How often leaders are looked at while somebody is interested, ms: a leader that changed and changed back is seen by its epoch alone. */
@@ -39,6 +41,8 @@ export class KafkaCluster {
   readonly #log: Logger
   readonly #brokers = new Map<number, BrokerAddress>()
   readonly #leaders = new Map<string, Leader>()
+  /** The newest leader epoch of each partition that a broker told. */
+  readonly #epochs = new Map<string, number>()
   readonly #topicIds = new Map<string, string>()
   readonly #topics = new Set<string>()
   readonly #connections = new Map<string, Promise<RawConnection>>()
@@ -46,6 +50,7 @@ export class KafkaCluster {
   readonly #generations = new Map<string, number>()
   readonly #voidCalls = new Set<() => void>()
   readonly #rests: Rests
+  readonly #doubtedUntilMs = new Map<string, number>()
   #refreshing: Promise<void> | undefined
   #refreshedMs = Number.NEGATIVE_INFINITY
   #timer: Timer | undefined
@@ -149,21 +154,30 @@ export class KafkaCluster {
     return this.#sendTo(addressOf(broker), api, encode, { waitMs, lane })
   }
 
-  /** Sends a request that any broker can answer, to one after the other until one does. */
-  async ask<Request, Response>(api: Api<Request, Response>, request: Request): Promise<Response> {
-    const known = [...this.#brokers.values()].map(addressOf)
-    const connected = known.filter(address => this.#connections.has(address))
-    let last: unknown
-    const nowMs = this.#clock.monotonicMs()
-    const rests = (address: string) => this.#rests.untilMs(connectionName(address, 'common', api)) > nowMs
-    const addresses = [...new Set([...connected, ...this.#options.brokers, ...known])]
-    for (const address of [...addresses.filter(each => !rests(each)), ...addresses.filter(rests)]) {
+  /** It may be cut off from the others, and not know it: what they know is asked of them first, for a while. */
+  doubt(node: number): void {
+    const broker = this.#brokers.get(node)
+    if (broker) this.#doubt(addressOf(broker))
+  }
+
+  /** Sends a request that any broker can answer, to one after the other until one does; an answer that is not `good` is taken where there is no other. */
+  async ask<Request, Response>(
+    api: Api<Request, Response>,
+    request: Request,
+    good: (answer: Response) => boolean = () => true,
+  ): Promise<Response> {
+    let [last, other]: [unknown, { readonly answer: Response } | undefined] = [undefined, undefined]
+    for (const address of this.#inOrder(api)) {
       try {
-        return await this.#sendTo(address, api, () => api.write(request), { limitMs: ASK_LIMIT_MS })
+        const answer = await this.#sendTo(address, api, () => api.write(request), { limitMs: ASK_LIMIT_MS })
+        if (good(answer)) return answer
+        this.#doubt(address)
+        other ??= { answer }
       } catch (error) {
         last = error
       }
     }
+    if (other) return other.answer
     throw new HeadraceError('log_unavailable', `no broker answers: ${messageOf(last)}`, { cause: last })
   }
 
@@ -182,8 +196,35 @@ export class KafkaCluster {
     this.#express.dropAll()
   }
 
+  /** Who is asked first: those connected, then those configured; last, who wants to be left in peace or is doubted. */
+  #inOrder(api: Api<never, unknown>): string[] {
+    const nowMs = this.#clock.monotonicMs()
+    const isLast = (address: string) =>
+      Math.max(this.#rests.untilMs(connectionName(address, 'common', api)), this.#doubtedUntilMs.get(address) ?? 0) > nowMs
+    const known = [...this.#brokers.values()].map(addressOf)
+    const connected = known.filter(address => this.#connections.has(address))
+    const addresses = [...new Set([...connected, ...this.#options.brokers, ...known])]
+    return [...addresses.filter(address => !isLast(address)), ...addresses.filter(isLast)]
+  }
+
+  #doubt(address: string): void {
+    this.#doubtedUntilMs.set(address, this.#clock.monotonicMs() + DOUBT_FOR_MS)
+  }
+
+  /** Whether none of it is older than what is known. */
+  #isNew({ topics }: ClusterMetadata): boolean {
+    return topics.every(({ topic, id, error, partitions }) => {
+      const known = this.#topicIds.get(topic)
+      if (error === KAFKA_ERROR.unknownTopicOrPartition) return known === undefined
+      if (error !== KAFKA_ERROR.none || known !== id) return true
+      return partitions.every(
+        ({ partition, leaderEpoch }) => leaderEpoch >= (this.#epochs.get(placeKey({ topic, partition })) ?? leaderEpoch),
+      )
+    })
+  }
+
   async #refresh(): Promise<void> {
-    const found = await this.ask(metadata, { topics: [...this.#topics] })
+    const found = await this.ask(metadata, { topics: [...this.#topics] }, answer => this.#isNew(answer))
     this.#clusterId = found.clusterId
     for (const broker of found.brokers) this.#brokers.set(broker.id, broker)
     let moved = false
@@ -197,6 +238,7 @@ export class KafkaCluster {
         const key = placeKey({ topic: topic.topic, partition })
         const broker = this.#brokers.get(leader)
         const before = this.#leaders.get(key)
+        this.#epochs.set(key, leaderEpoch)
         if (error !== 0 && error !== 9) this.#leaders.delete(key)
         else if (broker) this.#leaders.set(key, { node: leader, epoch: leaderEpoch, address: addressOf(broker) })
         else this.#leaders.delete(key)
@@ -210,8 +252,8 @@ export class KafkaCluster {
 
   /** It was deleted, or made anew; false where nothing was known of it. */
   #forgetTopic(topic: string): boolean {
-    for (const key of this.#leaders.keys())
-      if (key.startsWith(placeKey({ topic, partition: 0 }).slice(0, -1))) this.#leaders.delete(key)
+    for (const known of [this.#leaders, this.#epochs])
+      for (const key of known.keys()) if (key.startsWith(placeKey({ topic, partition: 0 }).slice(0, -1))) known.delete(key)
     return this.#topicIds.delete(topic)
   }
 

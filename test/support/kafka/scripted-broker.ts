@@ -11,7 +11,7 @@ const UNSUPPORTED_VERSION = 35
 /** What is answered to a request, after its header; undefined: nothing, unless `write` is called with it later. */
 export type Answer = (body: WireReader, write: (answer: WireWriter) => void) => WireWriter | undefined
 
-/** A cluster of one broker, which says what a test wants. Of itself it says where it is, and that there are no topics. */
+/** A broker that says what a test wants. Of itself it says where it and its peers are, and who leads the one partition of topic `plant`. */
 export class ScriptedBroker {
   readonly port: number
   readonly asked: number[] = []
@@ -19,6 +19,10 @@ export class ScriptedBroker {
   connections = 0
   /** It takes what comes, and answers nothing of it. */
   isFrozen = false
+  /** Itself, and others, in the order in which they have their ids, from 1 on. */
+  brokers: readonly ScriptedBroker[] = [this]
+  /** There is no topic without it. */
+  leader: { readonly id: number; readonly epoch: number } | undefined
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #answers: Readonly<Record<number, Answer>>
@@ -81,12 +85,21 @@ export class ScriptedBroker {
   /** v12: brokers, cluster, controller, topics. */
   #metadata(): WireWriter {
     const out = new WireWriter().tags().int32(0)
-    out.compactArray([1], id => out.int32(id).compactString('127.0.0.1').int32(this.port).compactString(null).tags())
-    return out
-      .compactString('cluster')
-      .int32(1)
-      .compactArray([], () => {})
-      .tags()
+    out.compactArray([...this.brokers.entries()], ([at, { port }]) => {
+      const id = at + 1
+      out.int32(id).compactString('127.0.0.1').int32(port).compactString(null).tags()
+    })
+    out.compactString('cluster').int32(1)
+    out.compactArray(this.leader ? [this.leader] : [], ({ id, epoch }) => {
+      out.int16(0).compactString('plant').raw(Buffer.alloc(16, 1)).int8(0)
+      out.compactArray([0], partition => {
+        out.int16(0).int32(partition).int32(id).int32(epoch)
+        for (let list = 0; list < 3; list++) out.compactArray([id], each => out.int32(each))
+        out.tags()
+      })
+      out.int32(0).tags()
+    })
+    return out.tags()
   }
 }
 
