@@ -8,7 +8,7 @@ const LONGER = [
   'console/{console,history,monitoring,tracing}',
   'ingress/admission',
   'link/{direct,faults,judged-by-the-core,link}',
-  'log/kafka/kafkajs-internals',
+  'log/kafka/{cluster,kafkajs-internals,rests,topics}',
   'reader/{alert-book,amqp-login,bad-runs,command,job,positions,run-folder,scheduler,shared-alerts,stream-fields-registry}',
   'record/{hostile,round-trip}',
   'source/{client-tls,exec,file,file-rotation,http,modbus,mqtt-refused,probe,serial,serial-lines,sockets}',

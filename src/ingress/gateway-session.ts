@@ -139,6 +139,11 @@ export class GatewaySession {
     this.#receiver?.close({ condition: REFUSAL.sessionNotNewest, description: why })
   }
 
+  /** The opening went well, and not for this source: its gateway asks again, for as long as it is so. */
+  sourceRefused(source: string, reason: string): void {
+    this.#warnings.warn({ gateway: this.gateway, session: this.session, source, reason }, 'a source is refused')
+  }
+
   take(delivery: Delivery): void {
     if (!this.#open) return
     const { body, properties } = delivery.message

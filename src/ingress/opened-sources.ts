@@ -50,6 +50,9 @@ export async function openSources(
   const away = answers.filter(answer => 'cause' in answer)
   // Of nothing that was asked anything could be told: another core may reach the log, or this one later.
   if (away[0] && away.length === answers.length) throw away[0].cause
+  for (const answer of answers)
+    if ('error' in answer && answer.error.code === OPEN_ERROR.topicRefused)
+      session.sourceRefused(answer.source, answer.error.message)
   return answers.map(answer => ('cause' in answer ? awayError(answer) : answer))
 }
 

@@ -356,7 +356,8 @@ export class Lane {
     if (error.code === OPEN_ERROR.frozen) return this.#freeze(error)
     this.#become('closed', error.message)
     if (error.code === OPEN_ERROR.unavailable) return
-    this.#alarms.raise('source_refused', { source: this.source, message: error.message, advice: error.advice })
+    const advice = `${error.advice} The core is asked again by itself, every half a minute.`
+    this.#alarms.raise('source_refused', { source: this.source, message: error.message, advice })
   }
 
   async #freeze(why: Freeze): Promise<void> {

@@ -248,6 +248,15 @@ describe('an opening', () => {
     })
   })
 
+  test('of a source whose topic is refused the log of the core says why, and not only the gateway', async () => {
+    const lines: object[] = []
+    const logger: Logger = { ...silentLogger, warn: fields => void lines.push(fields), child: () => logger }
+    const world = new World(1)
+    await world.startIngress('core-1', { logger })
+    await (await Peer.connect(world)).ask({ sources: [{ source: 'source-2', topic: 'taken' }] })
+    expect(lines).toEqual([{ gateway: 'gw-1', session: 1, source: 'source-2', reason: 'the topic taken holds other data' }])
+  })
+
   test('says one end and the last batch before it, also where something came between the two questions', async () => {
     const world = await start()
     const peer = await Peer.connect(world)

@@ -188,7 +188,8 @@ describe('a link', () => {
     await world.clock.passUntil(() => gateway.buffer.outlet('source-1')?.settled === 50, 10_000)
     await world.clock.pass(3_000)
     expect(findings(await world.values('gw-1', 'source-1'), 'source-1', 50)).toEqual([])
-    expect(gateway.alarms.list()).toMatchObject([{ code: 'source_refused', source: 'source-x' }])
+    const advice = 'Choose another topic. The core is asked again by itself, every half a minute.'
+    expect(gateway.alarms.list()).toMatchObject([{ code: 'source_refused', source: 'source-x', advice }])
   })
 
   test('a stop settles what is on its way', async () => {

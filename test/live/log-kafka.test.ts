@@ -94,6 +94,23 @@ describe('a topic that cannot be used', () => {
     expect(await log.append(claim, sized(30_000), proof)).toEqual({ outcome: 'appended', offset: 0 })
   })
 
+  test('one that Kafka would never make is refused with what Kafka says, and what to do', async () => {
+    await topics('--create', '--topic', 'made.before', '--partitions', '1', '--replication-factor', '1')
+    await expect(log.claim(source('clash-1'), 'made_before')).rejects.toMatchObject({
+      code: 'topic_refused',
+      message: expect.stringMatching(/^topic made_before could not be made with 1 replica: Kafka error 17: .*collides/),
+      advice: expect.stringContaining('name another topic'),
+    })
+    const options = { brokers: kafka.addresses, client_id: 'test', replication: 3 }
+    const demanding = await openKafkaLog(options, { clock: systemClock, log: silentLogger })
+    await expect(demanding.claim(source('three-1'), 'three-replicas')).rejects.toMatchObject({
+      code: 'topic_refused',
+      message: expect.stringMatching(/^topic three-replicas could not be made with 3 replicas: Kafka error 38: /),
+      advice: expect.stringContaining('Start the brokers that are missing'),
+    })
+    await demanding.close()
+  })
+
   test('a topic of that name that holds data of somebody else is refused, and its data stays', async () => {
     const topic = 'of-somebody-else'
     await topics('--create', '--topic', topic, '--partitions', '1', '--replication-factor', '1')

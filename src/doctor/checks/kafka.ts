@@ -1,7 +1,7 @@
-import kafkajs from 'kafkajs'
 import { findCoordinator, TOPIC_OPERATIONS, type TopicOperation } from '../../log/kafka/apis.ts'
 import { KafkaCluster } from '../../log/kafka/cluster.ts'
 import { KAFKA_ERROR } from '../../log/kafka/error-codes.ts'
+import { describeConfigs, type Settings } from '../../log/kafka/topic-apis.ts'
 import { wrongSettings } from '../../log/kafka/topics.ts'
 import type { KafkaOptions } from '../../log/options.ts'
 import type { Clock } from '../../runtime/clock.ts'
@@ -22,8 +22,6 @@ const PIPELINE_RIGHTS: readonly TopicOperation[] = [...OWN_RIGHTS, 'Alter', 'Del
 const OWN_GROUP = 'headrace.doctor'
 const RIGHTS_ADVICE = 'Give this user what is missing: headrace acls --config core.yaml prints the rules.'
 
-type Config = ReadonlyMap<string, string>
-
 /** Brokers, and the settings of the topics that matter here: what is read from Kafka itself, nothing is changed. */
 export async function checkKafka(options: KafkaOptions, topics: readonly string[], clock: Clock): Promise<Finding[]> {
   const cluster = new KafkaCluster(options, clock, silentLogger)
@@ -32,6 +30,7 @@ export async function checkKafka(options: KafkaOptions, topics: readonly string[
     const found = await cluster.describe(wanted, true)
     const findings = [brokers(found.brokers.length, options)]
     const [broker] = found.brokers
+    await cluster.refresh()
     if (broker) findings.push(expiration(await brokerConfig(cluster, broker.id)), ...(await groups(cluster, broker.id)))
     for (const { topic, error: code, partitions, operations } of found.topics) {
       if (code === KAFKA_ERROR.topicAuthorizationFailed) {
@@ -44,7 +43,7 @@ export async function checkKafka(options: KafkaOptions, topics: readonly string[
       }
       findings.push(...rights(topic, operations, topic === CLAIMS_TOPIC ? OWN_RIGHTS : PIPELINE_RIGHTS))
       if (!isGranted(operations, 'DescribeConfigs')) continue
-      const config = await configOf(cluster, kafkajs.ConfigResourceTypes.TOPIC, topic)
+      const config = await topicConfig(cluster, topic)
       findings.push(...settings(topic, config, found.brokers.length))
       const away = partitions.filter(({ leader }) => leader < 0)
       if (away.length > 0)
@@ -70,25 +69,29 @@ export async function checkKafka(options: KafkaOptions, topics: readonly string[
   }
 }
 
-async function configOf(cluster: KafkaCluster, type: number, name: string): Promise<Config> {
-  const admin = await cluster.admin()
-  const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [{ type, name }] })
-  return new Map((resources[0]?.configEntries ?? []).map(({ configName, configValue }) => [configName, configValue]))
+async function topicConfig(cluster: KafkaCluster, topic: string): Promise<Settings> {
+  const { error: code, message, settings } = await cluster.ask(describeConfigs, { type: 'topic', name: topic })
+  if (code !== KAFKA_ERROR.none)
+    throw new Error(`the settings of ${topic} could not be read: ${message ?? `Kafka error ${code}`}`)
+  return settings
 }
 
 /** What a broker is set to; nothing where this user may not read it, which is no more than a core needs. */
-async function brokerConfig(cluster: KafkaCluster, broker: number): Promise<Config> {
-  try {
-    return await configOf(cluster, kafkajs.ConfigResourceTypes.BROKER, String(broker))
-  } catch (cause) {
-    if ((cause as { code?: unknown }).code === KAFKA_ERROR.clusterAuthorizationFailed) return new Map()
-    throw cause
-  }
+async function brokerConfig(cluster: KafkaCluster, broker: number): Promise<Settings> {
+  const {
+    error: code,
+    message,
+    settings,
+  } = await cluster.request(broker, describeConfigs, {
+    type: 'broker',
+    name: String(broker),
+  })
+  if (code === KAFKA_ERROR.none || code === KAFKA_ERROR.clusterAuthorizationFailed) return settings
+  throw new Error(`the settings of broker ${broker} could not be read: ${message ?? `Kafka error ${code}`}`)
 }
 
 /** Whether batch jobs and analysers may keep where they are. */
 async function groups(cluster: KafkaCluster, broker: number): Promise<Finding[]> {
-  await cluster.refresh()
   const { error: code } = await cluster.request(broker, findCoordinator, { group: OWN_GROUP })
   if (code !== KAFKA_ERROR.groupAuthorizationFailed) return []
   return [error(CHECK, 'groups that begin with headrace.: this user may not Read, Describe (ACL)', RIGHTS_ADVICE)]
@@ -123,7 +126,7 @@ function brokers(count: number, { brokers: named }: KafkaOptions): Finding {
     : ok(CHECK, `${count} brokers`)
 }
 
-function expiration(config: Config): Finding {
+function expiration(config: Settings): Finding {
   const value = config.get('producer.id.expiration.ms')
   if (value === undefined)
     return warning(
@@ -140,7 +143,7 @@ function expiration(config: Config): Finding {
       )
 }
 
-function settings(topic: string, config: Config, brokerCount: number): Finding[] {
+function settings(topic: string, config: Settings, brokerCount: number): Finding[] {
   const wrong = wrongSettings(config)
   const findings = wrong.map(({ name, value, why }) =>
     error(

@@ -42,7 +42,7 @@ export const produce: Api<{ parts: readonly PartitionBytes[]; timeoutMs: number 
     return out.done()
   },
   read(response) {
-    return response
+    const answers = response
       .array(() => {
         const topic = response.string() ?? ''
         return response.array(() => {
@@ -57,6 +57,8 @@ export const produce: Api<{ parts: readonly PartitionBytes[]; timeoutMs: number 
         })
       })
       .flat()
+    response.throttle()
+    return answers
   },
 }
 
@@ -88,7 +90,7 @@ export const listOffsets: Api<{ places: readonly Place[]; timestamp: number }, O
       .done()
   },
   read(response) {
-    response.int32()
+    response.throttle()
     return response
       .array(() => {
         const topic = response.string() ?? ''
@@ -141,6 +143,8 @@ const NOT_ASKED = -(2 ** 31)
 export interface ClusterMetadata {
   readonly clusterId: string
   readonly brokers: readonly BrokerAddress[]
+  /** −1 where there is none now. */
+  readonly controller: number
   readonly topics: readonly TopicMetadata[]
 }
 
@@ -167,7 +171,7 @@ export const metadata: Api<{ topics: readonly string[]; withRights?: true }, Clu
   },
   read(response) {
     response.tags()
-    response.int32()
+    response.throttle()
     const brokers = response.compactArray(() => {
       const broker = { id: response.int32(), host: response.compactString() ?? '', port: response.int32() }
       response.compactString()
@@ -175,7 +179,7 @@ export const metadata: Api<{ topics: readonly string[]; withRights?: true }, Clu
       return broker
     })
     const clusterId = response.compactString() ?? ''
-    response.int32()
+    const controller = response.int32()
     const topics = response.compactArray(() => {
       const error = response.int16()
       const topic = response.compactString() ?? ''
@@ -196,7 +200,7 @@ export const metadata: Api<{ topics: readonly string[]; withRights?: true }, Clu
       response.tags()
       return { error, topic, id, partitions, operations: operations === NOT_ASKED ? undefined : operations }
     })
-    return { clusterId, brokers, topics }
+    return { clusterId, brokers, controller, topics }
   },
 }
 
@@ -211,7 +215,7 @@ export const initProducerId: Api<null, { error: number; producerId: number }> = 
   name: 'InitProducerId',
   write: () => new WireWriter().string(null).int32(60_000).done(),
   read(response) {
-    response.int32()
+    response.throttle()
     return { error: response.int16(), producerId: response.int64() }
   },
 }
@@ -227,7 +231,7 @@ export const findCoordinator: Api<{ group: string }, { error: number; node: numb
   name: 'FindCoordinator',
   write: ({ group }) => new WireWriter().string(group).int8(0).done(),
   read(response) {
-    response.int32()
+    response.throttle()
     const error = response.int16()
     response.string()
     return { error, node: response.int32() }
@@ -258,7 +262,7 @@ export const offsetCommit: Api<{ group: string; offsets: readonly GroupOffset[] 
       .done()
   },
   read(response) {
-    response.int32()
+    response.throttle()
     return response
       .array(() => {
         const topic = response.string() ?? ''
@@ -284,7 +288,7 @@ export const offsetFetch: Api<{ group: string; places: readonly Place[] }, { err
       .done()
   },
   read(response) {
-    response.int32()
+    response.throttle()
     const offsets = response
       .array(() => {
         const topic = response.string() ?? ''
@@ -318,7 +322,7 @@ export const deleteRecords: Api<{ place: Place; before: number; timeoutMs: numbe
       .done()
   },
   read(response) {
-    response.int32()
+    response.throttle()
     const [first] = response
       .array(() => {
         response.string()

@@ -205,8 +205,11 @@ export class Appender {
       settle({ outcome: answer.isRepeat ? 'repeated' : 'appended', offset: answer.baseOffset })
       return
     }
-    if (LEADER_MOVED.includes(answer.error)) {
-      this.#cluster.forgetLeader(place)
+    // A leader whose followers do not follow may be none any more.
+    const isDoubtful = answer.error === KAFKA_ERROR.requestTimedOut && proof instanceof KafkaProof
+    if (isDoubtful) this.#cluster.doubt(proof.leader.node)
+    if (LEADER_MOVED.includes(answer.error)) this.#cluster.forgetLeader(place)
+    if (isDoubtful || LEADER_MOVED.includes(answer.error)) {
       void this.#cluster.refresh([place.topic]).catch(() => {})
     }
     settle(outcomeOf(answer))

@@ -1,4 +1,3 @@
-import type { Admin } from 'kafkajs'
 import type { Clock, Timer } from '../../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
@@ -6,11 +5,17 @@ import type { Place } from '../log.ts'
 import type { KafkaOptions } from '../options.ts'
 import { type BrokerAddress, type ClusterMetadata, metadata } from './apis.ts'
 import { KAFKA_ERROR } from './error-codes.ts'
+import { fetchRecords } from './fetch-api.ts'
 import { KafkaJs, type RawConnection } from './kafkajs-internals.ts'
+import { Rests } from './rests.ts'
 import { type Api, WireReader } from './wire.ts'
 
 /** How long a broker may take over a request, ms; what is meant to wait there is added. */
 export const REQUEST_LIMIT_MS = 10_000
+/** What any broker can answer is asked of the next one after so long, ms. */
+export const ASK_LIMIT_MS = 3_000
+/** A broker that seems to know less than the others is asked after them for so long, ms. */
+const DOUBT_FOR_MS = 30_000
 /** Metadata is asked for no more often, ms. */
 const REFRESH_PAUSE_MS = 100
 /** How often leaders are looked at while somebody is interested, ms: a leader that changed and changed back is seen by its epoch alone. */
@@ -42,11 +47,14 @@ export class KafkaCluster {
   readonly #log: Logger
   readonly #brokers = new Map<number, BrokerAddress>()
   readonly #leaders = new Map<string, Leader>()
+  /** The newest leader epoch of each partition that a broker told. */
+  readonly #epochs = new Map<string, number>()
   readonly #topicIds = new Map<string, string>()
   readonly #topics = new Set<string>()
   readonly #generations = new Map<string, number>()
   readonly #voidCalls = new Set<() => void>()
-  #admin: Promise<Admin> | undefined
+  readonly #rests: Rests
+  readonly #doubtedUntilMs = new Map<string, number>()
   #refreshing: Promise<void> | undefined
   #refreshedMs = Number.NEGATIVE_INFINITY
   #timer: Timer | undefined
@@ -57,6 +65,7 @@ export class KafkaCluster {
     this.#options = options
     this.#clock = clock
     this.#log = log
+    this.#rests = new Rests(clock)
     // Ends are read, and proofs made, on the common connection alone; what was under way on another when it went is asked for anew there.
     this.#common = { kafka: new KafkaJs(options, address => this.#socketChanged(address)), connections: new Map() }
     this.#lanes.set('common', this.#common)
@@ -128,7 +137,7 @@ export class KafkaCluster {
 
   /** Metadata as it is now, without keeping it. */
   async describe(topics: readonly string[], withRights?: true): Promise<ClusterMetadata> {
-    return this.#askAny(topics, withRights)
+    return this.ask(metadata, { topics, ...(withRights && { withRights }) })
   }
 
   /** Sends a request to a broker. Rejects with `log_unavailable` where it cannot be reached, or does not answer in time: then its connections are dropped. */
@@ -146,18 +155,47 @@ export class KafkaCluster {
   ): Promise<Response> {
     const broker = this.#brokers.get(node)
     if (!broker) throw new HeadraceError('log_unavailable', `broker ${node} is not known`)
-    return this.#sendTo(`${broker.host}:${broker.port}`, api, encode, { waitMs, lane })
+    return this.#sendTo(addressOf(broker), api, encode, { waitMs, lane })
   }
 
-  admin(): Promise<Admin> {
-    this.#admin ??= this.#openAdmin()
-    return this.#admin
+  /** It may be cut off from the others, and not know it: what they know is asked of them first, for a while. */
+  doubt(node: number): void {
+    const broker = this.#brokers.get(node)
+    if (broker) this.#doubt(addressOf(broker))
+  }
+
+  /** Sends a request that any broker can answer, to one after the other until one does; an answer that is not `good` is taken where there is no other. */
+  async ask<Request, Response>(
+    api: Api<Request, Response>,
+    request: Request,
+    good: (answer: Response) => boolean = () => true,
+  ): Promise<Response> {
+    let [last, other]: [unknown, { readonly answer: Response } | undefined] = [undefined, undefined]
+    for (const address of this.#inOrder(api)) {
+      try {
+        const answer = await this.#sendTo(address, api, () => api.write(request), { limitMs: ASK_LIMIT_MS })
+        if (good(answer)) return answer
+        this.#doubt(address)
+        other ??= { answer }
+      } catch (error) {
+        last = error
+      }
+    }
+    if (other) return other.answer
+    throw new HeadraceError('log_unavailable', `no broker answers: ${messageOf(last)}`, { cause: last })
+  }
+
+  /** Sends a request that is the controller's to answer, or that of a broker that passes it on. */
+  async askController<Request, Response>(api: Api<Request, Response>, request: Request, waitMs: number): Promise<Response> {
+    const { brokers, controller } = await this.describe([])
+    const broker = brokers.find(({ id }) => id === controller)
+    if (!broker) throw new HeadraceError('log_unavailable', 'the brokers have no controller now')
+    return this.#sendTo(addressOf(broker), api, () => api.write(request), { waitMs })
   }
 
   async close(): Promise<void> {
     this.#closed = true
     this.#timer?.cancel()
-    await (await this.#admin?.catch(() => undefined))?.disconnect().catch(() => {})
     for (const { kafka } of this.#lanes.values()) kafka.dropAll()
   }
 
@@ -167,19 +205,35 @@ export class KafkaCluster {
     this.#lanes.delete(lane)
   }
 
-  async #openAdmin(): Promise<Admin> {
-    const admin = this.#common.kafka.admin()
-    try {
-      await admin.connect()
-      return admin
-    } catch (cause) {
-      this.#admin = undefined
-      throw new HeadraceError('log_unavailable', `Kafka cannot be reached: ${messageOf(cause)}`, { cause })
-    }
+  /** Who is asked first: those connected, then those configured; last, who wants to be left in peace or is doubted. */
+  #inOrder(api: Api<never, unknown>): string[] {
+    const nowMs = this.#clock.monotonicMs()
+    const isLast = (address: string) =>
+      Math.max(this.#rests.untilMs(connectionName(address, 'common', api)), this.#doubtedUntilMs.get(address) ?? 0) > nowMs
+    const known = [...this.#brokers.values()].map(addressOf)
+    const connected = known.filter(address => this.#common.connections.has(address))
+    const addresses = [...new Set([...connected, ...this.#options.brokers, ...known])]
+    return [...addresses.filter(address => !isLast(address)), ...addresses.filter(isLast)]
+  }
+
+  #doubt(address: string): void {
+    this.#doubtedUntilMs.set(address, this.#clock.monotonicMs() + DOUBT_FOR_MS)
+  }
+
+  /** Whether none of it is older than what is known. */
+  #isNew({ topics }: ClusterMetadata): boolean {
+    return topics.every(({ topic, id, error, partitions }) => {
+      const known = this.#topicIds.get(topic)
+      if (error === KAFKA_ERROR.unknownTopicOrPartition) return known === undefined
+      if (error !== KAFKA_ERROR.none || known !== id) return true
+      return partitions.every(
+        ({ partition, leaderEpoch }) => leaderEpoch >= (this.#epochs.get(placeKey({ topic, partition })) ?? leaderEpoch),
+      )
+    })
   }
 
   async #refresh(): Promise<void> {
-    const found = await this.#askAny([...this.#topics])
+    const found = await this.ask(metadata, { topics: [...this.#topics] }, answer => this.#isNew(answer))
     this.#clusterId = found.clusterId
     for (const broker of found.brokers) this.#brokers.set(broker.id, broker)
     let moved = false
@@ -193,8 +247,9 @@ export class KafkaCluster {
         const key = placeKey({ topic: topic.topic, partition })
         const broker = this.#brokers.get(leader)
         const before = this.#leaders.get(key)
+        this.#epochs.set(key, leaderEpoch)
         if (error !== 0 && error !== 9) this.#leaders.delete(key)
-        else if (broker) this.#leaders.set(key, { node: leader, epoch: leaderEpoch, address: `${broker.host}:${broker.port}` })
+        else if (broker) this.#leaders.set(key, { node: leader, epoch: leaderEpoch, address: addressOf(broker) })
         else this.#leaders.delete(key)
         if (before && (before.node !== leader || before.epoch !== leaderEpoch)) moved = true
       }
@@ -206,30 +261,14 @@ export class KafkaCluster {
 
   /** It was deleted, or made anew; false where nothing was known of it. */
   #forgetTopic(topic: string): boolean {
-    for (const key of this.#leaders.keys())
-      if (key.startsWith(placeKey({ topic, partition: 0 }).slice(0, -1))) this.#leaders.delete(key)
+    for (const known of [this.#leaders, this.#epochs])
+      for (const key of known.keys()) if (key.startsWith(placeKey({ topic, partition: 0 }).slice(0, -1))) known.delete(key)
     return this.#topicIds.delete(topic)
   }
 
   #again(): void {
     if (this.#closed) return
     this.#timer = this.#clock.after(REFRESH_EVERY_MS, () => void this.refresh().catch(() => this.#again()), 'background')
-  }
-
-  /** Metadata from whichever broker answers first in the order tried: those connected, then those configured. */
-  async #askAny(topics: readonly string[], withRights?: true): Promise<ClusterMetadata> {
-    const asked = { topics, ...(withRights && { withRights }) }
-    const known = [...this.#brokers.values()].map(({ host, port }) => `${host}:${port}`)
-    const connected = known.filter(address => this.#common.connections.has(address))
-    let last: unknown
-    for (const address of new Set([...connected, ...this.#options.brokers, ...known])) {
-      try {
-        return await this.#sendTo(address, metadata, () => metadata.write(asked), { limitMs: REQUEST_LIMIT_MS / 3 })
-      } catch (error) {
-        last = error
-      }
-    }
-    throw new HeadraceError('log_unavailable', `no broker answers: ${messageOf(last)}`, { cause: last })
   }
 
   async #sendTo<Response>(
@@ -239,14 +278,29 @@ export class KafkaCluster {
     { waitMs = 0, limitMs = REQUEST_LIMIT_MS, lane = 'common' }: { waitMs?: number; limitMs?: number; lane?: Lane },
   ): Promise<Response> {
     if (this.#closed) throw new HeadraceError('log_unavailable', 'the log is closed')
+    const used = connectionName(address, lane, api)
     const { promise: late, reject } = Promise.withResolvers<never>()
-    const limit = this.#clock.after(limitMs + waitMs, () => {
+    const beganMs = this.#clock.monotonicMs()
+    const look = () => {
+      const leftMs = Math.max(beganMs, this.#rests.untilMs(used)) + limitMs + waitMs - this.#clock.monotonicMs()
+      if (leftMs > 0) {
+        limit = this.#clock.after(leftMs, look)
+        return
+      }
       reject(new Error(`${api.name} was not answered within ${limitMs + waitMs} ms`))
       this.#drop(address, 'no answer')
-    })
+    }
+    let limit = this.#clock.after(limitMs + waitMs, look)
+    const send = async () => {
+      const connection = await this.#connection(address, lane)
+      await this.#rests.over(used)
+      return connection.send(api, encode)
+    }
     try {
-      const bytes = await Promise.race([this.#connection(address, lane).then(connection => connection.send(api, encode)), late])
-      return api.read(new WireReader(bytes))
+      const answer = new WireReader(await Promise.race([send(), late]))
+      const response = api.read(answer)
+      this.#rests.begin(used, answer.throttleMs)
+      return response
     } catch (cause) {
       if (cause instanceof HeadraceError) throw cause
       throw new HeadraceError('log_unavailable', `broker ${address}: ${messageOf(cause)}`, { cause })
@@ -265,7 +319,9 @@ export class KafkaCluster {
       return connection
     })
     connections.set(address, opened)
-    opened.catch(() => connections.delete(address))
+    opened.catch(() => {
+      if (connections.get(address) === opened) connections.delete(address)
+    })
     return opened
   }
 
@@ -290,6 +346,15 @@ export class KafkaCluster {
     this.#generations.set(address, this.generation(address) + 1)
     for (const call of this.#voidCalls) call()
   }
+}
+
+function addressOf({ host, port }: BrokerAddress): string {
+  return `${host}:${port}`
+}
+
+/** Fetch has one of its own in every lane. */
+function connectionName(address: string, lane: Lane, { key }: { readonly key: number }): string {
+  return `${address} ${lane}${key === fetchRecords.key ? ' fetch' : ''}`
 }
 
 export function placeKey(place: Place): string {

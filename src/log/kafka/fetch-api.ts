@@ -70,7 +70,7 @@ export const fetchRecords: Api<FetchRequest, FetchResponse> = {
       .done()
   },
   read(response) {
-    response.int32()
+    response.throttle()
     const error = response.int16()
     const sessionId = response.int32()
     const parts = response.array(() => {

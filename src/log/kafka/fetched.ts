@@ -3,6 +3,7 @@ import { HeadraceError } from '../../runtime/errors.ts'
 import type { Fetched, Place } from '../log.ts'
 import { EARLIEST, LATEST, listOffsets } from './apis.ts'
 import type { KafkaCluster } from './cluster.ts'
+import { KAFKA_ERROR } from './error-codes.ts'
 import type { FetchedPart } from './fetch-api.ts'
 
 /**
@@ -25,12 +26,18 @@ export function splitBatches({ records }: FetchedPart, from: number): { batches:
   return { batches, next }
 }
 
-/** What is said of a partition that was to be read from outside of its bounds. */
-export async function boundsOutside(cluster: KafkaCluster, node: number, { topic, partition }: Place): Promise<Fetched> {
+/**
+ * What is said of a partition that was to be read from outside of its bounds; nothing where the leader moved meanwhile: the next one may hold what is
+ * asked for.
+ */
+export async function boundsOutside(cluster: KafkaCluster, node: number, { topic, partition }: Place): Promise<Fetched[]> {
   const places = [{ topic, partition }]
   const [first] = await cluster.request(node, listOffsets, { places, timestamp: EARLIEST })
   const [next] = await cluster.request(node, listOffsets, { places, timestamp: LATEST })
-  return { topic, partition, first: first?.offset ?? 0, next: next?.offset ?? 0, batches: [], outOfRange: true }
+  if (first?.error === KAFKA_ERROR.none && next?.error === KAFKA_ERROR.none)
+    return [{ topic, partition, first: first.offset, next: next.offset, batches: [], outOfRange: true }]
+  cluster.forgetLeader({ topic, partition })
+  return []
 }
 
 export function unread({ topic, partition, error }: FetchedPart): HeadraceError {

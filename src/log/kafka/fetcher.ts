@@ -66,7 +66,7 @@ export class Fetcher {
       const { topic, partition, error, highWatermark: next, logStart: first } = part
       if (error === KAFKA_ERROR.none)
         found.push({ topic, partition, first, next, batches: splitBatches(part, from.get(placeKey(part)) ?? 0).batches })
-      else if (error === KAFKA_ERROR.offsetOutOfRange) found.push(await boundsOutside(this.#cluster, node, part))
+      else if (error === KAFKA_ERROR.offsetOutOfRange) found.push(...(await boundsOutside(this.#cluster, node, part)))
       else if (LEADER_MOVED.includes(error)) this.#cluster.forgetLeader(part)
       else refused.push(part)
     }

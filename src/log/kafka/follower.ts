@@ -46,13 +46,19 @@ export class KafkaFollower implements Follower {
   readonly #nodes = new Map<string, number>()
   readonly #lost = new Map<string, FetchPart>()
   readonly #resting = new Map<string, Resting>()
+  readonly #unwatch: () => void
   #refreshedMs = Number.NEGATIVE_INFINITY
+  /** Leaders changed, or may have: one that was cut off from its peers answers on, as if nothing came any more. */
+  #mayHaveMoved = false
   #closed = false
 
   constructor(cluster: KafkaCluster, clock: Clock, lane: Lane) {
     this.#cluster = cluster
     this.#clock = clock
     this.#lane = lane
+    this.#unwatch = cluster.onProofsVoid(() => {
+      this.#mayHaveMoved = true
+    })
   }
 
   follow({ topic, partition, from }: Cursor): void {
@@ -72,6 +78,7 @@ export class KafkaFollower implements Follower {
 
   async fetch({ maxBytes, waitMs }: FetchLimits): Promise<Fetched[]> {
     if (this.#closed) throw new HeadraceError('log_unavailable', 'nothing is followed any more')
+    if (this.#mayHaveMoved) this.#loseMoved()
     this.#wakeRested()
     await this.#findLeaders()
     const lines = [...this.#lines.values()]
@@ -87,6 +94,7 @@ export class KafkaFollower implements Follower {
 
   close(): void {
     this.#closed = true
+    this.#unwatch()
     this.#cluster.closeLane(this.#lane)
   }
 
@@ -154,7 +162,10 @@ export class KafkaFollower implements Follower {
       if (behind > from) session.read({ topic, partition, from: behind })
       return { topic, partition, first, next, batches }
     }
-    if (error === KAFKA_ERROR.offsetOutOfRange) return boundsOutside(this.#cluster, node, part)
+    if (error === KAFKA_ERROR.offsetOutOfRange) {
+      const [bounds] = await boundsOutside(this.#cluster, node, part)
+      return bounds
+    }
     this.leave(part)
     const key = placeKey(part)
     if (LEADER_MOVED.includes(error)) {
@@ -174,6 +185,15 @@ export class KafkaFollower implements Follower {
     for (const part of session.places) {
       this.#nodes.delete(placeKey(part))
       this.#resting.set(placeKey(part), { part, againMs })
+    }
+  }
+
+  #loseMoved(): void {
+    this.#mayHaveMoved = false
+    for (const { node, session } of this.#lines.values()) {
+      for (const part of [...session.places]) {
+        if (this.#cluster.leader(part)?.node !== node) this.follow(part)
+      }
     }
   }
 

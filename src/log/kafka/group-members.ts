@@ -32,7 +32,7 @@ export const describeGroups: Api<{ group: string }, GroupDescription> = {
       .done()
   },
   read(response) {
-    response.int32()
+    response.throttle()
     const [found] = response.array(() => {
       const error = response.int16()
       response.string()
@@ -74,7 +74,7 @@ export const listLiveGroups: Api<null, { error: number; groups: readonly string[
   },
   read(response) {
     response.tags()
-    response.int32()
+    response.throttle()
     const error = response.int16()
     const groups = response.compactArray(() => {
       const group = response.compactString() ?? ''
@@ -110,7 +110,7 @@ export const describeConsumerGroup: Api<{ group: string }, GroupDescription> = {
   },
   read(response) {
     response.tags()
-    response.int32()
+    response.throttle()
     const [found] = response.compactArray(() => {
       const error = response.int16()
       response.compactString()

@@ -1,6 +1,6 @@
-import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import kafkajs, { type Admin, type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs'
+import kafkajs, { type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs'
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js'
 import { readNamedFile, readPassword } from '../../runtime/named-file.ts'
 import type { KafkaOptions } from '../options.ts'
@@ -15,6 +15,7 @@ import { setTimerOnlyForWhatWaits } from './quiet-queue.ts'
       `entry` when its answer has come or the connection went
     - connect() of one that is being connected makes another socket and forgets the first, which stays until the broker ends it for silence, after ten
       minutes; and then takes the connection that is used with it
+    - what a socket tells, it tells the connection, however many came after it; and of an answer that broke off the connection keeps the beginning
     - its queue would wake the process a thousand times a second: see quiet-queue.ts
     - enforceRequestTimeout is off: it would look at every request ten times a second; callers have limits of their own
 */
@@ -43,12 +44,18 @@ interface OneConnection {
 interface RawBroker {
   readonly connectionPool: { getConnectionByRequest(request: { request: { apiKey: number } }): Promise<OneConnection> }
   connect(): Promise<void>
-  disconnect(): Promise<void>
-  isConnected(): boolean
 }
 
 interface RawPool {
-  readonly pool: readonly { connect(): Promise<unknown> }[]
+  readonly pool: readonly {
+    /** The newest one; that it was made does not say that it stands. */
+    readonly socket?: Socket
+    /** What has come of an answer that is not whole, and how much there has to be before it is looked at again. */
+    chunks: Buffer[]
+    bytesBuffered: number
+    bytesNeeded: number
+    connect(): Promise<unknown>
+  }[]
 }
 
 interface RawCluster {
@@ -74,12 +81,10 @@ export interface RawConnection {
   connect(): Promise<void>
   /** `encode` is called in the tick in which its bytes are written. Resolves with the response's bytes, without size and correlation id. */
   send(api: RawApi, encode: () => readonly Buffer[]): Promise<Buffer>
-  close(): Promise<void>
 }
 
-/** kafkajs as a maker of connections, and its admin client. */
+/** kafkajs as a maker of connections. */
 export class KafkaJs {
-  readonly #kafka: Kafka
   readonly #cluster: RawCluster
   readonly #sockets = new Map<string, Set<Socket>>()
 
@@ -91,11 +96,14 @@ export class KafkaJs {
       logLevel: kafkajs.logLevel.NOTHING,
       connectionTimeout: CONNECT_LIMIT_MS,
       enforceRequestTimeout: false,
-      retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000 },
       ...(options.tls && { ssl: tlsOf(options.tls) }),
       ...(options.sasl && { sasl: saslOf(options.sasl) }),
       socketFactory: ({ host, port, ssl, onConnect }) => {
-        const socket: Socket = ssl ? connectTls({ host, port, ...ssl }, onConnect) : connectTcp({ host, port }, onConnect)
+        // Several brokers may stand behind one address, which tells them apart by the name.
+        const name = isIP(host) ? {} : { servername: host }
+        const socket: Socket = ssl
+          ? connectTls({ host, port, ...name, ...ssl }, onConnect)
+          : connectTcp({ host, port }, onConnect)
         socket.setNoDelay(true)
         socket.setKeepAlive(true, 30_000)
         const address = `${host}:${port}`
@@ -108,11 +116,11 @@ export class KafkaJs {
         return socket
       },
     }
-    this.#kafka = new kafkajs.Kafka(config)
-    const symbol = Object.getOwnPropertySymbols(this.#kafka).find(each => String(each).includes('createCluster'))
-    const create = (this.#kafka as unknown as Record<symbol, (options: object) => RawCluster>)[symbol ?? Symbol()]
+    const kafka: Kafka = new kafkajs.Kafka(config)
+    const symbol = Object.getOwnPropertySymbols(kafka).find(each => String(each).includes('createCluster'))
+    const create = (kafka as unknown as Record<symbol, (options: object) => RawCluster>)[symbol ?? Symbol()]
     if (!create) throw new Error('this kafkajs has no createCluster: version 2.2.4 is needed')
-    this.#cluster = create.call(this.#kafka, {
+    this.#cluster = create.call(kafka, {
       metadataMaxAge: 300_000,
       allowAutoTopicCreation: false,
       maxInFlightRequests: null,
@@ -129,17 +137,12 @@ export class KafkaJs {
     for (const address of this.#sockets.keys()) this.drop(address, 'the log is closed')
   }
 
-  admin(): Admin {
-    return this.#kafka.admin({ retry: { retries: 5, initialRetryTime: 100 } })
-  }
-
   async open(host: string, port: number): Promise<RawConnection> {
     const connectionPool = await this.#cluster.connectionPoolBuilder.build({ host, port })
     connectOnce(connectionPool)
     const broker = this.#cluster.brokerPool.createBroker({ connectionPool, logger: this.#cluster.rootLogger })
     return {
       connect: () => broker.connect(),
-      close: () => broker.disconnect(),
       send: async (api, encode) => {
         const connection = await broker.connectionPool.getConnectionByRequest({ request: { apiKey: api.key } })
         if (!connection.isAuthenticated()) await connection.authenticate()
@@ -149,18 +152,30 @@ export class KafkaJs {
   }
 }
 
-/** Whoever needs a connection that is being made waits for that one. */
+/** Whoever needs a connection that is being made waits for that one; nothing of the one before it comes into it. */
 function connectOnce({ pool }: RawPool): void {
   for (const connection of pool) {
     const connect = connection.connect.bind(connection)
     let underWay: Promise<unknown> | undefined
-    connection.connect = () => {
-      underWay ??= connect().finally(() => {
+    const begin = () => {
+      if (connection.socket) letGo(connection.socket)
+      Object.assign(connection, { chunks: [], bytesBuffered: 0, bytesNeeded: SIZE_BYTES })
+      return connect().finally(() => {
         underWay = undefined
       })
+    }
+    connection.connect = () => {
+      underWay ??= begin()
       return underWay
     }
   }
+}
+
+/** Nobody is told anything more by it, but that it is closed. */
+function letGo(socket: Socket): void {
+  for (const event of ['data', 'end', 'error', 'timeout']) socket.removeAllListeners(event)
+  socket.on('error', () => {})
+  socket.destroy()
 }
 
 /*

@@ -1,9 +1,9 @@
-import kafkajs from 'kafkajs'
 import { BATCH_BYTES_MAX } from '../../record/check-batch.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import type { KafkaCluster } from './cluster.ts'
+import { describeConfigs } from './topic-apis.ts'
 
 const SETTING = 'max.message.bytes'
 /** For so long an answer is good, ms: somebody may change the setting, and a thousand openings are not to ask for it each. */
@@ -39,12 +39,8 @@ export class TopicLimits {
 
   async #ask(topic: string): Promise<number | undefined> {
     try {
-      const admin = await this.#cluster.admin()
-      const { resources } = await admin.describeConfigs({
-        includeSynonyms: false,
-        resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: [SETTING] }],
-      })
-      const value = Number(resources[0]?.configEntries.find(({ configName }) => configName === SETTING)?.configValue)
+      const { settings } = await this.#cluster.ask(describeConfigs, { type: 'topic', name: topic, settings: [SETTING] })
+      const value = Number(settings.get(SETTING))
       return Number.isSafeInteger(value) && value > 0 ? Math.min(value, BATCH_BYTES_MAX) : undefined
     } catch (cause) {
       this.#log.debug({ topic, reason: messageOf(cause) }, 'how large a batch the topic takes is not told')

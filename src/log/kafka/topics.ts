@@ -1,11 +1,13 @@
-import kafkajs from 'kafkajs'
 import type { Clock } from '../../runtime/clock.ts'
-import { HeadraceError, messageOf } from '../../runtime/errors.ts'
+import { HeadraceError } from '../../runtime/errors.ts'
 import { silentLogger } from '../../runtime/logger.ts'
 import type { KafkaOptions } from '../options.ts'
 import { KafkaCluster } from './cluster.ts'
 import { KAFKA_ERROR } from './error-codes.ts'
+import { createPartitions, createTopic, deleteTopics, describeConfigs, type Verdict } from './topic-apis.ts'
 
+/** How long the controller may take to make something, ms. */
+const MAKE_LIMIT_MS = 5_000
 const LONG_MAX = '9223372036854775807'
 
 /** What a topic has to be set to, so that what is promised can be kept. A reason for each, since somebody will ask. */
@@ -32,28 +34,17 @@ export async function ensureTopic(cluster: KafkaCluster, plan: TopicPlan): Promi
   const found = await cluster.describe([plan.topic])
   if (found.topics[0]?.error === 0) return plan.compacted ? undefined : checkTopic(cluster, plan.topic)
   const replication = plan.replication ?? (found.brokers.length >= 3 ? 3 : 1)
-  const admin = await cluster.admin()
-  try {
-    await admin.createTopics({
-      waitForLeaders: false,
-      topics: [
-        {
-          topic: plan.topic,
-          numPartitions: plan.partitions,
-          replicationFactor: replication,
-          configEntries: [
-            ...NEEDED.map(({ name, value }) => ({
-              name,
-              value: plan.compacted && name === 'cleanup.policy' ? 'compact' : value,
-            })),
-            { name: 'min.insync.replicas', value: replication >= 3 ? '2' : '1' },
-          ],
-        },
-      ],
-    })
-  } catch (cause) {
-    throw new HeadraceError('log_unavailable', `topic ${plan.topic} could not be made: ${messageOf(cause)}`, { cause })
-  }
+  const settings = NEEDED.map(({ name, value }) => ({
+    name,
+    value: plan.compacted && name === 'cleanup.policy' ? 'compact' : value,
+  }))
+  settings.push({ name: 'min.insync.replicas', value: replication >= 3 ? '2' : '1' })
+  const { topic, partitions } = plan
+  const wanted = { topic, partitions, replication, settings, timeoutMs: MAKE_LIMIT_MS }
+  const made = await cluster.askController(createTopic, wanted, MAKE_LIMIT_MS)
+  // Another core may make it in the same moment.
+  if (made.error !== KAFKA_ERROR.none && made.error !== KAFKA_ERROR.topicAlreadyExists)
+    throw refused(`topic ${topic} could not be made with ${replication} replica${replication === 1 ? '' : 's'}`, made)
   await cluster.refresh([plan.topic])
 }
 
@@ -63,18 +54,9 @@ export function wrongSettings(values: ReadonlyMap<string, string>): readonly (ty
 }
 
 async function checkTopic(cluster: KafkaCluster, topic: string): Promise<void> {
-  const admin = await cluster.admin()
-  let entries: readonly { configName: string; configValue: string }[]
-  try {
-    const { resources } = await admin.describeConfigs({
-      includeSynonyms: false,
-      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic }],
-    })
-    entries = resources[0]?.configEntries ?? []
-  } catch (cause) {
-    throw new HeadraceError('log_unavailable', `the settings of topic ${topic} could not be read: ${messageOf(cause)}`, { cause })
-  }
-  const values = new Map(entries.map(({ configName, configValue }) => [configName, configValue]))
+  const found = await cluster.ask(describeConfigs, { type: 'topic', name: topic })
+  if (found.error !== KAFKA_ERROR.none) throw refused(`the settings of topic ${topic} could not be read`, found)
+  const values = found.settings
   const wrong = wrongSettings(values)
   if (wrong.length === 0) return
   const said = wrong.map(({ name, value, why }) => `${name}=${values.get(name)}, needed is ${value} (${why})`).join('; ')
@@ -85,16 +67,41 @@ async function checkTopic(cluster: KafkaCluster, topic: string): Promise<void> {
 
 /** Adds partitions up to `count`; somebody else may have added them meanwhile, or more. */
 export async function addPartitions(cluster: KafkaCluster, topic: string, count: number): Promise<void> {
-  const admin = await cluster.admin()
+  const wanted = { topic, count, timeoutMs: MAKE_LIMIT_MS }
   try {
-    await admin.createPartitions({ topicPartitions: [{ topic, count }] })
-  } catch (cause) {
+    const made = await cluster.askController(createPartitions, wanted, MAKE_LIMIT_MS)
     // It has as many already, or more, whether every broker knows that yet or not.
-    if ((cause as { code?: number }).code === KAFKA_ERROR.invalidPartitions) return
-    throw new HeadraceError('log_unavailable', `partitions could not be added to ${topic}: ${messageOf(cause)}`, { cause })
+    if (made.error !== KAFKA_ERROR.none && made.error !== KAFKA_ERROR.invalidPartitions)
+      throw refused(`topic ${topic} could not be given more partitions`, made)
   } finally {
     await cluster.refresh([topic])
   }
+}
+
+const E = KAFKA_ERROR
+const RIGHTS = 'Give this core what it is not allowed: `headrace acls --config core.yaml` prints the rules.'
+/** What no time mends, and what a person does about it. */
+const REFUSED: ReadonlyMap<number, string> = new Map([
+  [E.topicAuthorizationFailed, RIGHTS],
+  [E.clusterAuthorizationFailed, RIGHTS],
+  [E.invalidTopic, 'Kafka takes no such name: name another topic in the pipeline (`topic:`).'],
+  [
+    E.invalidReplicationFactor,
+    'Start the brokers that are missing, or set `replication` under `log.kafka` in core.yaml to no more than there are.',
+  ],
+  [E.invalidConfig, 'Let the brokers take the settings of docs/reference.md, or make the topic yourself, with these settings.'],
+  [
+    E.policyViolation,
+    'A policy of the brokers (create.topic.policy.class.name) forbids it: let it take what Headrace needs, or make the topic yourself, with its settings.',
+  ],
+])
+
+function refused(what: string, { error, message }: Verdict): HeadraceError {
+  const advice = REFUSED.get(error)
+  const why = `Kafka error ${error}${message ? `: ${message}` : ''}`
+  return new HeadraceError(advice === undefined ? 'log_unavailable' : 'topic_refused', `${what}: ${why}`, {
+    ...(advice !== undefined && { advice }),
+  })
 }
 
 /** Deletes a topic that was made for a trial; one that is not there is nothing to be said of. */
@@ -102,7 +109,9 @@ export async function deleteTopic(options: KafkaOptions, topic: string, clock: C
   const cluster = new KafkaCluster(options, clock, silentLogger)
   try {
     const found = await cluster.describe([topic])
-    if (found.topics[0]?.error === 0) await (await cluster.admin()).deleteTopics({ topics: [topic] })
+    if (found.topics[0]?.error !== 0) return
+    const { error, message } = await cluster.askController(deleteTopics, { topic, timeoutMs: MAKE_LIMIT_MS }, MAKE_LIMIT_MS)
+    if (error !== KAFKA_ERROR.none) throw refused(`topic ${topic} could not be deleted`, { error, message })
   } finally {
     await cluster.close()
   }

@@ -117,9 +117,16 @@ export class WireWriter {
 export class WireReader {
   readonly #bytes: Buffer
   #at = 0
+  /** For how long the broker wants nothing more on this connection, ms. */
+  throttleMs = 0
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes
+  }
+
+  /** throttleMs INT32. */
+  throttle(): void {
+    this.throttleMs = this.int32()
   }
 
   int8(): number {

@@ -3,6 +3,7 @@ import { openReplySchema, openRequestSchema, parseDataAddress } from '../../../s
 import * as apis from '../../../src/log/kafka/apis.ts'
 import { ClaimFold, encodeClaim } from '../../../src/log/kafka/claim-fold.ts'
 import { fetchRecords } from '../../../src/log/kafka/fetch-api.ts'
+import * as topicApis from '../../../src/log/kafka/topic-apis.ts'
 import { type Api, WireWriter } from '../../../src/log/kafka/wire.ts'
 import { HeadraceError } from '../../../src/runtime/errors.ts'
 import { anyBytes, mutated } from '../harness/bytes.ts'
@@ -11,7 +12,7 @@ import { target } from '../harness/target.ts'
 const out = () => new WireWriter()
 const text = (value: string) => value
 
-/** A valid response of each request that is sent, written by hand from the grammar in apis.ts. */
+/** A valid response of each request that is sent, written by hand from the grammar in apis.ts and topic-apis.ts. */
 const WRITTEN: readonly (readonly [Api<never, unknown>, readonly Buffer[]])[] = [
   [
     apis.produce,
@@ -74,6 +75,27 @@ const WRITTEN: readonly (readonly [Api<never, unknown>, readonly Buffer[]])[] = 
       const w = out().int32(0)
       w.array(['t'], topic => w.string(topic).array([0], at => w.int32(at).int64(5).int32(-1).string(text('')).int16(0)))
       return w.int16(0).done()
+    })(),
+  ],
+  [
+    topicApis.createTopic,
+    (() => {
+      const w = out().int32(0)
+      return w.array(['t'], topic => w.string(topic).int16(44).string('a policy')).done()
+    })(),
+  ],
+  [
+    topicApis.describeConfigs,
+    (() => {
+      const w = out().int32(0)
+      w.array(['t'], topic => {
+        w.int16(0).string(null).int8(topicApis.CONFIG_OF.topic).string(topic)
+        w.array(['retention.ms'], name => {
+          w.string(name).string('-1').int8(0).int8(1).int8(0)
+          w.array([name], each => w.string(each).string('-1').int8(1))
+        })
+      })
+      return w.done()
     })(),
   ],
 ]

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { listOffsets } from '../../../src/log/kafka/apis.ts'
 import type { KafkaCluster } from '../../../src/log/kafka/cluster.ts'
 import { KAFKA_ERROR } from '../../../src/log/kafka/error-codes.ts'
 import type { FetchPart } from '../../../src/log/kafka/fetch-api.ts'
@@ -42,5 +43,21 @@ test('others go on beside one that may not be read', async () => {
 test('a leader that moved is asked for anew', async () => {
   const { fetcher, forgotten } = brokerWith(KAFKA_ERROR.notLeaderOrFollower)
   expect(await fetcher.fetch([FIRST], LIMITS)).toEqual([])
+  expect(forgotten).toEqual([0])
+})
+
+test('a partition whose bounds could not be told was told to be empty: readers stopped for good where its leader had only moved in that moment', async () => {
+  const forgotten: number[] = []
+  const cluster = {
+    leader: () => LEADER,
+    forgetLeader: ({ partition }: { partition: number }) => forgotten.push(partition),
+    request: async (_node: number, api: unknown) => {
+      const place = { topic: 'plant', partition: 0 }
+      if (api === listOffsets) return [{ ...place, error: KAFKA_ERROR.notLeaderOrFollower, offset: -1, leaderEpoch: -1 }]
+      const part = { ...place, error: KAFKA_ERROR.offsetOutOfRange, highWatermark: -1, logStart: -1, records: null }
+      return { error: KAFKA_ERROR.none, sessionId: 0, parts: [part] }
+    },
+  } as unknown as KafkaCluster
+  expect(await new Fetcher(cluster).fetch([FIRST], LIMITS)).toEqual([])
   expect(forgotten).toEqual([0])
 })

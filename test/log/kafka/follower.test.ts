@@ -34,6 +34,7 @@ function leaders() {
   ])
   const asked: Asked[] = []
   const closed: string[] = []
+  const moved = new Set<() => void>()
   const cluster = {
     leader: ({ partition }: Place) => {
       const node = leaderOf.get(partition)
@@ -42,6 +43,10 @@ function leaders() {
     forgetLeader: ({ partition }: Place) => leaderOf.delete(partition),
     refresh: async () => {},
     closeLane: (lane: string) => closed.push(lane),
+    onProofsVoid: (call: () => void) => {
+      moved.add(call)
+      return () => moved.delete(call)
+    },
     send: (node: number, _api: Api<never, FetchResponse>, encode: () => readonly Buffer[]) => {
       const { promise, resolve, reject } = Promise.withResolvers<FetchResponse>()
       const settle = async () => {
@@ -71,7 +76,7 @@ function leaders() {
       return promise
     },
   } as unknown as KafkaCluster
-  return { clock, leaderOf, asked, closed, follower: new KafkaFollower(cluster, clock, 'follower-1') }
+  return { clock, leaderOf, asked, closed, moved, follower: new KafkaFollower(cluster, clock, 'follower-1') }
 }
 
 /** By the grammar of Fetch v11. */
@@ -186,6 +191,24 @@ test('a partition that has another leader now is asked for there, from where it 
   expect(asked.at(-1)).toMatchObject({ node: 2, epoch: 0, from: { 0: 5 } })
 })
 
+test('a leader that was cut off from its peers answers on as if nothing came any more: once another is known, that one is asked', async () => {
+  const { follower, asked, leaderOf, moved } = leaders()
+  follower.follow({ ...FIRST, from: 5 })
+  follower.follow({ ...THIRD, from: 0 })
+  const fetching = follower.fetch(LIMITS)
+  await go()
+  await asked[0]?.answer([])
+  expect(await fetching).toEqual([])
+  leaderOf.set(0, 2)
+  for (const call of moved) call()
+  void follower.fetch(LIMITS).catch(() => {})
+  await go()
+  expect(asked.slice(1)).toMatchObject([
+    { node: 1, epoch: 1, from: {}, left: [0] },
+    { node: 2, epoch: 0, from: { 0: 5 } },
+  ])
+})
+
 test('one that may not be read does not keep back others, and is said where there is nothing else', async () => {
   const { follower, asked, clock } = leaders()
   follower.follow({ ...FIRST, from: 0 })
@@ -220,8 +243,9 @@ test('a broker that forgot the session is told all again; one that refuses the w
 })
 
 test('closed, its connections are ended, and it is not asked any more', async () => {
-  const { follower, closed } = leaders()
+  const { follower, closed, moved } = leaders()
   follower.close()
+  expect(moved.size).toBe(0)
   expect(closed).toEqual(['follower-1'])
   await expect(follower.fetch(LIMITS)).rejects.toMatchObject({ code: 'log_unavailable' })
 })
