@@ -10,12 +10,14 @@ import type { Logger } from '../runtime/logger.ts'
 import { type KeyPair, keyOfRequest, newAuthority, newRoot, newServer, signGateway } from './certificates.ts'
 import { checkGivenIssuer } from './given-issuer.ts'
 import { checkedHosts } from './hosts.ts'
+import { IssueRate } from './issue-rate.ts'
 import { fingerprintOf } from './pem.ts'
 import { type CertificateRow, Register } from './register.ts'
 import type { EntryOf, RegisterEntry } from './register-entries.ts'
 import { SharedRegister } from './shared-register.ts'
 import { encodeToken, hashOf, newSecret } from './token.ts'
 
+const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
 const ROOT_LIFE_MS = 20 * 365 * DAY_MS
 const ISSUING_LIFE_MS = 5 * 365 * DAY_MS
@@ -54,6 +56,7 @@ export class Authority {
   readonly #options: AuthorityOptions
   readonly #register: Register
   readonly #issuing: KeyPair
+  readonly #rate: IssueRate
   #shared: SharedRegister | undefined
   readonly root: X509Certificate
 
@@ -61,6 +64,7 @@ export class Authority {
     const { folder } = options
     this.#options = options
     this.#issuing = readIssuing(folder)
+    this.#rate = new IssueRate(options.lifeMs, options.clock)
     this.root = understood(folder, FILE.root, () => new X509Certificate(read(folder, FILE.root)))
     this.#register = understood(folder, FILE.register, () => new Register(join(folder, FILE.register)))
   }
@@ -203,13 +207,15 @@ export class Authority {
     const key = await keyOfRequest(request)
     const token = hashOf(secret)
     const atMs = this.#options.clock.wallMs()
+    const tooMany = this.#tooMany(gateway, token)
+    if (tooMany) return tooMany
     if (!(await this.#write({ kind: 'use', hash: token, gateway, key: hashOf(key), atMs }))) {
       return {
         refused: `the token is not one for ${gateway}, is used up, or too old`,
         advice: `Make another: headrace ca token --gateway ${gateway}`,
       }
     }
-    return this.#issue(gateway, key, { token, key: hashOf(key) })
+    return this.#issueWithin(token, gateway, key, { token, key: hashOf(key) })
   }
 
   /** Renews, for whoever proved that it holds the key of `certificate`. */
@@ -221,7 +227,7 @@ export class Authority {
     if (row.state !== 'allowed') return { refused: `${row.gateway} was revoked`, advice }
     if (certificate.validToDate.getTime() + graceMs < clock.wallMs())
       return { refused: `its certificate ended on ${certificate.validTo}, and the grace for renewing it is over`, advice }
-    return this.#issue(row.gateway, await keyOfRequest(request), { certificate: row.fingerprint })
+    return this.#issueWithin(row.gateway, row.gateway, await keyOfRequest(request), { certificate: row.fingerprint })
   }
 
   /** Whether a certificate is to be renewed now. */
@@ -260,6 +266,30 @@ export class Authority {
   /** Notes a session that the gateway proved; resolves with the newest one known where that is not below it. Rejects with `log_unavailable`. */
   async enterSession(gateway: string, session: number): Promise<number | undefined> {
     return (await this.#write({ kind: 'session', gateway, session })) ? undefined : this.#register.newestSession(gateway)
+  }
+
+  /** What an asker is told who was given so many that it has to wait. */
+  #tooMany(gateway: string, asker: string): Issued | undefined {
+    const waitMs = this.#rate.inMs(asker)
+    if (waitMs === 0) return undefined
+    return {
+      refused: `${gateway} was given many certificates of late: the next one in ${Math.ceil(waitMs / MINUTE_MS)} min`,
+      advice:
+        'On a bad line nothing has to be done: a gateway asks again by itself. Otherwise look whether somebody else has its key or its token: `headrace ca list`.',
+    }
+  }
+
+  /** Issues, and counts it for whoever asked, from the moment on in which it begins. */
+  async #issueWithin(asker: string, gateway: string, key: string, by: EntryOf<'certificate'>['by']): Promise<Issued> {
+    const tooMany = this.#tooMany(gateway, asker)
+    if (tooMany) return tooMany
+    this.#rate.spend(asker)
+    try {
+      return await this.#issue(gateway, key, by)
+    } catch (cause) {
+      this.#rate.giveBack(asker)
+      throw cause
+    }
   }
 
   async #issue(gateway: string, key: string, by: EntryOf<'certificate'>['by']): Promise<Issued> {
