@@ -156,7 +156,7 @@ export class Authority {
     this.#shared = shared
   }
 
-  /** Says what other cores do not know, and hears what they said; resolves with whether that changed anything. Rejects with `log_unavailable`. */
+  /** Says what other cores do not know, and hears what they said; resolves with whether what was heard since the last time changed anything. Rejects with `log_unavailable`. */
   async sync(): Promise<boolean> {
     return (await this.#shared?.sync()) ?? false
   }

@@ -80,6 +80,16 @@ export class Register {
     }
   }
 
+  /** Whether an entry counts, by what is known here now. */
+  wouldCount(entry: RegisterEntry): boolean {
+    this.#db.exec('BEGIN')
+    try {
+      return this.apply(entry) > 0
+    } finally {
+      this.#db.exec('ROLLBACK')
+    }
+  }
+
   /** Does what an entry says at once; where the register is shared, the others hear of it later. */
   intend(entry: RegisterEntry): number {
     return this.#db.transaction(() => {
