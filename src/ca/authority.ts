@@ -1,12 +1,13 @@
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
-import { chmodSync, existsSync, readFileSync, statSync } from 'node:fs'
+import { chmodSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeDurably } from '../buffer/durable-file.ts'
 import type { Journal } from '../log/log.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { makeFolder } from '../runtime/durable-folder.ts'
-import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { FILE, read, readIssuing, readKey, understood, write } from './authority-files.ts'
 import { type KeyPair, keyOfRequest, newAuthority, newRoot, newServer, signGateway } from './certificates.ts'
 import { checkGivenIssuer } from './given-issuer.ts'
 import { checkedHosts } from './hosts.ts'
@@ -24,17 +25,6 @@ const ISSUING_LIFE_MS = 5 * 365 * DAY_MS
 const SERVER_LIFE_MS = 365 * DAY_MS
 /** Of its life so much has passed when a certificate is renewed. */
 export const RENEWED_AFTER = 2 / 3
-
-/** The files of an authority's folder. */
-const FILE = {
-  root: 'root.crt',
-  rootKey: 'root.key',
-  issuing: 'issuing.crt',
-  issuingKey: 'issuing.key',
-  server: 'server.crt',
-  serverKey: 'server.key',
-  register: 'register.db',
-} as const
 
 export interface AuthorityOptions {
   readonly folder: string
@@ -185,6 +175,8 @@ export class Authority {
     const key = readKey(folder, FILE.serverKey)
     const fits = leaf.checkPrivateKey(understood(folder, FILE.serverKey, () => createPrivateKey(key)))
     if (fits && !isDue(leaf, clock.wallMs())) return false
+    // It would have ended before it begins; that the issuing certificate ends is told long before.
+    if (this.#hasEnded) return false
     await Authority.newServer(folder, clock, hostsOf(leaf))
     return true
   }
@@ -192,6 +184,10 @@ export class Authority {
   /** When the issuing key's certificate ends, ms since 1970. */
   get endsMs(): number {
     return new X509Certificate(this.#issuing.chain).validToDate.getTime()
+  }
+
+  get #hasEnded(): boolean {
+    return this.endsMs <= this.#options.clock.wallMs()
   }
 
   /** A token that lets one key be enrolled under a gateway's name. */
@@ -295,6 +291,12 @@ export class Authority {
   async #issue(gateway: string, key: string, by: EntryOf<'certificate'>['by']): Promise<Issued> {
     const { clock, lifeMs } = this.#options
     const nowMs = clock.wallMs()
+    if (this.#hasEnded) {
+      return {
+        refused: `the issuing certificate of the authority ended on ${new Date(this.endsMs).toISOString()}`,
+        advice: 'On the core: headrace ca renew --root-key FILE, then a restart. Gateways come in again by themselves.',
+      }
+    }
     const chain = await signGateway(this.#issuing, gateway, key, { nowMs, lifeMs })
     const leaf = new X509Certificate(chain)
     const row = { fingerprint: fingerprintOf(leaf), gateway, issuedMs: nowMs, endsMs: leaf.validToDate.getTime() }
@@ -334,62 +336,13 @@ async function newIssuing(folder: string, name: string, root: KeyPair, nowMs: nu
   write(folder, FILE.issuing, issuing.chain)
 }
 
+/** Also where it was made while this clock was ahead: nobody is let in with it before it begins. */
 function isDue(certificate: X509Certificate, nowMs: number): boolean {
   const from = certificate.validFromDate.getTime()
-  return nowMs >= from + (certificate.validToDate.getTime() - from) * RENEWED_AFTER
+  return nowMs < from || nowMs >= from + (certificate.validToDate.getTime() - from) * RENEWED_AFTER
 }
 
 /** `DNS:core.example, IP Address:10.0.0.1` → names and addresses. */
 function hostsOf(certificate: X509Certificate): string[] {
   return (certificate.subjectAltName ?? '').split(', ').map(entry => entry.replace(/^(DNS|IP Address):/, ''))
-}
-
-/** The issuing key and its certificate. Under one of another key nobody would be let in whose certificate was made from then on, the core itself among them. */
-function readIssuing(folder: string): KeyPair {
-  const pair = { chain: read(folder, FILE.issuing), key: readKey(folder, FILE.issuingKey) }
-  const certificate = understood(folder, FILE.issuing, () => new X509Certificate(pair.chain))
-  const key = understood(folder, FILE.issuingKey, () => createPrivateKey(pair.key))
-  if (certificate.checkPrivateKey(key)) return pair
-  throw new HeadraceError('config_unreadable', `${join(folder, FILE.issuingKey)} does not belong to ${FILE.issuing} beside it`, {
-    advice: 'Copy both from where they were made, or make both anew: headrace ca renew --root-key FILE.',
-  })
-}
-
-/** Says which file it is that cannot be understood. */
-function understood<Result>(folder: string, file: string, read: () => Result): Result {
-  try {
-    return read()
-  } catch (cause) {
-    if (cause instanceof HeadraceError) throw cause
-    throw new HeadraceError('config_unreadable', `${join(folder, file)} cannot be used: ${messageOf(cause)}`, {
-      advice:
-        'Take this file from a copy of the authority\'s folder; without one, see docs/security.md, "The core\'s disk is lost".',
-      cause,
-    })
-  }
-}
-
-function write(folder: string, file: string, content: string): void {
-  writeDurably(join(folder, file), content)
-}
-
-function read(folder: string, file: string): string {
-  const path = join(folder, file)
-  if (!existsSync(path)) {
-    throw new HeadraceError('config_unreadable', `there is no ${path}`, {
-      advice: 'Make the authority with `headrace ca init`, or name its folder.',
-    })
-  }
-  return understood(folder, file, () => readFileSync(path, 'utf8'))
-}
-
-function readKey(folder: string, file: string): string {
-  const key = read(folder, file)
-  const mode = statSync(join(folder, file)).mode & 0o077
-  if (mode !== 0) {
-    throw new HeadraceError('config_unreadable', `${join(folder, file)} may be read by others than its owner`, {
-      advice: `chmod 600 ${join(folder, file)}, and think of who has read it.`,
-    })
-  }
-  return key
 }

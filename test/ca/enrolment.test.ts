@@ -200,6 +200,17 @@ describe('a certificate', () => {
     await expect(good.openSender({ address: 'headrace/open', timeoutMs: 5_000 })).resolves.toBeDefined()
   })
 
+  test('that was made while the clock of the core was ahead is renewed as soon as that is right', async () => {
+    const plant = await (await plantOf()).startCore()
+    plant.aheadMs = 100 * DAY_MS
+    const gateway = gatewayOf(plant, await plant.enroll())
+    plant.aheadMs = 0
+    const asking = { connection: await gateway.dial(), clock: systemClock, at: AT }
+    expect(await askWhetherDue(asking, gateway.certificate)).toBe(true)
+    const good = await gatewayOf(plant, await askToRenew(asking, gateway.own)).dial()
+    await expect(good.openSender({ address: 'headrace/open', timeoutMs: 5_000 })).resolves.toBeDefined()
+  })
+
   test('is renewed by nobody who does not hold its key', async () => {
     const plant = await (await plantOf()).startCore()
     const gateway = gatewayOf(plant, await plant.enroll())
