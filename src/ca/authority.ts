@@ -7,11 +7,12 @@ import type { Clock } from '../runtime/clock.ts'
 import { makeFolder } from '../runtime/durable-folder.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import type { TokenBuckets } from '../runtime/token-bucket.ts'
 import { FILE, read, readIssuing, readKey, understood, write } from './authority-files.ts'
 import { type KeyPair, keyOfRequest, newAuthority, newRoot, newServer, signGateway } from './certificates.ts'
 import { checkGivenIssuer } from './given-issuer.ts'
 import { checkedHosts } from './hosts.ts'
-import { IssueRate } from './issue-rate.ts'
+import { issueRate } from './issue-rate.ts'
 import { fingerprintOf } from './pem.ts'
 import { type CertificateRow, Register } from './register.ts'
 import type { EntryOf, RegisterEntry } from './register-entries.ts'
@@ -46,7 +47,7 @@ export class Authority {
   readonly #options: AuthorityOptions
   readonly #register: Register
   readonly #issuing: KeyPair
-  readonly #rate: IssueRate
+  readonly #rate: TokenBuckets
   #shared: SharedRegister | undefined
   readonly root: X509Certificate
 
@@ -54,7 +55,7 @@ export class Authority {
     const { folder } = options
     this.#options = options
     this.#issuing = readIssuing(folder)
-    this.#rate = new IssueRate(options.lifeMs, options.clock)
+    this.#rate = issueRate(options.lifeMs, options.clock)
     this.root = understood(folder, FILE.root, () => new X509Certificate(read(folder, FILE.root)))
     this.#register = understood(folder, FILE.register, () => new Register(join(folder, FILE.register)))
   }
@@ -266,7 +267,7 @@ export class Authority {
 
   /** What an asker is told who was given so many that it has to wait. */
   #tooMany(gateway: string, asker: string): Issued | undefined {
-    const waitMs = this.#rate.inMs(asker)
+    const waitMs = this.#rate.inMs(asker, 1)
     if (waitMs === 0) return undefined
     return {
       refused: `${gateway} was given many certificates of late: the next one in ${Math.ceil(waitMs / MINUTE_MS)} min`,
@@ -279,11 +280,12 @@ export class Authority {
   async #issueWithin(asker: string, gateway: string, key: string, by: EntryOf<'certificate'>['by']): Promise<Issued> {
     const tooMany = this.#tooMany(gateway, asker)
     if (tooMany) return tooMany
-    this.#rate.spend(asker)
+    this.#rate.spend(asker, 1)
     try {
       return await this.#issue(gateway, key, by)
     } catch (cause) {
-      this.#rate.giveBack(asker)
+      // It was not given after all.
+      this.#rate.spend(asker, -1)
       throw cause
     }
   }
