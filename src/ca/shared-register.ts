@@ -92,6 +92,7 @@ export class SharedRegister {
     const { register, journal, logger } = this.#deps
     const from = register.position?.next ?? 0
     const read = await this.#readFrom(from)
+    if (!read && from === 0) throw lostBeginning()
     if (!read) {
       logger.warn({ from }, `${IDENTITIES_JOURNAL} was cut back: what this register holds is said there again`)
       register.share(await journal.id())
@@ -101,7 +102,7 @@ export class SharedRegister {
     const isLate = read.entries.some(({ at }) => at < lastTold && !told.has(at))
     if (from > 0 && !isLate) return this.#took(read.entries, own, entries => register.take(entries, read.next))
     const whole = from === 0 ? read : await this.#readFrom(0)
-    if (!whole) throw new HeadraceError('log_unavailable', `${IDENTITIES_JOURNAL} cannot be read from its beginning`)
+    if (!whole) throw lostBeginning()
     return this.#took(whole.entries, own, entries => register.rebuild(entries, whole.next))
   }
 
@@ -145,6 +146,14 @@ export class SharedRegister {
     if (!this.#isWarned) this.#deps.logger.warn({}, what)
     this.#isWarned = true
   }
+}
+
+/** What is missing may be that somebody was sent away: without it nobody is judged. */
+function lostBeginning(): HeadraceError {
+  return new HeadraceError('log_unavailable', `${IDENTITIES_JOURNAL} has lost its beginning`, {
+    advice:
+      'Its settings delete what is old. Delete the topic, and start this core: it is made anew with cleanup.policy=compact, and every core says there what it knows.',
+  })
 }
 
 function parseJson(value: Buffer): unknown {

@@ -219,6 +219,28 @@ describe('a register of before', () => {
     for (const each of [a, b]) expect([first, second].map(of => stateAt(each, of))).toEqual(['revoked', 'allowed'])
   })
 
+  test('is not said again without end where the journal has lost its beginning; made anew, it has all that its cores hold', async () => {
+    const journal = new MemoryJournal()
+    const [a, b] = await cores(journal, 2)
+    if (!a || !b) throw new Error('no cores')
+    const first = await enrolled(a, tokenOf(a))
+    await b.sync()
+    journal.loseBeginning(2)
+    expect(await b.sync(), 'who is at its end does not need it').toBe(false)
+    const third = folder()
+    await Authority.init(third, systemClock, { name: 'Plant', hosts: ['core'] })
+    await expect(opened(third, journal)).rejects.toMatchObject({
+      code: 'log_unavailable',
+      message: 'headrace.identities has lost its beginning',
+      advice: expect.stringContaining('cleanup.policy=compact'),
+    })
+    expect(journal.length).toBeLessThan(10)
+    journal.makeAnew()
+    await b.sync()
+    await a.sync()
+    expect([a, b].map(each => stateAt(each, first))).toEqual(['allowed', 'allowed'])
+  })
+
   test('of another authority at the same log is nobody’s here', async () => {
     const journal = new MemoryJournal()
     const [a] = await cores(journal, 1)
