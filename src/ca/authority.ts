@@ -241,6 +241,11 @@ export class Authority {
     return this.#register.list()
   }
 
+  /** How many tokens of a gateway are good. */
+  goodTokens(gateway: string): number {
+    return this.#register.goodTokens(gateway, this.#options.clock.wallMs())
+  }
+
   /** All certificates and tokens of a gateway. The number of certificates that changed. */
   revoke(gateway: string): number {
     return this.#register.intend({ kind: 'state', gateway, state: 'revoked', atMs: this.#options.clock.wallMs() })

@@ -156,6 +156,12 @@ export class Register {
     return this.#db.prepare('SELECT 1 FROM certificates WHERE gateway = ? LIMIT 1').get(gateway) !== undefined
   }
 
+  /** Tokens of the gateway that are good, for whoever comes first or has come. */
+  goodTokens(gateway: string, atMs: number): number {
+    const sql = "SELECT COUNT(*) AS count FROM tokens WHERE gateway = ? AND expires_ms >= ? AND key IS NOT ''"
+    return (this.#db.prepare(sql).get(gateway, atMs) as { count: number }).count
+  }
+
   /** The newest session that the gateway proved. */
   newestSession(gateway: string): number | undefined {
     return (this.#db.prepare('SELECT newest FROM sessions WHERE gateway = ?').get(gateway) as { newest: number } | undefined)

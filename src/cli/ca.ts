@@ -88,17 +88,18 @@ export async function setState(
   where: CaWhere,
   gateway: string,
   state: 'allowed' | 'revoked',
-): Promise<{ gateway: string; state: string; changed: number; told: boolean; others: Others }> {
-  const changed = withAuthority(where, authority => {
-    if (!authority.knows(gateway)) {
-      throw new HeadraceError('not_found', `no certificate was ever issued for ${gateway}`, {
+): Promise<{ gateway: string; state: string; changed: number; tokens: number; told: boolean; others: Others }> {
+  const done = withAuthority(where, authority => {
+    const tokens = state === 'revoked' ? authority.goodTokens(gateway) : 0
+    if (!authority.knows(gateway) && tokens === 0) {
+      throw new HeadraceError('not_found', `no certificate was ever issued for ${gateway}, and no token is good for it`, {
         advice: 'See `headrace ca list` for those that were.',
       })
     }
-    return state === 'revoked' ? authority.revoke(gateway) : authority.allow(gateway)
+    return { changed: state === 'revoked' ? authority.revoke(gateway) : authority.allow(gateway), tokens }
   })
   const heard = await tellCore(placeOf(where).state)
-  return { gateway, state, changed, told: heard !== undefined, others: heard ?? unheard(where) }
+  return { gateway, state, ...done, told: heard !== undefined, others: heard ?? unheard(where) }
 }
 
 async function tellOthers(where: CaWhere): Promise<Others> {
