@@ -1,8 +1,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeDurably } from '../buffer/durable-file.ts'
-import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { fileReasonOf, HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { KeyPair } from './certificates.ts'
 
 /** The files of an authority's folder. */
@@ -47,12 +47,21 @@ export function write(folder: string, file: string, content: string): void {
 
 export function read(folder: string, file: string): string {
   const path = join(folder, file)
-  if (!existsSync(path)) {
-    throw new HeadraceError('config_unreadable', `there is no ${path}`, {
-      advice: 'Make the authority with `headrace ca init`, or name its folder.',
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      throw new HeadraceError('config_unreadable', `there is no ${path}`, {
+        advice: 'Make the authority with `headrace ca init`, or name its folder.',
+        cause,
+      })
+    }
+    throw new HeadraceError('config_unreadable', `${path} cannot be read: ${fileReasonOf(cause)}`, {
+      advice: `The folder has to be that of the user as whom the core runs: chown -R USER: ${folder}.`,
+      cause,
     })
   }
-  return understood(folder, file, () => readFileSync(path, 'utf8'))
 }
 
 export function readKey(folder: string, file: string): string {
