@@ -66,6 +66,8 @@ export interface PeerIdentity {
   readonly name: string | undefined
   /** SHA-256 of the certificate, base64url. */
   readonly fingerprint?: string
+  /** When TLS lets it in no more: the first end of all certificates of its chain, ms since 1970. */
+  readonly endsMs?: number
 }
 
 /** One open connection. After `closed` has resolved nothing of it works any more; a new one is dialled, none is brought back. */

@@ -21,6 +21,8 @@ export interface ListenOptions {
   readonly containerId: string
   /** With `ca`, a peer has to show a certificate which that has signed. */
   readonly tls?: TlsMaterial
+  /** Asked before each handshake: what is to be shown from then on, where that has changed. */
+  readonly renewedTls?: () => TlsMaterial | undefined
   /** Whether who has no certificate, or one that has ended, may come in as a stranger. */
   readonly strangers?: 'admitted' | 'refused'
   readonly openLimitMs?: number
@@ -76,7 +78,12 @@ export async function listen(options: ListenOptions, handlers: ListenHandlers): 
     warnings.warn({ remote: socket.remoteAddress }, `a TLS handshake failed: ${(error as Error).message}`),
   )
   const begin = (socket: Socket) => {
-    if (secured) return void secured.emit('connection', socket)
+    if (secured) {
+      const renewed = options.renewedTls?.()
+      if (renewed) secured.setSecureContext(renewed)
+      secured.emit('connection', socket)
+      return
+    }
     take(socket)
     socket.resume()
   }

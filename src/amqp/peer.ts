@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
-import type { TLSSocket } from 'node:tls'
+import type { DetailedPeerCertificate, TLSSocket } from 'node:tls'
 import type { Connection as RheaConnection, Receiver as RheaReceiver, Sender as RheaSender } from 'rhea'
 import type { Clock } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
@@ -149,10 +149,12 @@ export class Peer implements Holder {
     const socket = this.#socket as Partial<TLSSocket>
     if (this.#deps.isStranger) return { method: 'stranger', name: undefined }
     if (!socket.authorized) return { method: 'anonymous', name: undefined }
-    const { subject, raw } = socket.getPeerCertificate?.() ?? {}
-    const name = subject?.CN
-    const fingerprint = raw && createHash('sha256').update(raw).digest('base64url')
-    return { method: 'certificate', name: Array.isArray(name) ? name[0] : name, ...(fingerprint && { fingerprint }) }
+    const leaf = socket.getPeerCertificate?.(true)
+    // A peer without a certificate has an empty object here.
+    if (!leaf?.raw) return { method: 'certificate', name: undefined }
+    const name = leaf.subject.CN
+    const fingerprint = createHash('sha256').update(leaf.raw).digest('base64url')
+    return { method: 'certificate', name: Array.isArray(name) ? name[0] : name, fingerprint, endsMs: endOfChainMs(leaf) }
   }
 
   /** The peer sends: the link is a receiver here. */
@@ -210,4 +212,11 @@ export class Peer implements Holder {
       },
     }
   }
+}
+
+/** A root names itself as its issuer. */
+function endOfChainMs(leaf: DetailedPeerCertificate): number {
+  const above = leaf.issuerCertificate
+  const ownMs = Date.parse(leaf.valid_to)
+  return above === undefined || above.raw.equals(leaf.raw) ? ownMs : Math.min(ownMs, endOfChainMs(above))
 }

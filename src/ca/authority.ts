@@ -1,38 +1,31 @@
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
-import { chmodSync, existsSync, readFileSync, statSync } from 'node:fs'
+import { chmodSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeDurably } from '../buffer/durable-file.ts'
 import type { Journal } from '../log/log.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { makeFolder } from '../runtime/durable-folder.ts'
-import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import type { TokenBuckets } from '../runtime/token-bucket.ts'
+import { FILE, read, readIssuing, readKey, understood, write } from './authority-files.ts'
 import { type KeyPair, keyOfRequest, newAuthority, newRoot, newServer, signGateway } from './certificates.ts'
 import { checkGivenIssuer } from './given-issuer.ts'
 import { checkedHosts } from './hosts.ts'
+import { issueRate } from './issue-rate.ts'
 import { fingerprintOf } from './pem.ts'
 import { type CertificateRow, Register } from './register.ts'
 import type { EntryOf, RegisterEntry } from './register-entries.ts'
 import { SharedRegister } from './shared-register.ts'
 import { encodeToken, hashOf, newSecret } from './token.ts'
 
+const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
 const ROOT_LIFE_MS = 20 * 365 * DAY_MS
 const ISSUING_LIFE_MS = 5 * 365 * DAY_MS
 const SERVER_LIFE_MS = 365 * DAY_MS
 /** Of its life so much has passed when a certificate is renewed. */
 export const RENEWED_AFTER = 2 / 3
-
-/** The files of an authority's folder. */
-const FILE = {
-  root: 'root.crt',
-  rootKey: 'root.key',
-  issuing: 'issuing.crt',
-  issuingKey: 'issuing.key',
-  server: 'server.crt',
-  serverKey: 'server.key',
-  register: 'register.db',
-} as const
 
 export interface AuthorityOptions {
   readonly folder: string
@@ -54,6 +47,7 @@ export class Authority {
   readonly #options: AuthorityOptions
   readonly #register: Register
   readonly #issuing: KeyPair
+  readonly #rate: TokenBuckets
   #shared: SharedRegister | undefined
   readonly root: X509Certificate
 
@@ -61,6 +55,7 @@ export class Authority {
     const { folder } = options
     this.#options = options
     this.#issuing = readIssuing(folder)
+    this.#rate = issueRate(options.lifeMs, options.clock)
     this.root = understood(folder, FILE.root, () => new X509Certificate(read(folder, FILE.root)))
     this.#register = understood(folder, FILE.register, () => new Register(join(folder, FILE.register)))
   }
@@ -152,7 +147,7 @@ export class Authority {
     this.#shared = shared
   }
 
-  /** Says what other cores do not know, and hears what they said; resolves with whether that changed anything. Rejects with `log_unavailable`. */
+  /** Says what other cores do not know, and hears what they said; resolves with whether what was heard since the last time changed anything. Rejects with `log_unavailable`. */
   async sync(): Promise<boolean> {
     return (await this.#shared?.sync()) ?? false
   }
@@ -181,6 +176,8 @@ export class Authority {
     const key = readKey(folder, FILE.serverKey)
     const fits = leaf.checkPrivateKey(understood(folder, FILE.serverKey, () => createPrivateKey(key)))
     if (fits && !isDue(leaf, clock.wallMs())) return false
+    // It would have ended before it begins; that the issuing certificate ends is told long before.
+    if (this.#hasEnded) return false
     await Authority.newServer(folder, clock, hostsOf(leaf))
     return true
   }
@@ -188,6 +185,10 @@ export class Authority {
   /** When the issuing key's certificate ends, ms since 1970. */
   get endsMs(): number {
     return new X509Certificate(this.#issuing.chain).validToDate.getTime()
+  }
+
+  get #hasEnded(): boolean {
+    return this.endsMs <= this.#options.clock.wallMs()
   }
 
   /** A token that lets one key be enrolled under a gateway's name. */
@@ -203,13 +204,15 @@ export class Authority {
     const key = await keyOfRequest(request)
     const token = hashOf(secret)
     const atMs = this.#options.clock.wallMs()
+    const tooMany = this.#tooMany(gateway, token)
+    if (tooMany) return tooMany
     if (!(await this.#write({ kind: 'use', hash: token, gateway, key: hashOf(key), atMs }))) {
       return {
         refused: `the token is not one for ${gateway}, is used up, or too old`,
         advice: `Make another: headrace ca token --gateway ${gateway}`,
       }
     }
-    return this.#issue(gateway, key, { token, key: hashOf(key) })
+    return this.#issueWithin(token, gateway, key, { token, key: hashOf(key) })
   }
 
   /** Renews, for whoever proved that it holds the key of `certificate`. */
@@ -221,7 +224,7 @@ export class Authority {
     if (row.state !== 'allowed') return { refused: `${row.gateway} was revoked`, advice }
     if (certificate.validToDate.getTime() + graceMs < clock.wallMs())
       return { refused: `its certificate ended on ${certificate.validTo}, and the grace for renewing it is over`, advice }
-    return this.#issue(row.gateway, await keyOfRequest(request), { certificate: row.fingerprint })
+    return this.#issueWithin(row.gateway, row.gateway, await keyOfRequest(request), { certificate: row.fingerprint })
   }
 
   /** Whether a certificate is to be renewed now. */
@@ -236,6 +239,11 @@ export class Authority {
 
   list(): CertificateRow[] {
     return this.#register.list()
+  }
+
+  /** How many tokens of a gateway are good. */
+  goodTokens(gateway: string): number {
+    return this.#register.goodTokens(gateway, this.#options.clock.wallMs())
   }
 
   /** All certificates and tokens of a gateway. The number of certificates that changed. */
@@ -262,9 +270,40 @@ export class Authority {
     return (await this.#write({ kind: 'session', gateway, session })) ? undefined : this.#register.newestSession(gateway)
   }
 
+  /** What an asker is told who was given so many that it has to wait. */
+  #tooMany(gateway: string, asker: string): Issued | undefined {
+    const waitMs = this.#rate.inMs(asker, 1)
+    if (waitMs === 0) return undefined
+    return {
+      refused: `${gateway} was given many certificates of late: the next one in ${Math.ceil(waitMs / MINUTE_MS)} min`,
+      advice:
+        'On a bad line nothing has to be done: a gateway asks again by itself. Otherwise look whether somebody else has its key or its token: `headrace ca list`.',
+    }
+  }
+
+  /** Issues, and counts it for whoever asked, from the moment on in which it begins. */
+  async #issueWithin(asker: string, gateway: string, key: string, by: EntryOf<'certificate'>['by']): Promise<Issued> {
+    const tooMany = this.#tooMany(gateway, asker)
+    if (tooMany) return tooMany
+    this.#rate.spend(asker, 1)
+    try {
+      return await this.#issue(gateway, key, by)
+    } catch (cause) {
+      // It was not given after all.
+      this.#rate.spend(asker, -1)
+      throw cause
+    }
+  }
+
   async #issue(gateway: string, key: string, by: EntryOf<'certificate'>['by']): Promise<Issued> {
     const { clock, lifeMs } = this.#options
     const nowMs = clock.wallMs()
+    if (this.#hasEnded) {
+      return {
+        refused: `the issuing certificate of the authority ended on ${new Date(this.endsMs).toISOString()}`,
+        advice: 'On the core: headrace ca renew --root-key FILE, then a restart. Gateways come in again by themselves.',
+      }
+    }
     const chain = await signGateway(this.#issuing, gateway, key, { nowMs, lifeMs })
     const leaf = new X509Certificate(chain)
     const row = { fingerprint: fingerprintOf(leaf), gateway, issuedMs: nowMs, endsMs: leaf.validToDate.getTime() }
@@ -304,62 +343,13 @@ async function newIssuing(folder: string, name: string, root: KeyPair, nowMs: nu
   write(folder, FILE.issuing, issuing.chain)
 }
 
+/** Also where it was made while this clock was ahead: nobody is let in with it before it begins. */
 function isDue(certificate: X509Certificate, nowMs: number): boolean {
   const from = certificate.validFromDate.getTime()
-  return nowMs >= from + (certificate.validToDate.getTime() - from) * RENEWED_AFTER
+  return nowMs < from || nowMs >= from + (certificate.validToDate.getTime() - from) * RENEWED_AFTER
 }
 
 /** `DNS:core.example, IP Address:10.0.0.1` → names and addresses. */
 function hostsOf(certificate: X509Certificate): string[] {
   return (certificate.subjectAltName ?? '').split(', ').map(entry => entry.replace(/^(DNS|IP Address):/, ''))
-}
-
-/** The issuing key and its certificate. Under one of another key nobody would be let in whose certificate was made from then on, the core itself among them. */
-function readIssuing(folder: string): KeyPair {
-  const pair = { chain: read(folder, FILE.issuing), key: readKey(folder, FILE.issuingKey) }
-  const certificate = understood(folder, FILE.issuing, () => new X509Certificate(pair.chain))
-  const key = understood(folder, FILE.issuingKey, () => createPrivateKey(pair.key))
-  if (certificate.checkPrivateKey(key)) return pair
-  throw new HeadraceError('config_unreadable', `${join(folder, FILE.issuingKey)} does not belong to ${FILE.issuing} beside it`, {
-    advice: 'Copy both from where they were made, or make both anew: headrace ca renew --root-key FILE.',
-  })
-}
-
-/** Says which file it is that cannot be understood. */
-function understood<Result>(folder: string, file: string, read: () => Result): Result {
-  try {
-    return read()
-  } catch (cause) {
-    if (cause instanceof HeadraceError) throw cause
-    throw new HeadraceError('config_unreadable', `${join(folder, file)} cannot be used: ${messageOf(cause)}`, {
-      advice:
-        'Take this file from a copy of the authority\'s folder; without one, see docs/security.md, "The core\'s disk is lost".',
-      cause,
-    })
-  }
-}
-
-function write(folder: string, file: string, content: string): void {
-  writeDurably(join(folder, file), content)
-}
-
-function read(folder: string, file: string): string {
-  const path = join(folder, file)
-  if (!existsSync(path)) {
-    throw new HeadraceError('config_unreadable', `there is no ${path}`, {
-      advice: 'Make the authority with `headrace ca init`, or name its folder.',
-    })
-  }
-  return understood(folder, file, () => readFileSync(path, 'utf8'))
-}
-
-function readKey(folder: string, file: string): string {
-  const key = read(folder, file)
-  const mode = statSync(join(folder, file)).mode & 0o077
-  if (mode !== 0) {
-    throw new HeadraceError('config_unreadable', `${join(folder, file)} may be read by others than its owner`, {
-      advice: `chmod 600 ${join(folder, file)}, and think of who has read it.`,
-    })
-  }
-  return key
 }

@@ -11,6 +11,8 @@ import { type Asking, askToRenew, askWhetherDue, questionAddress } from './renew
 
 /** How often a gateway asks whether its certificate is to be renewed, ms; a share of it is drawn, so that a fleet does not ask at once. */
 const LOOK_EVERY_MS = 3_600_000
+/** At least so often in a certificate's life: in the third of it that is left when it is due, there is time to try again. */
+const LOOKS_IN_A_LIFE = 12
 
 export interface IdentityKeeperDeps {
   readonly path: string
@@ -20,7 +22,6 @@ export interface IdentityKeeperDeps {
   readonly random: () => number
   readonly log: Logger
   readonly alarms: Alarms
-  readonly lookEveryMs?: number
 }
 
 /** Keeps a gateway's certificate good: asks the core over each connection, and over a standing one from time to time, and renews it when the core says so. */
@@ -100,13 +101,19 @@ export class IdentityKeeper {
 
   /** Looks from time to time, for as long as the connection stands; the next connection shows what came of it. */
   watch(connection: Connection): void {
-    const { clock, random, lookEveryMs = LOOK_EVERY_MS } = this.#deps
+    const { clock, random } = this.#deps
     const timer = clock.after(
-      lookEveryMs * (0.5 + random() / 2),
+      this.#lookEveryMs * (0.5 + random() / 2),
       () => void this.look(connection).then(() => this.watch(connection)),
       'background',
     )
     void connection.closed.then(() => timer.cancel())
+  }
+
+  get #lookEveryMs(): number {
+    const leaf = this.#identity && certificatesIn(this.#identity.chain)[0]
+    const lifeMs = leaf ? leaf.validToDate.getTime() - leaf.validFromDate.getTime() : Number.POSITIVE_INFINITY
+    return Math.min(LOOK_EVERY_MS, lifeMs / LOOKS_IN_A_LIFE)
   }
 }
 

@@ -80,6 +80,16 @@ export class Register {
     }
   }
 
+  /** Whether an entry counts, by what is known here now. */
+  wouldCount(entry: RegisterEntry): boolean {
+    this.#db.exec('BEGIN')
+    try {
+      return this.apply(entry) > 0
+    } finally {
+      this.#db.exec('ROLLBACK')
+    }
+  }
+
   /** Does what an entry says at once; where the register is shared, the others hear of it later. */
   intend(entry: RegisterEntry): number {
     return this.#db.transaction(() => {
@@ -144,6 +154,12 @@ export class Register {
 
   knows(gateway: string): boolean {
     return this.#db.prepare('SELECT 1 FROM certificates WHERE gateway = ? LIMIT 1').get(gateway) !== undefined
+  }
+
+  /** Tokens of the gateway that are good, for whoever comes first or has come. */
+  goodTokens(gateway: string, atMs: number): number {
+    const sql = "SELECT COUNT(*) AS count FROM tokens WHERE gateway = ? AND expires_ms >= ? AND key IS NOT ''"
+    return (this.#db.prepare(sql).get(gateway, atMs) as { count: number }).count
   }
 
   /** The newest session that the gateway proved. */

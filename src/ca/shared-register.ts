@@ -8,20 +8,15 @@ import { type RegisterEntry, registerEntry } from './register-entries.ts'
 /** What the journal is called that all cores of one log share their registers by. */
 export const IDENTITIES_JOURNAL = 'headrace.identities'
 
+/** No entry stands there. */
+const NOTHING = -1
+
 export interface SharedRegisterDeps {
   readonly register: Register
   readonly journal: Journal
   /** Fingerprint of the root: an authority takes nothing from another one that is at the same log. */
   readonly root: string
   readonly logger: Logger
-}
-
-/** What came from the journal. */
-interface Heard {
-  /** Something changed. */
-  readonly news: boolean
-  /** What was asked for changed something. */
-  readonly counts: boolean
 }
 
 /**
@@ -32,24 +27,37 @@ interface Heard {
 export class SharedRegister {
   readonly #deps: SharedRegisterDeps
   #turn: Promise<unknown> = Promise.resolve()
+  /** What others said changed something, and nobody was told yet. */
+  #hasNews = false
   #isWarned = false
 
   constructor(deps: SharedRegisterDeps) {
     this.#deps = deps
   }
 
-  /** Says what the others do not know, and hears what they said. Resolves with whether that changed anything. */
+  /** Says what the others do not know, and hears what they said. Resolves with whether anything that was heard since the last time changed something. */
   sync(): Promise<boolean> {
-    return this.#inTurn(async () => (await this.#hear(await this.#tell(), -1)).news)
+    return this.#inTurn(async () => {
+      await this.#hear(await this.#tell(), NOTHING)
+      const hadNews = this.#hasNews
+      this.#hasNews = false
+      return hadNews
+    })
   }
 
   /** Resolves with whether the entry counts: another core may have been first. Rejects with `log_unavailable`. */
   write(entry: RegisterEntry): Promise<boolean> {
     return this.#inTurn(async () => {
-      const told = await this.#tell()
-      // Also so that a core's entries of a gateway only rise: whatever the log's cleaner leaves, the newest is among it.
-      if (entry.kind === 'session' && (this.#deps.register.newestSession(entry.gateway) ?? -1) >= entry.session) return false
-      return (await this.#hear(told, await this.#append(entry))).counts
+      const { register } = this.#deps
+      let told = await this.#tell()
+      if (!register.wouldCount(entry)) {
+        await this.#hear(told, NOTHING)
+        told = new Set()
+        // It is not said: strangers can ask for as much as they like, and what is said stays for ever. Also so that a core's sessions of a gateway only
+        // rise: whatever the log's cleaner leaves, the newest is among it.
+        if (!register.wouldCount(entry)) return false
+      }
+      return this.#hear(told, await this.#append(entry))
     })
   }
 
@@ -79,11 +87,12 @@ export class SharedRegister {
     return journal.append(`${root}/${key}`, Buffer.from(JSON.stringify(entry)))
   }
 
-  /** Reads to the end; `own` is where the entry stands that is asked about. */
-  async #hear(told: ReadonlySet<number>, own: number): Promise<Heard> {
+  /** Reads to the end; `own` is where the entry stands that is asked about. Resolves with whether that one counts. */
+  async #hear(told: ReadonlySet<number>, own: number): Promise<boolean> {
     const { register, journal, logger } = this.#deps
     const from = register.position?.next ?? 0
     const read = await this.#readFrom(from)
+    if (!read && from === 0) throw lostBeginning()
     if (!read) {
       logger.warn({ from }, `${IDENTITIES_JOURNAL} was cut back: what this register holds is said there again`)
       register.share(await journal.id())
@@ -93,7 +102,7 @@ export class SharedRegister {
     const isLate = read.entries.some(({ at }) => at < lastTold && !told.has(at))
     if (from > 0 && !isLate) return this.#took(read.entries, own, entries => register.take(entries, read.next))
     const whole = from === 0 ? read : await this.#readFrom(0)
-    if (!whole) throw new HeadraceError('log_unavailable', `${IDENTITIES_JOURNAL} cannot be read from its beginning`)
+    if (!whole) throw lostBeginning()
     return this.#took(whole.entries, own, entries => register.rebuild(entries, whole.next))
   }
 
@@ -101,13 +110,12 @@ export class SharedRegister {
     entries: readonly JournalEntry[],
     own: number,
     take: (entries: readonly (RegisterEntry | undefined)[]) => readonly number[],
-  ): Heard {
-    if (entries.length === 0) return { news: false, counts: false }
+  ): boolean {
+    if (entries.length === 0) return false
     const changed = take(entries.map(entry => this.#understood(entry)))
-    return {
-      news: changed.some(rows => rows > 0),
-      counts: entries.some(({ at }, index) => at === own && (changed[index] ?? 0) > 0),
-    }
+    const counting = entries.filter((_, index) => (changed[index] ?? 0) > 0)
+    this.#hasNews ||= counting.some(({ at }) => at !== own)
+    return counting.some(({ at }) => at === own)
   }
 
   /** All from there to the end; undefined where the journal does not reach so far. */
@@ -138,6 +146,14 @@ export class SharedRegister {
     if (!this.#isWarned) this.#deps.logger.warn({}, what)
     this.#isWarned = true
   }
+}
+
+/** What is missing may be that somebody was sent away: without it nobody is judged. */
+function lostBeginning(): HeadraceError {
+  return new HeadraceError('log_unavailable', `${IDENTITIES_JOURNAL} has lost its beginning`, {
+    advice:
+      'Its settings delete what is old. Delete the topic, and start this core: it is made anew with cleanup.policy=compact, and every core says there what it knows.',
+  })
 }
 
 function parseJson(value: Buffer): unknown {

@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { Authority } from '../ca/authority.ts'
 import { fingerprintOf } from '../ca/pem.ts'
 import { ConfigDocument } from '../config/document.ts'
@@ -10,6 +10,7 @@ import { HeadraceError } from '../runtime/errors.ts'
 import { authorityFolder } from './authority.ts'
 import type { CaWhere } from './commands/ca.ts'
 import { readGiven } from './given-file.ts'
+import { giveToOwnerOf } from './service-owner.ts'
 import { controlPath } from './state-paths.ts'
 
 /** Whether other cores, which share the register, know what was done: there are none; they do; or they hear of it when the log can be reached. */
@@ -46,7 +47,7 @@ function withAuthority<Result>(where: CaWhere, act: (authority: Authority) => Re
 export async function initAuthority(
   options: CaWhere & { host: string[]; name: string; issuerCert?: string; issuerKey?: string },
 ): Promise<{ folder: string; root: string; root_key: string | null }> {
-  const { folder } = placeOf(options)
+  const { folder, state } = placeOf(options)
   const { host: hosts, name, issuerCert, issuerKey } = options
   if ((issuerCert === undefined) !== (issuerKey === undefined)) {
     throw new HeadraceError('config_invalid', '--issuer-cert and --issuer-key go together')
@@ -56,6 +57,7 @@ export async function initAuthority(
       ? { from: { chain: readGiven('--issuer-cert', issuerCert), key: readGiven('--issuer-key', issuerKey) } }
       : {}
   await Authority.init(folder, systemClock, { name, hosts, ...from })
+  giveToOwnerOf(state !== undefined && existsSync(state) ? state : dirname(folder), filesIn(folder))
   const rootKey = join(folder, 'root.key')
   const root = withAuthority({ folder }, authority => fingerprintOf(authority.root))
   return { folder, root, root_key: existsSync(rootKey) ? rootKey : null }
@@ -88,17 +90,18 @@ export async function setState(
   where: CaWhere,
   gateway: string,
   state: 'allowed' | 'revoked',
-): Promise<{ gateway: string; state: string; changed: number; told: boolean; others: Others }> {
-  const changed = withAuthority(where, authority => {
-    if (!authority.knows(gateway)) {
-      throw new HeadraceError('not_found', `no certificate was ever issued for ${gateway}`, {
+): Promise<{ gateway: string; state: string; changed: number; tokens: number; told: boolean; others: Others }> {
+  const done = withAuthority(where, authority => {
+    const tokens = state === 'revoked' ? authority.goodTokens(gateway) : 0
+    if (!authority.knows(gateway) && tokens === 0) {
+      throw new HeadraceError('not_found', `no certificate was ever issued for ${gateway}, and no token is good for it`, {
         advice: 'See `headrace ca list` for those that were.',
       })
     }
-    return state === 'revoked' ? authority.revoke(gateway) : authority.allow(gateway)
+    return { changed: state === 'revoked' ? authority.revoke(gateway) : authority.allow(gateway), tokens }
   })
   const heard = await tellCore(placeOf(where).state)
-  return { gateway, state, changed, told: heard !== undefined, others: heard ?? unheard(where) }
+  return { gateway, state, ...done, told: heard !== undefined, others: heard ?? unheard(where) }
 }
 
 async function tellOthers(where: CaWhere): Promise<Others> {
@@ -133,11 +136,20 @@ export async function newServer(
   hosts: readonly string[],
   out: string | undefined,
 ): Promise<{ cert: string; key: string }> {
-  return Authority.newServer(placeOf(where).folder, systemClock, hosts, out)
+  const { folder } = placeOf(where)
+  const files = await Authority.newServer(folder, systemClock, hosts, out)
+  if (out === undefined) giveToOwnerOf(folder, filesIn(folder))
+  return files
 }
 
 export async function renewIssuing(where: CaWhere, rootKey: string): Promise<{ folder: string }> {
   const { folder } = placeOf(where)
   await Authority.renewIssuing(folder, systemClock, readGiven('--root-key', rootKey))
+  giveToOwnerOf(folder, filesIn(folder))
   return { folder }
+}
+
+/** A folder, and all that lies in it. */
+function filesIn(folder: string): string[] {
+  return [folder, ...readdirSync(folder).map(file => join(folder, file))]
 }

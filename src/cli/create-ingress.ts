@@ -1,5 +1,6 @@
 import { dial } from '../amqp/dial.ts'
-import { listen } from '../amqp/listen.ts'
+import type { TlsMaterial } from '../amqp/limits.ts'
+import { type ListenOptions, listen } from '../amqp/listen.ts'
 import { watchedConnection, watchedHandlers } from '../amqp/watched.ts'
 import type { CoreConfig } from '../config/core.ts'
 import { identityRule } from '../ingress/identity.ts'
@@ -11,7 +12,8 @@ import type { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { CoreAuthority } from './authority.ts'
-import { readLogin, readTlsMaterial } from './tls-material.ts'
+import { ListenerTls } from './listener-tls.ts'
+import { readLogin, readTlsMaterial, type TlsFiles } from './tls-material.ts'
 import type { Tracing } from './tracing.ts'
 
 /** AMQP sessions of one connection to a router or broker: a few for each gateway behind it. */
@@ -44,10 +46,9 @@ export function createIngress(config: CoreConfig, options: IngressOptions, parts
   }
   const { listen: url, tls, sasl } = options
   // What is wrong with files is said at the start.
-  const material = tls && readTlsMaterial(tls)
   if (sasl) readLogin(sasl)
   if (url !== undefined) {
-    const server = authority ? { tls: authority.tls, strangers: 'admitted' as const } : material && { tls: material }
+    const server = authority ? { tls: authority.tls, strangers: 'admitted' as const } : tls && fromFiles(tls, logger)
     return new Ingress({
       ...common,
       listen: handlers =>
@@ -58,6 +59,7 @@ export function createIngress(config: CoreConfig, options: IngressOptions, parts
       mayWrite: identityRule(server?.tls.ca === undefined ? 'optional' : 'required'),
     })
   }
+  if (tls) readTlsMaterial(tls)
   const upstreams = connectUrls(options).map(address => ({
     url: address,
     connect: async () => {
@@ -79,4 +81,9 @@ export function createIngress(config: CoreConfig, options: IngressOptions, parts
   if (options.mode === 'router') return new Ingress({ ...common, mayWrite, routers: upstreams })
   const parking = new SqliteParking({ folder: parts.stateDir, maxBytes: options.parking, alarms, logger })
   return new Ingress({ ...common, mayWrite, brokers: { upstreams, parking } })
+}
+
+function fromFiles(files: TlsFiles, logger: Logger): Pick<ListenOptions, 'tls' | 'renewedTls'> & { tls: TlsMaterial } {
+  const listener = new ListenerTls(files, logger)
+  return { tls: listener.first, renewedTls: () => listener.renewed() }
 }

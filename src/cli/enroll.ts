@@ -1,4 +1,4 @@
-import { chownSync, existsSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { dial } from '../amqp/dial.ts'
@@ -17,6 +17,7 @@ import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { silentLogger } from '../runtime/logger.ts'
 import { RELEASED_MS } from '../runtime/released.ts'
 import { readGiven } from './given-file.ts'
+import { giveToOwnerOf } from './service-owner.ts'
 import { identityPath } from './uplink.ts'
 
 /** A person waits, and may well be at a plant with a bad line, ms: a gateway that runs gives up sooner, and tries again by itself. */
@@ -55,7 +56,7 @@ export async function enroll(options: EnrollOptions, fromEnvironment: string | u
     try {
       writeIdentity(file, await askAt(url, token, key, mode))
       rmSync(pending)
-      giveToOwner(state, file)
+      giveToOwnerOf(state, [dirname(file), file])
       const good = certificatesIn(readIdentity(file)?.chain ?? '')[0]?.validToDate
       return { gateway: token.gateway, url, file, good_until: good?.toISOString() ?? '' }
     } catch (cause) {
@@ -127,12 +128,4 @@ function whereTo(
   // Anywhere else it is the core itself that answers.
   const mode = apart !== undefined && urls.every(each => each === apart) ? (config?.uplink.mode ?? 'direct') : 'direct'
   return { state: directory, urls, mode }
-}
-
-/** Run as root for a service of another user: the file is the service's. */
-function giveToOwner(state: string, file: string): void {
-  if (process.getuid?.() !== 0) return
-  const { uid, gid } = statSync(state)
-  chownSync(dirname(file), uid, gid)
-  chownSync(file, uid, gid)
 }

@@ -1,6 +1,8 @@
 import type { AttachRequest, Connection, Delivery, Listener, ListenHandlers, PeerError, Receiver, Sender } from '../amqp/amqp.ts'
 import { ADDRESS, parseDataAddress, QUEUE, REFUSAL } from '../amqp/messages.ts'
+import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { CertificateEnds } from './certificate-ends.ts'
 import type { Entrance, EntranceHost } from './entrance.ts'
 import type { GatewaySession } from './gateway-session.ts'
 import type { Identities, QuestionDesk } from './identities.ts'
@@ -14,6 +16,8 @@ const CONNECTIONS_PER_GATEWAY = 16
 const OPENINGS_PER_CONNECTION = 4
 /** AMQP 1.0 part 2, 2.8.15. */
 const UNAUTHORIZED = 'amqp:unauthorized-access'
+/** AMQP 1.0 part 2, 2.8.16: the peer may come again. */
+const FORCED = 'amqp:connection:forced'
 
 export interface DirectEntranceDeps {
   readonly listen: (handlers: ListenHandlers) => Promise<Listener>
@@ -21,6 +25,7 @@ export interface DirectEntranceDeps {
   /** Where the core has an authority: who asks for certificates is answered, and who is revoked goes. */
   readonly quotas: Quotas
   readonly identities?: { readonly known: Identities; readonly desk: QuestionDesk } | undefined
+  readonly clock: Clock
   readonly logger: Logger
 }
 
@@ -32,11 +37,13 @@ export class DirectEntrance implements Entrance {
   readonly #deps: DirectEntranceDeps
   readonly #replies = new WeakMap<Connection, Map<string, ReplyBox>>()
   readonly #connections = new Set<Connection>()
+  readonly #ends: CertificateEnds
   #listener: Listener | undefined
   #taking = true
 
   constructor(deps: DirectEntranceDeps) {
     this.#deps = deps
+    this.#ends = new CertificateEnds(deps.clock, (connection, endedMs) => this.#ended(connection, endedMs))
   }
 
   get url(): string | undefined {
@@ -57,6 +64,7 @@ export class DirectEntrance implements Entrance {
   }
 
   async close(): Promise<void> {
+    this.#ends.close()
     for (const connection of this.#connections) connection.close()
     await this.#listener?.close()
   }
@@ -71,6 +79,25 @@ export class DirectEntrance implements Entrance {
     void connection.closed.then(() => this.#connections.delete(connection))
     this.#sendAway(connection)
     this.#keepWithinQuota(connection)
+    this.#ends.watch(connection)
+  }
+
+  /** It may have a newer one already, or come to renew this one: nobody has to be told on the gateway for that. */
+  #ended(connection: Connection, endedMs: number): void {
+    const { logger, identities } = this.#deps
+    const ended = new Date(endedMs).toISOString()
+    const advice = identities
+      ? 'it comes again by itself, with the next one or to ask for it; where it does not, enrol it anew (headrace ca token)'
+      : 'it comes again by itself once it has another one: see to it that its files are renewed'
+    const { name } = connection.identity
+    logger.warn(
+      { gateway: name, remote: connection.remote, ended },
+      `the certificate of a gateway has ended, and its link with it: ${advice}`,
+    )
+    connection.close({
+      condition: FORCED,
+      description: `the certificate ended on ${ended}: come again with the next one, or to ask for it`,
+    })
   }
 
   /** Its oldest connection is the one that it is least likely to use: a gateway whose network broke has connected anew. */
@@ -189,5 +216,5 @@ function refuse(condition: string, description: string): { refuse: PeerError } {
 }
 
 function stopping(): { refuse: PeerError } {
-  return refuse('amqp:connection:forced', 'the core is stopping')
+  return refuse(FORCED, 'the core is stopping')
 }

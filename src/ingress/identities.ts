@@ -1,11 +1,14 @@
 import type { Connection, Delivery, PeerIdentity, Receiver } from '../amqp/amqp.ts'
+import { placeOf } from '../amqp/crowd.ts'
 import type { Clock } from '../runtime/clock.ts'
-import { TokenBucket } from '../runtime/token-bucket.ts'
+import { TokenBucket, TokenBuckets } from '../runtime/token-bucket.ts'
 
 /** Questions about certificates that one link may have open. */
 const QUESTIONS_PER_LINK = 4
 /** Questions of all gateways together, and of all strangers: each costs a signature. */
 const RATE = { known: { perSecond: 100, burst: 400 }, strangers: { perSecond: 20, burst: 100 } }
+/** Of one gateway, and of strangers of one place: a few times what they need. Whoever stands behind a router is one with all others there. */
+const RATE_OF_ONE = { known: { perSecond: 2, burst: 20 }, strangers: { perSecond: 5, burst: 25 } }
 
 /** Whether an opening that came by way of others is the gateway's own. */
 export type Provenance =
@@ -33,27 +36,29 @@ export interface Identities {
   onChange(call: () => void): void
 }
 
-/** Takes questions from links of any entrance, at a bounded rate. */
+/** Takes questions from links of any entrance, at a bounded rate; one that asks without end gets its own share, and not that of others. */
 export class QuestionDesk {
   readonly #identities: Identities
-  readonly #buckets: { readonly known: TokenBucket; readonly strangers: TokenBucket }
+  readonly #all: { readonly known: TokenBucket; readonly strangers: TokenBucket }
+  readonly #each: { readonly known: TokenBuckets; readonly strangers: TokenBuckets }
 
   constructor(identities: Identities, clock: Clock) {
     this.#identities = identities
-    this.#buckets = { known: new TokenBucket(RATE.known, clock), strangers: new TokenBucket(RATE.strangers, clock) }
+    this.#all = { known: new TokenBucket(RATE.known, clock), strangers: new TokenBucket(RATE.strangers, clock) }
+    this.#each = {
+      known: new TokenBuckets(RATE_OF_ONE.known, clock),
+      strangers: new TokenBuckets(RATE_OF_ONE.strangers, clock),
+    }
   }
 
   /** For a link on which questions come; `reply` sends an answer back. */
   link(connection: Connection, reply: (delivery: Delivery, answer: Buffer) => void) {
     let receiver: Receiver | undefined
-    const bucket = connection.identity.method === 'stranger' ? this.#buckets.strangers : this.#buckets.known
     const take = async (delivery: Delivery) => {
-      if (bucket.level < 1) delivery.release()
-      else {
-        bucket.spend(1)
+      if (this.#takesOneOf(connection)) {
         const answer = await this.#identities.answer(delivery.message.body)
         if (delivery.alive) reply(delivery, answer)
-      }
+      } else delivery.release()
       receiver?.grant(1)
     }
     return {
@@ -63,5 +68,15 @@ export class QuestionDesk {
         attached.grant(QUESTIONS_PER_LINK)
       },
     }
+  }
+
+  #takesOneOf({ identity, remote }: Connection): boolean {
+    const who = identity.method === 'stranger' ? 'strangers' : 'known'
+    const one = who === 'strangers' ? placeOf(remote.slice(0, remote.lastIndexOf(':'))) : identity.name
+    if (one !== undefined && this.#each[who].inMs(one, 1) > 0) return false
+    if (this.#all[who].level < 1) return false
+    this.#all[who].spend(1)
+    if (one !== undefined) this.#each[who].spend(one, 1)
+    return true
   }
 }

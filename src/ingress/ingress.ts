@@ -218,7 +218,9 @@ export class Ingress {
     const { identities } = this.#deps
     const questions = identities && new QuestionDesk(identities, clock)
     const known = identities && questions && { known: identities, desk: questions }
-    const direct = listen ? [new DirectEntrance({ listen, mayWrite, logger, identities: known, quotas: this.#quotas })] : []
+    const direct = listen
+      ? [new DirectEntrance({ listen, mayWrite, clock, logger, identities: known, quotas: this.#quotas })]
+      : []
     const routed = routers.map(upstream => new RouterEntrance({ name, upstream, clock, random, logger, questions }))
     if (!brokers) return [...direct, ...routed]
     const { connected, most } = brokers.fillAfterMs ?? FILL_AFTER_MS

@@ -207,8 +207,8 @@ export class Link {
     void connection.closed.then(error => {
       closed.abort()
       if (error?.condition === SENT_AWAY) this.#refusals.sentAway(error.description)
-      this.#standing?.over('the connection was closed')
-      this.#forwarding?.over('the connection was closed')
+      const why = `the connection was closed: ${error?.description ?? 'no reason given'}`
+      for (const carrying of [this.#standing, this.#forwarding]) carrying?.over(why)
     })
     this.#connection = connection
     this.#deps.budget?.spendOpening([...this.#lanes].length)

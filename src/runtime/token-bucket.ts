@@ -39,3 +39,28 @@ export class TokenBucket {
     return missing <= 0 ? 0 : Math.ceil((missing / this.#rate.perSecond) * 1_000)
   }
 }
+
+/** A bucket for each of those that ask; only of those is one kept that took something of late. */
+export class TokenBuckets {
+  readonly #rate: Rate
+  readonly #clock: Clock
+  readonly #buckets = new Map<string, TokenBucket>()
+
+  constructor(rate: Rate, clock: Clock) {
+    this.#rate = rate
+    this.#clock = clock
+  }
+
+  /** How long until that one may take `amount`, ms. */
+  inMs(asker: string, amount: number): number {
+    return this.#buckets.get(asker)?.inMs(amount) ?? 0
+  }
+
+  spend(asker: string, amount: number): void {
+    const { burst } = this.#rate
+    for (const [each, bucket] of this.#buckets) if (bucket.level >= burst) this.#buckets.delete(each)
+    const bucket = this.#buckets.get(asker) ?? new TokenBucket(this.#rate, this.#clock)
+    bucket.spend(amount)
+    this.#buckets.set(asker, bucket)
+  }
+}

@@ -36,11 +36,13 @@ function gatewayOf(plant: Plant, content: string) {
   writeIdentity(path, content)
   const identity = readIdentity(path)
   if (!identity) throw new Error('no identity')
-  const certificate = String(certificatesIn(identity.chain)[0])
+  const [leaf] = certificatesIn(identity.chain)
+  const certificate = String(leaf)
   return {
     ...identity,
     path,
     certificate,
+    endsAt: leaf?.validToDate.toISOString(),
     own: { gateway: identity.gateway, key: identity.key, certificate, root: fingerprintOf(identity.root) },
     dial: () =>
       plant.dial({
@@ -179,6 +181,34 @@ describe('a certificate', () => {
     await expect(good.openSender({ address: 'headrace/open', timeoutMs: 5_000 })).resolves.toBeDefined()
     plant.aheadMs = 2 * DAY_MS
     await expect(askToRenew(asking, gateway.own)).rejects.toThrow('the grace for renewing it is over')
+  })
+
+  test('that ends while its link is open closes it, and is renewed over the next one', async () => {
+    const plant = await (await plantOf({ lifeMs: 60_000, aheadMs: -52_000 })).startCore()
+    const gateway = gatewayOf(plant, await plant.enroll())
+    plant.aheadMs = 0
+    const connection = await gateway.dial()
+    await expect(connection.openSender({ address: 'headrace/open', timeoutMs: 5_000 })).resolves.toBeDefined()
+    expect(await connection.closed).toMatchObject({
+      condition: 'amqp:connection:forced',
+      description: expect.stringContaining(`the certificate ended on ${gateway.endsAt}`),
+    })
+    const again = { connection: await gateway.dial(), clock: systemClock, at: AT }
+    expect(await askWhetherDue(again, gateway.certificate)).toBe(true)
+    const renewed = gatewayOf(plant, await askToRenew(again, gateway.own))
+    const good = await renewed.dial()
+    await expect(good.openSender({ address: 'headrace/open', timeoutMs: 5_000 })).resolves.toBeDefined()
+  })
+
+  test('that was made while the clock of the core was ahead is renewed as soon as that is right', async () => {
+    const plant = await (await plantOf()).startCore()
+    plant.aheadMs = 100 * DAY_MS
+    const gateway = gatewayOf(plant, await plant.enroll())
+    plant.aheadMs = 0
+    const asking = { connection: await gateway.dial(), clock: systemClock, at: AT }
+    expect(await askWhetherDue(asking, gateway.certificate)).toBe(true)
+    const good = await gatewayOf(plant, await askToRenew(asking, gateway.own)).dial()
+    await expect(good.openSender({ address: 'headrace/open', timeoutMs: 5_000 })).resolves.toBeDefined()
   })
 
   test('is renewed by nobody who does not hold its key', async () => {

@@ -129,6 +129,39 @@ describe('cores that share a register', () => {
     expect(await Promise.all([a.enterSession('gw-1', 8), b.enterSession('gw-1', 8)])).toContain(8)
   })
 
+  test('hear of a revocation also where they hear it while they say something themselves', async () => {
+    const [a, b] = await cores(new MemoryJournal(), 2)
+    if (!a || !b) throw new Error('no cores')
+    const certificate = await enrolled(a, tokenOf(a))
+    await b.sync()
+    a.revoke('gw-1')
+    await a.sync()
+    expect(await b.enterSession('gw-2', 1)).toBeUndefined()
+    expect(stateAt(b, certificate)).toBe('revoked')
+    // Whoever is barred from now on is looked for when this says so.
+    expect(await b.sync()).toBe(true)
+    expect(await b.sync()).toBe(false)
+    expect(await b.enterSession('gw-2', 2)).toBeUndefined()
+    expect(await b.sync(), 'what it said itself is no news').toBe(false)
+  })
+
+  test('say nothing of tokens that nobody made: strangers would fill the log that all of them keep for ever', async () => {
+    const journal = new MemoryJournal()
+    const [a, b] = await cores(journal, 2)
+    if (!a || !b) throw new Error('no cores')
+    const token = tokenOf(a)
+    await a.sync()
+    const before = journal.length
+    for (const secret of ['guessed', 'guessed', 'guessed again'])
+      await expect(enrolled(b, { ...token, secret })).rejects.toThrow('not one for gw-1')
+    expect(journal.length).toBe(before)
+    await enrolled(b, token)
+    await a.sync()
+    const after = journal.length
+    await expect(enrolled(a, token)).rejects.toThrow('used up')
+    expect(journal.length).toBe(after)
+  })
+
   test('send away while the log cannot be reached, and say so later', async () => {
     const journal = new MemoryJournal()
     const [a, b] = await cores(journal, 2)
@@ -184,6 +217,28 @@ describe('a register of before', () => {
     await a.sync()
     await b.sync()
     for (const each of [a, b]) expect([first, second].map(of => stateAt(each, of))).toEqual(['revoked', 'allowed'])
+  })
+
+  test('is not said again without end where the journal has lost its beginning; made anew, it has all that its cores hold', async () => {
+    const journal = new MemoryJournal()
+    const [a, b] = await cores(journal, 2)
+    if (!a || !b) throw new Error('no cores')
+    const first = await enrolled(a, tokenOf(a))
+    await b.sync()
+    journal.loseBeginning(2)
+    expect(await b.sync(), 'who is at its end does not need it').toBe(false)
+    const third = folder()
+    await Authority.init(third, systemClock, { name: 'Plant', hosts: ['core'] })
+    await expect(opened(third, journal)).rejects.toMatchObject({
+      code: 'log_unavailable',
+      message: 'headrace.identities has lost its beginning',
+      advice: expect.stringContaining('cleanup.policy=compact'),
+    })
+    expect(journal.length).toBeLessThan(10)
+    journal.makeAnew()
+    await b.sync()
+    await a.sync()
+    expect([a, b].map(each => stateAt(each, first))).toEqual(['allowed', 'allowed'])
   })
 
   test('of another authority at the same log is nobody’s here', async () => {

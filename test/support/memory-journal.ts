@@ -4,6 +4,7 @@ import { HeadraceError } from '../../src/runtime/errors.ts'
 /** A MODEL of a compacted topic, in memory: away on demand, made anew, cut back. It is no substitute for the tests on a real broker. */
 export class MemoryJournal implements Journal {
   #entries: JournalEntry[] = []
+  #first = 0
   #next = 0
   #made = 1
   away = false
@@ -29,7 +30,7 @@ export class MemoryJournal implements Journal {
   /** A few at a time, as fetches give them. */
   async read(from: number) {
     this.#reach()
-    if (from > this.#next) return undefined
+    if (from > this.#next || from < this.#first) return undefined
     const entries = this.#entries.filter(({ at }) => at >= from).slice(0, 7)
     const next = (entries.at(-1)?.at ?? this.#next - 1) + 1
     return { entries, next, end: next >= this.#next }
@@ -40,8 +41,15 @@ export class MemoryJournal implements Journal {
     this.#entries = this.#entries.filter(({ key, at }) => this.#entries.findLast(other => other.key === key)?.at === at)
   }
 
+  /** A topic that is set wrong: the broker deletes what is old. */
+  loseBeginning(to: number): void {
+    this.#entries = this.#entries.filter(({ at }) => at >= to)
+    this.#first = to
+  }
+
   makeAnew(): void {
     this.#made += 1
+    this.#first = 0
     this.cutBack(0)
   }
 

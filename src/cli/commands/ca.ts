@@ -89,7 +89,10 @@ export function caCommand(): Command {
           const done = await setState(options, gatewayName(gateway), state)
           if (options.json) printJson(done)
           else {
-            print(`${gateway}: ${done.changed} certificate(s) ${state}${done.told ? '; the running core knows it' : ''}.`)
+            const tokens = done.tokens > 0 ? `, ${done.tokens} token(s) good for nothing` : ''
+            print(
+              `${gateway}: ${done.changed} certificate(s) ${state}${tokens}${done.told ? '; the running core knows it' : ''}.`,
+            )
             if (done.others !== 'alone') print(othersText(done.others))
           }
         },
