@@ -1,6 +1,6 @@
 import type { JobStatus } from '../reader/batch/scheduler.ts'
-import type { Run } from '../reader/ledger.ts'
 import { table } from './output.ts'
+import type { RunJson } from './run-json.ts'
 
 /** Sources that are named in a line; more are counted. */
 const NAMED_MAX = 5
@@ -23,12 +23,12 @@ export function jobsTable(jobs: readonly JobStatus[]): string {
 }
 
 /** Runs as a person reads them, with what went wrong and which sources were waited for in vain. */
-export function runsTable(runs: readonly Run[]): string {
+export function runsTable(runs: readonly RunJson[]): string {
   const rows = runs.map(run => [
     run.id,
     run.kind,
     run.state,
-    new Date(run.startedMs).toISOString(),
+    new Date(run.started_ms).toISOString(),
     run.attempts,
     run.records,
     run.placeholders,

@@ -1,7 +1,6 @@
 import { Command } from 'commander'
 import { control } from '../../console/control-client.ts'
 import type { JobStatus } from '../../reader/batch/scheduler.ts'
-import type { Loss, Run } from '../../reader/ledger.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { boundArgument, momentArgument, resetTarget } from '../arguments.ts'
 import type { Moved } from '../batch-calls.ts'
@@ -10,6 +9,7 @@ import { readGiven } from '../given-file.ts'
 import { EXIT, print, printJson, table } from '../output.ts'
 import { everyPoison } from '../poison-pages.ts'
 import { withProgress } from '../progress-bar.ts'
+import type { LossJson, RunJson } from '../run-json.ts'
 import type { RunLogTail } from '../run-log-tail.ts'
 import { controlOf, type WhereOptions } from '../where.ts'
 
@@ -27,9 +27,9 @@ interface BoundArgument {
 
 interface Answer {
   readonly outcome: string
-  readonly run?: Run
+  readonly run?: RunJson
   /** The run before it that had failed, and was repeated first. */
-  readonly repeated?: Run
+  readonly repeated?: RunJson
 }
 
 interface OffsetRow {
@@ -165,7 +165,7 @@ function sayResult({ outcome, run, repeated }: Answer, options: Options, nothing
 }
 
 async function runs(job: string, options: Options): Promise<void> {
-  const found = await control<Run[]>(controlOf(options, 'core'), 'batch.runs', { job })
+  const found = await control<RunJson[]>(controlOf(options, 'core'), 'batch.runs', { job })
   if (options.json) printJson(found)
   else print(runsTable(found))
 }
@@ -235,18 +235,18 @@ function sayMoved(moved: readonly Moved[], { json, dryRun }: MoveOptions): void 
 }
 
 async function losses(job: string, options: Options): Promise<void> {
-  const found = await control<Loss[]>(controlOf(options, 'core'), 'batch.losses', { job })
+  const found = await control<LossJson[]>(controlOf(options, 'core'), 'batch.losses', { job })
   if (options.json) printJson(found)
   else
     print(
       table(
         ['source', 'from', 'to', 'records', 'accepted'],
-        found.map(({ source, first, next, acceptedMs }) => [
+        found.map(({ source, first, next, accepted_ms }) => [
           source,
           first,
           next,
           next - first,
-          new Date(acceptedMs).toISOString(),
+          new Date(accepted_ms).toISOString(),
         ]),
       ),
     )

@@ -74,8 +74,8 @@ async function runTorture({ config, state = './.headrace', yes, json, for: forMs
     say: json ? () => {} : print,
   })
   if (!report) return EXIT.done
-  const { hasPassed } = await import('../../doctor/report.ts')
-  if (json) printJson(report)
+  const { hasPassed, reportJson } = await import('../../doctor/report.ts')
+  if (json) printJson(reportJson(report))
   return hasPassed(report) ? EXIT.done : EXIT.failed
 }
 
