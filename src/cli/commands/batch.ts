@@ -5,6 +5,7 @@ import { HeadraceError } from '../../runtime/errors.ts'
 import { boundArgument, momentArgument, resetTarget } from '../arguments.ts'
 import type { Moved } from '../batch-calls.ts'
 import { jobsTable, runsTable } from '../batch-tables.ts'
+import { fittedTable, terminalSize } from '../fitted-table.ts'
 import { readGiven } from '../given-file.ts'
 import { EXIT, print, printJson, table } from '../output.ts'
 import { everyPoison } from '../poison-pages.ts'
@@ -130,7 +131,7 @@ export function batchCommand(): Command {
 async function list(options: Options): Promise<void> {
   const jobs = await control<JobStatus[]>(controlOf(options, 'core'), 'batch.list')
   if (options.json) printJson(jobs)
-  else print(jobsTable(jobs))
+  else print(jobsTable(jobs, terminalSize().columns))
 }
 
 async function runNow(job: string, options: Options & { acceptLoss?: true }): Promise<void> {
@@ -184,9 +185,11 @@ async function offsets(job: string, options: Options): Promise<void> {
   if (options.json) printJson(rows)
   else
     print(
-      table(
+      fittedTable(
         ['source', 'partition', 'offset', 'end', 'lag'],
         rows.map(row => [row.source, `${row.topic}[${row.partition}]`, row.offset, row.end, row.lag]),
+        { names: ['source', 'partition'], spare: ['partition', 'end'] },
+        terminalSize().columns,
       ),
     )
 }
