@@ -1,11 +1,17 @@
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import { isDay } from '../runtime/calendar-day.ts'
 import { NAME_PATTERN, NAME_RULE } from '../runtime/names.ts'
+import { durationText } from '../runtime/units.ts'
 
 /** A whole number from 0 on. */
 export function wholeNumber(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('Write a whole number.')
   return Number(text)
+}
+
+/** An option with a duration, ms, of which the help says what it is unless set, as somebody would write it. */
+export function durationOption(flags: string, description: string, parse: (text: string) => number, unlessSet: number): Option {
+  return new Option(flags, description).argParser(parse).default(unlessSet, durationText(unlessSet))
 }
 
 /** A port of TCP or UDP; 0 would be any. */
