@@ -47,5 +47,7 @@ export function momentArgument(text: string): number {
 
 /** A sequence, or a moment. */
 export function boundArgument(text: string): { sequence: number } | { timeMs: number } {
-  return /^\d{1,15}$/.test(text) ? { sequence: Number(text) } : { timeMs: momentArgument(text) }
+  if (/^\d{1,15}$/.test(text)) return { sequence: Number(text) }
+  if (/^\d{4}-/.test(text)) return { timeMs: momentArgument(text) }
+  throw new InvalidArgumentError('Write a whole number, or a time such as 2026-01-31 or 2026-01-31T02:00:00Z.')
 }

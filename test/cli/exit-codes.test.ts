@@ -118,6 +118,9 @@ describe('what the user typed is wrong: 2, and what is meant is said', () => {
     [['health', '--role', 'gateway'], 'Allowed choices are edge, core.'],
     [['health', '--like', 'p.yaml'], 'p.yaml was not written by "headrace health --save"'],
     [['up', 'p.yaml', 'p.yaml'], 'pipeline "plant" is in p.yaml already'],
+    [['console', 'add-user', 'Anna B', '--users', 'users.json'], 'Lower-case letters, digits'],
+    [['console', 'add-user', 'anna'], "required option '--users <file>' not specified"],
+    [['where', 'a', 'soon'], 'Write a whole number, or a time such as 2026-01-31'],
   ])('%j', async (args, said) => {
     write('p.yaml', PIPELINE)
     const result = await run(...args)

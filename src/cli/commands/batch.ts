@@ -49,8 +49,7 @@ export function batchCommand(): Command {
       sub
         .option('--config <file>', 'core.yaml')
         .option('--state <directory>', 'the state directory; ./.headrace unless set')
-        .option('--json', 'for programs')
-        .exitOverride(),
+        .option('--json', 'for programs'),
     )
   const job = ['<job>', '<pipeline>.<job>, or the name of the job alone'] as const
   add(new Command('list').description('Lists the jobs.').action(list))

@@ -35,7 +35,7 @@ export function devicesCommand(): Command {
       )
       print(factsOf(gateway).join('\n'))
     })
-  command.addCommand(probeCommand().exitOverride())
+  command.addCommand(probeCommand())
   return command
 }
 

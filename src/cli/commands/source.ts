@@ -23,7 +23,6 @@ export function sourceCommand(): Command {
       .option('--config <file>', 'edge.yaml or core.yaml')
       .option('--state <directory>', 'the state directory; ./.headrace unless set')
       .option('--json', 'for programs')
-      .exitOverride()
   command.addCommand(
     where(
       new Command('list').description(

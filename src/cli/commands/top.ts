@@ -29,6 +29,8 @@ export function topCommand(): Command {
       const ended = new AbortController()
       process.once('SIGINT', () => ended.abort())
       process.once('SIGTERM', () => ended.abort())
+      // A reader such as `head` that has seen enough.
+      process.stdout.once('error', () => ended.abort())
       const rates = new Rates()
       for (let look = 0; look < (options.times ?? Number.POSITIVE_INFINITY) && !ended.signal.aborted; look++) {
         if (look > 0) await pause(systemClock, EVERY_MS, ended.signal).catch(() => {})
