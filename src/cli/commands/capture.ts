@@ -2,6 +2,7 @@ import { closeSync, openSync, writeSync } from 'node:fs'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { controlStream } from '../../console/control-client.ts'
 import { pause, systemClock } from '../../runtime/clock.ts'
+import { HeadraceError } from '../../runtime/errors.ts'
 import { parseSourceKey } from '../../runtime/names.ts'
 import { parseDurationMs, parseSizeBytes, sizeText } from '../../runtime/units.ts'
 import type { CaptureHead, CaptureItem } from '../../source/capture.ts'
@@ -39,7 +40,7 @@ export function captureCommand(): Command {
             process.stderr.write(`headrace: the capture ends here: it has ${sizeText(options.maxSize)}\n`)
             break
           }
-          file ??= openSync(options.output, 'wx', 0o640)
+          file ??= create(options.output)
           bytes += writeSync(file, line)
           if ('base64' in item) reads += 1
         }
@@ -50,6 +51,16 @@ export function captureCommand(): Command {
       }
       print(`${reads} reads in ${options.output}`)
     })
+}
+
+/** Made once there is something to write, so that a source that is not there leaves no file. */
+function create(path: string): number {
+  try {
+    return openSync(path, 'wx', 0o640)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
+    throw new HeadraceError('config_invalid', `${path} is there already`, { advice: 'Name a file that is not.', cause })
+  }
 }
 
 export function replayCaptureCommand(): Command {
