@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { flatness, largest, type Point } from '../src/doctor/flatness.ts'
-import { type Fault, hasPassed, type Judgement, type RunReport, renderReport } from '../src/doctor/report.ts'
+import { type Fault, hasPassed, type Judgement, type RunReport, renderReport, reportJson } from '../src/doctor/report.ts'
 import { pause, systemClock } from '../src/runtime/clock.ts'
 import { check, type Verdict } from '../test/fault/checker.ts'
 import { strikeUntil } from '../test/soak/faults.ts'
@@ -81,7 +81,7 @@ try {
 const out = resolve(outFolder)
 mkdirSync(out, { recursive: true })
 writeFileSync(join(out, 'report.html'), renderReport(report))
-writeFileSync(join(out, 'report.json'), `${JSON.stringify(report, null, 1)}\n`)
+writeFileSync(join(out, 'report.json'), `${JSON.stringify(reportJson(report), null, 1)}\n`)
 for (const { what, verdict, detail } of report.judgements) console.log(`${verdict.padEnd(10)} ${what}: ${detail}`)
 console.log(`report: ${join(out, 'report.html')}`)
 process.exit(hasPassed(report) ? 0 : 1)

@@ -7,6 +7,7 @@ import { makeFolderDurably } from '../runtime/durable-folder.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { EdgeBuffer } from './buffer.ts'
+import { DATABASE_FILE, DATABASE_FILES } from './database-files.ts'
 import { SqliteEdgeBuffer } from './edge-buffer.ts'
 import { readInstance, readMarks } from './marks.ts'
 import { isDamaged, RenewableStore } from './renewable-store.ts'
@@ -35,8 +36,6 @@ export interface EdgeBufferOptions {
   readonly openStore?: (store: StoreOptions) => AsyncStore | Promise<AsyncStore>
 }
 
-const DATABASE_FILES = ['buffer.db', 'buffer.db-wal', 'buffer.db-shm']
-
 /**
  * Opens the buffer of a gateway. A damaged database is moved aside whole, and a new one goes on at the marks. Rejects with `state_locked` where
  * another process uses the directory, `buffer_corrupt` where the marks cannot be read, `config_invalid` where a newer version wrote it.
@@ -48,7 +47,7 @@ export async function openEdgeBuffer(options: EdgeBufferOptions): Promise<EdgeBu
     const marksPath = join(options.stateDir, 'marks.json')
     const marks = readMarks(marksPath)
     const instance = readInstance(join(options.stateDir, 'identity.json'))
-    const place = { path: join(options.stateDir, 'buffer.db'), marksPath, quotaBytes: options.quotaBytes }
+    const place = { path: join(options.stateDir, DATABASE_FILE), marksPath, quotaBytes: options.quotaBytes }
     const replace = (why: string) => openAnew(options, place, why)
     const store = new RenewableStore(await openStore(options, place, replace), { replace, closed: () => lock.release() })
     return new SqliteEdgeBuffer(store, options.sources, marks, instance, options)

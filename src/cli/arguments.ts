@@ -1,11 +1,17 @@
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import { isDay } from '../runtime/calendar-day.ts'
 import { NAME_PATTERN, NAME_RULE } from '../runtime/names.ts'
+import { durationText } from '../runtime/units.ts'
 
 /** A whole number from 0 on. */
 export function wholeNumber(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('Write a whole number.')
   return Number(text)
+}
+
+/** An option with a duration, ms, of which the help says what it is unless set, as somebody would write it. */
+export function durationOption(flags: string, description: string, parse: (text: string) => number, unlessSet: number): Option {
+  return new Option(flags, description).argParser(parse).default(unlessSet, durationText(unlessSet))
 }
 
 /** A port of TCP or UDP; 0 would be any. */
@@ -41,5 +47,7 @@ export function momentArgument(text: string): number {
 
 /** A sequence, or a moment. */
 export function boundArgument(text: string): { sequence: number } | { timeMs: number } {
-  return /^\d{1,15}$/.test(text) ? { sequence: Number(text) } : { timeMs: momentArgument(text) }
+  if (/^\d{1,15}$/.test(text)) return { sequence: Number(text) }
+  if (/^\d{4}-/.test(text)) return { timeMs: momentArgument(text) }
+  throw new InvalidArgumentError('Write a whole number, or a time such as 2026-01-31 or 2026-01-31T02:00:00Z.')
 }

@@ -9,6 +9,7 @@ import type { Ledger } from '../reader/ledger.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { matchesSource, sourceKey } from '../runtime/names.ts'
 import { POISON_AT_ONCE, recordNamed } from './poison-pages.ts'
+import { lossJson, runJson } from './run-json.ts'
 import { runLogTail } from './run-log-tail.ts'
 
 const RUNS_SHOWN = 20
@@ -77,7 +78,7 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
       const { progress } = find(args)
       return progress ? { records: progress.records, total: progress.total, records_per_second: progress.recordsPerSecond } : null
     },
-    'batch.runs': async (args: Args) => ledger.runs(find(args).definition.name, RUNS_SHOWN),
+    'batch.runs': async (args: Args) => ledger.runs(find(args).definition.name, RUNS_SHOWN).map(runJson),
     'batch.log': async (args: Args) => {
       const job = find(args).definition.name
       const wanted = args['run'] === undefined ? undefined : String(args['run'])
@@ -87,7 +88,7 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
         advice: `See "headrace batch runs ${job}".`,
       })
     },
-    'batch.losses': async (args: Args) => ledger.losses(find(args).definition.name),
+    'batch.losses': async (args: Args) => ledger.losses(find(args).definition.name).map(lossJson),
     'batch.poison': async (args: Args) =>
       ledger.allPoison(find(args).definition.name, POISON_AT_ONCE, recordNamed(args['after'])),
     'batch.offsets': async (args: Args) => {
@@ -139,7 +140,7 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
 function answerOf(result: RunResult) {
   if (result.outcome === 'empty') return { outcome: 'empty' }
   const { outcome, run, repeated } = result
-  return { outcome, run, ...(repeated && { repeated }) }
+  return { outcome, run: runJson(run), ...(repeated && { repeated: runJson(repeated) }) }
 }
 
 /** A name that is mistaken would be a source that is read from its beginning once more. */

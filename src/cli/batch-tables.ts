@@ -1,12 +1,13 @@
 import type { JobStatus } from '../reader/batch/scheduler.ts'
-import type { Run } from '../reader/ledger.ts'
+import { fittedTable } from './fitted-table.ts'
 import { table } from './output.ts'
+import type { RunJson } from './run-json.ts'
 
 /** Sources that are named in a line; more are counted. */
 const NAMED_MAX = 5
 
 /** Jobs as a person reads them: what they did last, and what they do now. */
-export function jobsTable(jobs: readonly JobStatus[]): string {
+export function jobsTable(jobs: readonly JobStatus[], columns?: number | undefined): string {
   const rows = jobs.map(({ job, last_run, lag, next_run, waiting_for, running }) => [
     job,
     last_run?.state ?? 'never run',
@@ -19,16 +20,17 @@ export function jobsTable(jobs: readonly JobStatus[]): string {
         ? `waits for ${named(waiting_for)}`
         : '',
   ])
-  return table(['job', 'last run', 'records', 'lag', 'next run', ''], rows)
+  const yielding = { names: ['job'], spare: ['records', 'next run'], remarks: '' }
+  return fittedTable(['job', 'last run', 'records', 'lag', 'next run', ''], rows, yielding, columns)
 }
 
 /** Runs as a person reads them, with what went wrong and which sources were waited for in vain. */
-export function runsTable(runs: readonly Run[]): string {
+export function runsTable(runs: readonly RunJson[]): string {
   const rows = runs.map(run => [
     run.id,
     run.kind,
     run.state,
-    new Date(run.startedMs).toISOString(),
+    new Date(run.started_ms).toISOString(),
     run.attempts,
     run.records,
     run.placeholders,

@@ -12,11 +12,11 @@ const program = new Command('headrace')
   .showSuggestionAfterError()
   .exitOverride()
 
-for (const command of await commandsFor(process.argv.slice(2))) program.addCommand(careful(command().exitOverride()))
+for (const command of await commandsFor(process.argv.slice(2))) program.addCommand(careful(command()))
 
-/** What commander says of arguments repeats them: one may be a token in the wrong place. */
+/** What commander says of arguments repeats them: one may be a token in the wrong place. And it ends the process with a code of its own. */
 function careful(command: Command): Command {
-  command.configureOutput({ writeErr: text => void process.stderr.write(hideSecrets(text)) })
+  command.exitOverride().configureOutput({ writeErr: text => void process.stderr.write(hideSecrets(text)) })
   for (const sub of command.commands) careful(sub)
   return command
 }

@@ -6,7 +6,7 @@ import { control } from '../console/control-client.ts'
 import type { Point } from '../doctor/flatness.ts'
 import { sampleProcess } from '../doctor/process-sample.ts'
 import { type Given, readBack } from '../doctor/read-back.ts'
-import { type Fault, type Judgement, type RunReport, renderReport } from '../doctor/report.ts'
+import { type Fault, type Judgement, type RunReport, renderReport, reportJson } from '../doctor/report.ts'
 import { ScratchLink, ScratchProcess, unusedPort } from '../doctor/scratch-process.ts'
 import { openLog } from '../log/open.ts'
 import { pause, systemClock } from '../runtime/clock.ts'
@@ -51,7 +51,7 @@ export async function torture(options: TortureOptions): Promise<RunReport | unde
     const out = resolve(options.out)
     makeFolder(out)
     writeFileSync(join(out, 'report.html'), renderReport(report))
-    writeFileSync(join(out, 'report.json'), `${JSON.stringify(report, null, 1)}\n`)
+    writeFileSync(join(out, 'report.json'), `${JSON.stringify(reportJson(report), null, 1)}\n`)
     for (const { what, verdict, detail } of report.judgements) options.say(`${verdict}: ${what} (${detail})`)
     options.say(`report: ${join(out, 'report.html')}`)
     return report

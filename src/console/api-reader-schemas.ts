@@ -48,14 +48,14 @@ export const runSchema = z.looseObject({
   job: z.string(),
   state: z.enum(['running', 'done', 'failed']),
   ranges: z.array(rangeSchema),
-  startedMs: whole,
-  endedMs: maybe,
-  exitCode: maybe,
+  started_ms: whole,
+  ended_ms: maybe,
+  exit_code: maybe,
   records: whole,
   placeholders: whole,
   error: z.string().nullable(),
   kind: z.enum(['run', 'backfill']),
-  atMs: whole.describe('The moment for which it is, ms.'),
+  at_ms: whole.describe('The moment for which it is, ms.'),
   token: z.string(),
   attempts: whole,
   dead: whole.describe('Records set aside.'),
@@ -88,7 +88,7 @@ export const runLogSchema = z.looseObject({
   text: z.string(),
 })
 
-export const lossSchema = z.looseObject({ source: z.string(), first: whole, next: whole, acceptedMs: whole })
+export const lossSchema = z.looseObject({ source: z.string(), first: whole, next: whole, accepted_ms: whole })
 
 export const poisonSchema = z.looseObject({ source: z.string(), sequence: whole, run: z.string(), reason: z.string() })
 

@@ -26,7 +26,7 @@ import { joinMetrics, METRICS_TYPE } from './metrics.ts'
 import { openApi } from './openapi.ts'
 import { type ConsoleOptions, hostOf, portOf } from './options.ts'
 import type { Side } from './routes.ts'
-import { type Caller, Sessions } from './sessions.ts'
+import { type Caller, Sessions, sessionCookie } from './sessions.ts'
 import { Users } from './users.ts'
 
 /** How long a peer may take to say what it wants, ms. */
@@ -138,7 +138,8 @@ export class Console {
 
   async #read(path: string, url: URL, request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void> {
     if (path === '/status') return sendJson(response, 200, oneOrBoth(await this.#statuses()))
-    if (path === '/api/openapi.json') return sendJson(response, 200, openApi(this.#deps.version, this.#calls.sides))
+    if (path === '/api/openapi.json')
+      return sendJson(response, 200, openApi(this.#deps.version, this.#calls.sides, sessionCookie(request)))
     if (path === '/api/audit') return sendJson(response, 200, this.#audited(caller))
     if (path === '/api/history') return sendJson(response, 200, await this.#history.points(historyOf(url)))
     if (path === '/api/live')
@@ -191,8 +192,8 @@ export class Console {
   async #session(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method === 'POST') {
       const { name, password } = await bodyOf(request)
-      const { user, cookie } = await this.#sessions.logIn(request.socket.remoteAddress ?? '', String(name), String(password))
-      response.setHeader('set-cookie', cookie)
+      const { user, id } = await this.#sessions.logIn(request.socket.remoteAddress ?? '', String(name), String(password))
+      response.setHeader('set-cookie', this.#sessions.cookie(request, id))
       return sendJson(response, 200, { user })
     }
     const caller = this.#sessions.caller(request)

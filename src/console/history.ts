@@ -13,7 +13,7 @@ const ROWS_AT_ONCE = 20
 const ROW_BYTES_MAX = 4 * 2 ** 20
 
 export interface HistoryPoint {
-  readonly timeMs: number
+  readonly time_ms: number
   /** Records that came within the minute; of a job, those that it had not read then. */
   readonly records: number
 }
@@ -67,14 +67,14 @@ export class History {
     if (job !== undefined) return this.#lagsOf(job)
     if (source !== undefined) return this.#ofSource(source)
     return this.#db
-      .prepare<[number], HistoryPoint>('SELECT time AS timeMs, total AS records FROM rows WHERE time > ? ORDER BY time')
+      .prepare<[number], HistoryPoint>('SELECT time AS time_ms, total AS records FROM rows WHERE time > ? ORDER BY time')
       .all(this.#dayAgoMs())
   }
 
   #lagsOf(job: string): HistoryPoint[] {
     return this.#db
       .prepare<[string, number], HistoryPoint>(
-        'SELECT time AS timeMs, value AS records FROM rows, json_each(rows.lags) WHERE json_each.key = ? AND time > ? ORDER BY time',
+        'SELECT time AS time_ms, value AS records FROM rows, json_each(rows.lags) WHERE json_each.key = ? AND time > ? ORDER BY time',
       )
       .all(job, this.#dayAgoMs())
   }
@@ -86,7 +86,7 @@ export class History {
     const points: HistoryPoint[] = []
     for (const [at, { time, body }] of rows.entries()) {
       const counts = JSON.parse(zstdDecompressSync(body, { maxOutputLength: ROW_BYTES_MAX }).toString()) as Record<string, number>
-      points.push({ timeMs: time, records: counts[source] ?? 0 })
+      points.push({ time_ms: time, records: counts[source] ?? 0 })
       if (at % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) await new Promise(resolve => setImmediate(resolve))
     }
     return points

@@ -3,7 +3,6 @@ import { alarmSchema, coreStatusSchema, edgeStatusSchema, errorSchema } from './
 import { CSRF_HEADER } from './guard.ts'
 import { METRICS_TYPE } from './metrics.ts'
 import { API_ROUTES, type ApiRoute, type Side } from './routes.ts'
-import { SESSION_COOKIE } from './sessions.ts'
 
 /** By paths and methods, as the document has them. */
 type Paths = Record<string, Record<string, unknown>>
@@ -31,10 +30,10 @@ const auditSchema = z.array(
     status: z.number(),
   }),
 )
-const historySchema = z.array(z.object({ timeMs: z.number(), records: z.number() }))
+const historySchema = z.array(z.object({ time_ms: z.number(), records: z.number() }))
 
-/** OpenAPI 3.1 of all that the console answers, from the schemas by which it checks. */
-export function openApi(version: string, sides: readonly Side[]): unknown {
+/** OpenAPI 3.1 of all that the console answers, from the schemas by which it checks; `cookie` is the name of the session's. */
+export function openApi(version: string, sides: readonly Side[], cookie: string): unknown {
   const paths: Paths = {}
   for (const route of API_ROUTES.filter(({ side }) => sides.includes(side)))
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operationOf(route) }
@@ -44,7 +43,7 @@ export function openApi(version: string, sides: readonly Side[]): unknown {
     paths: { ...paths, ...ownPaths(sides) },
     components: {
       securitySchemes: {
-        session: { type: 'apiKey', in: 'cookie', name: SESSION_COOKIE },
+        session: { type: 'apiKey', in: 'cookie', name: cookie },
         basic: { type: 'http', scheme: 'basic' },
       },
     },

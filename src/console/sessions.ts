@@ -5,7 +5,7 @@ import { CSRF_HEADER } from './guard.ts'
 import { HttpError } from './http-error.ts'
 import type { KnownUser, User, Users } from './users.ts'
 
-export const SESSION_COOKIE = 'headrace'
+const SESSION_COOKIE = 'headrace'
 /** A session that nobody used for so long is over. */
 const IDLE_LIMIT_MS = 12 * 3_600_000
 const SESSIONS_MAX = 1_000
@@ -76,14 +76,14 @@ export class Sessions {
     }
   }
 
-  /** The cookie of a new session, and its user. Throws 401 where name or password are wrong, 429 after too many tries. */
-  async logIn(address: string, name: string, password: string): Promise<{ user: User; cookie: string }> {
+  /** The id of a new session, for its cookie, and its user. Throws 401 where name or password are wrong, 429 after too many tries. */
+  async logIn(address: string, name: string, password: string): Promise<{ user: User; id: string }> {
     if (!this.#users) throw new HttpError(404, 'no users are declared: nobody has to log in')
     const { user, mark } = await this.#authenticate(this.#users, address, name, password)
     this.#forgetIdle(this.#clock.monotonicMs())
     const id = randomBytes(32).toString('base64url')
     this.#sessions.set(id, { name: user.name, mark, usedAtMs: this.#clock.monotonicMs() })
-    return { user, cookie: this.#cookie(id) }
+    return { user, id }
   }
 
   /** For programs that cannot keep a cookie: HTTP Basic (RFC 7617) for one request. Throws 401 where it is missing or wrong. */
@@ -117,7 +117,7 @@ export class Sessions {
   logOut(request: IncomingMessage): string {
     const id = cookieOf(request)
     if (id !== undefined) this.#sessions.delete(id)
-    return `${this.#cookie('')}; Max-Age=0`
+    return `${this.cookie(request, '')}; Max-Age=0`
   }
 
   #forgetIdle(now: number): void {
@@ -132,8 +132,9 @@ export class Sessions {
       if (atMs.every(each => now - each >= FAILURE_WINDOW_MS)) this.#failures.delete(address)
   }
 
-  #cookie(id: string): string {
-    return `${SESSION_COOKIE}=${id}; Path=/; HttpOnly; SameSite=Strict${this.#isTls ? '; Secure' : ''}`
+  /** What the browser is told to keep, and to send with each request from here on. */
+  cookie(request: IncomingMessage, id: string): string {
+    return `${sessionCookie(request)}=${id}; Path=/; HttpOnly; SameSite=Strict${this.#isTls ? '; Secure' : ''}`
   }
 
   #csrf(id: string): string {
@@ -141,7 +142,17 @@ export class Sessions {
   }
 }
 
+/**
+ * What the cookie is called. Browsers send a cookie to every port of a host: two consoles of one name for it, on two ports of a machine or at
+ * two ends of a tunnel, would log each other's people out. The port is the one that the browser calls, which is not always that of this process.
+ */
+export function sessionCookie({ headers }: Pick<IncomingMessage, 'headers'>): string {
+  const port = /:(\d{1,5})$/.exec(headers.host ?? '')?.[1]
+  return port === undefined ? SESSION_COOKIE : `${SESSION_COOKIE}-${port}`
+}
+
 function cookieOf(request: IncomingMessage): string | undefined {
+  const name = sessionCookie(request)
   const cookies = (request.headers.cookie ?? '').split(';').map(each => each.trim())
-  return cookies.find(each => each.startsWith(`${SESSION_COOKIE}=`))?.slice(SESSION_COOKIE.length + 1)
+  return cookies.find(each => each.startsWith(`${name}=`))?.slice(name.length + 1)
 }

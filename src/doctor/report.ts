@@ -40,6 +40,15 @@ export interface RunReport {
   readonly judgements: readonly Judgement[]
 }
 
+/** The report for programs: with the keys that JSON has everywhere. */
+export function reportJson({ lastedMs, faults, ...rest }: RunReport) {
+  return {
+    ...rest,
+    lasted_ms: lastedMs,
+    faults: faults.map(({ atMs, lastedMs: ms, what }) => ({ at_ms: atMs, lasted_ms: ms, what })),
+  }
+}
+
 export function hasPassed(report: RunReport): boolean {
   return report.judgements.every(({ verdict }) => verdict !== 'fails')
 }

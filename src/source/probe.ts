@@ -1,7 +1,9 @@
 import { SerialPort } from 'serialport'
+import { HeadraceError } from '../runtime/errors.ts'
 import { crc16Modbus } from './decode/binary.ts'
 import { type Guess, guess } from './guess.ts'
 import { agreedWith, callOf } from './meter-call.ts'
+import { whyNotOpened } from './serial-machine.ts'
 import { readPort } from './serial-read.ts'
 
 /** What meters are called at (IEC 62056-21); nothing else is looked for there. */
@@ -51,14 +53,7 @@ export interface ProbeOptions {
 /** Tries line settings and framings on a port until one makes sense; undefined where none does. Rejects where the port cannot be opened. */
 export async function probePort(options: ProbeOptions): Promise<Found | undefined> {
   for (const settings of SETTINGS) {
-    const port = await SerialPort.binding.open({
-      path: options.path,
-      baudRate: settings.baud,
-      parity: settings.parity,
-      dataBits: settings.data_bits,
-      stopBits: 1,
-      lock: true,
-    })
+    const port = await open(options.path, settings)
     try {
       const line = new Line(port)
       const heard = await line.listen(options.listenMs, bytes => bytes.length > BYTES_ENOUGH && guess(bytes) !== undefined)
@@ -76,6 +71,17 @@ export async function probePort(options: ProbeOptions): Promise<Found | undefine
 }
 
 type Port = Awaited<ReturnType<typeof SerialPort.binding.open>>
+
+function open(path: string, { baud, parity, data_bits }: LineSettings): Promise<Port> {
+  return SerialPort.binding
+    .open({ path, baudRate: baud, parity, dataBits: data_bits, stopBits: 1, lock: true })
+    .catch((cause: unknown) => {
+      throw new HeadraceError('source_failed', whyNotOpened(path, cause), {
+        advice: 'See "headrace devices" for the ports of this machine.',
+        cause,
+      })
+    })
+}
 
 /** A port that is read all the time, so that nothing waits in a read when it is closed. */
 class Line {

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
 import { jobsTable, runsTable } from '../../src/cli/batch-tables.ts'
+import type { RunJson } from '../../src/cli/run-json.ts'
 import type { JobStatus } from '../../src/reader/batch/scheduler.ts'
-import type { Run } from '../../src/reader/ledger.ts'
 
 const JOB: JobStatus = { job: 'plant.load', next_run: null, last_run: null, lag: 3, waiting_for: [], running: null }
-const RUN: Run = {
-  ...{ id: '0123456789abcdef', job: 'plant.load', kind: 'run', state: 'done', ranges: [], atMs: 0, startedMs: 0, endedMs: 1 },
-  ...{ token: 't', attempts: 1, records: 5, placeholders: 0, dead: 0, exitCode: 0, error: null, missing: [] },
+const RUN: RunJson = {
+  ...{ id: '0123456789abcdef', job: 'plant.load', kind: 'run', state: 'done', ranges: [], at_ms: 0, started_ms: 0, ended_ms: 1 },
+  ...{ token: 't', attempts: 1, records: 5, placeholders: 0, dead: 0, exit_code: 0, error: null, missing: [] },
   ...{ directory: null, log: null, interrupted: false },
 }
 

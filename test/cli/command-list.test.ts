@@ -22,3 +22,15 @@ test.each([
 ])('%j loads %i', async (args, count) => {
   expect(await commandsFor(args)).toHaveLength(count)
 })
+
+test('what an option is unless set is said with its unit: that of --within was 15000, which --within then refused, and that of replay --to was now, in ms', async () => {
+  const commands = await Promise.all(Object.values(COMMANDS).map(async load => (await load())()))
+  const all = commands.flatMap(command => [command, ...command.commands])
+  const said = all.flatMap(command =>
+    command.options
+      .filter(({ flags, defaultValue }) => /<(duration|size|time)>/.test(flags) && defaultValue !== undefined)
+      .map(({ flags, defaultValue, defaultValueDescription }) => `${flags} ${defaultValueDescription ?? defaultValue}`),
+  )
+  expect(said).toContain('--within <duration> 15s')
+  for (const each of said) expect(each).toMatch(/ \d+(ms|s|m|h|KiB|MiB)$/)
+})

@@ -27,6 +27,15 @@ const PIPELINE = 'pipeline: plant\nsources: { a: { generator: {} } }\nbatch: { l
 const EDGE = 'gateway: g\nstate: state\nuplink: { url: "amqp://127.0.0.1:5672" }\npipelines: [p.yaml]\n'
 const CORE = 'state: state\nlog: { sqlite: {} }\npipelines: [p.yaml]\n'
 
+test.each([
+  ['/none', 'headrace: No such file or directory, cannot open /none'],
+  ['/dev/null', 'headrace: /dev/null is no serial port'],
+])('1: devices probe %s said "Error: Error:" before the words of the system', async (port, said) => {
+  const { code, stderr } = await run('devices', 'probe', port)
+  expect(stderr).toBe(`${said}\nSee "headrace devices" for the ports of this machine.\n`)
+  expect(code).toBe(1)
+})
+
 test('2: a seed that is no number, which would be another one each time', async () => {
   write('p.yaml', PIPELINE)
   const { code, stderr } = await run('doctor', '--torture', '--config', 'p.yaml', '--seed', 'abc')
@@ -118,6 +127,9 @@ describe('what the user typed is wrong: 2, and what is meant is said', () => {
     [['health', '--role', 'gateway'], 'Allowed choices are edge, core.'],
     [['health', '--like', 'p.yaml'], 'p.yaml was not written by "headrace health --save"'],
     [['up', 'p.yaml', 'p.yaml'], 'pipeline "plant" is in p.yaml already'],
+    [['console', 'add-user', 'Anna B', '--users', 'users.json'], 'Lower-case letters, digits'],
+    [['console', 'add-user', 'anna'], "required option '--users <file>' not specified"],
+    [['where', 'a', 'soon'], 'Write a whole number, or a time such as 2026-01-31'],
   ])('%j', async (args, said) => {
     write('p.yaml', PIPELINE)
     const result = await run(...args)

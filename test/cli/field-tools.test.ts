@@ -63,7 +63,11 @@ test('a simulated device is read by the pipeline that it prints; a capture of it
     expect(time_ms).toBe(Date.parse(value.time))
   }
   // The file is not written over, and a source that is not there is said.
-  expect((await up.run('capture', 'dsmr', '-o', file, '--for', '1s')).code).toBe(1)
+  expect(await up.run('capture', 'dsmr', '-o', file, '--for', '1s')).toEqual({
+    code: 2,
+    stdout: '',
+    stderr: `${file} is there already\nName a file that is not.\n`,
+  })
   expect(await up.run('capture', 'dsmt', '-o', join(folder, 'x'))).toMatchObject({
     code: 2,
     stderr: expect.stringContaining('Known: dsmr'),

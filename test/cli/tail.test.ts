@@ -1,8 +1,12 @@
+import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test } from 'vitest'
 import { headrace } from '../support/headrace-process.ts'
 import { until } from '../support/until.ts'
 import { countTo, sequencesOf, Up } from './up-process.ts'
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
 let up: Up
 afterEach(() => up.end())
@@ -29,6 +33,19 @@ test('tail shows what comes, of all sources that a glob fits, in order', async (
     expect(found).toEqual(countTo(first + found.length, first))
   }
   expect(await tail.process.stop()).toBe(0)
+})
+
+test('top whose reader has seen enough, such as head, ends: it ran on for ever, and held up whoever had called it', async () => {
+  await start(10)
+  const top = spawn(process.execPath, [MAIN, 'top', '--state', up.state], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const ended = new Promise<number | null>(resolve => top.once('exit', resolve))
+  top.stdout.once('data', () => top.stdout.destroy())
+  try {
+    await until('it has ended', () => top.exitCode !== null, 60_000)
+    expect(await ended).toBe(0)
+  } finally {
+    if (top.exitCode === null) top.kill('SIGKILL')
+  }
 })
 
 test('tail of a source that nobody has is the wrong input', async () => {

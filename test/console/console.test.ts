@@ -373,6 +373,24 @@ describe('with users', () => {
     expect((await ask(`${url}/api/core/status`, { headers: { cookie } })).status).toBe(401)
   })
 
+  test('a log-in at one console was a log-out at another on the same host, since browsers send cookies to every port of it', async () => {
+    const urls = [await startWithUsers()]
+    const first = console
+    urls.push(await start({ users, listen: '127.0.0.1:0' }, { stateDir: join(folder, 'other') }))
+    try {
+      const kept = new Map<string, string>()
+      for (const url of urls) {
+        const [name = '', id = ''] = cookieOf(await logIn(url, 'anna')).split('=')
+        kept.set(name, id)
+      }
+      const cookie = [...kept].map(pair => pair.join('=')).join('; ')
+      const statuses = urls.map(async url => (await ask(`${url}/status`, { headers: { cookie } })).status)
+      expect(await Promise.all(statuses)).toEqual([200, 200])
+    } finally {
+      await first?.stop()
+    }
+  })
+
   test('a user who is taken out of the file, or is given another password, is out, and so is the page that watches; another role holds at once', async () => {
     const clock = new SimulatedClock()
     const own = join(folder, 'own.json')

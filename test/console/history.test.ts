@@ -51,7 +51,7 @@ test('the history goes on where a clock that was ahead for a day is set right: i
     clock.jump(-365 * 24 * 60 * MINUTE_MS)
     await clock.pass(3 * MINUTE_MS)
     const now = Math.floor(clock.wallMs() / MINUTE_MS)
-    expect((await history.points({})).map(({ timeMs }) => timeMs / MINUTE_MS - now)).toEqual([-2, -1, 0])
+    expect((await history.points({})).map(({ time_ms }) => time_ms / MINUTE_MS - now)).toEqual([-2, -1, 0])
   } finally {
     history.close()
     rmSync(folder, { recursive: true, force: true })

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -133,6 +133,28 @@ describe('how it ended is said', () => {
     log.note('attempt 3')
     log.close()
     expect(readFileSync(path, 'latin1').endsWith('\nno room\n--- attempt 3\n')).toBe(true)
+  })
+
+  test('a log that was never closed, as kill -9 leaves it, has its end on the disk: it was in memory alone, and gone', async () => {
+    const path = join(folder, 'killed')
+    let log = new RunLog(path)
+    try {
+      for (let at = 0; at < 45; at++) {
+        log.output(Buffer.alloc(999_983, 'x'))
+        log.note(`part ${at}`)
+        expect(readFileSync(path).subarray(-9).toString()).toContain(`part ${at}\n`)
+        expect(statSync(path).size).toBeLessThanOrEqual(17 * 2 ** 20)
+        if (at !== 30) continue
+        logs.push(log)
+        log = new RunLog(path)
+      }
+    } finally {
+      log.close()
+    }
+    const said = 45 * 999_983 + 10 * '--- part 0\n'.length + 35 * '--- part 10\n'.length
+    expect(readFileSync(path, 'latin1').slice(15 * 2 ** 20, 15 * 2 ** 20 + 50)).toContain(
+      `--- ${said - 16 * 2 ** 20} bytes are left out`,
+    )
   })
 
   test('of long complaints the last line is kept, at most 4 KiB of it', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { flatness, largest, type Point, robustSlope } from '../../src/doctor/flatness.ts'
-import { hasPassed, type RunReport, renderReport } from '../../src/doctor/report.ts'
+import { hasPassed, type RunReport, renderReport, reportJson } from '../../src/doctor/report.ts'
 import { SeededRandom } from '../support/random.ts'
 
 const RUN_MS = 600_000
@@ -59,4 +59,5 @@ test('a report shows what fails, and takes no markup from what it is told', () =
   expect(page).not.toContain('<script>')
   expect(page).not.toMatch(/(src|href)=/)
   expect(page.match(/<polyline/g)).toHaveLength(1)
+  expect(reportJson(report)).toMatchObject({ lasted_ms: RUN_MS, faults: [{ at_ms: 1_000, lasted_ms: 500, what: 'core killed' }] })
 })

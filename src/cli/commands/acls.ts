@@ -9,7 +9,7 @@ export function aclsCommand(): Command {
     .option('--core <principal>', 'who the cores are', 'User:headrace-core')
     .option('--reader <principal>', 'who reads the topics: a consumer of your own', 'User:headrace-reader')
     .option('--command-config <file>', 'handed on to kafka-acls')
-    .option('--json', 'as JSON', false)
+    .option('--json', 'for programs')
     .addHelpText('after', '\nExample:\n  headrace acls --config core.yaml --command-config admin.properties | sh')
     .action(async (options: AclOptions) => {
       const { loadCore } = await import('../../config/load.ts')
@@ -35,7 +35,7 @@ interface AclOptions {
   readonly core: string
   readonly reader: string
   readonly commandConfig?: string
-  readonly json: boolean
+  readonly json?: true
 }
 
 function commandOf(

@@ -20,8 +20,7 @@ export function alertsCommand(): Command {
       sub
         .option('--config <file>', 'core.yaml')
         .option('--state <directory>', 'the state directory; ./.headrace unless set')
-        .option('--json', 'for programs')
-        .exitOverride(),
+        .option('--json', 'for programs'),
     )
   add(
     new Command('list')

@@ -1,15 +1,16 @@
 import { Command } from 'commander'
 import { control } from '../../console/control-client.ts'
 import type { JobStatus } from '../../reader/batch/scheduler.ts'
-import type { Loss, Run } from '../../reader/ledger.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { boundArgument, momentArgument, resetTarget } from '../arguments.ts'
 import type { Moved } from '../batch-calls.ts'
 import { jobsTable, runsTable } from '../batch-tables.ts'
+import { fittedTable, terminalSize } from '../fitted-table.ts'
 import { readGiven } from '../given-file.ts'
 import { EXIT, print, printJson, table } from '../output.ts'
 import { everyPoison } from '../poison-pages.ts'
 import { withProgress } from '../progress-bar.ts'
+import type { LossJson, RunJson } from '../run-json.ts'
 import type { RunLogTail } from '../run-log-tail.ts'
 import { controlOf, type WhereOptions } from '../where.ts'
 
@@ -27,9 +28,9 @@ interface BoundArgument {
 
 interface Answer {
   readonly outcome: string
-  readonly run?: Run
+  readonly run?: RunJson
   /** The run before it that had failed, and was repeated first. */
-  readonly repeated?: Run
+  readonly repeated?: RunJson
 }
 
 interface OffsetRow {
@@ -48,8 +49,7 @@ export function batchCommand(): Command {
       sub
         .option('--config <file>', 'core.yaml')
         .option('--state <directory>', 'the state directory; ./.headrace unless set')
-        .option('--json', 'for programs')
-        .exitOverride(),
+        .option('--json', 'for programs'),
     )
   const job = ['<job>', '<pipeline>.<job>, or the name of the job alone'] as const
   add(new Command('list').description('Lists the jobs.').action(list))
@@ -130,7 +130,7 @@ export function batchCommand(): Command {
 async function list(options: Options): Promise<void> {
   const jobs = await control<JobStatus[]>(controlOf(options, 'core'), 'batch.list')
   if (options.json) printJson(jobs)
-  else print(jobsTable(jobs))
+  else print(jobsTable(jobs, terminalSize().columns))
 }
 
 async function runNow(job: string, options: Options & { acceptLoss?: true }): Promise<void> {
@@ -165,7 +165,7 @@ function sayResult({ outcome, run, repeated }: Answer, options: Options, nothing
 }
 
 async function runs(job: string, options: Options): Promise<void> {
-  const found = await control<Run[]>(controlOf(options, 'core'), 'batch.runs', { job })
+  const found = await control<RunJson[]>(controlOf(options, 'core'), 'batch.runs', { job })
   if (options.json) printJson(found)
   else print(runsTable(found))
 }
@@ -184,9 +184,11 @@ async function offsets(job: string, options: Options): Promise<void> {
   if (options.json) printJson(rows)
   else
     print(
-      table(
+      fittedTable(
         ['source', 'partition', 'offset', 'end', 'lag'],
         rows.map(row => [row.source, `${row.topic}[${row.partition}]`, row.offset, row.end, row.lag]),
+        { names: ['source', 'partition'], spare: ['partition', 'end'] },
+        terminalSize().columns,
       ),
     )
 }
@@ -235,18 +237,18 @@ function sayMoved(moved: readonly Moved[], { json, dryRun }: MoveOptions): void 
 }
 
 async function losses(job: string, options: Options): Promise<void> {
-  const found = await control<Loss[]>(controlOf(options, 'core'), 'batch.losses', { job })
+  const found = await control<LossJson[]>(controlOf(options, 'core'), 'batch.losses', { job })
   if (options.json) printJson(found)
   else
     print(
       table(
         ['source', 'from', 'to', 'records', 'accepted'],
-        found.map(({ source, first, next, acceptedMs }) => [
+        found.map(({ source, first, next, accepted_ms }) => [
           source,
           first,
           next,
           next - first,
-          new Date(acceptedMs).toISOString(),
+          new Date(accepted_ms).toISOString(),
         ]),
       ),
     )

@@ -29,7 +29,6 @@ export function caCommand(): Command {
       .option('--config <file>', 'core.yaml')
       .option('--folder <directory>', 'the folder of the authority, where there is no core.yaml')
       .option('--json', 'for programs')
-      .exitOverride()
   command.addCommand(
     where(new Command('init').description('Makes root key, issuing key, and the certificate of the core.'))
       .requiredOption('--host <name...>', 'names and addresses under which gateways call the core')

@@ -1,10 +1,12 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { controlStream } from '../../console/control-client.ts'
 import { pause, systemClock } from '../../runtime/clock.ts'
+import { HeadraceError } from '../../runtime/errors.ts'
 import { parseSourceKey } from '../../runtime/names.ts'
 import { parseDurationMs, parseSizeBytes, sizeText } from '../../runtime/units.ts'
 import type { CaptureHead, CaptureItem } from '../../source/capture.ts'
+import { durationOption } from '../arguments.ts'
 import { print } from '../output.ts'
 import { controlOf, type WhereOptions } from '../where.ts'
 
@@ -14,7 +16,9 @@ export function captureCommand(): Command {
     .argument('<source>', '<gateway>/<source>, or its name alone')
     .requiredOption('-o, --output <file>', 'where to; it must not be there yet')
     .option('--for <duration>', 'how long; until Ctrl-C unless set', durationArgument)
-    .option('--max-size <size>', 'how large the file may become', sizeArgument, 16 * 2 ** 20)
+    .addOption(
+      new Option('--max-size <size>', 'how large the file may become').argParser(sizeArgument).default(16 * 2 ** 20, '16MiB'),
+    )
     .option('--config <file>', 'edge.yaml')
     .option('--state <directory>', 'the state directory; ./.headrace unless set')
     .addHelpText('after', '\nExample:\n  headrace capture meter-1 -o meter-1.capture --for 10m')
@@ -36,7 +40,7 @@ export function captureCommand(): Command {
             process.stderr.write(`headrace: the capture ends here: it has ${sizeText(options.maxSize)}\n`)
             break
           }
-          file ??= openSync(options.output, 'wx', 0o640)
+          file ??= create(options.output)
           bytes += writeSync(file, line)
           if ('base64' in item) reads += 1
         }
@@ -49,6 +53,16 @@ export function captureCommand(): Command {
     })
 }
 
+/** Made once there is something to write, so that a source that is not there leaves no file. */
+function create(path: string): number {
+  try {
+    return openSync(path, 'wx', 0o640)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
+    throw new HeadraceError('config_invalid', `${path} is there already`, { advice: 'Name a file that is not.', cause })
+  }
+}
+
 export function replayCaptureCommand(): Command {
   return new Command('replay-capture')
     .description('Plays a capture through a pipeline, or out of a pseudo terminal.')
@@ -57,8 +71,15 @@ export function replayCaptureCommand(): Command {
     .option('--source <name>', 'which source of the pipeline; that of the capture, or the only one, unless set')
     .option('--link <path>', 'instead: a pseudo terminal at this path plays it')
     .option('--speed <factor>', '1 as it was, 0 as fast as it can be; 0 with --pipeline, 1 with --link unless set', speedArgument)
-    .option('--wait <duration>', 'how long before the first byte, for whoever reads to open the port', durationArgument, 5_000)
-    .option('--hold <duration>', 'how long the port stays after the last byte', durationArgument, 1_000)
+    .addOption(
+      durationOption(
+        '--wait <duration>',
+        'how long before the first byte, for whoever reads to open the port',
+        durationArgument,
+        5_000,
+      ),
+    )
+    .addOption(durationOption('--hold <duration>', 'how long the port stays after the last byte', durationArgument, 1_000))
     .addHelpText(
       'after',
       '\nExamples:\n  headrace replay-capture meter-1.capture --pipeline p.yaml\n  headrace replay-capture meter-1.capture --link /tmp/meter-1',

@@ -24,8 +24,7 @@ export function configCommand(): Command {
           const rows = part.values.map(({ path, value, origin }) => [path, value, origin])
           print(table(['key', 'value', 'from'], rows))
         }
-      })
-      .exitOverride(),
+      }),
   )
   return command
 }

@@ -25,8 +25,7 @@ export function deadCommand(): Command {
       sub
         .option('--config <file>', 'core.yaml')
         .option('--state <directory>', 'the state directory; ./.headrace unless set')
-        .option('--json', 'for programs')
-        .exitOverride(),
+        .option('--json', 'for programs'),
     )
   const letter = ['<letter>', '<gateway>/<source>@<sequence>, as list shows it'] as const
   add(new Command('list').description('Lists them.').action(list))

@@ -3,6 +3,7 @@ import type { GatewayProfile } from '../../config/gateway-profile.ts'
 import { durationText, parseDurationMs } from '../../runtime/units.ts'
 import type { Found, LineSettings } from '../../source/probe.ts'
 import type { SerialPortInfo } from '../../source/serial-ports.ts'
+import { durationOption } from '../arguments.ts'
 import { EXIT, print, printJson, table } from '../output.ts'
 
 export function devicesCommand(): Command {
@@ -34,7 +35,7 @@ export function devicesCommand(): Command {
       )
       print(factsOf(gateway).join('\n'))
     })
-  command.addCommand(probeCommand().exitOverride())
+  command.addCommand(probeCommand())
   return command
 }
 
@@ -62,7 +63,7 @@ function probeCommand(): Command {
   return new Command('probe')
     .description('Listens on a port with one line setting after another, and prints the YAML that fits.')
     .argument('<port>', 'device file')
-    .option('--listen <duration>', 'how long each setting is listened to', listenArgument, 3_000)
+    .addOption(durationOption('--listen <duration>', 'how long each setting is listened to', listenArgument, 3_000))
     .option(
       '--ask',
       'also asks a silent device: Modbus units 1 to 8, Q1, SI, and calls a meter at 300 baud. Do not where commands could move something.',

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import type { Finding } from '../../doctor/finding.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { parseDurationMs } from '../../runtime/units.ts'
-import { wholeNumber } from '../arguments.ts'
+import { durationOption, wholeNumber } from '../arguments.ts'
 import { EXIT, print, printJson } from '../output.ts'
 
 interface DoctorOptions {
@@ -35,7 +35,7 @@ export function doctorCommand(): Command {
       'kills, freezes and cuts off processes of a scratch pipeline of its own on your disk, before your log, and writes a report',
     )
     .option('--yes', 'with --torture: do it; without, it is only said what would be done')
-    .option('--for <duration>', 'with --torture: for how long', duration, TORTURE_MS.usual)
+    .addOption(durationOption('--for <duration>', 'with --torture: for how long', duration, TORTURE_MS.usual))
     .option('--seed <number>', 'with --torture: the faults of an earlier run again', wholeNumber)
     .option('--out <directory>', 'with --torture: where the report goes', 'torture-report')
     .addHelpText(
@@ -74,8 +74,8 @@ async function runTorture({ config, state = './.headrace', yes, json, for: forMs
     say: json ? () => {} : print,
   })
   if (!report) return EXIT.done
-  const { hasPassed } = await import('../../doctor/report.ts')
-  if (json) printJson(report)
+  const { hasPassed, reportJson } = await import('../../doctor/report.ts')
+  if (json) printJson(reportJson(report))
   return hasPassed(report) ? EXIT.done : EXIT.failed
 }
 

@@ -17,7 +17,6 @@ export function gatewayCommand(): Command {
         'after',
         '\nThe one that is lost has to be gone for good. A new one that was refused (other_instance) asks again within half a minute. Records, partitions and\ncertificates stay as they are. Where several cores run, say it to each.',
       )
-      .exitOverride()
       .action(async (gateway: string, options: WhereOptions & { json?: true }) => {
         const forgotten = await control<Forgotten>(controlOf(options, 'core'), 'gateway.forget', { gateway })
         if (options.json) printJson(forgotten)

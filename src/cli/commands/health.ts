@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { systemClock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { parseDurationMs } from '../../runtime/units.ts'
+import { durationOption } from '../arguments.ts'
 import { FLOWS, type Health } from '../flow-check.ts'
 import { readGiven } from '../given-file.ts'
 import { EXIT, print, printJson } from '../output.ts'
@@ -29,7 +30,9 @@ export function healthCommand(): Command {
     .option('--config <file>', 'edge.yaml or core.yaml')
     .option('--state <directory>', 'the state directory; ./.headrace unless set')
     .addOption(new Option('--role <role>', 'whom it is about').choices(['edge', 'core']).default('edge'))
-    .option('--within <duration>', 'how long it may take', (text: string) => parseDurationMs(text) ?? wrong(text), WITHIN_MS)
+    .addOption(
+      durationOption('--within <duration>', 'how long it may take', text => parseDurationMs(text) ?? wrong(text), WITHIN_MS),
+    )
     .option('--save <file>', 'keeps what was seen, for --like')
     .option('--like <file>', 'asks that it is as well as it was then; without, that a process answers')
     .option('--expect <version>', 'asks that the process is of this version')

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { Command, InvalidArgumentError } from 'commander'
 import { parseDurationMs } from '../../runtime/units.ts'
-import { nameArgument } from '../arguments.ts'
+import { durationOption, nameArgument } from '../arguments.ts'
 import { print } from '../output.ts'
 
 interface InitOptions {
@@ -24,7 +24,7 @@ export function initCommand(): Command {
     .option('--hardware <profile>', 'what the gateway is: a profile of hardware/gateways/, or none')
     .option('--pipeline <name>', 'name of the pipeline', nameArgument)
     .option('--port <path>', 'serial port to listen on, or none')
-    .option('--listen <duration>', 'how long each line setting is listened to', listenArgument, 3_000)
+    .addOption(durationOption('--listen <duration>', 'how long each line setting is listened to', listenArgument, 3_000))
     .option('--ask', 'also asks a silent device. Do not where commands could move something.')
     .option('--yes', 'asks nothing: what is not said has its default')
     .addHelpText(

@@ -1,7 +1,8 @@
 import { Command } from 'commander'
 import { control } from '../../console/control-client.ts'
 import { durationText, sizeText } from '../../runtime/units.ts'
-import { print, printJson, table } from '../output.ts'
+import { fittedTable, terminalSize } from '../fitted-table.ts'
+import { print, printJson } from '../output.ts'
 import type { PartitionRow } from '../partition-calls.ts'
 import { controlOf, type WhereOptions } from '../where.ts'
 
@@ -17,7 +18,7 @@ export function partitionsCommand(): Command {
       const rows = await control<PartitionRow[]>(controlOf(options, 'core'), 'partitions')
       if (options.json) return printJson(rows)
       print(
-        table(
+        fittedTable(
           ['partition', 'source', 'first', 'next', 'kept', 'slowest job', 'has read'],
           rows.map(row => [
             `${row.topic}[${row.partition}]`,
@@ -28,6 +29,8 @@ export function partitionsCommand(): Command {
             row.slowest?.job ?? '-',
             row.slowest?.offset ?? '-',
           ]),
+          { names: ['partition', 'source', 'slowest job'], spare: ['first', 'kept'] },
+          terminalSize().columns,
         ),
       )
     })

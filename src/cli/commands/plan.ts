@@ -11,7 +11,7 @@ export function planCommand(): Command {
     .option('--brokers <n>', 'brokers of the cluster', count, 3)
     .option('--replication <n>', 'copies of each partition', count, 3)
     .option('--replicas-per-broker <n>', 'what one broker may carry', count, REPLICAS_PER_BROKER_MAX)
-    .option('--json', 'as JSON', false)
+    .option('--json', 'for programs')
     .addHelpText(
       'after',
       '\nExamples:\n  headrace plan cold-store.yaml --gateways 400 --brokers 3\n  headrace plan cold-store.yaml=400 workshop.yaml=12 --brokers 5',
@@ -51,7 +51,7 @@ interface PlanOptions {
   readonly brokers: number
   readonly replication: number
   readonly replicasPerBroker: number
-  readonly json: boolean
+  readonly json?: true
 }
 
 function shown({ replicasPerBroker, replicasPerBrokerMax, brokersNeeded, ...rest }: PartitionPlan) {

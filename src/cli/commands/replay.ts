@@ -9,7 +9,7 @@ import { stateOf, type WhereOptions } from '../where.ts'
 
 interface ReplayOptions extends WhereOptions {
   readonly from: number
-  readonly to: number
+  readonly to?: number
   readonly analyser?: string
   readonly alerts?: true
   readonly json?: true
@@ -22,7 +22,7 @@ export function replayCommand(): Command {
     )
     .argument('<pipeline>', 'the pipeline file; it may be another one than the core has')
     .requiredOption('--from <time>', 'event time of the first record, ISO 8601', momentArgument)
-    .option('--to <time>', 'event time before which the last record lies; now, unless set', momentArgument, Date.now())
+    .option('--to <time>', 'event time before which the last record lies; now, unless set', momentArgument)
     .option('--analyser <name>', 'only this one')
     .option('--alerts', 'alerts go to where the pipeline file says')
     .option('--config <file>', 'core.yaml, for its log')
@@ -33,13 +33,15 @@ export function replayCommand(): Command {
       '\nExample:\n  headrace replay cold-store.yaml --from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z --analyser oil-too-hot',
     )
     .action(async (file: string, options: ReplayOptions) => {
-      if (options.from >= options.to) throw new HeadraceError('config_invalid', '--from has to lie before --to')
+      const to = options.to ?? Date.now()
+      if (options.from >= to) throw new HeadraceError('config_invalid', '--from has to lie before --to')
       const { replay } = await import('../replay.ts')
       const log = await logOf(options)
       const result = await replay({
         file,
         log,
         ...options,
+        to,
         say: (line, json) => print(options.json ? JSON.stringify(json) : line),
       })
       if (!options.json)

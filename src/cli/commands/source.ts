@@ -4,7 +4,8 @@ import { parseSourceKey } from '../../runtime/names.ts'
 import type { CoreProcess } from '../core-process.ts'
 import type { EdgeSourceStatus } from '../edge-status.ts'
 import { fieldsText } from '../fields-text.ts'
-import { EXIT, print, printJson, table } from '../output.ts'
+import { fittedTable, terminalSize } from '../fitted-table.ts'
+import { EXIT, print, printJson } from '../output.ts'
 import { controlOf, stateOf, type WhereOptions } from '../where.ts'
 import { ask } from './status.ts'
 
@@ -13,6 +14,7 @@ const EITHER = 'edge or core'
 
 /** Fields of one source in a table for people; `--json` has all. */
 const FIELDS_SHOWN = 6
+const YIELDING = { names: ['source', 'pipeline', 'partition', 'fields'], spare: ['pipeline', 'partition'], remarks: '' }
 
 export function sourceCommand(): Command {
   const command = new Command('source').description('Looks after the sources of a gateway.')
@@ -21,7 +23,6 @@ export function sourceCommand(): Command {
       .option('--config <file>', 'edge.yaml or core.yaml')
       .option('--state <directory>', 'the state directory; ./.headrace unless set')
       .option('--json', 'for programs')
-      .exitOverride()
   command.addCommand(
     where(
       new Command('list').description(
@@ -106,7 +107,7 @@ function edgeTable(sources: readonly EdgeSourceStatus[]): string {
     fieldsText(each.fields, FIELDS_SHOWN),
     each.reason ?? '',
   ])
-  return table(['source', 'pipeline', 'state', 'partition', 'fields', ''], rows)
+  return fittedTable(['source', 'pipeline', 'state', 'partition', 'fields', ''], rows, YIELDING, terminalSize().columns)
 }
 
 function coreTable(sources: readonly CoreSource[]): string {
@@ -117,5 +118,5 @@ function coreTable(sources: readonly CoreSource[]): string {
     fieldsText(each.fields, FIELDS_SHOWN),
     each.retired === null ? '' : `retired on ${each.retired}`,
   ])
-  return table(['source', 'partition', 'next', 'fields', ''], rows)
+  return fittedTable(['source', 'partition', 'next', 'fields', ''], rows, YIELDING, terminalSize().columns)
 }

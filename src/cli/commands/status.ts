@@ -4,7 +4,8 @@ import { control } from '../../console/control-client.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import type { CoreProcess } from '../core-process.ts'
 import type { EdgeSourceStatus, EdgeStatus } from '../edge-status.ts'
-import { print, printJson, table } from '../output.ts'
+import { fittedTable, terminalSize, wrapped } from '../fitted-table.ts'
+import { print, printJson } from '../output.ts'
 import { controlPath, type Role } from '../state-paths.ts'
 import { stateOf, type WhereOptions } from '../where.ts'
 
@@ -29,7 +30,7 @@ export function statusCommand(): Command {
       const edge = await ask<EdgeStatus>(state, 'edge')
       const core = await ask<CoreStatus>(state, 'core')
       if (options.json) printJson(jsonOf(edge, core))
-      else printHuman(state, edge, core)
+      else printHuman(state, edge, core, terminalSize().columns)
     })
 }
 
@@ -52,20 +53,26 @@ export async function ask<Answer>(state: string, role: Role, call = 'status', ar
   }
 }
 
-function printHuman(state: string, edge: EdgeStatus | undefined, core: CoreStatus | undefined): void {
+function printHuman(
+  state: string,
+  edge: EdgeStatus | undefined,
+  core: CoreStatus | undefined,
+  columns: number | undefined,
+): void {
   if (!edge && !core) print(`Nothing is running with its state in ${state}.`)
-  if (edge) printEdge(edge)
+  if (edge) print(edgeText(edge, columns))
   if (edge && core) print('')
-  if (core) printCore(core)
+  if (core) print(coreText(core, columns))
 }
 
-function printEdge(edge: EdgeStatus): void {
+/** Fits so many columns; whole where there are none. */
+export function edgeText(edge: EdgeStatus, columns: number | undefined): string {
   const { link, disk } = edge
-  print(`gateway ${edge.gateway}: link ${link.state}${link.peer ? ` with ${link.peer}` : ''} since ${link.since}`)
-  print(
+  const head = [
+    `gateway ${edge.gateway}: link ${link.state}${link.peer ? ` with ${link.peer}` : ''} since ${link.since}`,
     `buffer: ${mib(disk.used_bytes)} of ${mib(disk.quota_bytes)} MiB used, ${mib(disk.written_bytes)} MiB written since the start`,
-  )
-  print(`flash: ${perDay(disk)}\n`)
+    `flash: ${perDay(disk)}`,
+  ]
   const rows = edge.sources.map(source => [
     source.source,
     source.state,
@@ -77,60 +84,84 @@ function printEdge(edge: EdgeStatus): void {
     source.partition === null ? '-' : `${source.topic}[${source.partition}]`,
     source.reason ?? '',
   ])
-  print(table(['source', 'state', 'read', 'dropped', 'undecoded', 'buffered', 'settled', 'partition', ''], rows))
-  for (const counts of countTables(edge.sources)) print(`\n${counts}`)
-  printAlarms(edge.alarms)
+  const sources = fittedTable(
+    ['source', 'state', 'read', 'dropped', 'undecoded', 'buffered', 'settled', 'partition', ''],
+    rows,
+    { names: ['source', 'partition'], spare: ['undecoded', 'dropped', 'partition', 'settled'], remarks: '' },
+    columns,
+  )
+  return [
+    wrapped(head.join('\n'), columns),
+    sources,
+    ...countTables(edge.sources, columns),
+    ...alarmTexts(edge.alarms, columns),
+  ].join('\n\n')
 }
 
 /** What steps did and what went wrong, as tables, where there is any of it. */
-export function countTables(sources: readonly Pick<EdgeSourceStatus, 'source' | 'steps' | 'trouble'>[]): string[] {
+export function countTables(
+  sources: readonly Pick<EdgeSourceStatus, 'source' | 'steps' | 'trouble'>[],
+  columns?: number | undefined,
+): string[] {
   const steps = sources.flatMap(({ source, steps }) =>
     steps.map(({ step, taken, withheld, unread }, index) => [source, `${index + 1} ${step}`, taken, withheld, unread]),
   )
   const troubles = sources.flatMap(({ source, trouble }) => Object.entries(trouble).map(([what, count]) => [source, count, what]))
+  const names = ['source', 'step']
+  const stepsHead = ['source', 'step', 'taken', 'left out', 'could not judge']
   return [
-    ...(steps.length > 0 ? [table(['source', 'step', 'taken', 'left out', 'could not judge'], steps)] : []),
-    ...(troubles.length > 0 ? [table(['source', 'times', 'trouble'], troubles)] : []),
+    ...(steps.length > 0 ? [fittedTable(stepsHead, steps, { names }, columns)] : []),
+    ...(troubles.length > 0
+      ? [fittedTable(['source', 'times', 'trouble'], troubles, { names, remarks: 'trouble' }, columns)]
+      : []),
   ]
 }
 
-function printCore(core: CoreStatus): void {
-  print(`core on ${core.log.engine} log ${core.log.identity}, ${core.gateways.length} gateway(s) connected\n`)
-  if (core.reports.length > 0) printGateways(core)
-  print(
-    table(
+/** Fits so many columns; whole where there are none. */
+export function coreText(core: CoreStatus, columns: number | undefined): string {
+  const title = `core on ${core.log.engine} log ${core.log.identity}, ${core.gateways.length} gateway(s) connected`
+  const sources = core.sources.map(source => [
+    source.source,
+    `${source.topic}[${source.partition}]`,
+    source.first ?? '?',
+    source.next ?? '?',
+    source.retired === null ? '' : `retired on ${source.retired}`,
+  ])
+  const jobs = core.jobs.map(job => [
+    job.job,
+    job.last_run?.state ?? 'never run',
+    job.last_run?.ended ?? '',
+    job.lag ?? '?',
+    job.next_run ?? 'by hand',
+  ])
+  const analysers = core.analysers.map(({ analyser, sources, lag }) => [analyser, sources, lag])
+  const names = ['source', 'partition', 'gateway', 'batch job', 'analyser']
+  return [
+    wrapped(title, columns),
+    ...(core.reports.length > 0 ? [gatewaysTable(core, names, columns)] : []),
+    fittedTable(
       ['source', 'partition', 'first', 'next', ''],
-      core.sources.map(source => [
-        source.source,
-        `${source.topic}[${source.partition}]`,
-        source.first ?? '?',
-        source.next ?? '?',
-        source.retired === null ? '' : `retired on ${source.retired}`,
-      ]),
+      sources,
+      { names, spare: ['first', 'partition'], remarks: '' },
+      columns,
     ),
-  )
-  if (core.jobs.length > 0) {
-    const rows = core.jobs.map(job => [
-      job.job,
-      job.last_run?.state ?? 'never run',
-      job.last_run?.ended ?? '',
-      job.lag ?? '?',
-      job.next_run ?? 'by hand',
-    ])
-    print(`\n${table(['batch job', 'last run', 'ended', 'lag', 'next run'], rows)}`)
-  }
-  if (core.analysers.length > 0)
-    print(
-      `\n${table(
-        ['analyser', 'sources', 'lag'],
-        core.analysers.map(({ analyser, sources, lag }) => [analyser, sources, lag]),
-      )}`,
-    )
-  printAlarms(core.alarms)
+    ...(jobs.length > 0
+      ? [
+          fittedTable(
+            ['batch job', 'last run', 'ended', 'lag', 'next run'],
+            jobs,
+            { names, spare: ['ended', 'next run'] },
+            columns,
+          ),
+        ]
+      : []),
+    ...(analysers.length > 0 ? [fittedTable(['analyser', 'sources', 'lag'], analysers, { names }, columns)] : []),
+    ...alarmTexts(core.alarms, columns),
+  ].join('\n\n')
 }
 
 /** What gateways last said of themselves, also those that are away now. */
-function printGateways({ reports, gateways }: CoreStatus): void {
+function gatewaysTable({ reports, gateways }: CoreStatus, names: readonly string[], columns: number | undefined): string {
   const rows = reports.map(({ gateway, heard, buffered, disk, alarms }) => [
     gateway,
     gateways.some(each => each.gateway === gateway) ? 'connected' : 'away',
@@ -140,12 +171,14 @@ function printGateways({ reports, gateways }: CoreStatus): void {
     alarms.length,
     heard,
   ])
-  print(`${table(['gateway', 'link', 'waiting', 'oldest', 'MiB written', 'alarms', 'heard'], rows)}\n`)
+  const head = ['gateway', 'link', 'waiting', 'oldest', 'MiB written', 'alarms', 'heard']
+  return fittedTable(head, rows, { names, spare: ['MiB written', 'oldest', 'heard'] }, columns)
 }
 
-function printAlarms(alarms: readonly unknown[]): void {
-  for (const alarm of alarms as readonly { since: string; message: string; advice: string }[])
-    print(`\n! ${alarm.message} (since ${alarm.since})\n  ${alarm.advice}`)
+function alarmTexts(alarms: readonly unknown[], columns: number | undefined): string[] {
+  return (alarms as readonly { since: string; message: string; advice: string }[]).map(({ since, message, advice }) =>
+    wrapped(`! ${message} (since ${since})\n  ${advice}`, columns),
+  )
 }
 
 /** What is written in a day, against what may be. */

@@ -4,7 +4,8 @@ import { HeadraceError } from '../../runtime/errors.ts'
 import { wholeNumber } from '../arguments.ts'
 import type { CoreProcess } from '../core-process.ts'
 import type { EdgeStatus } from '../edge-status.ts'
-import { print, table } from '../output.ts'
+import { fittedTable, sharesOf, type TerminalSize, terminalSize } from '../fitted-table.ts'
+import { print } from '../output.ts'
 import { stateOf, type WhereOptions } from '../where.ts'
 import { ask } from './status.ts'
 
@@ -15,7 +16,6 @@ const EVERY_MS = 1_000
 const CLEAR = '\u001b[H\u001b[2J'
 /** Behind the last line is the cursor's. */
 const ROWS_BESIDE = 1
-const ROWS_UNKNOWN = 80
 
 export function topCommand(): Command {
   return new Command('top')
@@ -29,6 +29,8 @@ export function topCommand(): Command {
       const ended = new AbortController()
       process.once('SIGINT', () => ended.abort())
       process.once('SIGTERM', () => ended.abort())
+      // A reader such as `head` that has seen enough.
+      process.stdout.once('error', () => ended.abort())
       const rates = new Rates()
       for (let look = 0; look < (options.times ?? Number.POSITIVE_INFINITY) && !ended.signal.aborted; look++) {
         if (look > 0) await pause(systemClock, EVERY_MS, ended.signal).catch(() => {})
@@ -41,8 +43,9 @@ export function topCommand(): Command {
           })
         }
         rates.begin()
-        if (process.stdout.isTTY) process.stdout.write(CLEAR)
-        print(screen(edge, core, rates, process.stdout))
+        const terminal = terminalSize()
+        if (terminal.rows !== undefined && process.env['TERM'] !== 'dumb') process.stdout.write(CLEAR)
+        print(screen(edge, core, rates, terminal))
       }
     })
 }
@@ -66,6 +69,8 @@ export class Rates {
   }
 }
 
+const YIELDING = { names: ['source', 'partition', 'batch job'], spare: ['dropped', 'partition'] }
+
 interface Part {
   readonly title?: string
   readonly head: readonly string[]
@@ -73,12 +78,7 @@ interface Part {
 }
 
 /** What is shown of both: as much of each as there is room for, since what is above a terminal's first line nobody sees. */
-export function screen(
-  edge: EdgeStatus | undefined,
-  core: CoreStatus | undefined,
-  rates: Rates,
-  terminal: { readonly rows?: number; readonly columns?: number },
-): string {
+export function screen(edge: EdgeStatus | undefined, core: CoreStatus | undefined, rates: Rates, terminal: TerminalSize): string {
   const parts: Part[] = []
   if (edge) {
     const rows = edge.sources.map(each => [
@@ -106,30 +106,18 @@ export function screen(
   if (parts.length === 0) return 'Nothing is running.'
   const beside = parts.reduce((sum, { title }) => sum + (title === undefined ? 1 : 2), ROWS_BESIDE)
   const shares = sharesOf(
-    (terminal.rows ?? ROWS_UNKNOWN) - beside,
+    (terminal.rows ?? Number.POSITIVE_INFINITY) - beside,
     parts.map(({ rows }) => rows.length),
   )
+  const { columns } = terminal
   const texts = parts.flatMap(({ title, head, rows }, index) => [
     ...(title === undefined ? [] : [title]),
-    table(head, rows.slice(0, shares[index])),
+    fittedTable(head, rows.slice(0, shares[index]), YIELDING, columns),
   ])
   const lines = texts.join('\n').split('\n')
-  return lines.map(line => line.slice(0, terminal.columns)).join('\n')
+  return lines.map(line => line.slice(0, columns)).join('\n')
 }
 
 function busiestFirst<Row extends readonly (string | number)[]>(rows: readonly Row[]): Row[] {
   return rows.toSorted((a, b) => Number(b[1]) - Number(a[1]))
-}
-
-/** How many rows each of several tables gets: what one does not want is for the others; one row at least. */
-function sharesOf(room: number, wanted: readonly number[]): number[] {
-  const shares = wanted.map(() => 0)
-  let left = room
-  const smallestFirst = [...wanted.keys()].sort((a, b) => (wanted[a] ?? 0) - (wanted[b] ?? 0))
-  for (const [done, index] of smallestFirst.entries()) {
-    const share = Math.max(1, Math.min(wanted[index] ?? 0, Math.floor(left / (wanted.length - done))))
-    shares[index] = share
-    left -= share
-  }
-  return shares
 }

@@ -3,6 +3,7 @@ import { HeadraceError } from '../../runtime/errors.ts'
 import { matchesSource, sourceKey } from '../../runtime/names.ts'
 import { boundArgument } from '../arguments.ts'
 import type { EdgeSourceStatus, EdgeStatus } from '../edge-status.ts'
+import { terminalSize, wrapped } from '../fitted-table.ts'
 import { print, printJson } from '../output.ts'
 import { stateOf, type WhereOptions } from '../where.ts'
 import type { InLog } from '../where-in-log.ts'
@@ -72,13 +73,15 @@ function gatewayPlaces(edge: EdgeStatus, glob: string, seqOf: (key: string) => n
 }
 
 function printPlaces(onGateway: readonly OnGateway[], inLog: readonly InLog[]): void {
+  const { columns } = terminalSize()
+  const say = (text: string) => print(wrapped(text, columns))
   for (const { source, place, next, settled, buffered } of onGateway) {
     const said = {
       settled: `the log has it; it has all below ${settled}`,
       cut: `on this gateway, numbered and on its way: the log has all below ${settled}`,
       ahead: `no record has that number yet: ${next} is the next, and ${buffered.records} records wait here${buffered.oldest ? `, the oldest since ${buffered.oldest}` : ''}`,
     }[place]
-    print(`${source}: ${said}`)
+    say(`${source}: ${said}`)
   }
   for (const { source, topic, partition, seq, place, first, next, jobs } of inLog) {
     const at = `${topic}[${partition}]`
@@ -87,8 +90,8 @@ function printPlaces(onGateway: readonly OnGateway[], inLog: readonly InLog[]): 
       ahead: `not in ${at} yet, which ends at ${next}`,
       trimmed: `no longer in ${at}, which begins at ${first}`,
     }[place]
-    print(`${source}: ${said}`)
-    for (const { job, run, state } of jobs) print(`  ${job}: ${run === null ? state : `run ${run}, ${state}`}`)
+    say(`${source}: ${said}`)
+    for (const { job, run, state } of jobs) say(`  ${job}: ${run === null ? state : `run ${run}, ${state}`}`)
   }
 }
 

@@ -3,7 +3,7 @@ import { TimeChart } from './chart.ts'
 import { empty, h } from './dom.ts'
 
 interface HistoryPoint {
-  readonly timeMs: number
+  readonly time_ms: number
   readonly records: number
 }
 
@@ -36,7 +36,7 @@ export class HistoryChart {
     this.#place.setAttribute('aria-label', title)
     this.#chart = new TimeChart(this.#place, ['records'], { height: 180, fromZero: true })
     this.#chart.set(
-      points.map(({ timeMs }) => timeMs),
+      points.map(({ time_ms }) => time_ms),
       [points.map(({ records }) => records)],
     )
   }

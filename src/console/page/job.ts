@@ -13,8 +13,8 @@ interface Run {
   readonly id: string
   readonly kind: string
   readonly state: string
-  readonly startedMs: number
-  readonly endedMs: number | null
+  readonly started_ms: number
+  readonly ended_ms: number | null
   readonly attempts: number
   readonly records: number
   readonly placeholders: number
@@ -50,11 +50,11 @@ export const jobPage: PageMaker = context => {
   })
   const log = new RunLog(at, chosen)
   let chart: TimeChart | undefined
-  let before: { timeMs: number; records: number }[] = []
+  let before: { time_ms: number; records: number }[] = []
   let askedMs = Number.NEGATIVE_INFINITY
   const ask = () => {
     get<Run[]>(`${at}/runs`).then(
-      items => runs.show({ items, keyOf: ({ id, startedMs }) => `${id} ${startedMs}`, cellsOf }),
+      items => runs.show({ items, keyOf: ({ id, started_ms }) => `${id} ${started_ms}`, cellsOf }),
       (error: unknown) => facts.set('Runs', errorText(error), 'bad'),
     )
     log.ask()
@@ -62,8 +62,8 @@ export const jobPage: PageMaker = context => {
   const cellsOf = (run: Run) => [
     { text: run.id, href: `#/jobs/${encodeURIComponent(job)}/${encodeURIComponent(run.id)}` },
     { text: run.kind === 'run' ? run.state : `${run.state} (${run.kind})`, tone: toneOf(run.state) },
-    time(run.startedMs).slice(0, 19),
-    run.endedMs === null ? '–' : span(run.endedMs - run.startedMs),
+    time(run.started_ms).slice(0, 19),
+    run.ended_ms === null ? '–' : span(run.ended_ms - run.started_ms),
     number(run.records),
     number(run.dead),
     rangesText(run),
@@ -100,7 +100,7 @@ export const jobPage: PageMaker = context => {
       const live = model.lags.get(job) ?? []
       const beginMs = live[0]?.timeMs ?? Number.POSITIVE_INFINITY
       const points = [
-        ...before.filter(({ timeMs }) => timeMs < beginMs).map(each => ({ timeMs: each.timeMs, value: each.records })),
+        ...before.filter(({ time_ms }) => time_ms < beginMs).map(each => ({ timeMs: each.time_ms, value: each.records })),
         ...live,
       ]
       chart ??= new TimeChart(chartNode, ['records'], { height: 200, fromZero: true })

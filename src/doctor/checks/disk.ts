@@ -1,5 +1,6 @@
 import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { DATABASE_FILE } from '../../buffer/database-files.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import { sizeText } from '../../runtime/units.ts'
 import { error, type Finding, ok, warning } from '../finding.ts'
@@ -26,7 +27,7 @@ export function checkDisk(state: string, quotaBytes?: number): Finding[] {
       error(CHECK, `${folder} cannot be written: ${messageOf(cause)}`, `Make ${state}, owned by the user that Headrace runs as.`),
     ]
   }
-  const growth = quotaBytes === undefined ? undefined : { quotaBytes, takenBytes: takenBy(join(state, 'edge', 'buffer.db')) }
+  const growth = quotaBytes === undefined ? undefined : { quotaBytes, takenBytes: takenBy(join(state, 'edge', DATABASE_FILE)) }
   return [spaceIn(folder, growth), syncTime(folder, syncs)]
 }
 

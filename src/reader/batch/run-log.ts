@@ -1,11 +1,12 @@
 import { closeSync, constants, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { messageOf } from '../../runtime/errors.ts'
-import { ByteRing } from './byte-ring.ts'
 
 /** What one run's log may become, over all its attempts: so much of its beginning, and so much of its end, where the error is. */
 const BEGINNING_BYTES_MAX = 15 * 2 ** 20
 const END_BYTES_MAX = 2 ** 20
+/** While it is written its end may become twice as long, so that not every line has it written anew. */
+const WRITTEN_BYTES_MAX = BEGINNING_BYTES_MAX + 2 * END_BYTES_MAX
 /** Stands between the two. */
 const gapNote = (bytes: number) => `\n--- ${bytes} bytes are left out here\n`
 const GAP_NOTE = /^\n--- (\d+) bytes are left out here\n/
@@ -14,15 +15,16 @@ const LAST_WORDS_BYTES = 4_096
 
 /**
  * What a run's command said, in a file; of more than its bound the middle is left out, and what the disk does not take is counted and dropped: the command is
- * not held up. The end of what is too long comes into the file when the log is closed.
+ * not held up. All of it that is kept is in the file at once: a process that is killed closes nothing.
  */
 export class RunLog {
   readonly path: string
   readonly #file: number
   #bytes: number
-  #end: ByteRing | undefined
-  /** Left out between beginning and end by those who wrote here before. */
-  #leftOutBefore = 0
+  /** Left out between beginning and end, also by those who wrote here before. */
+  #leftOut = 0
+  /** Length of the note that says so. */
+  #noteBytes = 0
   #refused = 0
   #refusal: string | undefined
   #lastWords = ''
@@ -32,8 +34,8 @@ export class RunLog {
     mkdirSync(dirname(path), { recursive: true })
     this.#file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o640)
     const { size } = fstatSync(this.#file)
-    this.#bytes = Math.min(size, BEGINNING_BYTES_MAX)
-    if (size > BEGINNING_BYTES_MAX) this.#takeUp(size)
+    this.#bytes = size
+    if (size > BEGINNING_BYTES_MAX) this.#findNote()
   }
 
   /** A line of Headrace's own. */
@@ -59,7 +61,7 @@ export class RunLog {
 
   close(): void {
     try {
-      if (this.#end) this.#writeEnd(this.#end)
+      this.#leaveOut()
       if (this.#refused > 0) this.#append(Buffer.from(`\n--- ${this.#refused} bytes were not kept: ${this.#refusal}\n`))
     } catch {
       // The disk takes nothing still; the run itself says how it went.
@@ -69,19 +71,19 @@ export class RunLog {
   }
 
   #write(chunk: Buffer): void {
-    const beginning = chunk.subarray(0, BEGINNING_BYTES_MAX - this.#bytes)
-    if (beginning.length > 0) {
+    let rest = chunk
+    while (rest.length > 0) {
       const before = this.#bytes
       try {
-        this.#append(beginning)
+        if (before >= WRITTEN_BYTES_MAX) this.#leaveOut()
+        else this.#append(rest.subarray(0, WRITTEN_BYTES_MAX - before))
       } catch (error) {
         this.#refusal ??= messageOf(error)
-        this.#refused += beginning.length - (this.#bytes - before)
+        this.#refused += rest.length - Math.max(0, this.#bytes - before)
+        return
       }
+      rest = rest.subarray(Math.max(0, this.#bytes - before))
     }
-    if (beginning.length === chunk.length) return
-    this.#end ??= new ByteRing(END_BYTES_MAX)
-    this.#end.push(chunk.subarray(beginning.length))
   }
 
   #append(bytes: Buffer): void {
@@ -92,21 +94,26 @@ export class RunLog {
     }
   }
 
-  #writeEnd(end: ByteRing): void {
-    const leftOut = this.#leftOutBefore + end.lost
+  /** Of what is beyond the beginning, all but the end goes. */
+  #leaveOut(): void {
+    const tooMuch = this.#bytes - BEGINNING_BYTES_MAX - this.#noteBytes - END_BYTES_MAX
+    if (tooMuch <= 0) return
+    const end = Buffer.alloc(END_BYTES_MAX)
+    readSync(this.#file, end, 0, end.length, this.#bytes - end.length)
+    this.#leftOut += tooMuch
+    const note = Buffer.from(gapNote(this.#leftOut))
+    this.#noteBytes = note.length
     this.#bytes = BEGINNING_BYTES_MAX
-    if (leftOut > 0) this.#append(Buffer.from(gapNote(leftOut)))
-    this.#append(end.bytes())
+    this.#append(Buffer.concat([note, end]))
     ftruncateSync(this.#file, this.#bytes)
   }
 
-  /** The end that an earlier attempt has left is the beginning of this one's. */
-  #takeUp(size: number): void {
-    const left = Buffer.alloc(Math.min(size - BEGINNING_BYTES_MAX, 2 * END_BYTES_MAX))
+  /** What those who wrote here before have left out. */
+  #findNote(): void {
+    const left = Buffer.alloc(100)
     const read = readSync(this.#file, left, 0, left.length, BEGINNING_BYTES_MAX)
-    const [note = '', leftOut = '0'] = GAP_NOTE.exec(left.toString('latin1', 0, 100)) ?? []
-    this.#leftOutBefore = Number(leftOut)
-    this.#end = new ByteRing(END_BYTES_MAX)
-    this.#end.push(left.subarray(note.length, read))
+    const [note = '', leftOut = '0'] = GAP_NOTE.exec(left.toString('latin1', 0, read)) ?? []
+    this.#leftOut = Number(leftOut)
+    this.#noteBytes = note.length
   }
 }
