@@ -102,6 +102,12 @@ describe('a condition over windows', () => {
   })
 })
 
+test('a window of which the condition cannot be reckoned says nothing: the analyser stood still for good at the first', () => {
+  const watching = new Watching(condition, { every: '1s', when: 'int(sum(oil_c)) / int(count(oil_c) - 1.0) > 90' })
+  watching.sample(100, { oil_c: 95 }).sample(1_100, { oil_c: 95 }).sample(1_200, { oil_c: 95 })
+  expect(watching.sample(2_100, {}).states).toEqual(['2000 raised'])
+})
+
 test('a source whose clock is ten minutes fast, counted together with others, does not have all of theirs late', () => {
   const options = { every: '1m', values: { n: 'records()' } }
   const all = new Watching(condition, options, null)
