@@ -5,7 +5,7 @@ const LONGER = [
   'amqp/{connection,hazards,hostile}',
   'buffer/{buffer,damaged,damaged-while-open,kill,loss}',
   'ca/{enrolment,failover,relayed,routed,shared}',
-  'console/{console,history,monitoring,tracing}',
+  'console/{console,history,monitoring,streams,tracing}',
   'ingress/admission',
   'link/{direct,faults,judged-by-the-core,link}',
   'log/kafka/{cluster,kafkajs-internals,rests,topics}',

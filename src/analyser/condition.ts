@@ -118,7 +118,7 @@ class ConditionWatch implements Watch {
     this.#compiled = compiled
     this.#subject = subject
     this.#windows = spec && openWindows(spec, plan, window => this.#closed(window))
-    this.#watermark = new Watermark(patienceMs)
+    this.#watermark = new Watermark(patienceMs, subject.source ? 'one' : 'several')
     this.#holding = new Holding(subject, { holdMs: options.for, clearMs: options.clear_for })
   }
 
@@ -135,7 +135,7 @@ class ConditionWatch implements Watch {
       return
     }
     // What is over is closed before the record is added: it may be the first of the next window. It may also be what closes its own.
-    const doneMs = this.#watermark.see(key, timeMs) - this.#compiled.options.lateness
+    const doneMs = this.#watermark.see(key, timeMs, sample.nowMs) - this.#compiled.options.lateness
     this.#windows.advance(doneMs)
     if (!this.#windows.add(sample, fields)) this.late += 1
     this.#windows.advance(doneMs)
@@ -153,10 +153,10 @@ class ConditionWatch implements Watch {
     return true
   }
 
-  #addRun(run: SampleRun, { key }: Sample, from: number): boolean {
-    const atMs = this.#watermark.after(key, run.maxMs)
+  #addRun(run: SampleRun, { key, nowMs }: Sample, from: number): boolean {
+    const atMs = this.#watermark.after(key, run.maxMs, nowMs)
     if (atMs === undefined || !this.#windows?.addRun?.(run, from, atMs - this.#compiled.options.lateness)) return false
-    this.#watermark.see(key, run.maxMs)
+    this.#watermark.see(key, run.maxMs, nowMs)
     return true
   }
 

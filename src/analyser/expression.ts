@@ -116,6 +116,14 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
   const numeric = scope === 'record' && isTruth ? compileNumeric(evaluate.ast, fieldLeaf) : undefined
   const numericOfRun = scope === 'record' && isTruth ? compileNumeric(evaluate.ast, columnLeaf(fields)) : undefined
   const numericOfRows = scope === 'window' && isTruth ? compileNumeric(evaluate.ast, aggregateLeaf) : undefined
+  const evaluated = (asked: Record<string, unknown>): unknown => {
+    try {
+      return plain(evaluate(asked))
+    } catch {
+      // Text where a number is compared, or a division by zero of whole numbers: nothing can be said of such a record or window.
+      return undefined
+    }
+  }
   return {
     text,
     fields,
@@ -125,7 +133,7 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
       if (numericOfRows) return numericOfRows({ plan, rows })
       for (const field of fields) putAt(context, field, windowOf({ plan, rows }, field))
       records = rows.records
-      return plain(evaluate(context))
+      return evaluated(context)
     },
     ofRecord(values) {
       let areNumbers = true
@@ -135,12 +143,7 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
         if (typeof value !== 'number') areNumbers = false
       }
       if (numeric && areNumbers) return numeric(values)
-      try {
-        return plain(evaluate(values as Record<string, unknown>))
-      } catch {
-        // Text where a number is compared, for example: nothing can be said of such a record.
-        return undefined
-      }
+      return evaluated(values as Record<string, unknown>)
     },
     isFalseThrough(run) {
       if (!numericOfRun) return undefined

@@ -34,6 +34,16 @@ export class Quantiles {
     if (this.#values.length > EXACT_VALUES_MAX) this.#toBuckets()
   }
 
+  /** Values that are kept as they are. */
+  get exactCount(): number {
+    return this.#values?.length ?? 0
+  }
+
+  /** Counts in buckets from now on, however few values there are. */
+  coarsen(): void {
+    if (this.#values) this.#toBuckets()
+  }
+
   merge(other: Quantiles): void {
     if (other.#values) {
       for (const value of other.#values) this.add(value)

@@ -91,7 +91,7 @@ export class EdgeSources {
   readonly #running = new Map<string, Running>()
   /** Why sources that are to be read cannot even be begun, until the next change. */
   readonly #unbegun = new Map<string, string>()
-  /** Runners that ended, of sources that are not read now: what one still holds goes to the one that comes after it. */
+  /** Runners that ended while they held something, of sources that are not read now: it goes into the buffer, or to the runner that comes next. */
   readonly #ended = new Map<string, SourceRunner>()
   readonly #retired: RetiredSources
   /** Of every source that the pipelines name, read or not. */
@@ -164,9 +164,10 @@ export class EdgeSources {
     )
     const ending = [...this.#running].filter(([source, { facts }]) => wanted.get(source)?.facts !== facts)
     await Promise.allSettled(ending.map(([, { runner }]) => runner.stop()))
+    for (const [source, runner] of this.#ended) if (!runner.holdsRecords) this.#ended.delete(source)
     for (const [source, { runner }] of ending) {
       this.#running.delete(source)
-      this.#ended.set(source, runner)
+      if (runner.holdsRecords) this.#ended.set(source, runner)
       this.#analysers.untap(source)
     }
     this.#unbegun.clear()

@@ -11,9 +11,12 @@ import type { Fields } from '../record/fields.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { silentLogger } from '../runtime/logger.ts'
-import { sourceKey } from '../runtime/names.ts'
+import { type SourceId, STREAM_GATEWAY, sourceKey } from '../runtime/names.ts'
 import { loadAnalyserModules } from './analyser-modules.ts'
 import { alertSinks, analyserDefinitions } from './analysers.ts'
+
+/** How often the clock is told between records, ms: as often as a core would. */
+const TICK_EVERY_MS = 100
 
 export interface ReplayRequest {
   readonly file: string
@@ -75,14 +78,26 @@ export async function replay(request: ReplayRequest): Promise<ReplayResult> {
     const tellAll = async () => {
       for (const { sink, alert } of told.splice(0)) if (request.alerts) await sink.deliver(outgoingAlert(alert))
     }
-    const claims = (await log.claims()).filter(claim => definitions.some(each => watchesSource(each, claim.source, claim.topic)))
+    const isMadeHere = ({ gateway, source }: SourceId) =>
+      gateway === STREAM_GATEWAY && definitions.some(({ stream }) => stream?.source === source)
+    // What these analysers make themselves is not read as well: whoever watches it would see each of its records twice.
+    const claims = (await log.claims()).filter(
+      ({ source, topic }) => !isMadeHere(source) && definitions.some(each => watchesSource(each, source, topic)),
+    )
     for (const { source, fields } of claims) if (fields) facts.set(sourceKey(source), fields)
     let records = 0
+    let nowMs = Number.NEGATIVE_INFINITY
+    let tickedMs = Number.NEGATIVE_INFINITY
     for await (const { claim, batch } of replayLog(log, claims, { fromMs: from, toMs: to })) {
       for (const record of batch) {
         records += 1
-        rehearsal.record(claim.source, claim.topic, record, record.timeMs)
-        rehearsal.tick(record.timeMs)
+        nowMs = Math.max(nowMs, record.timeMs)
+        // Before the record: a silence that it ends was one.
+        if (nowMs - 1 - tickedMs >= TICK_EVERY_MS) {
+          tickedMs = nowMs - 1
+          rehearsal.tick(tickedMs)
+        }
+        rehearsal.record(claim.source, claim.topic, record, nowMs)
       }
       await tellAll()
     }

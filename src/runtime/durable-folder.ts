@@ -6,10 +6,7 @@ import { dirname } from 'node:path'
  * the folder that it stands in was synced. Also where it is there: whoever made it may not have come so far.
  */
 export function makeFolderDurably(path: string, mode?: number): void {
-  const above = dirname(path)
-  if (!existsSync(above)) makeFolderDurably(above, mode)
-  makeOne(path, mode)
-  syncFolder(above)
+  makeEach(path, mode, syncFolder)
 }
 
 /**
@@ -17,17 +14,19 @@ export function makeFolderDurably(path: string, mode?: number): void {
  * it, such as /proc: whatever a person names goes through here.
  */
 export function makeFolder(path: string, mode?: number): void {
-  const above = dirname(path)
-  if (!existsSync(above)) makeFolder(above, mode)
-  makeOne(path, mode)
+  makeEach(path, mode, () => {})
 }
 
-function makeOne(path: string, mode?: number): void {
+/** From the topmost that is missing on; tells of each in which folder it stands. */
+function makeEach(path: string, mode: number | undefined, onMade: (above: string) => void): void {
+  const above = dirname(path)
+  if (!existsSync(above)) makeEach(above, mode, onMade)
   try {
     mkdirSync(path, { mode })
   } catch (error) {
     if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error
   }
+  onMade(above)
 }
 
 /** The names in a folder are on the disk when this returns. */

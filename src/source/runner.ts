@@ -129,6 +129,11 @@ export class SourceRunner {
     return this.#options.id
   }
 
+  /** Whether records of it wait for room in the buffer; they go there also after a stop. */
+  get holdsRecords(): boolean {
+    return this.#held.length > 0
+  }
+
   /** Lets somebody hear what the source brings, before it is framed; what is given ends that. */
   tap(tap: Tap): () => void {
     if (this.#taps.size >= TAPS_MAX) throw new HeadraceError('limit_exceeded', `${TAPS_MAX} captures of this source are running`)

@@ -102,6 +102,31 @@ describe('a condition over windows', () => {
   })
 })
 
+test('a window of which the condition cannot be reckoned says nothing: the analyser stood still for good at the first', () => {
+  const watching = new Watching(condition, { every: '1s', when: 'int(sum(oil_c)) / int(count(oil_c) - 1.0) > 90' })
+  watching.sample(100, { oil_c: 95 }).sample(1_100, { oil_c: 95 }).sample(1_200, { oil_c: 95 })
+  expect(watching.sample(2_100, {}).states).toEqual(['2000 raised'])
+})
+
+test('a source whose clock is ten minutes fast, counted together with others, does not have all of theirs late', () => {
+  const options = { every: '1m', values: { n: 'records()' } }
+  const all = new Watching(condition, options, null)
+  const minutes = 30
+  for (let nowMs = 0; nowMs < minutes * 60_000; nowMs += 1_000) {
+    for (const name of ['fast', 'meter-1', 'meter-2']) {
+      const source = { gateway: 'plant-a', source: name }
+      const timeMs = name === 'fast' ? nowMs + 600_000 : nowMs
+      all.sample(timeMs, { kwh: 1 }, { source, key: `plant-a/${name}`, nowMs })
+    }
+    if (nowMs === 900_000) all.restart()
+  }
+  expect(all.watch.late).toBe(0)
+  expect(all.records.map(({ value }) => (value as { n: number }).n)).toEqual([
+    ...Array.from({ length: 10 }, () => 120),
+    ...Array.from({ length: minutes - 11 }, () => 180),
+  ])
+})
+
 describe('a condition over records', () => {
   test('is judged at each record, with its hold time', () => {
     const watching = new Watching(condition, { when: 'bar > 7 && state == "run"', for: '2s' })

@@ -33,6 +33,40 @@ describe('silence', () => {
   })
 })
 
+describe('silence of a source that speaks', () => {
+  const HOUR_MS = 3_600_000
+
+  test('is not raised where the clock of its device is an hour behind, or is set back: it was, and cleared, with every record', () => {
+    const quiet = new Watching(silence, { silence: '10s' })
+    for (let second = 0; second < 60; second++) {
+      const nowMs = 2 * HOUR_MS + second * 1_000
+      quiet.sample(second < 20 ? nowMs : nowMs - HOUR_MS, {}, { nowMs }).tick(nowMs + 250)
+      if (second === 40) quiet.restart()
+    }
+    expect(quiet.states).toEqual([])
+    quiet.tick(2 * HOUR_MS + 68_999).tick(2 * HOUR_MS + 69_000)
+    expect(quiet.states).toEqual([`${2 * HOUR_MS + 69_000} raised`])
+    const behind = new Watching(silence, { silence: '10s' })
+    expect(behind.sample(1_000, {}, { nowMs: HOUR_MS }).tick(HOUR_MS + 250).states).toEqual([])
+  })
+
+  test('is raised once while its gateway is cut off, and not between the parts of the backlog that it brings then', () => {
+    const quiet = new Watching(silence, { silence: '10s' })
+    quiet.sample(1_000, {}).tick(1_250).tick(HOUR_MS)
+    for (let part = 1; part < 60; part++) {
+      const nowMs = HOUR_MS + part * 100
+      quiet.sample(part * 60_000, {}, { nowMs }).tick(nowMs + 50)
+    }
+    expect(quiet.states).toEqual(['11000 raised', '60000 cleared'])
+  })
+
+  test('counts from its last record where the core was away since: what is read late was not said late', () => {
+    const quiet = new Watching(silence, { silence: '10s' })
+    quiet.sample(1_000, {}).tick(1_250).restart().sample(2_000, {}, { nowMs: 60_000 }).tick(60_000)
+    expect(quiet.states).toEqual(['12000 raised'])
+  })
+})
+
 describe('gap', () => {
   const lost = { records: 120, from: 'a', to: 'b', reason: 'buffer_full' } as const
 

@@ -6,8 +6,10 @@ import { EdgeSources, settingsOf } from '../../src/cli/edge-sources.ts'
 import { RetiredSources } from '../../src/cli/retired-sources.ts'
 import { type CheckedPipeline, loadPipelines } from '../../src/config/load.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
+import { collectGarbage } from '../../src/runtime/garbage.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { Bench } from '../buffer/harness.ts'
+import { until } from '../support/until.ts'
 
 let bench: Bench
 beforeEach(() => {
@@ -61,5 +63,20 @@ test('a source that cannot be begun at a reload left those behind it unstarted: 
   copyFileSync(PROFILE, profile)
   expect(await sources.apply(after)).toMatchObject({ started: ['meter'] })
   expect(sources.whyNotBegun('meter')).toBeUndefined()
+  await sources.stop()
+})
+
+test('what ended with a reload is let go of: the runner of each source that was ever removed was kept', async () => {
+  const generator = 'generator: { records_per_second: 1 }'
+  const rest = pipelinesOf(`pipeline: plant\nsources:\n  rest: { ${generator} }\n`)
+  const both = pipelinesOf(`pipeline: plant\nsources:\n  rest: { ${generator} }\n  guest: { ${generator} }\n`)
+  const sources = await sourcesOf(both, () => {})
+  await sources.apply(both)
+  const guest = new WeakRef(sources.get('guest')?.runner ?? {})
+  expect(await sources.apply(rest)).toMatchObject({ removed: ['guest'] })
+  await until('it is gone', () => {
+    collectGarbage()
+    return guest.deref() === undefined || undefined
+  })
   await sources.stop()
 })

@@ -1,206 +1,42 @@
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Writable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Assets } from '../../src/console/assets.ts'
-import { Console, type ConsoleDeps } from '../../src/console/console.ts'
-import type { ControlCalls } from '../../src/console/control-server.ts'
-import { drained } from '../../src/console/drained.ts'
 import { consoleOptions } from '../../src/console/options.ts'
 import { Users } from '../../src/console/users.ts'
-import { systemClock } from '../../src/runtime/clock.ts'
-import { HeadraceError } from '../../src/runtime/errors.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { TestAuthority } from '../support/certificates.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
 import { until } from '../support/until.ts'
+import { type Answer, ask, ConsoleBench, FIGURES, tokenOf, watch } from './console-bench.ts'
 
 /** All that the page loads, compressed: phones on a plant's network load it as well. */
 const ASSETS_BYTES_MAX = 200_000
 
-let folder: string
-let ran: unknown[]
-let console: Console | undefined
+let bench: ConsoleBench
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'headrace-console-'))
-  ran = []
+  bench = new ConsoleBench()
 })
-afterEach(async () => {
-  await console?.stop()
-  console = undefined
-  rmSync(folder, { recursive: true, force: true })
-})
-
-const FIGURES = '# HELP headrace_up Whether it runs.\n# TYPE headrace_up gauge\nheadrace_up 1\n'
-
-const core: ControlCalls = {
-  status: async () => ({ role: 'core', sources: [{ source: 'g/a', next: 7 }], alarms: [] }),
-  metrics: async () => FIGURES,
-  'batch.run': async args => {
-    ran.push(args)
-    if (args['job'] === 'none') throw new HeadraceError('not_found', 'there is no batch job "none"', { advice: 'Known: load.' })
-    return { outcome: 'done' }
-  },
-  'alerts.silence': async args => {
-    ran.push(args)
-    return {}
-  },
-  async *tail(args) {
-    for (let seq = 0; seq < Number(args['last']); seq++) yield { seq }
-  },
-}
-
-async function start(options: object = {}, deps: Partial<ConsoleDeps> = {}): Promise<string> {
-  console = new Console({
-    options: consoleOptions.parse({ listen: '127.0.0.1:0', ...options }),
-    stateDir: folder,
-    sides: { core },
-    version: '1.2.3',
-    clock: systemClock,
-    logger: silentLogger,
-    ...deps,
-  })
-  return console.start()
-}
-
-/** A page that watches: what it was sent, whether it reads any more, and whether it was cut off. */
-function watch(url: string, headers: Record<string, string> = {}) {
-  const page = { text: '', isEnded: false, response: undefined as IncomingMessage | undefined, end: () => sent.destroy() }
-  const sent = request(url, { headers }, response => {
-    page.response = response
-    response.on('data', part => {
-      page.text += part
-    })
-    response.on('close', () => {
-      page.isEnded = true
-    })
-    response.on('error', () => {})
-  })
-  sent.on('error', () => {})
-  sent.end()
-  return page
-}
+afterEach(() => bench.end())
 
 interface Operations {
   readonly post?: { readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: object }>> } }
 }
 
-interface Answer {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly body: string
-}
-
-/** Node's own client: `fetch` would not send a Host or an Origin of the caller's. */
-function ask(url: string, options: { method?: string; headers?: Record<string, string>; body?: string } = {}): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const { body, ...rest } = options
-    const sent = request(url, rest, response => {
-      const parts: Buffer[] = []
-      response.on('data', part => parts.push(part))
-      response.on('end', () =>
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts).toString() }),
-      )
-    })
-    sent.once('error', reject)
-    sent.end(body)
-  })
-}
-
-async function tokenOf(url: string, headers: Record<string, string> = {}): Promise<string> {
-  return (JSON.parse((await ask(`${url}/api/session`, { headers })).body) as { csrf: string }).csrf
-}
-
 describe('looking', () => {
   test('the API says what the control socket says, and so does /status', async () => {
-    const url = await start()
+    const url = await bench.start()
     const status = { role: 'core', sources: [{ source: 'g/a', next: 7 }], alarms: [] }
     expect(JSON.parse((await ask(`${url}/api/core/status`)).body)).toEqual(status)
     expect(JSON.parse((await ask(`${url}/status`)).body)).toEqual(status)
     expect((await ask(`${url}/health`)).status).toBe(200)
   })
 
-  test('a stream is given as events', async () => {
-    const url = await start()
-    const { body, headers } = await ask(`${url}/api/core/tail?source=a&last=2`)
-    expect(headers['content-type']).toBe('text/event-stream')
-    expect(body).toBe('event: item\ndata: {"seq":0}\n\nevent: item\ndata: {"seq":1}\n\n')
-  })
-
-  test('HEAD of a stream is answered: it was not, and took the place of one that watches', async () => {
-    const url = await start()
-    const { host, port } = new URL(url)
-    const socket = connect(Number(port), '127.0.0.1')
-    let answers = 0
-    socket.on('data', part => {
-      answers += part.toString().split('HTTP/1.1 200 OK').length - 1
-    })
-    // One connection stays open, as that of a probe does which keeps it alive.
-    for (const path of ['/api/live', '/api/core/tail?source=a']) socket.write(`HEAD ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
-    await until('both are answered', () => answers === 2)
-    socket.destroy()
-  })
-
-  test('a page that watches a source which says nothing is sent something now and then, so that one that has gone is noticed', async () => {
-    const clock = new SimulatedClock()
-    const tail: ControlCalls[string] = async function* (_args, signal) {
-      yield { seq: 0 }
-      await new Promise(resolve => signal.addEventListener('abort', resolve))
-    }
-    const url = await start({}, { clock, sides: { core: { ...core, tail } } })
-    const page = watch(`${url}/api/core/tail?source=a`)
-    await until('the first record is there', () => page.text.includes('item') || undefined)
-    await clock.pass(15_000)
-    await until('a sign of life is there', () => page.text.endsWith(':\n\n') || undefined)
-    page.end()
-  })
-
-  test('a page that takes nothing more of what it is sent gives its place back: it kept it for good', async () => {
-    const clock = new SimulatedClock()
-    let isGone = false
-    let given = 0
-    const tail: ControlCalls[string] = async function* (_args, signal) {
-      signal.addEventListener('abort', () => {
-        isGone = true
-      })
-      for (;;) {
-        given += 1
-        yield { value: 'x'.repeat(256 * 1024) }
-      }
-    }
-    const url = await start({}, { clock, sides: { core: { ...core, tail } } })
-    const page = watch(`${url}/api/core/tail?source=a`)
-    await until('it is answered', () => page.response)
-    page.response?.pause()
-    let before = -1
-    await until('nothing more is taken', () => {
-      const isStill = given === before
-      before = given
-      return isStill || undefined
-    })
-    await clock.pass(45_000)
-    expect(isGone).toBe(false)
-    await clock.pass(60_000)
-    await until('it was cut off', () => isGone || undefined)
-    page.end()
-  })
-
-  test('a slow page leaves no listeners behind, however often it is waited for', async () => {
-    let most = 0
-    const closing = new Writable({ highWaterMark: 1, write: (_chunk, _encoding, done) => setImmediate(done) })
-    for (let waited = 0; waited < 20; waited++) {
-      if (!closing.write('xx')) await drained(closing)
-      most = Math.max(most, closing.listenerCount('close'))
-    }
-    expect(most).toBe(0)
-  })
-
   test('OpenAPI names each route that this process answers, and none of the other', async () => {
-    const url = await start()
+    const url = await bench.start()
     const api = JSON.parse((await ask(`${url}/api/openapi.json`)).body) as { openapi: string; paths: Record<string, Operations> }
     expect(api.openapi).toBe('3.1.0')
     expect(Object.keys(api.paths)).toContain('/api/core/batch/{job}/run')
@@ -218,7 +54,7 @@ describe('looking', () => {
     ['/assets/../console.ts', 404],
     ['/assets/%2e%2e/console.ts', 404],
   ])('%s is answered %i, in JSON and without a stack', async (path, status) => {
-    const answer = await ask(`${await start()}${path}`)
+    const answer = await ask(`${await bench.start()}${path}`)
     expect(answer.status).toBe(status)
     expect(JSON.parse(answer.body)).toMatchObject({ error: { message: expect.any(String) } })
     expect(answer.body).not.toMatch(/\bat .*:\d+:\d+/)
@@ -234,7 +70,7 @@ describe('looking', () => {
   })
 
   test('the page may load from here alone', async () => {
-    const { headers } = await ask(`${await start()}/`)
+    const { headers } = await ask(`${await bench.start()}/`)
     expect(headers['content-security-policy']).toMatch(/default-src 'none'.*script-src 'self' 'sha256-.*frame-ancestors 'none'/)
     expect(headers['content-security-policy']).not.toMatch(/unsafe|https?:/)
     expect(headers['x-content-type-options']).toBe('nosniff')
@@ -245,7 +81,7 @@ test('a partition whose end is not known for a moment does not count as having g
   const clock = new SimulatedClock()
   let next: number | null = 1_000_000
   const status = async () => ({ role: 'core', sources: [{ source: 'g/a', next }], alarms: [] })
-  const url = await start({}, { clock, sides: { core: { ...core, status } } })
+  const url = await bench.start({}, { clock, sides: { core: { ...bench.core, status } } })
   for (const end of [1_000_010, null, 1_000_030, 1_000_040]) {
     next = end
     await clock.pass(60_000)
@@ -256,7 +92,7 @@ test('a partition whose end is not known for a moment does not count as having g
 
 describe('a browser that is made to ask for another site', () => {
   test('under a name that is not ours is refused, and our own is not', async () => {
-    const url = await start({ hosts: ['core.plant.example'] })
+    const url = await bench.start({ hosts: ['core.plant.example'] })
     const port = new URL(url).port
     expect((await ask(`${url}/status`, { headers: { host: `evil.example:${port}` } })).status).toBe(421)
     expect((await ask(`${url}/status`, { headers: { host: `core.plant.example:${port}` } })).status).toBe(200)
@@ -264,16 +100,16 @@ describe('a browser that is made to ask for another site', () => {
   })
 
   test('changes nothing without the token, or from a foreign origin; what was tried is in the audit log', async () => {
-    const url = await start()
+    const url = await bench.start()
     const post = (headers: Record<string, string>) => ask(`${url}/api/core/batch/load/run`, { method: 'POST', headers })
     expect((await post({})).status).toBe(403)
     expect((await post({ 'x-headrace-csrf': 'x'.repeat(43) })).status).toBe(403)
     const token = { 'x-headrace-csrf': await tokenOf(url) }
     expect((await post({ ...token, origin: 'http://evil.example' })).status).toBe(403)
-    expect(ran).toEqual([])
+    expect(bench.ran).toEqual([])
     expect((await post({ ...token, origin: url })).status).toBe(200)
-    expect(ran).toEqual([{ job: 'load' }])
-    const audit = readFileSync(join(folder, 'console-audit.ndjson'), 'utf8')
+    expect(bench.ran).toEqual([{ job: 'load' }])
+    const audit = readFileSync(join(bench.folder, 'console-audit.ndjson'), 'utf8')
       .trim()
       .split('\n')
       .map(line => JSON.parse(line))
@@ -287,8 +123,8 @@ describe('a browser that is made to ask for another site', () => {
   test('what was done is answered as done where the audit log cannot be written, and stands in the log of the process', async () => {
     const said: unknown[] = []
     const logger = { ...silentLogger, error: (...line: unknown[]) => void said.push(line) }
-    mkdirSync(join(folder, 'console-audit.ndjson'))
-    const url = await start({}, { logger })
+    mkdirSync(join(bench.folder, 'console-audit.ndjson'))
+    const url = await bench.start({}, { logger })
     const headers = { 'x-headrace-csrf': await tokenOf(url) }
     const answer = await ask(`${url}/api/core/batch/load/run`, { method: 'POST', headers })
     expect(answer).toMatchObject({ status: 200, body: '{"outcome":"done"}\n' })
@@ -301,7 +137,7 @@ describe('a browser that is made to ask for another site', () => {
   })
 
   test('an error of the call keeps its code and its advice', async () => {
-    const url = await start()
+    const url = await bench.start()
     const headers = { 'x-headrace-csrf': await tokenOf(url) }
     const { status, body } = await ask(`${url}/api/core/batch/none/run`, { method: 'POST', headers })
     expect(status).toBe(404)
@@ -311,7 +147,7 @@ describe('a browser that is made to ask for another site', () => {
   })
 
   test('a body that is too large, or no JSON object, is refused', async () => {
-    const url = await start()
+    const url = await bench.start()
     const headers = { 'x-headrace-csrf': await tokenOf(url), 'content-type': 'application/json' }
     const post = (body: string, more = {}) =>
       ask(`${url}/api/core/batch/load/run`, { method: 'POST', headers: { ...headers, ...more }, body })
@@ -319,7 +155,7 @@ describe('a browser that is made to ask for another site', () => {
     expect((await post('{')).status).toBe(400)
     expect((await post('{}', { 'content-type': 'text/plain' })).status).toBe(415)
     expect((await post(JSON.stringify({ a: 'x'.repeat(20_000) }))).status).toBe(413)
-    expect(ran).toEqual([])
+    expect(bench.ran).toEqual([])
   })
 })
 
@@ -336,7 +172,7 @@ describe('with users', () => {
   }, 120_000)
   afterAll(() => rmSync(home, { recursive: true, force: true }))
 
-  const startWithUsers = () => start({ users })
+  const startWithUsers = () => bench.start({ users })
 
   async function logIn(url: string, name: string, password = PASSWORD): Promise<Answer> {
     const headers = { 'content-type': 'application/json' }
@@ -374,33 +210,27 @@ describe('with users', () => {
   })
 
   test('a log-in at one console was a log-out at another on the same host, since browsers send cookies to every port of it', async () => {
-    const urls = [await startWithUsers()]
-    const first = console
-    urls.push(await start({ users, listen: '127.0.0.1:0' }, { stateDir: join(folder, 'other') }))
-    try {
-      const kept = new Map<string, string>()
-      for (const url of urls) {
-        const [name = '', id = ''] = cookieOf(await logIn(url, 'anna')).split('=')
-        kept.set(name, id)
-      }
-      const cookie = [...kept].map(pair => pair.join('=')).join('; ')
-      const statuses = urls.map(async url => (await ask(`${url}/status`, { headers: { cookie } })).status)
-      expect(await Promise.all(statuses)).toEqual([200, 200])
-    } finally {
-      await first?.stop()
+    const urls = [await startWithUsers(), await bench.start({ users }, { stateDir: join(bench.folder, 'other') })]
+    const kept = new Map<string, string>()
+    for (const url of urls) {
+      const [name = '', id = ''] = cookieOf(await logIn(url, 'anna')).split('=')
+      kept.set(name, id)
     }
+    const cookie = [...kept].map(pair => pair.join('=')).join('; ')
+    const statuses = urls.map(async url => (await ask(`${url}/status`, { headers: { cookie } })).status)
+    expect(await Promise.all(statuses)).toEqual([200, 200])
   })
 
   test('a user who is taken out of the file, or is given another password, is out, and so is the page that watches; another role holds at once', async () => {
     const clock = new SimulatedClock()
-    const own = join(folder, 'own.json')
+    const own = join(bench.folder, 'own.json')
     const stored = JSON.parse(readFileSync(users, 'utf8')) as { users: { name: string; role: string; key: string }[] }
     const keep = (change: (user: (typeof stored)['users'][number]) => object[]) => {
-      writeFileSync(join(folder, 'next.json'), JSON.stringify({ version: 1, users: stored.users.flatMap(change) }))
-      renameSync(join(folder, 'next.json'), own)
+      writeFileSync(join(bench.folder, 'next.json'), JSON.stringify({ version: 1, users: stored.users.flatMap(change) }))
+      renameSync(join(bench.folder, 'next.json'), own)
     }
     keep(user => [user])
-    const url = await start({ users: own }, { clock })
+    const url = await bench.start({ users: own }, { clock })
     const cookies = { anna: cookieOf(await logIn(url, 'anna')), bert: cookieOf(await logIn(url, 'bert')) }
     const statusOf = async (cookie: string, path = '/status') => (await ask(`${url}${path}`, { headers: { cookie } })).status
     expect([await statusOf(cookies.anna, '/api/audit'), await statusOf(cookies.bert, '/api/audit')]).toEqual([200, 403])
@@ -429,9 +259,9 @@ describe('with users', () => {
     expect((await silence('bert')).status).toBe(403)
     expect((await silence('anna', { by: 'bert' })).status).toBe(400)
     expect((await silence('anna', { for_ms: -1 })).status).toBe(400)
-    expect(ran).toEqual([])
+    expect(bench.ran).toEqual([])
     expect((await silence('anna')).status).toBe(200)
-    expect(ran).toEqual([{ analyser: '*', source: '*', for_ms: 60_000, reason: '', by: 'anna' }])
+    expect(bench.ran).toEqual([{ analyser: '*', source: '*', for_ms: 60_000, reason: '', by: 'anna' }])
     const audited = (name: 'anna' | 'bert') => ask(`${url}/api/audit`, { headers: { cookie: cookies[name] } })
     expect((await audited('bert')).status).toBe(403)
     const shown = JSON.parse((await audited('anna')).body) as { user: string; status: number }[]
@@ -441,7 +271,7 @@ describe('with users', () => {
       ['anna', 400],
       ['bert', 403],
     ])
-    const audit = readFileSync(join(folder, 'console-audit.ndjson'), 'utf8').trim().split('\n')
+    const audit = readFileSync(join(bench.folder, 'console-audit.ndjson'), 'utf8').trim().split('\n')
     expect(audit.map(line => JSON.parse(line) as object)).toMatchObject([
       { user: 'bert', status: 403 },
       { user: 'anna', status: 400, given: { by: 'bert' } },
@@ -471,13 +301,13 @@ describe('with users', () => {
   })
 
   test('a file that is damaged is said at the start', () => {
-    writeFileSync(join(folder, 'u.json'), '{')
-    return expect(start({ users: join(folder, 'u.json') })).rejects.toMatchObject({ code: 'config_unreadable' })
+    writeFileSync(join(bench.folder, 'u.json'), '{')
+    return expect(bench.start({ users: join(bench.folder, 'u.json') })).rejects.toMatchObject({ code: 'config_unreadable' })
   })
 })
 
 test('for probes it shows health and figures alone, by whatever name it is asked', async () => {
-  const url = await start({ shows: 'health' })
+  const url = await bench.start({ shows: 'health' })
   const named = { headers: { host: '10.1.2.3:8080' } }
   expect((await ask(`${url}/health`, named)).status).toBe(200)
   expect((await ask(`${url}/metrics`, named)).status).toBe(200)
@@ -491,7 +321,7 @@ test('a port that there is not is wrong input: it was a stack trace', () => {
 })
 
 test('with TLS, one that connects and says nothing is gone after ten seconds: it held one of 256 places for two minutes', async () => {
-  const url = await start({ tls: new TestAuthority(folder).issue('core') })
+  const url = await bench.start({ tls: new TestAuthority(bench.folder).issue('core') })
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   let isClosed = false
   socket

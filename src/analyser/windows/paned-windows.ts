@@ -3,6 +3,12 @@ import type { SampleRun } from '../sample-run.ts'
 import { type FieldPlan, Rows, type RowsSnapshot } from './row.ts'
 import type { OnClosed, Windows } from './windows.ts'
 
+/**
+ * Values that all open panes together keep as they are, for percentiles. A long window has many panes, with a few thousand values each at most, and what is
+ * kept of all of them has to fit one message of the log.
+ */
+const EXACT_VALUES_MAX = 4 * 4_096
+
 interface Pane {
   readonly startMs: number
   readonly rows: Rows
@@ -93,10 +99,22 @@ export class PanedWindows implements Windows {
     while (index > 0 && (this.#panes[index - 1] as Pane).startMs > startMs) index -= 1
     const before = this.#panes[index - 1]
     if (before?.startMs === startMs) return before
+    this.#coarsen()
     const pane = { startMs, rows: new Rows(this.#plan) }
     this.#panes.splice(index, 0, pane)
     this.#nextEndMs = this.#nextEnd()
     return pane
+  }
+
+  /** The oldest first: a window that is so full is counted in buckets when it is added up in any case. */
+  #coarsen(): void {
+    if (!this.#plan.quantiles.includes(true)) return
+    let exact = this.#panes.reduce((sum, { rows }) => sum + rows.exactCount, 0)
+    for (const { rows } of this.#panes) {
+      if (exact <= EXACT_VALUES_MAX) return
+      exact -= rows.exactCount
+      rows.coarsen()
+    }
   }
 
   /** Closes every window with records that ends at `untilMs` or before. */

@@ -53,6 +53,15 @@ export class Rows {
     }
   }
 
+  /** Values of all fields that are kept as they are, for percentiles. */
+  get exactCount(): number {
+    return this.fields.reduce((sum, { quantiles }) => sum + (quantiles?.exactCount ?? 0), 0)
+  }
+
+  coarsen(): void {
+    for (const { quantiles } of this.fields) quantiles?.coarsen()
+  }
+
   merge(later: Rows): void {
     this.records += later.records
     for (const [index, field] of later.fields.entries()) (this.fields[index] as FieldWindow).merge(field)

@@ -4,6 +4,8 @@ import type { OnClosed } from './windows.ts'
 
 /** Records that one sliding window holds; of more, the oldest leave it early. A hopping window has no such bound. */
 export const SLIDING_RECORDS_MAX = 10_000
+/** Numbers that it holds, times among them: what is kept of a watch has to fit one message of the log, and a number takes up to twenty characters there. */
+const NUMBERS_MAX = 40_000
 
 interface Inside extends HeldRecord {
   /** The sum of this record and all that came after it, up to the newest of the older half. */
@@ -20,6 +22,7 @@ export class SlidingStage implements OrderedStage {
   /** Sums without percentiles: those would keep each value as often as there are records before it. */
   readonly #sumPlan: FieldPlan
   readonly #sizeMs: number
+  readonly #recordsMax: number
   readonly #onClosed: OnClosed
   /** Oldest last, so that it can be taken off the end. */
   #older: Inside[] = []
@@ -30,6 +33,7 @@ export class SlidingStage implements OrderedStage {
   constructor(plan: FieldPlan, sizeMs: number, onClosed: OnClosed) {
     this.#plan = plan
     this.#sizeMs = sizeMs
+    this.#recordsMax = Math.min(SLIDING_RECORDS_MAX, Math.floor(NUMBERS_MAX / (1 + plan.names.length)))
     this.#onClosed = onClosed
     this.#sumPlan = { names: plan.names, quantiles: plan.names.map(() => false) }
     this.#newerSum = new Rows(this.#sumPlan)
@@ -39,7 +43,7 @@ export class SlidingStage implements OrderedStage {
     const { timeMs } = record
     this.#push(record)
     while (this.#oldestMs <= timeMs - this.#sizeMs) this.#drop()
-    while (this.#older.length + this.#newer.length > SLIDING_RECORDS_MAX) {
+    while (this.#older.length + this.#newer.length > this.#recordsMax) {
       this.#drop()
       this.cut += 1
     }
