@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 /** They start processes, open sockets, wait for limits, derive keys or draw many examples: too long for `npm run check`. */
 const LONGER = [
   'amqp/{connection,hazards,hostile}',
-  'buffer/{buffer,damaged,damaged-while-open,kill,loss}',
+  'buffer/{buffer,damaged,damaged-while-open,kill,loss,order-of-a-backlog}',
   'ca/{enrolment,failover,relayed,routed,shared}',
   'console/{console,history,monitoring,streams,tracing}',
   'ingress/admission',

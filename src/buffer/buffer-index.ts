@@ -1,5 +1,5 @@
 import { joinGaps } from '../record/gap.ts'
-import { HeadraceError } from '../runtime/errors.ts'
+import { assert, HeadraceError } from '../runtime/errors.ts'
 import { NAME_PATTERN } from '../runtime/names.ts'
 import type { Assignment, Freeze } from './buffer.ts'
 import { gapAt } from './gaps.ts'
@@ -151,27 +151,31 @@ export class BufferIndex {
     return source.uncutBlocks > 0 && source.uncut.length === 0
   }
 
-  /** One look through the uncut blocks for all sources whose window is empty; a source that is further on passes over what it knows. */
+  /**
+   * One look through the uncut blocks for all sources whose window is empty, or nearly; a source that is further on passes over what it knows. Nobody else
+   * takes anything of it: what lies between their window and where the look begins would be passed over, and they would give what came after it first.
+   */
   async loadUncut(store: AsyncStore): Promise<void> {
-    const hungry = [...this.sources.values()].filter(
-      source => source.uncutBlocks > source.uncut.length && source.uncut.length < UNCUT_WINDOW_MAX / 2,
+    const hungry = new Set(
+      [...this.sources.values()].filter(
+        source => source.uncutBlocks > source.uncut.length && source.uncut.length < UNCUT_WINDOW_MAX / 2,
+      ),
     )
-    const filled = new Set<SourceBuffer>()
-    let after = Math.min(...hungry.map(source => source.loadedThrough))
-    while (hungry.some(source => source.uncut.length === 0 && source.uncutBlocks > 0)) {
+    let after = Math.min(...[...hungry].map(source => source.loadedThrough))
+    while ([...hungry].some(source => this.isBlind(source))) {
       const rows = await store.scan(after, SCAN_ROWS)
       for (const row of rows) {
         const source = this.#byId.get(row.source)
-        if (!source || row.id <= source.loadedThrough || filled.has(source)) continue
+        if (!source || !hungry.has(source) || row.id <= source.loadedThrough) continue
         if (source.uncut.length >= UNCUT_WINDOW_MAX) {
-          filled.add(source)
+          hungry.delete(source)
           continue
         }
         source.uncut.push(row)
         source.loadedThrough = row.id
       }
       const last = rows.at(-1)
-      if (!last) return
+      if (!last) return checkWhole(hungry)
       after = last.id
     }
   }
@@ -194,4 +198,13 @@ export class BufferIndex {
     this.#lastId = Math.max(this.#lastId, id)
     return source
   }
+}
+
+/**
+ * Of whom all was looked for to the end, all is known: if not, some of it was passed over, and nothing behind that may be cut. The commit fails, and the
+ * index is made anew.
+ */
+function checkWhole(sources: Iterable<SourceBuffer>): void {
+  for (const { source, uncut, uncutBlocks } of sources)
+    assert(uncut.length === uncutBlocks, `${source} has ${uncutBlocks} uncut blocks, and ${uncut.length} are found`)
 }
