@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeDurably } from '../buffer/durable-file.ts'
 import { fileReasonOf, HeadraceError, messageOf } from '../runtime/errors.ts'
@@ -15,6 +15,20 @@ export const FILE = {
   serverKey: 'server.key',
   register: 'register.db',
 } as const
+
+/** Without one of these an authority is not whole: the root's key may be elsewhere, and a register begins empty. */
+const NEEDED = [FILE.root, FILE.issuing, FILE.issuingKey, FILE.server, FILE.serverKey]
+
+/** What is wrong where only some of the files are there; undefined where there is none, or all are. */
+export function halfAnAuthority(folder: string): { readonly message: string; readonly advice: string } | undefined {
+  const missing = NEEDED.filter(file => !existsSync(join(folder, file)))
+  if (missing.length === 0 || missing.length === NEEDED.length) return undefined
+  return {
+    message: `${folder} holds half an authority: it lacks ${missing.join(', ')}`,
+    advice:
+      'Where the command that made it was interrupted, nobody knows it: delete the folder, and say the command again. Where gateways trust it, take what is missing from a copy.',
+  }
+}
 
 /** The issuing key and its certificate. Under one of another key nobody would be let in whose certificate was made from then on, the core itself among them. */
 export function readIssuing(folder: string): KeyPair {
@@ -52,10 +66,11 @@ export function read(folder: string, file: string): string {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new HeadraceError('config_unreadable', `there is no ${path}`, {
+      const { message, advice } = halfAnAuthority(folder) ?? {
+        message: `there is no ${path}`,
         advice: 'Make the authority with `headrace ca init`, or name its folder.',
-        cause,
-      })
+      }
+      throw new HeadraceError('config_unreadable', message, { advice, cause })
     }
     throw new HeadraceError('config_unreadable', `${path} cannot be read: ${fileReasonOf(cause)}`, {
       advice: `The folder has to be that of the user as whom the core runs: chown -R USER: ${folder}.`,

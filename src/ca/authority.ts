@@ -8,7 +8,7 @@ import { makeFolder } from '../runtime/durable-folder.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { TokenBuckets } from '../runtime/token-bucket.ts'
-import { FILE, read, readIssuing, readKey, understood, write } from './authority-files.ts'
+import { FILE, halfAnAuthority, read, readIssuing, readKey, understood, write } from './authority-files.ts'
 import { type KeyPair, keyOfRequest, newAuthority, newRoot, newServer, signGateway } from './certificates.ts'
 import { checkGivenIssuer } from './given-issuer.ts'
 import { checkedHosts } from './hosts.ts'
@@ -324,7 +324,9 @@ export class Authority {
 }
 
 function refuseWhereOneIs(folder: string): void {
-  if (!existsSync(join(folder, FILE.issuing)) && !existsSync(join(folder, FILE.root))) return
+  const half = halfAnAuthority(folder)
+  if (half) throw new HeadraceError('config_invalid', half.message, { advice: half.advice })
+  if (!existsSync(join(folder, FILE.issuing))) return
   throw new HeadraceError('config_invalid', `${folder} holds an authority`, {
     advice: 'Gateways trust that one: keep it, or name another folder.',
   })

@@ -9,6 +9,9 @@ const SERIAL_BYTES = 16
 export const REQUEST_BYTES_MAX = 8 * 1024
 /** What a certificate is valid from, before it is made, ms: clocks of one plant differ by so much. */
 const BACKDATED_MS = 5 * 60_000
+/** RFC 7468, 3 and 7. The library's own pattern takes time without bounds over what strangers may send. */
+const REQUEST =
+  /^\s*-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([A-Za-z0-9+/=\s]+)-----END (?:NEW )?CERTIFICATE REQUEST-----\s*$/
 const RSA_BITS_MIN = 2_048
 const CURVES: Readonly<Record<string, 'P-256' | 'P-384'>> = { prime256v1: 'P-256', secp384r1: 'P-384' }
 
@@ -43,7 +46,9 @@ export async function newRequest(key: string, name: string): Promise<string> {
 export async function keyOfRequest(request: string): Promise<string> {
   try {
     if (request.length > REQUEST_BYTES_MAX) throw new Error('it is too long')
-    const parsed = new x509.Pkcs10CertificateRequest(request)
+    const base64 = REQUEST.exec(request)?.[1]
+    if (base64 === undefined) throw new Error('it is no PEM of a request (PKCS #10)')
+    const parsed = new x509.Pkcs10CertificateRequest(Buffer.from(base64, 'base64'))
     if (!(await parsed.verify())) throw new Error('its signature does not fit its key')
     const key = createPublicKey({ key: Buffer.from(parsed.publicKey.rawData), format: 'der', type: 'spki' })
     algorithmOf(key)

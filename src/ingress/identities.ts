@@ -7,6 +7,8 @@ import { TokenBucket, TokenBuckets } from '../runtime/token-bucket.ts'
 const QUESTIONS_PER_LINK = 4
 /** Questions of all gateways together, and of all strangers: each costs a signature. */
 const RATE = { known: { perSecond: 100, burst: 400 }, strangers: { perSecond: 20, burst: 100 } }
+/** Questions that wait for an answer: while the log is away each takes long, and whoever asked may be gone. */
+const WAITING_MAX = { known: 400, strangers: 64 }
 /** Of one gateway, and of strangers of one place: a few times what they need. Whoever stands behind a router is one with all others there. */
 const RATE_OF_ONE = { known: { perSecond: 2, burst: 20 }, strangers: { perSecond: 5, burst: 25 } }
 
@@ -40,6 +42,7 @@ export interface Identities {
 export class QuestionDesk {
   readonly #identities: Identities
   readonly #all: { readonly known: TokenBucket; readonly strangers: TokenBucket }
+  readonly #waiting = { known: 0, strangers: 0 }
   readonly #each: { readonly known: TokenBuckets; readonly strangers: TokenBuckets }
 
   constructor(identities: Identities, clock: Clock) {
@@ -54,9 +57,12 @@ export class QuestionDesk {
   /** For a link on which questions come; `reply` sends an answer back. */
   link(connection: Connection, reply: (delivery: Delivery, answer: Buffer) => void) {
     let receiver: Receiver | undefined
+    const who = connection.identity.method === 'stranger' ? 'strangers' : 'known'
     const take = async (delivery: Delivery) => {
-      if (this.#takesOneOf(connection)) {
+      if (this.#takesOneOf(connection, who)) {
+        this.#waiting[who] += 1
         const answer = await this.#identities.answer(delivery.message.body)
+        this.#waiting[who] -= 1
         if (delivery.alive) reply(delivery, answer)
       } else delivery.release()
       receiver?.grant(1)
@@ -70,11 +76,10 @@ export class QuestionDesk {
     }
   }
 
-  #takesOneOf({ identity, remote }: Connection): boolean {
-    const who = identity.method === 'stranger' ? 'strangers' : 'known'
+  #takesOneOf({ identity, remote }: Connection, who: 'known' | 'strangers'): boolean {
     const one = who === 'strangers' ? placeOf(remote.slice(0, remote.lastIndexOf(':'))) : identity.name
     if (one !== undefined && this.#each[who].inMs(one, 1) > 0) return false
-    if (this.#all[who].level < 1) return false
+    if (this.#all[who].level < 1 || this.#waiting[who] >= WAITING_MAX[who]) return false
     this.#all[who].spend(1)
     if (one !== undefined) this.#each[who].spend(one, 1)
     return true

@@ -63,4 +63,21 @@ describe("an authority's folder", () => {
       })
     },
   )
+
+  test.each([
+    ['init', ['issuing.crt', 'server.crt', 'server.key']],
+    ['core', ['root.crt', 'server.crt']],
+  ])(
+    'that was made by half, as a kill or a full disk within `ca %s` leaves it, says what to do, at each command',
+    async (_, missing) => {
+      await init(['core.example'])
+      for (const file of missing) rmSync(join(folder, 'ca', file))
+      const half = {
+        message: `${join(folder, 'ca')} holds half an authority: it lacks ${missing.join(', ')}`,
+        advice: expect.stringContaining('delete the folder'),
+      }
+      await expect(init(['core.example'])).rejects.toMatchObject({ code: 'config_invalid', ...half })
+      await expect(open()).rejects.toMatchObject({ code: 'config_unreadable', ...half })
+    },
+  )
 })

@@ -54,6 +54,27 @@ function manyOf(desk: QuestionDesk) {
   return Array.from({ length: 16 }, () => peer(desk, gateway('bad')))
 }
 
+test('while the log is away and nothing is answered, questions do not pile up in the core; they are answered again when it is back', async () => {
+  const clock = new SimulatedClock()
+  const waiting: ((answer: Buffer) => void)[] = []
+  const identities = { answer: () => new Promise<Buffer>(resolve => waiting.push(resolve)) } as unknown as Identities
+  const desk = new QuestionDesk(identities, clock)
+  const [stranger, known] = [peer(desk, STRANGER), peer(desk, gateway('gw-1'))]
+  for (let at = 0; at < 10 * MINUTE_MS; at += 100) {
+    await clock.pass(100)
+    stranger.ask()
+  }
+  expect(waiting.length).toBeLessThan(100)
+  known.ask()
+  for (const answer of waiting.splice(0)) answer(Buffer.alloc(0))
+  await clock.pass(0)
+  expect(known.became).toEqual({ answered: 1, released: 0 })
+  await clock.pass(MINUTE_MS)
+  const before = stranger.became.released
+  stranger.ask()
+  expect([waiting.length, stranger.became.released]).toEqual([1, before])
+})
+
 test('routers, behind which all gateways are, ask as much as all together may', async () => {
   const clock = new SimulatedClock()
   const router = peer(deskOf(clock), { method: 'certificate', name: undefined })
