@@ -38,8 +38,14 @@ export class AtHand {
     if (at >= 0) this.#items.splice(at, 1)
   }
 
-  first(count: number): readonly Item[] {
-    return this.#items.slice(0, count)
+  /** Of an epoch or a later one. */
+  first(count: number, epoch: number): readonly Item[] {
+    const first: Item[] = []
+    for (const item of this.#items) {
+      if (item.epoch >= epoch) first.push(item)
+      if (first.length === count) break
+    }
+    return first
   }
 
   /** Those that the broker has too and that are not at the gate, but for the first `skip` of all. */

@@ -57,6 +57,7 @@ export class SqliteParking implements Parking {
   #aside: number
   /** What there was no room for last, bytes. */
   #refusedBytes: number | undefined
+  #refusedAside = false
 
   constructor(deps: ParkingDeps) {
     this.#deps = deps
@@ -75,7 +76,7 @@ export class SqliteParking implements Parking {
     this.#remove = db.prepare('DELETE FROM parked WHERE id = ? RETURNING length(bytes)').pluck()
     this.#bytes = Number(db.prepare('SELECT coalesce(sum(length(bytes)), 0) FROM parked').pluck().get())
     this.#asideFolder = join(deps.folder, 'set-aside')
-    this.#aside = existsSync(this.#asideFolder) ? readdirSync(this.#asideFolder).length : 0
+    this.#aside = this.#countAside()
   }
 
   list(): ParkedBatch[] {
@@ -115,7 +116,10 @@ export class SqliteParking implements Parking {
 
   setAside({ gateway, source, sequence, bytes, why }: Parameters<Parking['setAside']>[0]): boolean {
     const { alarms, logger } = this.#deps
+    // Somebody may have taken them away since they were counted.
+    if (this.#aside >= SET_ASIDE_MAX) this.#aside = this.#countAside()
     if (this.#aside >= SET_ASIDE_MAX) {
+      this.#refusedAside = true
       this.#full(`${this.#aside} files lie in ${this.#asideFolder}`)
       return false
     }
@@ -124,10 +128,13 @@ export class SqliteParking implements Parking {
       makeFolderDurably(this.#asideFolder, 0o750)
       writeDurably(join(this.#asideFolder, name), bytes)
     } catch (cause) {
+      this.#refusedAside = true
       this.#full(messageOf(cause))
       return false
     }
     this.#aside += 1
+    if (this.#refusedAside && this.#refusedBytes === undefined) this.#roomAgain()
+    this.#refusedAside = false
     logger.error({ gateway, source, sequence, why, file: name }, 'a message from the broker is set aside')
     alarms.raise('message_set_aside', {
       source: `${gateway}/${source}`,
@@ -139,6 +146,10 @@ export class SqliteParking implements Parking {
 
   close(): void {
     this.#db.close()
+  }
+
+  #countAside(): number {
+    return existsSync(this.#asideFolder) ? readdirSync(this.#asideFolder).length : 0
   }
 
   #roomAgain(): void {

@@ -15,6 +15,7 @@ import type { Arrival } from './gate.ts'
 import type { Gates } from './gates.ts'
 import { isIntact } from './intact.ts'
 import { MissingNumbers, type Range } from './missing-numbers.ts'
+import { OldItems } from './old-items.ts'
 import type { Parking } from './parking.ts'
 
 /** Batches of one source that are at its gate at once. */
@@ -63,6 +64,7 @@ export class StoredLane {
   readonly #key: string
   readonly #unchecked: StoredDelivery[] = []
   readonly #items = new AtHand()
+  readonly #oldItems: OldItems
   readonly #lookBackoff: Backoff
   readonly #writer = new BatchWriter()
   #claim: Claim | undefined
@@ -82,6 +84,8 @@ export class StoredLane {
     this.#key = sourceKey(deps.source)
     this.#lookBackoff = new Backoff(LOOK_AGAIN_AFTER, deps.random)
     this.#progressAtMs = deps.clock.monotonicMs()
+    const bytesOf = (item: Item) => this.#bytesOf(item)
+    this.#oldItems = new OldItems({ ...deps, items: this.#items, bytesOf, settled: item => this.#settled(item) })
   }
 
   /** What lay parked when the core started. */
@@ -167,17 +171,12 @@ export class StoredLane {
 
   /** The source goes on under a new epoch: what is here of the old one has numbers that are somebody else's now. */
   #renewed(claim: Claim): void {
-    const { parking, source, alarms } = this.#deps
     this.#claim = claim
     this.#next = undefined
     this.#frozen = undefined
     this.#missing?.clear()
-    alarms.clear('source_frozen', this.#key)
-    for (const item of this.#items.belowEpoch(claim.epoch)) {
-      const why = `it is of epoch ${item.epoch}, the source is at ${claim.epoch}`
-      if (!parking.setAside({ ...source, sequence: item.sequence, bytes: this.#bytesOf(item), why })) continue
-      this.#settled(item)
-    }
+    this.#deps.alarms.clear('source_frozen', this.#key)
+    this.#oldItems.setAside(claim.epoch)
   }
 
   // ── what goes on ──
@@ -204,7 +203,7 @@ export class StoredLane {
     }
     let expected = this.#next
     let offered = 0
-    for (const item of this.#items.first(OFFERED_MAX)) {
+    for (const item of this.#items.first(OFFERED_MAX, claim.epoch)) {
       if (item.state === 'waiting') {
         if (expected !== undefined && item.sequence > expected) {
           if (offered > 0) return
@@ -263,7 +262,15 @@ export class StoredLane {
 
   #returned(item: Item): void {
     item.state = 'waiting'
+    if (this.#isOld(item)) return
     if (!this.#looking) void this.#look()
+  }
+
+  /** The source was resumed while it lay at the gate: what the gate says of it says nothing of the source. */
+  #isOld({ epoch }: Item): boolean {
+    if (!this.#claim || epoch >= this.#claim.epoch) return false
+    this.#oldItems.setAside(this.#claim.epoch)
+    return true
   }
 
   /** Where the partition ends is looked at until it can be seen; then all goes on from there. */
@@ -369,6 +376,7 @@ export class StoredLane {
 
   #freeze(item: Item, message: string): void {
     item.state = 'waiting'
+    if (this.#isOld(item)) return
     const advice = 'Find out who else writes to this partition; then run `headrace source resume` on its gateway.'
     this.#frozen = { epoch: item.epoch, error: { code: OPEN_ERROR.frozen, message, advice } }
     this.#tellFrozenAtMs = 0

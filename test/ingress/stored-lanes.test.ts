@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -233,5 +233,52 @@ describe('what a broker hands over', () => {
     expect((await bench.values()).slice(10)).toEqual(numbers(10, 15).map(value => `${value} anew`))
     expect(bench.parking.list()).toEqual([])
     expect(bench.aside()).toHaveLength(2)
+  })
+
+  test('of before a resume stopped the source anew where it could not be set aside: the source goes on, and it is set aside later', async () => {
+    const bench = await Bench.create()
+    for (const at of [0, 5, 10]) await bench.give(batch(at))
+    await bench.clock.pass(500)
+    expect(bench.parking.list()).toHaveLength(2)
+    const inTheWay = join(bench.folder, 'set-aside')
+    writeFileSync(inTheWay, '')
+    const renewed = bench.log.renewEpoch({ gateway: GATEWAY, source: 'source-1' })
+    await bench.clock.pass(10)
+    const { epoch, epochStart } = await renewed
+    const anew = (sequence: number) => cutBatch(sequence, 5, { epoch, epochStart, salt: ' anew' })
+    await bench.give(anew(10))
+    await bench.clock.pass(10_000)
+    expect((await bench.values()).slice(10)).toEqual(numbers(10, 15).map(value => `${value} anew`))
+    expect(bench.parking.list()).toHaveLength(2)
+    expect(bench.codes()).toContain('parking_full')
+    rmSync(inTheWay)
+    await bench.clock.pass(10_000)
+    expect(bench.codes()).not.toContain('parking_full')
+    expect(bench.parking.list()).toEqual([])
+    expect(bench.aside()).toHaveLength(2)
+  })
+
+  test('of before a resume that the log refused only after it froze the source anew, under the epoch that had just begun', async () => {
+    const bench = await Bench.create()
+    const { promise: resumed, resolve: goOn } = Promise.withResolvers<void>()
+    const { append } = bench.log
+    bench.log.append = async (...args) => {
+      await resumed
+      return append.apply(bench.log, args)
+    }
+    await bench.give(batch(0))
+    const renewed = bench.log.renewEpoch({ gateway: GATEWAY, source: 'source-1' })
+    await bench.clock.pass(10)
+    const { epoch, epochStart, topic, partition } = await renewed
+    const anew = (sequence: number) => cutBatch(sequence, 5, { epoch, epochStart, salt: ' anew' })
+    // Another core was faster.
+    bench.log.intrude({ topic, partition }, anew(0).bytes)
+    for (const sequence of [0, 5]) await bench.give(anew(sequence))
+    goOn()
+    await bench.clock.pass(10_000)
+    expect(await bench.values()).toEqual(numbers(0, 10).map(value => `${value} anew`))
+    expect(bench.aside()).toHaveLength(1)
+    expect(bench.accepted).toHaveLength(3)
+    expect(bench.codes()).not.toContain('source_frozen')
   })
 })

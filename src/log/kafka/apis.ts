@@ -289,6 +289,8 @@ export const offsetFetch: Api<{ group: string; places: readonly Place[] }, { err
   },
   read(response) {
     response.throttle()
+    // What may not be told of one partition must not pass for a group that has no offset there.
+    const errors: number[] = []
     const offsets = response
       .array(() => {
         const topic = response.string() ?? ''
@@ -296,12 +298,12 @@ export const offsetFetch: Api<{ group: string; places: readonly Place[] }, { err
           const part = { topic, partition: response.int32(), offset: response.int64() }
           response.int32()
           response.string()
-          response.int16()
+          errors.push(response.int16())
           return part
         })
       })
       .flat()
-    return { offsets, error: response.int16() }
+    return { offsets, error: [response.int16(), ...errors].find(error => error !== 0) ?? 0 }
   },
 }
 

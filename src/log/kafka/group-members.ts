@@ -1,5 +1,6 @@
+import { HeadraceError } from '../../runtime/errors.ts'
 import type { GroupMember } from '../log.ts'
-import { KAFKA_ERROR } from './error-codes.ts'
+import { COORDINATOR_BUSY, KAFKA_ERROR } from './error-codes.ts'
 import { type Api, type WireReader, WireWriter } from './wire.ts'
 
 /** What a coordinator says of a group. */
@@ -162,4 +163,18 @@ export async function membersOf(group: string, ask: AskCoordinator): Promise<rea
   // Brokers of before the newer protocol do not know its request, and end the connection: only one that has such a group is asked.
   const { groups } = await ask(listLiveGroups, null)
   return groups.includes(group) ? (await ask(describeConsumerGroup, { group })).members : []
+}
+
+const FORBIDDEN: readonly number[] = [KAFKA_ERROR.groupAuthorizationFailed, KAFKA_ERROR.topicAuthorizationFailed]
+
+/** What a coordinator said of a group in the end. */
+export function groupError(group: string, error: number): HeadraceError {
+  const what = COORDINATOR_BUSY.includes(error)
+    ? `the coordinator of group ${group} does not answer`
+    : `group ${group} cannot be used`
+  return new HeadraceError('log_unavailable', `${what}: Kafka error ${error}`, {
+    ...(FORBIDDEN.includes(error) && {
+      advice: 'Give this core what it is not allowed: `headrace acls --config core.yaml` prints the rules.',
+    }),
+  })
 }

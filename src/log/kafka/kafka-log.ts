@@ -27,7 +27,7 @@ import { KafkaCluster, REQUEST_LIMIT_MS } from './cluster.ts'
 import { COORDINATOR_BUSY, KAFKA_ERROR } from './error-codes.ts'
 import { Fetcher } from './fetcher.ts'
 import { KafkaFollower } from './follower.ts'
-import { membersOf } from './group-members.ts'
+import { groupError, membersOf } from './group-members.ts'
 import { KafkaJournal, type KafkaJournalDeps } from './journal.ts'
 import { PartitionEnds } from './partition-ends.ts'
 import { RecordAppender } from './record-appender.ts'
@@ -227,6 +227,6 @@ class KafkaLog implements Log {
       if (!COORDINATOR_BUSY.includes(error)) break
       await new Promise<void>(resolve => this.#clock.after(COORDINATOR_PAUSE_MS, resolve))
     }
-    throw new HeadraceError('log_unavailable', `the coordinator of group ${group} does not answer: Kafka error ${error}`)
+    throw groupError(group, error)
   }
 }

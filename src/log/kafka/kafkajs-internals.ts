@@ -98,12 +98,12 @@ export class KafkaJs {
       enforceRequestTimeout: false,
       ...(options.tls && { ssl: tlsOf(options.tls) }),
       ...(options.sasl && { sasl: saslOf(options.sasl) }),
-      socketFactory: ({ host, port, ssl, onConnect }) => {
+      socketFactory: ({ host, port, onConnect }) => {
         // Several brokers may stand behind one address, which tells them apart by the name.
         const name = isIP(host) ? {} : { servername: host }
-        const socket: Socket = ssl
-          ? connectTls({ host, port, ...name, ...ssl }, onConnect)
-          : connectTcp({ host, port }, onConnect)
+        // Somebody may have renewed the files since the last connection.
+        const tls = options.tls && { ...name, ...tlsOf(options.tls) }
+        const socket: Socket = tls ? connectTls({ host, port, ...tls }, onConnect) : connectTcp({ host, port }, onConnect)
         socket.setNoDelay(true)
         socket.setKeepAlive(true, 30_000)
         const address = `${host}:${port}`

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -116,4 +116,31 @@ test('a broker behind something that goes by the name in the TLS handshake was n
     (await kafka.open(host, port)).send(FETCH, () => [Buffer.alloc(4)]).catch(() => {})
   await until('both are there', () => names.length === 2)
   expect(new Set(names)).toEqual(new Set(['localhost', false]))
+})
+
+test('a certificate for Kafka that was renewed in place was shown from the next start on only', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headrace-renewed-'))
+  ends.push(() => rmSync(folder, { recursive: true, force: true }))
+  const authority = new TestAuthority(folder)
+  const [server, old, renewed] = ['broker', 'core-old', 'core-renewed'].map(name => authority.issue(name))
+  if (!server || !old || !renewed) throw new Error('no certificates')
+  const names: unknown[] = []
+  const tls = { cert: readFileSync(server.cert), key: readFileSync(server.key), ca: readFileSync(authority.ca) }
+  const listener = createTlsServer({ ...tls, requestCert: true }, socket => {
+    names.push(socket.getPeerCertificate().subject.CN)
+    socket.on('error', () => {})
+    ends.push(() => socket.destroy())
+  })
+  const port = await listening(listener)
+  const options = { brokers: [`127.0.0.1:${port}`], client_id: 'test', tls: { ...old, ca: authority.ca } }
+  const kafka = new KafkaJs(options, () => {})
+  ends.push(() => kafka.dropAll())
+  const connect = async () => (await kafka.open('127.0.0.1', port)).send(FETCH, () => [Buffer.alloc(4)]).catch(() => {})
+  void connect()
+  await until('the old one was shown', () => names.length === 1)
+  copyFileSync(renewed.cert, old.cert)
+  copyFileSync(renewed.key, old.key)
+  void connect()
+  await until('another was shown', () => names.length === 2)
+  expect(names).toEqual(['core-old', 'core-renewed'])
 })
