@@ -107,7 +107,7 @@ export function sharesOf(room: number, wanted: readonly number[]): number[] {
   return shares
 }
 
-function middleCut(name: string, characters: number): string {
+export function middleCut(name: string, characters: number): string {
   if (name.length <= characters) return name
   const tail = Math.floor((characters - 1) / 2)
   return `${name.slice(0, characters - 1 - tail)}…${name.slice(name.length - tail)}`

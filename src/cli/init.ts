@@ -57,6 +57,14 @@ export async function initialise(folder: string, answers: InitAnswers, dialogue:
     text => (text === NONE ? undefined : wrongUrl(text)),
     answers.core,
   )
+  if (core === NONE && (answers.hardware ?? NONE) !== NONE)
+    throw new HeadraceError(
+      'config_invalid',
+      `--hardware ${answers.hardware} goes into edge.yaml, which is written with --core alone`,
+      {
+        advice: 'Name the core, or leave it out: `headrace up` knows no hardware.',
+      },
+    )
   const hardware =
     core === NONE
       ? NONE

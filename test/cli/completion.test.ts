@@ -45,4 +45,7 @@ test('the man page names every command and every option', async () => {
   expect(commands.length).toBeGreaterThan(15)
   for (const name of commands) expect(page).toContain(`headrace ${name.replaceAll('-', '\\-')}`)
   expect(page).toContain('\\-\\-accept\\-loss')
+  // What an option is unless it is given was in --help alone.
+  expect(page).toContain('\nhow long it may take (15s unless set)\n')
+  expect(page).toContain('\nwhom it is about (edge, core; edge unless set)\n')
 })

@@ -129,6 +129,9 @@ describe('what the user typed is wrong: 2, and what is meant is said', () => {
     [['up', 'p.yaml', 'p.yaml'], 'pipeline "plant" is in p.yaml already'],
     [['console', 'add-user', 'Anna B', '--users', 'users.json'], 'Lower-case letters, digits'],
     [['console', 'add-user', 'anna'], "required option '--users <file>' not specified"],
+    [['health', '--like', 'none.json'], '--like none.json cannot be read: there is no such file'],
+    [['batch', 'adopt', 'load', '--file', 'none.csv'], '--file none.csv cannot be read: there is no such file'],
+    [['enroll', '--state', 's', '--token-file', 'none'], '--token-file none cannot be read: there is no such file'],
     [['where', 'a', 'soon'], 'Write a whole number, or a time such as 2026-01-31'],
   ])('%j', async (args, said) => {
     write('p.yaml', PIPELINE)

@@ -101,6 +101,8 @@ test('asks nothing where all is said, and writes an edge.yaml that is right', as
 
 test.each([
   [['--core', 'core.example'], /Write amqp:\/\/host:port/],
+  // Without a core it was dropped without a word, whatever it was.
+  [['--hardware', 'raspberry-pi-rs485'], /--hardware raspberry-pi-rs485 goes into edge.yaml/],
   [['--core', 'amqp://c:5672', '--hardware', 'toaster'], /Known are .*raspberry-pi-rs485/],
   [['--gateway', 'Plant A'], /It /],
 ])('%j is refused with what to write', async (args, advice) => {

@@ -75,8 +75,9 @@ test('status in a pipe is whole', () => {
 })
 
 test('top keeps what its lines end with: it was cut off where names are long', () => {
-  const shown = screen(edge, core, new Rates(), { rows: 24, columns: 80 })
+  const shown = screen({ ...edge, gateway: 'g'.repeat(63) }, core, new Rates(), { rows: 24, columns: 80 })
   expect(widest(shown)).toBeLessThanOrEqual(80)
+  expect(shown).toContain(': link sending, 1 alarms\n')
   expect(shown.match(/ reading$/gm)).toHaveLength(2)
 })
 

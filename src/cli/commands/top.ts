@@ -4,7 +4,7 @@ import { HeadraceError } from '../../runtime/errors.ts'
 import { wholeNumber } from '../arguments.ts'
 import type { CoreProcess } from '../core-process.ts'
 import type { EdgeStatus } from '../edge-status.ts'
-import { fittedTable, sharesOf, type TerminalSize, terminalSize } from '../fitted-table.ts'
+import { fittedTable, middleCut, sharesOf, type TerminalSize, terminalSize } from '../fitted-table.ts'
 import { print } from '../output.ts'
 import { stateOf, type WhereOptions } from '../where.ts'
 import { ask } from './status.ts'
@@ -69,6 +69,7 @@ export class Rates {
   }
 }
 
+const GATEWAY = 'gateway '
 const YIELDING = { names: ['source', 'partition', 'batch job'], spare: ['dropped', 'partition'] }
 
 interface Part {
@@ -89,7 +90,9 @@ export function screen(edge: EdgeStatus | undefined, core: CoreStatus | undefine
       each.dropped,
       each.state,
     ])
-    const title = `gateway ${edge.gateway}: link ${edge.link.state}, ${edge.alarms.length} alarms`
+    const state = `: link ${edge.link.state}, ${edge.alarms.length} alarms`
+    const room = (terminal.columns ?? Number.POSITIVE_INFINITY) - GATEWAY.length - state.length
+    const title = `${GATEWAY}${middleCut(edge.gateway, Math.max(1, room))}${state}`
     parts.push({ title, head: ['source', 'read/s', 'settled/s', 'waiting', 'dropped', ''], rows: busiestFirst(rows) })
   }
   if (core) {

@@ -6,6 +6,8 @@ export interface OptionRow {
   /** What stands behind it, such as `<file>`; absent where it takes nothing. */
   readonly value?: string
   readonly choices: readonly string[]
+  /** What it is where it is not given. */
+  readonly unlessSet?: string
   readonly summary: string
 }
 
@@ -32,12 +34,13 @@ export function commandTable(command: Command, above: readonly string[] = []): C
     options: [
       ...command.options
         .filter(({ hidden }) => !hidden)
-        .map(({ short, long, flags, argChoices, description }) => {
+        .map(({ short, long, flags, argChoices, description, defaultValue, defaultValueDescription }) => {
           const value = /[<[].*[>\]]/.exec(flags)?.[0]
           return {
             names: [short, long].filter(name => name !== undefined),
             ...(value !== undefined && { value }),
             choices: argChoices ?? [],
+            ...(defaultValue !== undefined && { unlessSet: defaultValueDescription ?? String(defaultValue) }),
             summary: description,
           }
         }),

@@ -30,8 +30,9 @@ function quotedWords({ path, arguments: values }: CommandRow): string {
   return `"${escaped([...path, ...values].join(' ')).replaceAll('"', '')}"`
 }
 
-function optionLines({ names, value, choices, summary }: OptionRow): string[] {
-  const said = choices.length > 0 ? `${summary} (${choices.join(', ')})` : summary
+function optionLines({ names, value, choices, unlessSet, summary }: OptionRow): string[] {
+  const notes = [choices.join(', '), unlessSet === undefined ? '' : `${unlessSet} unless set`].filter(Boolean).join('; ')
+  const said = notes === '' ? summary : `${summary} (${notes})`
   return tagged(`${names.join(', ')}${value === undefined ? '' : ` ${value}`}`, said)
 }
 
