@@ -44,7 +44,8 @@ const EWMA_WEIGHT_MIN = 1e-3
 interface Model {
   /** Centre and deviation as they were before the value. */
   learned(): { centre: number; deviation: number }
-  learn(value: number, timeMs: number): void
+  /** `leastDeviation`: as how much the deviation counts at the least; 0 while nothing is told yet. */
+  learn(value: number, timeMs: number, leastDeviation: number): void
   snapshot(): unknown
   restore(snapshot: unknown): void
 }
@@ -97,10 +98,10 @@ class AverageModel implements Model {
   }
 
   /** What lies far off counts as lying at the border: one outlier must not hide the next, and a new level is learned all the same. */
-  learn(value: number, timeMs: number): void {
+  learn(value: number, timeMs: number, leastDeviation: number): void {
     const { mean, stddev } = this.#average
-    const far = this.#clipped * stddev
-    const learned = stddev > 0 ? Math.min(mean + far, Math.max(mean - far, value)) : value
+    const far = this.#clipped * Math.max(stddev, leastDeviation)
+    const learned = far > 0 ? Math.min(mean + far, Math.max(mean - far, value)) : value
     this.#average.add(learned, timeMs, EWMA_WEIGHT_MIN)
   }
 
@@ -132,16 +133,17 @@ class AnomalyWatch implements Watch {
     const { field, z, clear_z, warm_up, deviation_min } = this.#options
     const value = fields && numberAt(fields, field)
     if (value === undefined || timeMs > nowMs + FUTURE_MAX_MS) return
+    let least = 0
     if (this.#seen >= warm_up) {
       const { centre, deviation } = this.#model.learned()
-      const least = Math.max(deviation, deviation_min, Math.abs(centre) * DEVIATION_MIN_RELATIVE, Number.MIN_VALUE)
-      const distance = Math.abs(value - centre) / least
+      least = Math.max(deviation_min, Math.abs(centre) * DEVIATION_MIN_RELATIVE)
+      const distance = Math.abs(value - centre) / Math.max(deviation, least, Number.MIN_VALUE)
       const judged = { holds: distance >= z, clears: distance < (clear_z ?? z / 2), sinceMs: timeMs, endMs: timeMs }
       const state = this.#holding.judge(judged)
       if (state) this.#say(state, timeMs, { value, expected: centre, z: Math.min(distance, Number.MAX_SAFE_INTEGER) }, out)
     }
     this.#seen = Math.min(this.#seen + 1, warm_up)
-    this.#model.learn(value, timeMs)
+    this.#model.learn(value, timeMs, least)
   }
 
   tick(): void {}

@@ -9,6 +9,12 @@ import { FUTURE_MAX_MS } from './watermark.ts'
 /** Timers that one watch may have set at once. */
 const TIMERS_MAX = 10_000
 
+/**
+ * Timers that are called in one go. A device whose clock leaps by years would else keep the whole process at a timer that sets itself each second, for an
+ * hour; past this, one that is set to a time that has passed comes at the end of the leap.
+ */
+const CALLS_AT_ONCE_MAX = 100_000
+
 const options = z.strictObject({
   module: z
     .string()
@@ -45,11 +51,12 @@ class ModuleWatch implements Watch {
 
   /** Timers that are due, in order of time. */
   tick(nowMs: number, out: Output): void {
-    while (this.#nextTimerMs <= nowMs) {
+    for (let calls = 0; this.#nextTimerMs <= nowMs; calls++) {
+      const earliestMs = calls < CALLS_AT_ONCE_MAX ? Number.NEGATIVE_INFINITY : nowMs
       const [name, atMs] = [...this.#timers].reduce((first, each) => (each[1] < first[1] ? each : first))
       this.#timers.delete(name)
       this.#findNextTimer()
-      refusePromise(this.#module.onTimer?.(name, this.#state, this.#context(atMs, out)))
+      refusePromise(this.#module.onTimer?.(name, this.#state, this.#context(atMs, out, earliestMs)))
     }
   }
 
@@ -66,7 +73,7 @@ class ModuleWatch implements Watch {
     this.#findNextTimer()
   }
 
-  #context(timeMs: number, out: Output): AnalyserContext {
+  #context(timeMs: number, out: Output, earliestTimerMs = Number.NEGATIVE_INFINITY): AnalyserContext {
     return {
       timeMs,
       alert: ({ state = 'noted', message, values = {} }) =>
@@ -82,7 +89,7 @@ class ModuleWatch implements Watch {
         if (this.#timers.size >= TIMERS_MAX && !this.#timers.has(name))
           throw new HeadraceError('limit_exceeded', `more than ${TIMERS_MAX} timers are set`)
         // One that is due already comes after this call, and not within it.
-        this.#timers.set(name, Math.max(Math.floor(atMs), timeMs + 1))
+        this.#timers.set(name, Math.max(Math.floor(atMs), timeMs + 1, earliestTimerMs))
         this.#findNextTimer()
       },
       clearTimer: name => {

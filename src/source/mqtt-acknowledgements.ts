@@ -19,9 +19,11 @@ export function acknowledgeWhenStored(client: MqttClient, stored: () => Promise<
       return
     }
     sent?.()
-    // The connection may be gone by then; the broker sends the message again, and it is acknowledged then.
+    const { stream } = client
+    // The connection may be gone by then: the broker sends the message again, and it is acknowledged then. On the connection after it the number may be
+    // that of another message, which is not stored.
     void stored().then(() => {
-      if (client.connected) send(packet)
+      if (client.connected && client.stream === stream) send(packet)
     })
   }
 }

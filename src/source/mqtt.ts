@@ -8,6 +8,7 @@ import { clientTlsOptions, readClientTls, tlsWithin } from './client-tls.ts'
 import { acknowledgeWhenStored } from './mqtt-acknowledgements.ts'
 import { type ChosenClientId, chooseClientId, clientIdOf } from './mqtt-client-id.ts'
 import { whyNoConnection } from './mqtt-reasons.ts'
+import { topicMatcher, withoutCovered } from './mqtt-topics.ts'
 import { PauseGate } from './pause-gate.ts'
 import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
@@ -20,6 +21,8 @@ const END_LIMIT_MS = 2_000
 const PROTOCOL = { '3.1.1': 4, '5': 5 } as const
 /** Messages that a broker may have under way before it waits for acknowledgements (MQTT 5 "Receive Maximum"). */
 const UNACKNOWLEDGED_MAX = 1_000
+/** MQTT 5, 3.8.3.1, "Retain Handling": what a broker retains comes with a subscription that is new, and not with one that is made again. */
+const RETAINED_IF_NEW = 1
 const PORT_MAX = 65_535
 /*
   MQTT 5 and 3.1.1, 4.7
@@ -120,13 +123,22 @@ class MqttSource implements Source {
     this.#client = client
     client.on('reconnect', () => this.#renewCredentials(client))
     acknowledgeWhenStored(client, () => this.#context.stored())
+    const isWanted = topicMatcher(this.#options.topics)
     client.handleMessage = (packet, done) => {
       const { topic, payload, retain } = packet as { topic: string; payload: Buffer | string; retain: boolean }
+      if (!isWanted(topic)) {
+        // With the session the broker keeps what was once subscribed to, also when the pipeline file does not name it any more.
+        this.#context.trouble('a message of a topic that is not subscribed to any more')
+        done()
+        return
+      }
+      const { stream } = client
       const take = () => {
         const headers = [{ key: TOPIC_HEADER, value: Buffer.from(topic) }]
         if (retain) headers.push({ key: 'mqtt_retained', value: Buffer.from('true') })
         this.#context.message(Buffer.from(payload as Buffer), this.#context.clock.wallMs(), headers, this.#note(client))
-        done()
+        // One that waited for room until its connection was gone is not acknowledged on the next.
+        done(client.stream === stream ? undefined : new Error('its connection is gone'))
       }
       // Until there is room nothing more is read from the connection: the broker keeps it.
       if (this.#gate.isClosed) void this.#gate.passed().then(take)
@@ -224,10 +236,19 @@ class MqttSource implements Source {
   }
 
   async #subscribe(client: MqttClient): Promise<void> {
-    const { topics, qos, url } = this.#options
+    const { topics, qos, url, session } = this.#options
+    // A broker that keeps the session keeps what comes meanwhile; what it retains was read when the subscription was new, and is no new reading now.
+    const isKept = session === 'persistent' && qos === 1
+    const distinct = withoutCovered(topics)
+    const covered = topics.filter(each => !distinct.includes(each))
     try {
-      const granted = await client.subscribeAsync(topics, { qos })
+      const granted = await client.subscribeAsync(distinct, { qos, ...(isKept && { rh: RETAINED_IF_NEW }) })
       const refused = granted.filter(each => each.qos > 1)
+      if (covered.length > 0) {
+        // The broker may have them in the session that it keeps; where it refuses what covers them, they are all that there is.
+        if (refused.length === 0) await client.unsubscribeAsync(covered)
+        else await client.subscribeAsync(covered, { qos })
+      }
       if (refused.length > 0) throw new Error(`the broker refuses ${refused.map(({ topic }) => topic).join(', ')}`)
       this.#context.state('reading')
     } catch (error) {
@@ -280,7 +301,7 @@ export const mqtt = defineSource({
   kind: 'mqtt',
   summary: 'Subscribes to topics of an MQTT broker (3.1.1 or 5); acknowledges a message once it is stored.',
   notes:
-    'The topic comes along as the header `mqtt_topic`; the step `from_headers` makes a field of it, or of a part of it. With QoS 1 a message may come twice where the connection broke, or the power failed, between storing and acknowledging it. Steps that hold records back in memory (aggregate) count as storing them.',
+    'The topic comes along as the header `mqtt_topic`; the step `from_headers` makes a field of it, or of a part of it. With QoS 1 a message may come twice where the connection broke, or the power failed, between storing and acknowledging it; and where it lies in two topics neither of which covers the other. What the broker retains has the header `mqtt_retained`, and comes with each connection with `session: clean`, `qos: 0` or version 3.1.1. Steps that hold records back in memory (aggregate) count as storing them.',
   options: mqttOptions,
   gives: 'messages',
   whenFull: 'block',

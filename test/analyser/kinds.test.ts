@@ -146,6 +146,23 @@ describe.each(['ewma', 'robust'] as const)('anomaly by %s', method => {
   })
 })
 
+test('an outlier of what hardly varies does not hide the next one: with ewma it was learned whole, and the analyser was blind for an hour', () => {
+  const options = { field: 'amp', method: 'ewma', z: 6, warm_up: 50, span: '600s' }
+  const watching = new Watching(anomaly, { anomaly: { ...options, deviation_min: 0.1 } })
+  const steady = (from: number, to: number) => {
+    for (let at = from; at < to; at += 10) watching.sample(at * 1_000, { amp: 5 })
+  }
+  steady(0, 2_000)
+  watching.sample(2_000_000, { amp: 9_999 })
+  steady(2_010, 2_300)
+  watching.sample(2_300_000, { amp: 40 })
+  steady(2_310, 2_400)
+  expect(watching.states).toEqual(['2000000 raised', '2010000 cleared', '2300000 raised', '2310000 cleared'])
+  for (let at = 2_400; at < 12_000; at += 10) watching.sample(at * 1_000, { amp: 8 })
+  expect(watching.states.at(-1)).toMatch(/cleared$/)
+  expect(watching.states).toHaveLength(6)
+})
+
 describe('a sliding window', () => {
   const options = { window: { sliding: '1h' }, when: 'records() > 1000000', values: { n: 'records()' } }
 

@@ -83,6 +83,57 @@ test('a broker that is killed and comes back: goes on by itself, and what it kep
   await publisher.endAsync()
 })
 
+test('what a broker retains is read once, and not as a new reading with each connection', async () => {
+  const publisher = await broker.publisher()
+  await publisher.publishAsync('kept/a', 'retained', { qos: 1, retain: true })
+  const runner = bench.start('mqtt', { url: broker.url, topics: ['kept/#'], client_id: 'once' })
+  await until('a record', () => bench.texts.includes('retained'))
+  for (const text of ['first', 'second']) {
+    await broker.end('SIGTERM')
+    await until('it waits', () => runner.status().state === 'waiting')
+    await broker.run()
+    await until('it reads again', () => runner.status().state === 'reading')
+    await publisher.publishAsync('kept/a', text, { qos: 1 })
+    await until('what came then', () => bench.texts.includes(text))
+  }
+  expect(bench.texts).toEqual(['retained', 'first', 'second'])
+  await publisher.endAsync()
+})
+
+test('a message that lies in two of the topics comes once, where one of them covers the other: the broker sends it for each', async () => {
+  const earlier = mqttLibrary.connect(broker.url, {
+    clientId: 'over',
+    clean: false,
+    protocolVersion: 5,
+    properties: { sessionExpiryInterval: 60 },
+  })
+  await earlier.subscribeAsync(['over/+/t'], { qos: 1 })
+  await earlier.endAsync()
+  const publisher = await broker.publisher()
+  const runner = bench.start('mqtt', { url: broker.url, topics: ['over/+/t', 'over/#', 'over/#'], client_id: 'over' })
+  await until('it reads', () => runner.status().state === 'reading')
+  await publisher.publishAsync('over/a/t', 'one', { qos: 1 })
+  await publisher.publishAsync('over/a', 'end', { qos: 1 })
+  await until('the last', () => bench.texts.includes('end'))
+  expect(bench.texts).toEqual(['one', 'end'])
+  await publisher.endAsync()
+})
+
+test('a topic that was taken out of the pipeline file is read no more: the broker keeps it with the session', async () => {
+  const publisher = await broker.publisher()
+  const first = new SourceBench()
+  const before = first.start('mqtt', { url: broker.url, topics: ['fewer/a', 'fewer/noisy'], client_id: 'fewer' })
+  await until('it reads', () => before.status().state === 'reading')
+  await first.end()
+  const runner = bench.start('mqtt', { url: broker.url, topics: ['fewer/a'], client_id: 'fewer' })
+  await until('it reads', () => runner.status().state === 'reading')
+  for (const topic of ['fewer/noisy', 'fewer/a']) await publisher.publishAsync(topic, topic, { qos: 1 })
+  await until('what is read', () => bench.texts.includes('fewer/a'))
+  expect(bench.texts).toEqual(['fewer/a'])
+  expect(runner.status().trouble).toEqual({ 'a message of a topic that is not subscribed to any more': 1 })
+  await publisher.endAsync()
+})
+
 test('while there is no room nothing is read on; afterwards everything comes, in order', async () => {
   const runner = bench.start('mqtt', { url: broker.url, topics: ['full/#'], client_id: 'full' })
   await until('it reads', () => runner.status().state === 'reading')
