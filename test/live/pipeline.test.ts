@@ -104,7 +104,7 @@ analysers:
     const failed = await plant.command('batch', 'run', 'load', '--json')
     expect(failed.code).toBe(1)
     const { run } = JSON.parse(failed.stdout)
-    expect(run).toMatchObject({ state: 'failed', exitCode: 1 })
+    expect(run).toMatchObject({ state: 'failed', exit_code: 1 })
     expect((await plant.json<Offsets[]>('batch', 'offsets', 'load')).map(({ offset }) => offset)).toEqual([0, 0])
 
     rmSync(plant.path('refuse'))

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { Alert } from '../../src/analyser/analyser.ts'
 import { condition } from '../../src/analyser/condition.ts'
 import type { Claim, Log } from '../../src/log/log.ts'
+import { PollingFollower } from '../../src/log/polling-follower.ts'
 import { type AnalyserDefinition, SHARDS } from '../../src/reader/realtime/definition.ts'
 import { AnalyserRunner } from '../../src/reader/realtime/runner.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
@@ -45,8 +46,10 @@ class Core {
     const thawed = async () => {
       while (this.#frozen) await this.#frozen.promise
     }
-    const gated = new Proxy(log, {
+    const gated: Log = new Proxy(log, {
       get: (target, method) => {
+        // What it follows, it follows by what is gated as well.
+        if (method === 'follower') return () => new PollingFollower(gated)
         const call =
           method === 'renewEpoch' ? renew : (target[method as keyof Log] as (...args: unknown[]) => unknown).bind(target)
         return async (...args: [never]) => {
