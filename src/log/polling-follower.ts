@@ -1,5 +1,6 @@
 import { readBatchHeader } from '../record/batch-header.ts'
 import type { Cursor, Fetched, FetchLimits, Follower, Log, Place } from './log.ts'
+import { placeKey } from './place-key.ts'
 
 /** A follower for a log that has no better way than to be asked for all partitions each time. */
 export class PollingFollower implements Follower {
@@ -32,8 +33,4 @@ export class PollingFollower implements Follower {
   close(): void {
     this.#cursors.clear()
   }
-}
-
-function placeKey(place: Place): string {
-  return `${place.topic}\0${place.partition}`
 }

@@ -3,6 +3,7 @@ import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import type { Place } from '../log.ts'
 import type { KafkaOptions } from '../options.ts'
+import { placeKey } from '../place-key.ts'
 import { type BrokerAddress, type ClusterMetadata, metadata } from './apis.ts'
 import { KAFKA_ERROR } from './error-codes.ts'
 import { fetchRecords } from './fetch-api.ts'
@@ -355,8 +356,4 @@ function addressOf({ host, port }: BrokerAddress): string {
 /** Fetch has one of its own in every lane. */
 function connectionName(address: string, lane: Lane, { key }: { readonly key: number }): string {
   return `${address} ${lane}${key === fetchRecords.key ? ' fetch' : ''}`
-}
-
-export function placeKey(place: Place): string {
-  return `${place.topic}\0${place.partition}`
 }

@@ -1,5 +1,5 @@
 import type { Place } from '../log.ts'
-import { placeKey } from './cluster.ts'
+import { placeKey } from '../place-key.ts'
 import type { FetchPart, FetchRequest, FetchResponse, SessionPlace } from './fetch-api.ts'
 
 /** The epoch of a session goes up to here, and on with 1: KIP-227. */

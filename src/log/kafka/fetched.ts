@@ -6,6 +6,14 @@ import type { KafkaCluster } from './cluster.ts'
 import { KAFKA_ERROR } from './error-codes.ts'
 import type { FetchedPart } from './fetch-api.ts'
 
+/** The share of one partition in a fetch is not less, so that few partitions do not take many fetches. */
+const BYTES_EACH_MIN = 1024 * 1024
+
+/** Bytes that one of so many partitions may bring in a fetch. */
+export function shareOf(maxBytes: number, partitions: number): number {
+  return Math.max(BYTES_EACH_MIN, Math.floor(maxBytes / partitions))
+}
+
 /**
  * The whole batches of a partition in a response, as views of it, and the offset behind them. A broker cuts the last one off where the bytes end; control
  * batches are its own.

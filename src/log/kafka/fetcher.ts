@@ -1,13 +1,12 @@
 import type { Cursor, Fetched, FetchLimits } from '../log.ts'
-import { type KafkaCluster, placeKey } from './cluster.ts'
+import { placeKey } from '../place-key.ts'
+import type { KafkaCluster } from './cluster.ts'
 import { KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 import { type FetchedPart, fetchRecords } from './fetch-api.ts'
-import { boundsOutside, splitBatches, unread } from './fetched.ts'
+import { boundsOutside, shareOf, splitBatches, unread } from './fetched.ts'
 
 /** With several leaders none is waited for longer, ms: what another has got should not lie there meanwhile. */
 const WAIT_EACH_MAX_MS = 250
-/** The share of one partition in a fetch is not less, so that few partitions do not take many fetches. */
-const BYTES_EACH_MIN = 1024 * 1024
 /** Between two fetches where a leader is away, or refuses what it is asked for, ms. */
 const LEADERLESS_PAUSE_MS = 100
 
@@ -57,7 +56,7 @@ export class Fetcher {
     { maxBytes, waitMs }: { maxBytes: number; waitMs: number },
     refused: FetchedPart[],
   ): Promise<Fetched[]> {
-    const maxBytesEach = Math.max(BYTES_EACH_MIN, Math.floor(maxBytes / cursors.length))
+    const maxBytesEach = shareOf(maxBytes, cursors.length)
     const request = { parts: cursors, maxWaitMs: waitMs, maxBytes, maxBytesEach }
     const { parts: answers } = await this.#cluster.request(node, fetchRecords, request, waitMs)
     const from = new Map(cursors.map(cursor => [placeKey(cursor), cursor.from]))

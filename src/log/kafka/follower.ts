@@ -1,14 +1,13 @@
 import { type Clock, pause } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import type { Cursor, Fetched, FetchLimits, Follower, Place } from '../log.ts'
-import { type KafkaCluster, type Lane, placeKey } from './cluster.ts'
+import { placeKey } from '../place-key.ts'
+import type { KafkaCluster, Lane } from './cluster.ts'
 import { KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 import { type FetchedPart, type FetchPart, type FetchResponse, fetchRecords } from './fetch-api.ts'
 import { FetchSession } from './fetch-session.ts'
-import { boundsOutside, splitBatches, unread } from './fetched.ts'
+import { boundsOutside, shareOf, splitBatches, unread } from './fetched.ts'
 
-/** The share of one partition in a fetch is not less, so that few partitions do not take many fetches. */
-const BYTES_EACH_MIN = 1024 * 1024
 /** Between two looks for leaders that are away, and before one that did not answer is asked again, ms. */
 const LEADERLESS_PAUSE_MS = 100
 /** A partition that its leader refuses to read is asked for so often, ms. */
@@ -100,7 +99,7 @@ export class KafkaFollower implements Follower {
 
   #ask(line: Line, maxBytes: number, maxWaitMs: number): void {
     const said = line.session.next()
-    const maxBytesEach = Math.max(BYTES_EACH_MIN, Math.floor(maxBytes / line.session.size))
+    const maxBytesEach = shareOf(maxBytes, line.session.size)
     const encode = () => fetchRecords.write({ ...said, maxWaitMs, maxBytes, maxBytesEach })
     line.isFull = said.session.epoch === 0
     line.asked = this.#cluster

@@ -1,9 +1,10 @@
 import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import type { EndProof, PartitionEnd, Place } from '../log.ts'
+import { placeKey } from '../place-key.ts'
 import { EARLIEST, LATEST, listOffsets } from './apis.ts'
 import { KafkaProof } from './appender.ts'
-import { type KafkaCluster, placeKey } from './cluster.ts'
+import type { KafkaCluster } from './cluster.ts'
 import { KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 
 /** A broker that has just started takes requests before it leads its partitions: those are asked for anew, each time after the cluster's pause between looks. */

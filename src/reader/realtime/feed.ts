@@ -1,4 +1,5 @@
 import type { Cursor, Fetched, Follower, Log, Place } from '../../log/log.ts'
+import { placeKey } from '../../log/place-key.ts'
 import { AT, readBatchHeader } from '../../record/batch-header.ts'
 
 /** A batch of one partition, in its turn. */
@@ -153,8 +154,4 @@ function placeIn(order: readonly Queue[], timeMs: number): number {
 
 function startOf(queue: Queue): number {
   return queue.batches[0] ? readBatchHeader(queue.batches[0].bytes).baseOffset : queue.from
-}
-
-function placeKey(place: Place): string {
-  return `${place.topic}\0${place.partition}`
 }

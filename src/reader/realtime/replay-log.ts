@@ -1,4 +1,5 @@
 import type { Claim, Cursor, Log } from '../../log/log.ts'
+import { placeKey } from '../../log/place-key.ts'
 import { outOfRange } from '../../log/read-range.ts'
 import { decodeBatch } from '../../record/batch-reader.ts'
 import type { StoredRecord } from '../../record/record.ts'
@@ -104,8 +105,4 @@ function comesAt({ newestMs, waiting, handedOn }: Reading): number {
 
 function cursorOf({ topic, partition }: Claim, from: number): Cursor {
   return { topic, partition, from }
-}
-
-function placeKey(place: { topic: string; partition: number }): string {
-  return `${place.topic}\0${place.partition}`
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Alert, Sample } from '../../analyser/analyser.ts'
 import { SampleRun } from '../../analyser/sample-run.ts'
 import type { Claim, Fetched, Log, PartitionEnd } from '../../log/log.ts'
+import { placeKey } from '../../log/place-key.ts'
 import { visitRecords } from '../../record/batch-reader.ts'
 import type { Alarms } from '../../runtime/alarms.ts'
 import { Backoff } from '../../runtime/backoff.ts'
@@ -370,8 +371,4 @@ function endsOf(
 ) {
   const own = [...sources].filter(([, { claim }]) => watchesSource(definition, claim.source, claim.topic))
   return Object.fromEntries(own.map(([key]) => [key, ends[key] ?? 0]))
-}
-
-function placeKey(place: { topic: string; partition: number }): string {
-  return `${place.topic}\0${place.partition}`
 }
