@@ -4,13 +4,12 @@ import { NAME_PATTERN } from '../runtime/names.ts'
 import type { Assignment, Freeze } from './buffer.ts'
 import { gapAt } from './gaps.ts'
 import { parseKept } from './kept.ts'
+import type { BufferLimits } from './limits.ts'
 import type { Marks } from './marks.ts'
-import { type CutRow, SourceBuffer, type SourceHooks, type SourceSettings, UNCUT_WINDOW_MAX } from './source-buffer.ts'
+import { type CutRow, SourceBuffer, type SourceHooks, type SourceSettings } from './source-buffer.ts'
 import type { Opened, SourceRow } from './store-calls.ts'
 import type { AsyncStore } from './store-thread.ts'
 
-/** Rows that one look through the database brings. */
-const SCAN_ROWS = 2_000
 /** How a source is kept that the configuration does not name any more: it only drains. */
 const REMOVED = { whenFull: 'drop_newest', priority: 0, durabilityMs: 1_000 } as const
 
@@ -34,6 +33,10 @@ export class BufferIndex {
 
   constructor(hooks: SourceHooks) {
     this.#hooks = hooks
+  }
+
+  get limits(): BufferLimits {
+    return this.#hooks.limits
   }
 
   /** Takes over what the database holds; sources that are known already keep what they are. */
@@ -156,18 +159,17 @@ export class BufferIndex {
    * takes anything of it: what lies between their window and where the look begins would be passed over, and they would give what came after it first.
    */
   async loadUncut(store: AsyncStore): Promise<void> {
+    const { uncutWindow, scanRows } = this.limits
     const hungry = new Set(
-      [...this.sources.values()].filter(
-        source => source.uncutBlocks > source.uncut.length && source.uncut.length < UNCUT_WINDOW_MAX / 2,
-      ),
+      [...this.sources.values()].filter(({ uncut, uncutBlocks }) => uncutBlocks > uncut.length && uncut.length < uncutWindow / 2),
     )
     let after = Math.min(...[...hungry].map(source => source.loadedThrough))
     while ([...hungry].some(source => this.isBlind(source))) {
-      const rows = await store.scan(after, SCAN_ROWS)
+      const rows = await store.scan(after, scanRows)
       for (const row of rows) {
         const source = this.#byId.get(row.source)
         if (!source || !hungry.has(source) || row.id <= source.loadedThrough) continue
-        if (source.uncut.length >= UNCUT_WINDOW_MAX) {
+        if (source.uncut.length >= uncutWindow) {
           hungry.delete(source)
           continue
         }

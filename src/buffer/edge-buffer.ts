@@ -24,22 +24,20 @@ import { Commits } from './commits.ts'
 import { FlashPace } from './flash-pace.ts'
 import { gapAt } from './gaps.ts'
 import { Gathered } from './gathered.ts'
+import { BUFFER_LIMITS, type BufferLimits } from './limits.ts'
 import type { Marks } from './marks.ts'
-import { READY_BATCHES_MAX } from './plan.ts'
 import { Refill } from './refill.ts'
 import type { RenewableStore } from './renewable-store.ts'
 import { Reservations } from './reservations.ts'
 import { Serial } from './serial.ts'
 import { oldestUncut, setAside } from './set-aside.ts'
-import type { SourceBuffer, SourceSettings } from './source-buffer.ts'
+import type { SourceBuffer, SourceHooks, SourceSettings } from './source-buffer.ts'
 import { type OutletHost, SourceOutlet } from './source-outlet.ts'
 import { Upkeep } from './upkeep.ts'
 
-/** Batches that are read for the core at once, when it asks for what it misses. */
-const KEPT_AT_ONCE_MAX = 64
-
 export interface BufferDeps {
   readonly gateway: string
+  /** `<state>/edge`; made where it is missing. */
   readonly stateDir: string
   readonly quotaBytes: number
   readonly rewindBytes: number
@@ -50,6 +48,10 @@ export interface BufferDeps {
   readonly alarms: Alarms
   /** The machine's, unless set. */
   readonly boot?: Boot
+  /** {@link BUFFER_LIMITS}, unless set. */
+  readonly limits?: BufferLimits
+  /** Makes what knows the database, in place of {@link BufferIndex}: a test hands in what breaks a rule. */
+  readonly newIndex?: (hooks: SourceHooks) => BufferIndex
 }
 
 /**
@@ -81,9 +83,11 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     this.#alarms = new BufferAlarms(deps.alarms, deps.log)
     const watch = new ClockWatch(deps.clock, deps.boot ?? systemBoot())
     this.#pace = new FlashPace({ perDay: deps.flashBytesPerDay, clock: deps.clock, alarms: deps.alarms })
-    const pending = { bytes: 0 }
-    this.#index = new BufferIndex({
+    const pending = { bytes: 0, waiting: new Set<SourceBuffer>() }
+    const newIndex = deps.newIndex ?? (hooks => new BufferIndex(hooks))
+    this.#index = newIndex({
       pending,
+      limits: deps.limits ?? BUFFER_LIMITS,
       stampFor: timeMs => watch.stampFor(timeMs),
       onPending: source => this.#commits.want(source),
       stored: source => this.#commits.stored(source),
@@ -209,7 +213,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     // The log follows on what this database holds.
     source.blocksAtOpen = 0
     if (batch) this.#index.readyBytes -= batch.bytes.length
-    if (source.ready.length < READY_BATCHES_MAX / 2 && (source.uncutBlocks > 0 || source.readyEnd < source.next))
+    if (source.ready.length < this.#index.limits.readyBatches / 2 && (source.uncutBlocks > 0 || source.readyEnd < source.next))
       this.#commits.want(source)
     return batch
   }
@@ -237,7 +241,8 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       const at = source.cutFrom(from)
       const before = source.cut[at - 1]
       const begin = before && before.first + before.count > from ? at - 1 : at
-      const rows = source.cut.slice(begin, begin + KEPT_AT_ONCE_MAX).filter(row => row.first < to)
+      const { keptAtOnce } = this.#index.limits
+      const rows = source.cut.slice(begin, begin + keptAtOnce).filter(row => row.first < to)
       const read = await this.#store.read(rows.map(row => row.id))
       const batches: CutBatch[] = []
       const gone: { from: number; to: number }[] = []
@@ -251,7 +256,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
         next = first + count
       }
       // Behind the last one that was looked at nothing is known yet.
-      if (rows.length < KEPT_AT_ONCE_MAX && next < to) gone.push({ from: next, to })
+      if (rows.length < keptAtOnce && next < to) gone.push({ from: next, to })
       return { batches, gone }
     })
   }
@@ -311,7 +316,10 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       const from = Math.min(source.settled, end)
       const unsettled = source.cut.slice(source.cutFrom(from))
       const { stateDir, log } = this.#deps
-      const older = await oldestUncut(this.#store, source.id, source.frozen?.olderBlocks ?? 0)
+      const older = await oldestUncut(this.#store, source.id, {
+        blocks: source.frozen?.olderBlocks ?? 0,
+        scanRows: this.#index.limits.scanRows,
+      })
       const aside = [...unsettled, ...older]
       await setAside({ store: this.#store, folder: join(stateDir, 'set-aside'), log }, source.source, aside)
       const records = Math.max(0, source.next - from) + older.reduce((sum, row) => sum + row.count, 0)

@@ -1,35 +1,19 @@
 import { existsSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Alarms } from '../runtime/alarms.ts'
-import type { Boot } from '../runtime/boot.ts'
-import type { Clock } from '../runtime/clock.ts'
 import { makeFolderDurably } from '../runtime/durable-folder.ts'
 import { messageOf } from '../runtime/errors.ts'
-import type { Logger } from '../runtime/logger.ts'
 import type { EdgeBuffer } from './buffer.ts'
 import { DATABASE_FILE, DATABASE_FILES } from './database-files.ts'
-import { SqliteEdgeBuffer } from './edge-buffer.ts'
+import { type BufferDeps, SqliteEdgeBuffer } from './edge-buffer.ts'
 import { readInstance, readMarks } from './marks.ts'
 import { isDamaged, RenewableStore } from './renewable-store.ts'
 import type { SourceSettings } from './source-buffer.ts'
 import { StateLock } from './state-lock.ts'
 import { type AsyncStore, openStoreThread, type StoreOptions } from './store-thread.ts'
 
-export interface EdgeBufferOptions {
-  /** `<state>/edge`; made where it is missing. */
-  readonly stateDir: string
-  readonly gateway: string
-  readonly quotaBytes: number
-  readonly rewindBytes: number
-  /** Bytes that may be written in a day, where the disk wears out. */
-  readonly flashBytesPerDay?: number
+export interface EdgeBufferOptions extends BufferDeps {
   readonly sources: readonly SourceSettings[]
-  readonly clock: Clock
   readonly random: () => number
-  readonly log: Logger
-  readonly alarms: Alarms
-  /** The machine's, unless set. */
-  readonly boot?: Boot
   /** Where the database is worked on; `thread` unless set. */
   readonly worker?: 'thread' | 'inline'
   /** What works on the database, in place of that: a simulation hands in a disk that fails, a test what breaks a rule. */

@@ -4,17 +4,9 @@ import { sourceKey } from '../runtime/names.ts'
 import type { Assignment } from './buffer.ts'
 import type { Planned } from './planned.ts'
 import { Room, type RoomContext, removeUncut } from './room.ts'
-import { BLOCK_RECORDS_MAX, type PendingBlock, type SourceBuffer } from './source-buffer.ts'
+import type { PendingBlock, SourceBuffer } from './source-buffer.ts'
 import type { BlockRow, Step, StepResult } from './store-calls.ts'
 
-/** Batches of a source that are cut ahead of the link: a few more than it may have in flight, so that none waits for a commit. */
-export const READY_BATCHES_MAX = 8
-/** Encoded batches in memory over all sources, and one for each source beside: past that what comes is written uncut. */
-export const READY_BYTES_MAX = 32 * 2 ** 20
-/** Batches made from a backlog in one commit: more, and live records wait for it. */
-const MERGES_PER_COMMIT_MAX = 64
-/** Stored bytes of uncut blocks that go into one batch; compressed about as they were, it fits into one AMQP frame. */
-const MERGE_BYTES_MAX = 96 * 1024
 /** Records of a block, before compression, from which merging it with others gains nothing. */
 const LARGE_BLOCK_BYTES = 24 * 1024
 /** Its stored bytes: what compresses better than this fits with others into a batch, and is worth encoding again. */
@@ -135,14 +127,15 @@ export class Plan {
   #merge(source: SourceBuffer): void {
     let at = 0
     const bytesMax = source.assignment?.batchBytesMax
-    const mergeMax = Math.min(MERGE_BYTES_MAX, bytesMax ?? MERGE_BYTES_MAX)
-    while (this.#merges < MERGES_PER_COMMIT_MAX && this.#hasAppetite(source, true)) {
+    const { mergeBytes, mergesPerCommit, blockRecords } = this.#context.index.limits
+    const mergeMax = Math.min(mergeBytes, bytesMax ?? mergeBytes)
+    while (this.#merges < mergesPerCommit && this.#hasAppetite(source, true)) {
       const rows: BlockRow[] = []
       let records = 0
       let bytes = 0
       let isWhole = false
       for (let row = source.uncut[at]; row; row = source.uncut[at]) {
-        const isFull = records + row.count > BLOCK_RECORDS_MAX || bytes + row.bytes > mergeMax
+        const isFull = records + row.count > blockRecords || bytes + row.bytes > mergeMax
         isWhole = isFull || row.bytes >= LARGE_ROW_BYTES
         if (rows.length > 0 && isWhole) break
         rows.push(row)
@@ -196,14 +189,15 @@ export class Plan {
     if (!attached || !source.assignment || source.frozen || this.#room.isDropping(source)) return false
     // Counted in batches that are cut and not yet taken, in memory or not. The first one is always granted: a source that the link does not serve
     // must not hold up the others.
-    return this.#untaken(source) < (isWhole && index.readyBytes < READY_BYTES_MAX ? READY_BATCHES_MAX : 1)
+    const { readyBytes, readyBatches } = index.limits
+    return this.#untaken(source) < (isWhole && index.readyBytes < readyBytes ? readyBatches : 1)
   }
 
   #untaken(source: SourceBuffer): number {
     let untaken = this.#cutHere.get(source) ?? 0
     for (let at = source.cut.length - 1; at >= 0; at--) {
       const row = source.cut[at]
-      if (!row || row.first < source.position || untaken >= READY_BATCHES_MAX) break
+      if (!row || row.first < source.position || untaken >= this.#context.index.limits.readyBatches) break
       untaken += 1
     }
     return untaken

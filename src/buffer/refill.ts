@@ -6,7 +6,7 @@ import type { Logger } from '../runtime/logger.ts'
 import type { BufferAlarms } from './buffer-alarms.ts'
 import type { BufferIndex } from './buffer-index.ts'
 import { gapAt } from './gaps.ts'
-import { type Plan, READY_BATCHES_MAX, READY_BYTES_MAX } from './plan.ts'
+import type { Plan } from './plan.ts'
 import { roomOf } from './room.ts'
 import type { CutRow, SourceBuffer } from './source-buffer.ts'
 import type { AsyncStore } from './store-thread.ts'
@@ -35,7 +35,8 @@ export class Refill {
 
   /** Cut batches that a source may have in memory now. */
   get readyMax(): number {
-    return this.#deps.index.readyBytes < READY_BYTES_MAX ? READY_BATCHES_MAX : 1
+    const { readyBytes, limits } = this.#deps.index
+    return readyBytes < limits.readyBytes ? limits.readyBatches : 1
   }
 
   /** Brings back what the link will want next, and what of the backlog may be cut, or has to give way. */

@@ -5,11 +5,6 @@ import { freeOf, PAGE_BYTES } from './schema.ts'
 import type { PendingBlock, SourceBuffer } from './source-buffer.ts'
 import type { BlockRow } from './store-calls.ts'
 
-/** Blocks deleted in one commit. */
-const DELETES_PER_COMMIT_MAX = 500
-/** Settled batches that are kept for a core that lost its end; many small ones would fill the memory before the disk. */
-const KEPT_BATCHES_MAX = 200_000
-
 /** What may be filled of a quota, bytes. */
 export function roomOf(quotaBytes: number): number {
   return quotaBytes - freeOf(quotaBytes)
@@ -118,7 +113,7 @@ export class Room {
     for (const source of giving) {
       const rows: BlockRow[] = []
       for (const row of source.uncut) {
-        if (freed >= wantedBytes || rows.length >= DELETES_PER_COMMIT_MAX) break
+        if (freed >= wantedBytes || rows.length >= this.#context.index.limits.deletesPerCommit) break
         rows.push(row)
         freed += row.bytes
       }
@@ -167,7 +162,7 @@ export class Room {
     const { kept } = index
     const going: KeptBatch[] = []
     let freed = 0
-    while (freed < wantedBytes && going.length < DELETES_PER_COMMIT_MAX && going.length < kept.length) {
+    while (freed < wantedBytes && going.length < index.limits.deletesPerCommit && going.length < kept.length) {
       const entry = kept[going.length]
       if (!entry) break
       going.push(entry)
@@ -196,7 +191,7 @@ export class Room {
   /** What is kept for the core beyond the rewind window goes. */
   forgetBeyondWindow(): void {
     const { index, rewindBytes } = this.#context
-    const many = index.kept.slice(0, Math.max(0, index.kept.length - KEPT_BATCHES_MAX))
+    const many = index.kept.slice(0, Math.max(0, index.kept.length - index.limits.keptBatches))
     const over = Math.max(
       index.keptBytes - rewindBytes,
       many.reduce((sum, { row }) => sum + row.bytes, 0),

@@ -6,9 +6,6 @@ import { writeDurably } from './durable-file.ts'
 import type { BlockRow } from './store-calls.ts'
 import type { AsyncStore } from './store-thread.ts'
 
-/** Index rows that one look through the database brings. */
-const SCAN_ROWS = 2_000
-
 /**
  * Writes blocks that have no place in the log any more to files, one each, so that a person can still look at what they held: batches as they are, what
  * has no numbers as NDJSON.
@@ -30,11 +27,15 @@ export async function setAside(
   log.warn({ source, blocks: rows.length }, `blocks without a place in the log were set aside in ${folder}`)
 }
 
-/** The oldest uncut blocks of a source, at most `blocks`. */
-export async function oldestUncut(store: AsyncStore, source: number, blocks: number): Promise<BlockRow[]> {
+/** The oldest uncut blocks of a source, at most `blocks`; one look brings `scanRows` rows. */
+export async function oldestUncut(
+  store: AsyncStore,
+  source: number,
+  { blocks, scanRows }: { readonly blocks: number; readonly scanRows: number },
+): Promise<BlockRow[]> {
   const found: BlockRow[] = []
   for (let after = 0; found.length < blocks; ) {
-    const rows = await store.scan(after, SCAN_ROWS)
+    const rows = await store.scan(after, scanRows)
     found.push(...rows.filter(row => row.source === source).slice(0, blocks - found.length))
     const last = rows.at(-1)
     if (!last) break

@@ -6,21 +6,13 @@ import type { Assignment, BufferedCounts, CutBatch, Freeze, Inlet, WhenFull } fr
 import { CLOCK_SET_FROM_MS } from './clock-watch.ts'
 import { withGapBefore } from './gap-before.ts'
 import { toKept } from './kept.ts'
+import type { BufferLimits } from './limits.ts'
 import type { BlockRow, SourceRow } from './store-calls.ts'
 
-/** A block is closed at either: large enough to compress well, small enough for one AMQP frame once it is compressed. */
-export const BLOCK_RECORDS_MAX = 2_000
-export const BLOCK_BYTES_MAX = 128 * 1024
 /** Room in a new block beside what the last one took: for the record that makes it full. */
 const SPARE_BYTES = 512
-/** Records of one source that wait for a commit; past that the device has to wait, or gives way. */
-export const PENDING_BYTES_PER_SOURCE_MAX = 2 * 2 ** 20
-/** Closed blocks of all sources together that wait for a commit. */
-export const PENDING_BYTES_MAX = 64 * 2 ** 20
 /** What fits into one batch whatever the broker's default, with room for key and headers. */
 export const VALUE_BYTES_MAX = 900_000
-/** Uncut blocks of a source that the index holds; the rest is found by looking through the database again. */
-export const UNCUT_WINDOW_MAX = 256
 
 /** How a source's records are kept; from its pipeline file. */
 export interface SourceSettings {
@@ -61,8 +53,9 @@ export interface SourceHooks {
   stored(source: SourceBuffer): Promise<void>
   /** The mark of a record whose time an unset clock gave. */
   stampFor(timeMs: number): RecordHeader | undefined
-  /** Bytes pending over all sources, counted by each. */
-  readonly pending: { bytes: number }
+  /** Bytes pending over all sources, counted by each; and those that have room of their own and wait until the others have less. */
+  readonly pending: { bytes: number; readonly waiting: Set<SourceBuffer> }
+  readonly limits: BufferLimits
 }
 
 /**
@@ -148,6 +141,7 @@ export class SourceBuffer implements Inlet {
     headers?: readonly RecordHeader[],
     bookmark?: string | null,
   ): 'taken' | 'dropped' | 'too_large' | 'full' {
+    const { limits } = this.#hooks
     const isFirstOfGroup = !this.#isWithinGroup
     this.#isWithinGroup = bookmark === null
     if (to - from > VALUE_BYTES_MAX) {
@@ -158,8 +152,8 @@ export class SourceBuffer implements Inlet {
     }
     if (
       isFirstOfGroup &&
-      (this.pendingBytes + this.#builder.sizeBytes > PENDING_BYTES_PER_SOURCE_MAX ||
-        this.#hooks.pending.bytes > PENDING_BYTES_MAX)
+      (this.pendingBytes + this.#builder.sizeBytes > limits.pendingBytesPerSource ||
+        this.#hooks.pending.bytes > limits.pendingBytes)
     ) {
       this.#isWithinGroup = false
       if (this.settings.whenFull === 'block') return 'full'
@@ -183,7 +177,7 @@ export class SourceBuffer implements Inlet {
     this.#taken += 1
     if (builder.count === 1) this.#hooks.onPending(this)
     if (this.#isWithinGroup) return 'taken'
-    if (builder.count >= BLOCK_RECORDS_MAX || builder.sizeBytes >= BLOCK_BYTES_MAX) this.flush()
+    if (builder.count >= limits.blockRecords || builder.sizeBytes >= limits.blockBytes) this.flush()
     return 'taken'
   }
 
@@ -193,6 +187,8 @@ export class SourceBuffer implements Inlet {
 
   onRoom(call: () => void): void {
     this.#roomCalls.push(call)
+    // One that has nothing pending writes nothing, and would not be looked at again by itself.
+    if (this.#hasOwnRoom) this.#hooks.pending.waiting.add(this)
   }
 
   counts(): { taken: number; dropped: number } {
@@ -234,7 +230,7 @@ export class SourceBuffer implements Inlet {
     this.pendingBytes += plain.length
     this.#hooks.pending.bytes += plain.length
     // As large as the last one, and a little: sources go on as they did.
-    this.#builder = new BlockBuilder(Math.min(BLOCK_BYTES_MAX, plain.length) + SPARE_BYTES)
+    this.#builder = new BlockBuilder(Math.min(this.#hooks.limits.blockBytes, plain.length) + SPARE_BYTES)
   }
 
   /** The first `blocks` of what was pending are on disk, or were given up. */
@@ -248,9 +244,19 @@ export class SourceBuffer implements Inlet {
     this.#hooks.pending.bytes -= bytes
   }
 
+  get #hasOwnRoom(): boolean {
+    return this.pendingBytes <= this.#hooks.limits.pendingBytesPerSource / 2
+  }
+
+  /** Of this source less is pending: it has room now, or those have that waited for the others. */
   #callForRoom(): void {
-    if (this.#roomCalls.length === 0 || this.pendingBytes > PENDING_BYTES_PER_SOURCE_MAX / 2) return
-    for (const call of this.#roomCalls.splice(0)) call()
+    const { pending, limits } = this.#hooks
+    if (this.#roomCalls.length > 0 && this.#hasOwnRoom) pending.waiting.add(this)
+    for (const source of [...pending.waiting]) {
+      if (pending.bytes > limits.pendingBytes) return
+      pending.waiting.delete(source)
+      for (const call of source.#roomCalls.splice(0)) call()
+    }
   }
 
   /** Gives up what is pending behind the first `kept` blocks; what it held is said by the record that comes next. */
@@ -320,7 +326,7 @@ export class SourceBuffer implements Inlet {
     this.uncutBlocks += 1
     this.uncutRecords += row.count
     this.uncutBytes += row.bytes
-    if (!follows || this.uncut.length >= UNCUT_WINDOW_MAX) return
+    if (!follows || this.uncut.length >= this.#hooks.limits.uncutWindow) return
     this.uncut.push(row)
     this.loadedThrough = row.id
   }

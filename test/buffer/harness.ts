@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CutBatch, EdgeBuffer, Outlet } from '../../src/buffer/buffer.ts'
+import { BUFFER_LIMITS, type BufferLimits } from '../../src/buffer/limits.ts'
 import { type EdgeBufferOptions, openEdgeBuffer } from '../../src/buffer/open.ts'
 import type { SourceSettings } from '../../src/buffer/source-buffer.ts'
 import { decodeBatch } from '../../src/record/batch-reader.ts'
@@ -26,6 +27,7 @@ export interface OpenOptions {
   readonly worker?: 'thread' | 'inline'
   readonly clock?: Clock
   readonly boot?: Boot
+  readonly limits?: Partial<BufferLimits>
   readonly openStore?: EdgeBufferOptions['openStore']
 }
 
@@ -58,6 +60,7 @@ export class Bench {
       log: silentLogger,
       alarms: this.alarms,
       worker: options.worker ?? 'inline',
+      limits: { ...BUFFER_LIMITS, ...options.limits },
       ...(options.openStore ? { openStore: options.openStore } : {}),
     })
     this.#open.add(buffer)

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { CutBatch } from '../../src/buffer/buffer.ts'
-import { READY_BYTES_MAX } from '../../src/buffer/plan.ts'
+import { BUFFER_LIMITS } from '../../src/buffer/limits.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
 import { until } from '../support/until.ts'
 import {
@@ -112,6 +112,15 @@ describe('when the disk has no more room', () => {
     const records = recordsOf(taken)
     expect(records.map(({ text }) => numberOf(text))).toEqual(Array.from({ length: number }, (_, index) => index))
     expect(declared(records)).toBe(0)
+  })
+
+  test('a device that waited for what others had pending is read again: with nothing pending of its own it was never called', async () => {
+    const sources = { 'pump-1': { whenFull: 'block' }, 'pump-2': { whenFull: 'block' } } as const
+    const buffer = await bench.open({ sources, limits: { pendingBytes: 1, blockRecords: 1 } })
+    expect(put(buffer, 'pump-1', 'first')).toBe('taken')
+    expect(put(buffer, 'pump-2', 'second')).toBe('full')
+    await new Promise<void>(resolve => buffer.inlet('pump-2').onRoom(resolve))
+    expect(put(buffer, 'pump-2', 'second')).toBe('taken')
   })
 
   test('the alarm ends once the core has what filled the buffer, though that is kept for it: it stayed for good', async () => {
@@ -252,7 +261,7 @@ test('what is ready in memory is bounded over all sources, and none of them is l
       largest = Math.max(largest, batch.bytes.length)
     }
   }
-  expect(bytes).toBeLessThan(READY_BYTES_MAX + names.length * largest)
+  expect(bytes).toBeLessThan(BUFFER_LIMITS.readyBytes + names.length * largest)
   for (const name of names) {
     await takeRecords(buffer, name, 100 - outletOf(buffer, name).position)
     expect(outletOf(buffer, name).position).toBe(100)

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { EdgeBuffer } from '../../src/buffer/buffer.ts'
-import { UNCUT_WINDOW_MAX } from '../../src/buffer/source-buffer.ts'
+import { BUFFER_LIMITS } from '../../src/buffer/limits.ts'
 import { SeededRandom, seedOfRun } from '../support/random.ts'
 import { until } from '../support/until.ts'
 import { ASSIGNMENT, Bench, isContiguous, numberOf, outletOf, put, recordsOf, takeRecords } from './harness.ts'
@@ -51,14 +51,14 @@ const upTo = (count: number) => Array.from({ length: count }, (_, index) => inde
 test('a source of which much of the backlog was known gave what lay behind another one’s first: what lay between came at the next start, out of order', async () => {
   const buffer = await bench.open({ sources: { large: {}, small: {} } })
   const backlog = new Backlog(buffer)
-  await backlog.write('large', UNCUT_WINDOW_MAX + 60, LARGE_BYTES)
-  await backlog.write('small', UNCUT_WINDOW_MAX, 20)
+  await backlog.write('large', BUFFER_LIMITS.uncutWindow + 60, LARGE_BYTES)
+  await backlog.write('small', BUFFER_LIMITS.uncutWindow, 20)
   await backlog.write('small', 10, 20)
   await backlog.write('large', 60, LARGE_BYTES)
   await backlog.connect()
   // Of the large ones a few are cut; then nothing is known of the small ones any more, and they are looked for.
-  expect(await backlog.drain('small')).toEqual(upTo(UNCUT_WINDOW_MAX + 10))
-  expect(await backlog.drain('large')).toEqual(upTo(UNCUT_WINDOW_MAX + 120))
+  expect(await backlog.drain('small')).toEqual(upTo(BUFFER_LIMITS.uncutWindow + 10))
+  expect(await backlog.drain('large')).toEqual(upTo(BUFFER_LIMITS.uncutWindow + 120))
 }, 60_000)
 
 test('whatever lies in a backlog of several sources, in whatever turns it goes, and while more comes, each has its records in the order in which they came', async () => {

@@ -7,6 +7,7 @@ import { Flight, type InFlight } from '../../src/link/flight.ts'
 import type { Appended, Log } from '../../src/log/log.ts'
 import { readBatchHeader } from '../../src/record/batch-header.ts'
 import { CutsAnew, SendsBackwards } from '../link/broken-flights.ts'
+import { GreedyIndex } from './greedy-index.ts'
 import type { Parts } from './plant.ts'
 
 /** The same object with some of its members replaced. */
@@ -122,6 +123,7 @@ export const BUGS: Readonly<Record<string, Parts>> = {
     log: log =>
       withParts(log, { claim: async (source, topic) => (await log.claimOf(source)) ?? (await log.claim(source, topic)) }),
   },
+  'gives to all what it looked for one': { newIndex: hooks => new GreedyIndex(hooks) },
   'reserves no numbers ahead': { store: withCommits(({ steps, marks }) => ({ steps, ...marksWithoutNumbers(marks) })) },
   'says nothing of what gave way': {
     store: withSteps(step => {

@@ -1,5 +1,8 @@
 import type { EdgeBuffer } from '../../src/buffer/buffer.ts'
+import type { BufferIndex } from '../../src/buffer/buffer-index.ts'
+import { BUFFER_LIMITS } from '../../src/buffer/limits.ts'
 import { openEdgeBuffer } from '../../src/buffer/open.ts'
+import type { SourceHooks } from '../../src/buffer/source-buffer.ts'
 import type { AsyncStore } from '../../src/buffer/store-thread.ts'
 import type { GateDeps } from '../../src/ingress/gate.ts'
 import { identityRule } from '../../src/ingress/identity.ts'
@@ -27,6 +30,7 @@ export interface Parts {
   readonly newFlight?: () => InFlight
   readonly standing?: NonNullable<GateDeps['standing']>
   readonly store?: (store: AsyncStore) => AsyncStore
+  readonly newIndex?: (hooks: SourceHooks) => BufferIndex
   readonly buffer?: (buffer: EdgeBuffer) => EdgeBuffer
   readonly newSuspicion?: NonNullable<GateDeps['newSuspicion']>
   readonly check?: NonNullable<IngressDeps['check']>
@@ -197,13 +201,16 @@ export class Plant {
   }
 
   #openBuffer(process: SimulatedProcess, alarms: Alarms): Promise<EdgeBuffer> {
-    const { quotaBytes, rewindBytes, durabilityMs } = this.#schedule
+    const { quotaBytes, rewindBytes, durabilityMs, limits } = this.#schedule
+    const { newIndex } = this.#parts
     const kinds = ['block', 'drop_oldest'] as const
     return openEdgeBuffer({
       stateDir: this.disk.folder,
       gateway: GATEWAY,
       quotaBytes,
       rewindBytes,
+      limits: { ...BUFFER_LIMITS, ...limits },
+      ...(newIndex && { newIndex }),
       sources: SOURCES.map((source, at) => ({
         source,
         topic: 'topic-1',

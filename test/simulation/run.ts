@@ -77,10 +77,16 @@ function isDrained(plant: Plant): boolean {
   if (plant.startFailure !== undefined) return true
   const { buffer } = plant
   if (!buffer) return false
+  if (isHeldUp(plant)) return true
   for (const device of plant.devices.values()) if (device.waits && !buffer.outlet(device.source)?.frozen) return false
   return buffer
     .outlets()
     .every(outlet => outlet.frozen !== undefined || (outlet.settled === outlet.next && outlet.buffered().records === 0))
+}
+
+/** What a frozen source has cut gives way to nobody: where it fills the buffer, the others go on once a person has decided. */
+function isHeldUp(plant: Plant): boolean {
+  return frozenSources(plant) > 0 && (plant.gatewayAlarms?.list() ?? []).some(({ code }) => code === 'buffer_full')
 }
 
 function stateText(plant: Plant): string {

@@ -1,3 +1,4 @@
+import type { BufferLimits } from '../../src/buffer/limits.ts'
 import { SeededRandom } from '../support/random.ts'
 
 /** What happens in a simulation, one after the other. Everything else follows from it and from the seed. */
@@ -51,6 +52,8 @@ export interface Schedule {
   /** What the buffer keeps of what is settled, bytes. */
   readonly rewindBytes: number
   readonly durabilityMs: number
+  /** Bounds of the buffer that are smaller than they are outside: what happens at one happens soon. */
+  readonly limits?: Partial<BufferLimits>
   readonly events: readonly Event[]
 }
 
@@ -134,8 +137,31 @@ export function drawSchedule(seed: number): Schedule {
     quotaBytes: isSmall ? 2 ** 20 : 8 * 2 ** 20,
     rewindBytes: random.pick([0, 4_096, 2 ** 20]),
     durabilityMs: random.pick([0, 0, 20, 1_000]),
+    limits: drawLimits(random),
     events,
   }
+}
+
+/** Small ones of each, by themselves and together. */
+const SMALL_LIMITS: Readonly<Partial<Record<keyof BufferLimits, readonly number[]>>> = {
+  blockRecords: [1, 3, 20],
+  pendingBytesPerSource: [2_000, 100_000],
+  pendingBytes: [1, 10_000],
+  uncutWindow: [2, 3, 8],
+  scanRows: [1, 2, 7],
+  readyBatches: [1, 2, 5],
+  readyBytes: [1, 5_000],
+  mergesPerCommit: [1, 2],
+  mergeBytes: [1, 300, 4_000],
+  deletesPerCommit: [1, 3],
+  keptBatches: [0, 2, 5],
+  keptAtOnce: [1, 2],
+}
+
+function drawLimits(random: SeededRandom): Partial<BufferLimits> {
+  const share = random.pick([0, 0.3, 0.7])
+  const small = Object.entries(SMALL_LIMITS).filter(() => random.next() < share)
+  return Object.fromEntries(small.map(([limit, values]) => [limit, random.pick(values)]))
 }
 
 function drawRecords(random: SeededRandom, isSmall: boolean): Event {
@@ -143,8 +169,8 @@ function drawRecords(random: SeededRandom, isSmall: boolean): Event {
   return { what: 'records', source: random.pick(SOURCES), count: random.between(1, bytes > 1_000 && !isSmall ? 30 : 60), bytes }
 }
 
-export function scheduleText({ seed, quotaBytes, rewindBytes, durabilityMs, events }: Schedule): string {
-  const head = `seed ${seed}: quota ${quotaBytes} B, rewind ${rewindBytes} B, durability ${durabilityMs} ms`
+export function scheduleText({ seed, quotaBytes, rewindBytes, durabilityMs, limits, events }: Schedule): string {
+  const head = `seed ${seed}: quota ${quotaBytes} B, rewind ${rewindBytes} B, durability ${durabilityMs} ms, limits ${JSON.stringify(limits ?? {})}`
   return [head, ...events.map(event => `  ${eventText(event)}`)].join('\n')
 }
 

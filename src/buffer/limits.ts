@@ -1,0 +1,44 @@
+/** Bounds of what the buffer holds in memory, or does at once. Who looks for what goes wrong at one hands in a small one: a simulation meets it soon. */
+export interface BufferLimits {
+  /** A block is closed at either: large enough to compress well, small enough for one AMQP frame once it is compressed. */
+  readonly blockRecords: number
+  readonly blockBytes: number
+  /** Records of one source that wait for a commit; past that the device has to wait, or gives way. */
+  readonly pendingBytesPerSource: number
+  /** Closed blocks of all sources together that wait for a commit. */
+  readonly pendingBytes: number
+  /** Uncut blocks of a source that the index holds; the rest is found by looking through the database again. */
+  readonly uncutWindow: number
+  /** Rows that one look through the database brings. */
+  readonly scanRows: number
+  /** Batches of a source that are cut ahead of the link: a few more than it may have in flight, so that none waits for a commit. */
+  readonly readyBatches: number
+  /** Encoded batches in memory over all sources, and one for each source beside: past that what comes is written uncut. */
+  readonly readyBytes: number
+  /** Batches made from a backlog in one commit: more, and live records wait for it. */
+  readonly mergesPerCommit: number
+  /** Stored bytes of uncut blocks that go into one batch; compressed about as they were, it fits into one AMQP frame. */
+  readonly mergeBytes: number
+  /** Blocks deleted in one commit. */
+  readonly deletesPerCommit: number
+  /** Settled batches that are kept for a core that lost its end; many small ones would fill the memory before the disk. */
+  readonly keptBatches: number
+  /** Batches that are read for the core at once, when it asks for what it misses. */
+  readonly keptAtOnce: number
+}
+
+export const BUFFER_LIMITS: BufferLimits = {
+  blockRecords: 2_000,
+  blockBytes: 128 * 1024,
+  pendingBytesPerSource: 2 * 2 ** 20,
+  pendingBytes: 64 * 2 ** 20,
+  uncutWindow: 256,
+  scanRows: 2_000,
+  readyBatches: 8,
+  readyBytes: 32 * 2 ** 20,
+  mergesPerCommit: 64,
+  mergeBytes: 96 * 1024,
+  deletesPerCommit: 500,
+  keptBatches: 200_000,
+  keptAtOnce: 64,
+}
