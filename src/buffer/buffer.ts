@@ -85,14 +85,12 @@ export interface Outlet {
   settle(sequence: number): void
   /**
    * Sets settled and position to `sequence`: what is kept from there on is given again, byte for byte. What is no longer kept is given
-   * as placeholders of the same numbers. Rejects with `not_found` where no batch begins or ends at `sequence`.
+   * as placeholders of the same numbers, as is the rest of one that stands for what a lost database had. Rejects with `not_found` where `sequence` lies
+   * within any other batch.
    */
   rewind(sequence: number): Promise<void>
-  /**
-   * First number, count and CRC of the cut batch that ends just before `end`, if the buffer still knows it; `crc` is null where the disk does not give
-   * its bytes back any more.
-   */
-  batchEndingAt(end: number): Promise<{ sequence: number; count: number; crc: number | null } | undefined>
+  /** The cut batch that has the number just before `end`, if the buffer still knows it. It may go on beyond. */
+  batchBefore(end: number): Promise<OwnBatch | undefined>
   /** What is still here of numbers [from, to), settled or not, a bounded number of batches at once; nothing else changes. */
   kept(from: number, to: number): Promise<Kept>
   /** Fills numbers [from, to) with placeholders: they were given away before the database was lost. */
@@ -103,6 +101,16 @@ export interface Outlet {
   /** After a new epoch: next = settled = position = `end`; old cut batches that were never settled go back as a declared gap. */
   resume(assignment: Assignment, end: number): Promise<void>
   buffered(): BufferedCounts
+}
+
+/** A batch as this gateway cut it. */
+export interface OwnBatch {
+  readonly sequence: number
+  readonly count: number
+  /** Null where the disk does not give its bytes back any more. */
+  readonly crc: number | null
+  /** Whether it is a placeholder for numbers that a database gave away before it was lost: what that one sent may lie in the log in its place. */
+  readonly standsForLost?: () => boolean
 }
 
 export interface CutBatch extends EncodedBatch {

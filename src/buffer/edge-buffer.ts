@@ -16,6 +16,7 @@ import {
   type Kept,
   OLDER_COPY,
   type Outlet,
+  type OwnBatch,
 } from './buffer.ts'
 import { BufferAlarms } from './buffer-alarms.ts'
 import { BufferIndex } from './buffer-index.ts'
@@ -219,19 +220,19 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   /** Puts the link's place back to `sequence`, filling with placeholders what is not kept any more. */
-  rewind(source: SourceBuffer, sequence: number): Promise<void> {
+  async rewind(source: SourceBuffer, sequence: number): Promise<void> {
     const before = source.cut[source.cutFrom(sequence) - 1]
-    if (before && before.first + before.count > sequence) {
-      const what = `${source.source}: ${sequence} lies within a batch that was cut at ${before.first}`
-      return Promise.reject(new HeadraceError('not_found', what))
+    const around = before && before.first + before.count > sequence ? before : undefined
+    if (around && !(await this.#refill.own(around)).standsForLost?.()) {
+      throw new HeadraceError('not_found', `${source.source}: ${sequence} lies within a batch that was cut at ${around.first}`)
     }
     return this.#change(source, async () => {
-      const at = source.cutFrom(sequence)
+      const to = source.cut[source.cutFrom(sequence)]?.first ?? source.next
       this.#index.dropReady(source, Number.POSITIVE_INFINITY)
-      this.#index.unkeepFrom(source, sequence)
+      this.#index.unkeepFrom(source, around?.first ?? sequence)
       Object.assign(source, { settled: sequence, position: sequence, dirty: true })
-      const reason: GapReason = sequence < source.lostBelow ? 'buffer_lost' : 'core_lost'
-      await this.#refill.fill(source, sequence, source.cut[at]?.first ?? source.next, reason)
+      const reason: GapReason = around || sequence < source.lostBelow ? 'buffer_lost' : 'core_lost'
+      await this.#refill.fill(source, { from: sequence, to, reason, instead: around })
       this.#commits.want(source)
     })
   }
@@ -265,18 +266,14 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     return this.#change(source, async () => {
       this.#index.dropReady(source, Number.POSITIVE_INFINITY)
       Object.assign(source, { settled: from, position: from, dirty: true })
-      await this.#refill.fill(source, from, to, 'buffer_lost')
+      await this.#refill.fill(source, { from, to, reason: 'buffer_lost' })
       this.#commits.want(source)
     })
   }
 
-  async batchEndingAt(source: SourceBuffer, end: number): ReturnType<Outlet['batchEndingAt']> {
+  async batchBefore(source: SourceBuffer, end: number): Promise<OwnBatch | undefined> {
     const row = source.cut[source.cutFrom(end) - 1]
-    if (!row || row.first + row.count !== end) return undefined
-    const [read] = await this.#store.read([row.id])
-    // One that is damaged was cut all the same: where the log has it, nothing is lost.
-    const crc = read && 'bytes' in read ? readBatchHeader(read.bytes).crc : null
-    return { sequence: row.first, count: row.count, crc }
+    return row && row.first + row.count >= end ? this.#refill.own(row) : undefined
   }
 
   assign(source: SourceBuffer, assignment: Assignment): Promise<void> {

@@ -1,8 +1,9 @@
 import { readBatchHeader } from '../record/batch-header.ts'
-import { PLACEHOLDER_RECORDS_MAX } from '../record/placeholder.ts'
+import { PLACEHOLDER_RECORDS_MAX, standsFor } from '../record/placeholder.ts'
 import type { GapReason } from '../record/record.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
+import type { OwnBatch } from './buffer.ts'
 import type { BufferAlarms } from './buffer-alarms.ts'
 import type { BufferIndex } from './buffer-index.ts'
 import { gapAt } from './gaps.ts'
@@ -53,10 +54,26 @@ export class Refill {
     }
   }
 
-  /** Placeholders for the numbers [from, to). */
-  async fill(source: SourceBuffer, from: number, to: number, reason: GapReason): Promise<void> {
+  /** A cut batch as its row and its bytes say. */
+  async own({ id, first: sequence, count }: CutRow): Promise<OwnBatch> {
+    const [read] = await this.#deps.store.read([id])
+    // One that is damaged was cut all the same: where the log has it, nothing is lost.
+    if (!read || 'damaged' in read) return { sequence, count, crc: null }
+    const { bytes } = read
+    return { sequence, count, crc: readBatchHeader(bytes).crc, standsForLost: () => standsFor(bytes, 'buffer_lost') }
+  }
+
+  /** Placeholders for the numbers [from, to); `instead` of a batch that goes. */
+  async fill(
+    source: SourceBuffer,
+    { from, to, reason, instead }: { from: number; to: number; reason: GapReason; instead?: CutRow | undefined },
+  ): Promise<void> {
     const nowMs = this.#deps.clock.wallMs()
     const plan = this.#deps.plan()
+    if (instead) {
+      source.cut.splice(source.cut.indexOf(instead), 1)
+      plan.steps.push({ step: { kind: 'forget', ids: [instead.id] }, done: () => {} })
+    }
     plan.steps.push({ step: { kind: 'source', row: source.toRow() }, done: () => {} })
     for (let at = from; at < to; at += PLACEHOLDER_RECORDS_MAX) {
       const count = Math.min(PLACEHOLDER_RECORDS_MAX, to - at)
@@ -70,7 +87,7 @@ export class Refill {
     const from = source.cutFrom(end)
     if (source.cut[from]?.first !== end) {
       // Rows are missing where numbers were given away.
-      await this.fill(source, end, source.cut[from]?.first ?? source.next, 'buffer_lost')
+      await this.fill(source, { from: end, to: source.cut[from]?.first ?? source.next, reason: 'buffer_lost' })
       return false
     }
     const rows = source.cut.slice(from, from + this.readyMax - source.ready.length)

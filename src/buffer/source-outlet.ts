@@ -1,4 +1,4 @@
-import type { Assignment, BufferedCounts, CutBatch, Freeze, Kept, Outlet } from './buffer.ts'
+import type { Assignment, BufferedCounts, CutBatch, Freeze, Kept, Outlet, OwnBatch } from './buffer.ts'
 import type { SourceBuffer } from './source-buffer.ts'
 
 /** What the link may ask of a source, as the buffer does it. */
@@ -6,7 +6,7 @@ export interface OutletHost {
   take(source: SourceBuffer): CutBatch | undefined
   settle(source: SourceBuffer, sequence: number): void
   rewind(source: SourceBuffer, sequence: number): Promise<void>
-  batchEndingAt(source: SourceBuffer, end: number): ReturnType<Outlet['batchEndingAt']>
+  batchBefore(source: SourceBuffer, end: number): Promise<OwnBatch | undefined>
   kept(source: SourceBuffer, from: number, to: number): Promise<Kept>
   fill(source: SourceBuffer, from: number, to: number): Promise<void>
   assign(source: SourceBuffer, assignment: Assignment): Promise<void>
@@ -68,8 +68,8 @@ export class SourceOutlet implements Outlet {
     return this.#host.rewind(this.#source, sequence)
   }
 
-  batchEndingAt(end: number): ReturnType<Outlet['batchEndingAt']> {
-    return this.#host.batchEndingAt(this.#source, end)
+  batchBefore(end: number): Promise<OwnBatch | undefined> {
+    return this.#host.batchBefore(this.#source, end)
   }
 
   kept(from: number, to: number): Promise<Kept> {

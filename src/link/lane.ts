@@ -7,7 +7,7 @@ import type { Clock } from '../runtime/clock.ts'
 import { assert, HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { InFlight } from './flight.ts'
-import { type Decision, decideOpening, epochAhead, logName, type Told } from './opening.ts'
+import { type Decision, decideOpening, epochAhead, type Told, toldOf } from './opening.ts'
 
 /** How long a source that came back waits before it is sent again, ms: a partition that lost its leader has a new one within seconds. */
 const RESEND_AFTER = { firstMs: 100, maxMs: 5_000 }
@@ -293,7 +293,7 @@ export class Lane {
   }
 
   async #decide(told: Told): Promise<Decision> {
-    const own = told.end > 0 ? await this.outlet.batchEndingAt(told.end) : undefined
+    const own = told.end > 0 ? await this.outlet.batchBefore(told.end) : undefined
     const decision = decideOpening(this.outlet, told, own)
     // What the log lacks may lie in the broker: the core asks for what it misses.
     if (decision.kind === 'rewind' && this.#taker === 'broker') return { kind: 'settle', end: this.outlet.settled }
@@ -310,6 +310,9 @@ export class Lane {
         return
       case 'rewind':
         this.#log.warn({ settled: this.outlet.settled, end: decision.end }, 'the log lost what it had: sends it again')
+        return this.#rewind(decision.end)
+      case 'refill':
+        this.#log.warn({ end: decision.end }, 'the log has what the lost database sent: goes on behind it')
         return this.#rewind(decision.end)
       case 'freeze':
         return this.#freeze(decision.why)
@@ -383,15 +386,5 @@ export class Lane {
     if (state !== this.#state) this.#log.debug({ from: this.#state, to: state, reason }, 'source state')
     this.#state = state
     this.#reason = reason
-  }
-}
-
-function toldOf(entry: Exclude<OpenedSource, { error: unknown }>, log: string): Told {
-  const { topic, partition, producerId, epoch, epochStart, end, last, batchBytesMax } = entry
-  const limit = batchBytesMax === undefined ? {} : { batchBytesMax }
-  return {
-    assignment: { log: logName(log, entry.topicId), topic, partition, producerId, epoch, epochStart, ...limit },
-    end,
-    last,
   }
 }

@@ -1,16 +1,10 @@
-import type { Assignment, Freeze } from '../buffer/buffer.ts'
+import type { OpenedSource } from '../amqp/messages.ts'
+import type { Assignment, Freeze, OwnBatch } from '../buffer/buffer.ts'
 
 export interface BatchFacts {
   readonly sequence: number
   readonly count: number
   readonly crc: number
-}
-
-/** A batch as this gateway cut it; `crc` is null where its disk does not give the bytes back any more. */
-export interface OwnBatch {
-  readonly sequence: number
-  readonly count: number
-  readonly crc: number | null
 }
 
 /** What the gateway knows of a source before it hears the core. */
@@ -38,16 +32,18 @@ export type Decision =
   | { readonly kind: 'assign'; readonly end: number; readonly fillTo: number }
   /** The log lost what it had: send again from `end` on. */
   | { readonly kind: 'rewind'; readonly end: number }
+  /** The log has some of what a lost database gave away: what stands here for all of it begins at `end`. */
+  | { readonly kind: 'refill'; readonly end: number }
   | { readonly kind: 'freeze'; readonly why: Freeze }
 
 const RESUME =
   'Find out who else wrote there; then `headrace source resume <gateway>/<source>` goes on at the end of the log, under a new epoch.'
 
 /**
- * What a gateway does with what the core says at the opening (docs/protocol.md, "Opening"). `own` is the gateway's cut batch that ends just before
- * the end told, where it still knows it.
+ * What a gateway does with what the core says at the opening (docs/protocol.md, "Opening"). `around` is the gateway's cut batch that has the number just
+ * before the end told, where it still knows it.
  */
-export function decideOpening(known: Known, told: Told, own: OwnBatch | undefined): Decision {
+export function decideOpening(known: Known, told: Told, around: OwnBatch | undefined): Decision {
   const { end } = told
   const held = known.assignment
   if (held === undefined) {
@@ -69,7 +65,12 @@ export function decideOpening(known: Known, told: Told, own: OwnBatch | undefine
       RESUME,
     )
   }
-  if (own && told.last && !sameBatch(own, told.last)) {
+  const own = around && around.sequence + around.count === end ? around : undefined
+  const isOther = own && told.last && !sameBatch(own, told.last)
+  // What that database had on its way when it was lost may have come to the log after its end was told first.
+  if (end > known.settled && end >= held.epochStart && (!own || isOther) && around?.standsForLost?.())
+    return { kind: own ? 'settle' : 'refill', end }
+  if (isOther) {
     return freeze(
       'log_differs',
       `The last batch in the log, ${facts(told.last)}, is not the one that this gateway cut there, ${facts(own)}.`,
@@ -129,6 +130,17 @@ function otherPlace(held: Assignment, { assignment: told, end }: Told): Decision
     )
   }
   return undefined
+}
+
+/** What the core says of a source, from its entry in the reply; `log`: the log's name there. */
+export function toldOf(entry: Exclude<OpenedSource, { error: unknown }>, log: string): Told {
+  const { topic, partition, producerId, epoch, epochStart, end, last, batchBytesMax } = entry
+  const limit = batchBytesMax === undefined ? {} : { batchBytesMax }
+  return {
+    assignment: { log: logName(log, entry.topicId), topic, partition, producerId, epoch, epochStart, ...limit },
+    end,
+    last,
+  }
 }
 
 /** The one name by which a gateway knows a log again: the same cluster with a topic made anew is another log. */

@@ -1,6 +1,7 @@
+import { decodeBatch } from './batch-reader.ts'
 import type { BatchIdentity, BatchWriter } from './batch-writer.ts'
-import { gapHeader } from './gap.ts'
-import type { EncodedBatch, Gap } from './record.ts'
+import { gapHeader, parseGap } from './gap.ts'
+import { type EncodedBatch, type Gap, type GapReason, HEADER } from './record.ts'
 
 /** A placeholder's records; longer ranges take several. */
 export const PLACEHOLDER_RECORDS_MAX = 10_000
@@ -15,4 +16,11 @@ export function encodePlaceholder(
   writer.begin(identity)
   for (let index = 0; index < what.count; index++) writer.appendNull(what.timeMs, index === 0 ? header : undefined)
   return writer.finish('zstd')
+}
+
+/** Whether a batch is a placeholder, for that reason: its records have no values, which no device's can be without. */
+export function standsFor(bytes: Buffer, reason: GapReason): boolean {
+  const [first] = decodeBatch(bytes)
+  const declared = first?.value === null && first.headers.find(({ key }) => key === HEADER.gap)
+  return declared ? parseGap(declared.value)?.reason === reason : false
 }

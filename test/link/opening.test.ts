@@ -1,14 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { Assignment } from '../../src/buffer/buffer.ts'
-import {
-  type BatchFacts,
-  type Decision,
-  decideOpening,
-  type Known,
-  logName,
-  type OwnBatch,
-  type Told,
-} from '../../src/link/opening.ts'
+import type { Assignment, OwnBatch } from '../../src/buffer/buffer.ts'
+import { type BatchFacts, type Decision, decideOpening, type Known, logName, type Told } from '../../src/link/opening.ts'
 
 const HELD: Assignment = { log: 'log-1', topic: 't', partition: 3, producerId: 7, epoch: 2, epochStart: 50 }
 const LAST: BatchFacts = { sequence: 90, count: 10, crc: 1 }
@@ -113,6 +105,27 @@ const CASES: [string, Known, Told, OwnBatch | undefined, ReturnType<typeof brief
   ['another CRC in the last batch: a clone wrote it', known(80, 200), told(100, { ...LAST, crc: 2 }), LAST, 'freeze log_differs'],
   ['another range of the last batch', known(80, 200), told(100, { sequence: 95, count: 5, crc: 1 }), LAST, 'freeze log_differs'],
   ['an end where no batch was cut', known(80, 200), told(97, null), undefined, 'freeze log_differs'],
+  [
+    'an end within what stands for what a lost database gave away: that one had it on its way, and the rest stands behind it',
+    known(80, 200),
+    told(97, { sequence: 95, count: 2, crc: 1 }),
+    { sequence: 80, count: 120, crc: 2, standsForLost: () => true },
+    { kind: 'refill', end: 97 },
+  ],
+  [
+    'an end within a placeholder for anything else',
+    known(80, 200),
+    told(97, { sequence: 95, count: 2, crc: 1 }),
+    { sequence: 80, count: 120, crc: 2, standsForLost: () => false },
+    'freeze log_differs',
+  ],
+  [
+    'an end where what stands for a lost database ends as well, and the log has what that one sent',
+    known(80, 200),
+    told(97, { sequence: 95, count: 2, crc: 1 }),
+    { sequence: 80, count: 17, crc: 2, standsForLost: () => true },
+    { kind: 'settle', end: 97 },
+  ],
   ['another log', known(80, 200), told(100, LAST, { log: 'log-2' }), LAST, 'freeze other_log'],
   ['another partition', known(80, 200), told(100, LAST, { partition: 4 }), LAST, 'freeze other_place'],
   ['another topic', known(80, 200), told(100, LAST, { topic: 'u' }), LAST, 'freeze other_place'],

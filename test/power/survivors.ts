@@ -73,7 +73,7 @@ async function valuesOf(
   if (outlet.settled > next) wrong.push(`numbers below ${outlet.settled} count as stored, and the log ends at ${next}`)
   if (outlet.next < next) wrong.push(`the log ends at ${next}, and the gateway gave away numbers below ${outlet.next} alone`)
   const last = claim && (await log.lastBatch(claim))
-  const own = await outlet.batchEndingAt(next)
+  const own = await outlet.batchBefore(next)
   if (last && own?.crc !== last.crc) wrong.push(`the log's last batch ${last.sequence} is not the one that the gateway cut`)
   if (wrong.length > 0 || (!claim && next > 0)) return { values: [], wrong }
   const values: string[] = []

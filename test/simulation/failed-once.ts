@@ -15,6 +15,19 @@ const records = (source: string, count: number, bytes = 20): Event => ({ what: '
 /** Schedules that the simulation found, made small by it; each failed before what it shows was mended. */
 export const FAILED_ONCE: readonly FailedOnce[] = [
   {
+    what: 'what a lost database had on its way came to the log after its end was told, and its source was frozen',
+    schedule: schedule(
+      { seed: 9_001_773, quotaBytes: 2 ** 20, rewindBytes: 4_096 },
+      records('source-2', 1),
+      pass(5),
+      { what: 'log slow', ms: 7_000 },
+      { what: 'a batch is refused for good', source: 'source-2' },
+      records('source-2', 1),
+      pass(4),
+      { what: 'database lost', downMs: 18_557 },
+    ),
+  },
+  {
     what: 'numbers that a refused commit had reserved were taken for reserved on disk, and given again after the database was lost',
     schedule: schedule(
       { seed: 59, durabilityMs: 20 },

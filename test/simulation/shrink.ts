@@ -6,7 +6,7 @@ const ATTEMPTS_MAX = 400
 
 /**
  * A schedule that still fails, and of which nothing can be left out: takes away halves, then quarters, down to single events, then makes what is left
- * smaller; and all of that again for as long as it helps, since what could not be left out before may be superfluous now.
+ * smaller, and bounds as large as outside; and all of that again for as long as it helps, since what could not be left out before may be superfluous now.
  */
 export async function shrink(schedule: Schedule, attempt: (schedule: Schedule) => Promise<Outcome>): Promise<Schedule> {
   let attempts = 0
@@ -14,7 +14,7 @@ export async function shrink(schedule: Schedule, attempt: (schedule: Schedule) =
   let smallest = schedule
   for (let before: Schedule | undefined; before !== smallest; ) {
     before = smallest
-    smallest = await withSmallerEvents(await withFewerEvents(smallest, fails), fails)
+    smallest = await withFewerLimits(await withSmallerEvents(await withFewerEvents(smallest, fails), fails), fails)
   }
   return smallest
 }
@@ -41,6 +41,16 @@ async function withSmallerEvents(schedule: Schedule, fails: Fails): Promise<Sche
       if (!(await fails({ ...smallest, events }))) break
       smallest = { ...smallest, events }
     }
+  }
+  return smallest
+}
+
+/** Only bounds that matter are small. */
+async function withFewerLimits(schedule: Schedule, fails: Fails): Promise<Schedule> {
+  let smallest = schedule
+  for (const limit of Object.keys(schedule.limits ?? {})) {
+    const limits = Object.fromEntries(Object.entries(smallest.limits ?? {}).filter(([key]) => key !== limit))
+    if (await fails({ ...smallest, limits })) smallest = { ...smallest, limits }
   }
   return smallest
 }

@@ -8,6 +8,7 @@ import type {
   Inlet,
   Kept,
   Outlet,
+  OwnBatch,
 } from '../../src/buffer/buffer.ts'
 import { readBatchHeader } from '../../src/record/batch-header.ts'
 import { BatchWriter } from '../../src/record/batch-writer.ts'
@@ -213,8 +214,8 @@ export class MemoryOutlet implements Outlet {
     this.position = sequence
   }
 
-  async batchEndingAt(end: number): Promise<{ sequence: number; count: number; crc: number } | undefined> {
-    return this.#disk.cut.find(({ sequence, count }) => sequence + count === end)
+  async batchBefore(end: number): Promise<OwnBatch | undefined> {
+    return this.#disk.cut.find(({ sequence, count }) => sequence < end && sequence + count >= end)
   }
 
   async kept(from: number, to: number): Promise<Kept> {
