@@ -1,5 +1,6 @@
 import type { Clock } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
+import { hasAppetite, nextMerge, untakenOf } from './appetite.ts'
 import type { BufferAlarms } from './buffer-alarms.ts'
 import type { BufferIndex } from './buffer-index.ts'
 import type { ClockWatch } from './clock-watch.ts'
@@ -208,7 +209,17 @@ export class Commits {
   /** Whether there is something to cut, or to bring into memory, for the link. */
   #hasMore(source: SourceBuffer): boolean {
     if (!this.#deps.onReady() || !source.assignment || source.frozen || this.#deps.watch.isAwaited) return false
-    return (source.uncutBlocks > 0 || source.readyEnd < source.next) && source.ready.length < this.#deps.refill.readyMax
+    if (source.readyEnd < source.next && source.ready.length < this.#deps.refill.readyMax) return true
+    return source.uncutBlocks > 0 && this.#mayCut(source)
+  }
+
+  /** Where nothing may be cut until the link takes something, looking again at once would go on for as long as the link waits. */
+  #mayCut(source: SourceBuffer): boolean {
+    const { limits, readyBytes } = this.#deps.index
+    const untaken = untakenOf(source, limits.readyBatches)
+    // What is not known has to be looked for, to know what may be cut of it.
+    const isWhole = untaken > 0 && (this.#deps.index.isBlind(source) || nextMerge(source, 0, limits).isWhole)
+    return hasAppetite(untaken, isWhole, readyBytes, limits)
   }
 
   /** As at a start with a damaged database: numbers go on at the marks, and what is lost is declared. The link finds the log behind and says so. */

@@ -1,6 +1,7 @@
 import type { BatchIdentity } from '../record/batch-writer.ts'
 import type { Gap } from '../record/record.ts'
 import { sourceKey } from '../runtime/names.ts'
+import { hasAppetite, nextMerge, untakenOf } from './appetite.ts'
 import type { Assignment } from './buffer.ts'
 import type { Planned } from './planned.ts'
 import { Room, type RoomContext, removeUncut } from './room.ts'
@@ -9,8 +10,6 @@ import type { BlockRow, Step, StepResult } from './store-calls.ts'
 
 /** Records of a block, before compression, from which merging it with others gains nothing. */
 const LARGE_BLOCK_BYTES = 24 * 1024
-/** Its stored bytes: what compresses better than this fits with others into a batch, and is worth encoding again. */
-const LARGE_ROW_BYTES = 6 * 1024
 
 export interface PlanContext extends RoomContext {
   readonly gateway: string
@@ -127,25 +126,12 @@ export class Plan {
   #merge(source: SourceBuffer): void {
     let at = 0
     const bytesMax = source.assignment?.batchBytesMax
-    const { mergeBytes, mergesPerCommit, blockRecords } = this.#context.index.limits
-    const mergeMax = Math.min(mergeBytes, bytesMax ?? mergeBytes)
-    while (this.#merges < mergesPerCommit && this.#hasAppetite(source, true)) {
-      const rows: BlockRow[] = []
-      let records = 0
-      let bytes = 0
-      let isWhole = false
-      for (let row = source.uncut[at]; row; row = source.uncut[at]) {
-        const isFull = records + row.count > blockRecords || bytes + row.bytes > mergeMax
-        isWhole = isFull || row.bytes >= LARGE_ROW_BYTES
-        if (rows.length > 0 && isWhole) break
-        rows.push(row)
-        records += row.count
-        bytes += row.bytes
-        at += 1
-        if (isWhole) break
-      }
+    const { limits } = this.#context.index
+    while (this.#merges < limits.mergesPerCommit && this.#hasAppetite(source, true)) {
+      const { rows, records, isWhole } = nextMerge(source, at, limits)
       const cut = rows.length > 0 && this.#hasAppetite(source, isWhole) ? this.#identity(source, this.#nextOf(source)) : undefined
       if (!cut) return
+      at += rows.length
       this.#merges += 1
       this.#next.set(source, cut.sequence + records)
       const gap = this.#takeHeadGap(source)
@@ -180,27 +166,11 @@ export class Plan {
     })
   }
 
-  /**
-   * A batch that more could go into is cut only where none waits for the link: it would wait behind that one, and what comes meanwhile behind both, though
-   * the core stores batches of a source one after another. Cut later, it takes all of that along.
-   */
   #hasAppetite(source: SourceBuffer, isWhole: boolean): boolean {
     const { attached, index } = this.#context
     if (!attached || !source.assignment || source.frozen || this.#room.isDropping(source)) return false
-    // Counted in batches that are cut and not yet taken, in memory or not. The first one is always granted: a source that the link does not serve
-    // must not hold up the others.
-    const { readyBytes, readyBatches } = index.limits
-    return this.#untaken(source) < (isWhole && index.readyBytes < readyBytes ? readyBatches : 1)
-  }
-
-  #untaken(source: SourceBuffer): number {
-    let untaken = this.#cutHere.get(source) ?? 0
-    for (let at = source.cut.length - 1; at >= 0; at--) {
-      const row = source.cut[at]
-      if (!row || row.first < source.position || untaken >= this.#context.index.limits.readyBatches) break
-      untaken += 1
-    }
-    return untaken
+    const untaken = (this.#cutHere.get(source) ?? 0) + untakenOf(source, index.limits.readyBatches)
+    return hasAppetite(untaken, isWhole, index.readyBytes, index.limits)
   }
 
   readonly #cutHere = new Map<SourceBuffer, number>()
