@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events'
 import { createRequire } from 'node:module'
 import type { Sender as RheaSender, Session as RheaSession } from 'rhea'
 import { assertProtocol, checkMessage } from './encoded-values.ts'
+import { LateDeliveries, type Ring } from './late-deliveries.ts'
 import { MESSAGE_BYTES_MAX, SETTLED_AT_ONCE_MAX, UNFINISHED_PER_PEER_MAX } from './limits.ts'
 
 /*
@@ -17,6 +18,7 @@ import { MESSAGE_BYTES_MAX, SETTLED_AT_ONCE_MAX, UNFINISHED_PER_PEER_MAX } from 
     - lib/link.js, on_flow: a receiver lets its sender say how much credit it has; a sender whose credit comes before its attach was seen has none.
     - lib/session.js, Outgoing.send: cuts a message without end where the peer asks for frames of fewer than 50 bytes.
     - lib/link.js, _get_drain: nobody who asks for his credit back is answered.
+    - lib/session.js, CircularBuffer: gives back the place of what is settled only once all before it is: see late-deliveries.ts.
     - lib/link.js, Sender.sendable: counts credit that is spoken for by deliveries which wait to be transferred.
 */
 
@@ -80,12 +82,20 @@ interface LinkInside {
   remove(): void
 }
 
+/** All that rhea asks of it. */
+type Deliveries<Delivery extends { readonly id: number }> = Ring<Delivery> | LateDeliveries<Delivery>
+
 interface SessionInside {
-  readonly incoming: { updated: IncomingDelivery[]; next_transfer_id: number; process(session: unknown): void }
+  readonly incoming: {
+    updated: IncomingDelivery[]
+    next_transfer_id: number
+    deliveries: Deliveries<IncomingDelivery>
+    process(session: unknown): void
+  }
   readonly outgoing: {
     readonly next_delivery_id: number
     readonly next_pending_delivery: number
-    readonly deliveries: { by_id(id: number): { readonly next_to_send: number } | undefined }
+    deliveries: Deliveries<{ readonly id: number; readonly next_to_send: number }>
     available(): number
     process(): void
   }
@@ -129,7 +139,9 @@ export class Unfinished {
  * it may not: an exception in here does that.
  */
 export function mendSession(session: RheaSession, unfinished: Unfinished): void {
-  const { incoming } = inside(session)
+  const { incoming, outgoing } = inside(session)
+  keepPlaces(incoming)
+  keepPlaces(outgoing)
   const process = incoming.process
   incoming.process = function (this: SessionInside['incoming'], of: unknown) {
     const updated = this.updated
@@ -160,7 +172,6 @@ export function mendSession(session: RheaSession, unfinished: Unfinished): void 
     const sent = role ? withoutWhatIsBeingSent(this, frame, held => (early = held)) : frame
     if (sent) onDisposition.call(this, sent)
   }
-  const { outgoing } = inside(session)
   const processOutgoing = outgoing.process
   outgoing.process = function (this: SessionInside['outgoing']) {
     processOutgoing.call(this)
@@ -170,6 +181,11 @@ export function mendSession(session: RheaSession, unfinished: Unfinished): void 
     onDisposition.call(inside(session), told)
   }
   mendLinks(inside(session))
+}
+
+/** Call before the session has had deliveries. */
+function keepPlaces<Delivery extends { readonly id: number }>(half: { deliveries: Deliveries<Delivery> }): void {
+  if (!(half.deliveries instanceof LateDeliveries)) half.deliveries = new LateDeliveries(half.deliveries)
 }
 
 /** What a disposition says of deliveries that were sent whole; `hold` is given what it says of the one that is being sent. */
