@@ -105,6 +105,7 @@ interface SessionInside {
   output(frame: object): void
   on_attach(frame: AttachFrame): void
   on_detach(frame: AttachFrame): void
+  on_end(frame: object): void
   on_flow(frame: FlowFrame): void
   on_transfer(frame: TransferFrame): void
   on_disposition(frame: DispositionFrame): void
@@ -130,7 +131,14 @@ export class Unfinished {
 
   end(delivery: IncomingDelivery | undefined): void {
     this.ended += 1
-    this.bytes -= (delivery && this.#byDelivery.get(delivery)) ?? 0
+    this.forget(delivery)
+  }
+
+  /** It goes with its link: nothing more comes of it. */
+  forget(delivery: IncomingDelivery | undefined): void {
+    if (!delivery) return
+    this.bytes -= this.#byDelivery.get(delivery) ?? 0
+    this.#byDelivery.delete(delivery)
   }
 }
 
@@ -180,7 +188,7 @@ export function mendSession(session: RheaSession, unfinished: Unfinished): void 
     early = undefined
     onDisposition.call(inside(session), told)
   }
-  mendLinks(inside(session))
+  mendLinks(inside(session), unfinished)
 }
 
 /** Call before the session has had deliveries. */
@@ -204,8 +212,8 @@ function withoutWhatIsBeingSent(
 }
 
 /** Links of a peer's making: what it may say of their credit, and that nothing is kept of those that are gone. */
-function mendLinks(session: SessionInside): void {
-  const { on_attach: onAttach, on_detach: onDetach, on_flow: onFlow } = session
+function mendLinks(session: SessionInside, unfinished: Unfinished): void {
+  const { on_attach: onAttach, on_detach: onDetach, on_end: onEnd, on_flow: onFlow } = session
   session.on_attach = function (this: SessionInside, frame: AttachFrame) {
     const known = this.links[frame.performative.name]
     if (known?.remote.detach) {
@@ -217,7 +225,12 @@ function mendLinks(session: SessionInside): void {
     }
     onAttach.call(this, frame)
   }
+  session.on_end = function (this: SessionInside, frame: object) {
+    for (const { _incomplete } of Object.values(this.remote.handles)) unfinished.forget(_incomplete)
+    onEnd.call(this, frame)
+  }
   session.on_detach = function (this: SessionInside, frame: AttachFrame) {
+    unfinished.forget(this.remote.handles[frame.performative.handle]?._incomplete)
     onDetach.call(this, frame)
     delete this.remote.handles[frame.performative.handle]
   }
