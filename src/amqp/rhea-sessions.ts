@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import { createRequire } from 'node:module'
-import type { Sender as RheaSender, Session as RheaSession } from 'rhea'
+import type { Delivery as RheaDelivery, Sender as RheaSender, Session as RheaSession } from 'rhea'
 import { assertProtocol, checkMessage } from './encoded-values.ts'
 import { LateDeliveries, type Ring } from './late-deliveries.ts'
 import { MESSAGE_BYTES_MAX, SETTLED_AT_ONCE_MAX, UNFINISHED_PER_PEER_MAX } from './limits.ts'
@@ -321,6 +321,11 @@ export function giveBackWhenDrained(sender: RheaSender): void {
     return true
   }
   sender.on('sender_draining', () => sender.set_drained(true))
+}
+
+/** What it carried is needed no more; it is itself kept until all before it are settled. */
+export function letGoOfBody(delivery: RheaDelivery): void {
+  ;(delivery as unknown as { data: unknown[] }).data.length = 0
 }
 
 /** Deliveries that the session still has places for. */
