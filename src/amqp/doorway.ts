@@ -167,13 +167,17 @@ export class Doorway {
     return 0
   }
 
-  /** Sends one away that waits, of the place that most come from; false where that is the newcomer's own. */
+  /** Sends one away that waits, of the place that most come from; false where that is the newcomer's own. Of known places only where they take most of the room. */
   #makeRoom(place: string): boolean {
     const { known, others } = this.#waiting
-    const most = others.mostCrowded() ?? known.mostCrowded()
-    if (!most || most.place === place || most.count <= known.of(place) + others.of(place) + 1) return false
-    this.#sendAway(most.member, 'too many wait, and most of them come from there')
-    return true
+    const own = known.of(place) + others.of(place)
+    for (const crowd of known.size > others.size ? [others, known] : [others]) {
+      const most = crowd.mostCrowded()
+      if (!most || most.place === place || most.count <= own + 1) continue
+      this.#sendAway(most.member, 'too many wait, and most of them come from there')
+      return true
+    }
+    return false
   }
 
   #sendAway(guest: Guest, why: string): void {

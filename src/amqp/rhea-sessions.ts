@@ -1,7 +1,8 @@
 import type { EventEmitter } from 'node:events'
 import { createRequire } from 'node:module'
-import type { Sender as RheaSender, Session as RheaSession } from 'rhea'
+import type { Delivery as RheaDelivery, Sender as RheaSender, Session as RheaSession } from 'rhea'
 import { assertProtocol, checkMessage } from './encoded-values.ts'
+import { LateDeliveries, type Ring } from './late-deliveries.ts'
 import { MESSAGE_BYTES_MAX, SETTLED_AT_ONCE_MAX, UNFINISHED_PER_PEER_MAX } from './limits.ts'
 
 /*
@@ -17,6 +18,7 @@ import { MESSAGE_BYTES_MAX, SETTLED_AT_ONCE_MAX, UNFINISHED_PER_PEER_MAX } from 
     - lib/link.js, on_flow: a receiver lets its sender say how much credit it has; a sender whose credit comes before its attach was seen has none.
     - lib/session.js, Outgoing.send: cuts a message without end where the peer asks for frames of fewer than 50 bytes.
     - lib/link.js, _get_drain: nobody who asks for his credit back is answered.
+    - lib/session.js, CircularBuffer: gives back the place of what is settled only once all before it is: see late-deliveries.ts.
     - lib/link.js, Sender.sendable: counts credit that is spoken for by deliveries which wait to be transferred.
 */
 
@@ -80,12 +82,20 @@ interface LinkInside {
   remove(): void
 }
 
+/** All that rhea asks of it. */
+type Deliveries<Delivery extends { readonly id: number }> = Ring<Delivery> | LateDeliveries<Delivery>
+
 interface SessionInside {
-  readonly incoming: { updated: IncomingDelivery[]; next_transfer_id: number; process(session: unknown): void }
+  readonly incoming: {
+    updated: IncomingDelivery[]
+    next_transfer_id: number
+    deliveries: Deliveries<IncomingDelivery>
+    process(session: unknown): void
+  }
   readonly outgoing: {
     readonly next_delivery_id: number
     readonly next_pending_delivery: number
-    readonly deliveries: { by_id(id: number): { readonly next_to_send: number } | undefined }
+    deliveries: Deliveries<{ readonly id: number; readonly next_to_send: number }>
     available(): number
     process(): void
   }
@@ -95,6 +105,7 @@ interface SessionInside {
   output(frame: object): void
   on_attach(frame: AttachFrame): void
   on_detach(frame: AttachFrame): void
+  on_end(frame: object): void
   on_flow(frame: FlowFrame): void
   on_transfer(frame: TransferFrame): void
   on_disposition(frame: DispositionFrame): void
@@ -120,7 +131,14 @@ export class Unfinished {
 
   end(delivery: IncomingDelivery | undefined): void {
     this.ended += 1
-    this.bytes -= (delivery && this.#byDelivery.get(delivery)) ?? 0
+    this.forget(delivery)
+  }
+
+  /** It goes with its link: nothing more comes of it. */
+  forget(delivery: IncomingDelivery | undefined): void {
+    if (!delivery) return
+    this.bytes -= this.#byDelivery.get(delivery) ?? 0
+    this.#byDelivery.delete(delivery)
   }
 }
 
@@ -129,7 +147,9 @@ export class Unfinished {
  * it may not: an exception in here does that.
  */
 export function mendSession(session: RheaSession, unfinished: Unfinished): void {
-  const { incoming } = inside(session)
+  const { incoming, outgoing } = inside(session)
+  keepPlaces(incoming)
+  keepPlaces(outgoing)
   const process = incoming.process
   incoming.process = function (this: SessionInside['incoming'], of: unknown) {
     const updated = this.updated
@@ -160,7 +180,6 @@ export function mendSession(session: RheaSession, unfinished: Unfinished): void 
     const sent = role ? withoutWhatIsBeingSent(this, frame, held => (early = held)) : frame
     if (sent) onDisposition.call(this, sent)
   }
-  const { outgoing } = inside(session)
   const processOutgoing = outgoing.process
   outgoing.process = function (this: SessionInside['outgoing']) {
     processOutgoing.call(this)
@@ -169,7 +188,12 @@ export function mendSession(session: RheaSession, unfinished: Unfinished): void 
     early = undefined
     onDisposition.call(inside(session), told)
   }
-  mendLinks(inside(session))
+  mendLinks(inside(session), unfinished)
+}
+
+/** Call before the session has had deliveries. */
+function keepPlaces<Delivery extends { readonly id: number }>(half: { deliveries: Deliveries<Delivery> }): void {
+  if (!(half.deliveries instanceof LateDeliveries)) half.deliveries = new LateDeliveries(half.deliveries)
 }
 
 /** What a disposition says of deliveries that were sent whole; `hold` is given what it says of the one that is being sent. */
@@ -188,8 +212,8 @@ function withoutWhatIsBeingSent(
 }
 
 /** Links of a peer's making: what it may say of their credit, and that nothing is kept of those that are gone. */
-function mendLinks(session: SessionInside): void {
-  const { on_attach: onAttach, on_detach: onDetach, on_flow: onFlow } = session
+function mendLinks(session: SessionInside, unfinished: Unfinished): void {
+  const { on_attach: onAttach, on_detach: onDetach, on_end: onEnd, on_flow: onFlow } = session
   session.on_attach = function (this: SessionInside, frame: AttachFrame) {
     const known = this.links[frame.performative.name]
     if (known?.remote.detach) {
@@ -201,7 +225,12 @@ function mendLinks(session: SessionInside): void {
     }
     onAttach.call(this, frame)
   }
+  session.on_end = function (this: SessionInside, frame: object) {
+    for (const { _incomplete } of Object.values(this.remote.handles)) unfinished.forget(_incomplete)
+    onEnd.call(this, frame)
+  }
   session.on_detach = function (this: SessionInside, frame: AttachFrame) {
+    unfinished.forget(this.remote.handles[frame.performative.handle]?._incomplete)
     onDetach.call(this, frame)
     delete this.remote.handles[frame.performative.handle]
   }
@@ -292,6 +321,11 @@ export function giveBackWhenDrained(sender: RheaSender): void {
     return true
   }
   sender.on('sender_draining', () => sender.set_drained(true))
+}
+
+/** What it carried is needed no more; it is itself kept until all before it are settled. */
+export function letGoOfBody(delivery: RheaDelivery): void {
+  ;(delivery as unknown as { data: unknown[] }).data.length = 0
 }
 
 /** Deliveries that the session still has places for. */

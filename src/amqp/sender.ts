@@ -9,7 +9,7 @@ import type { Message, Outcome, PeerError, Sender } from './amqp.ts'
 import { Gathered } from './gathered.ts'
 import { PROPERTY } from './messages.ts'
 import { socketOf } from './rhea-internals.ts'
-import { creditOf, giveBackWhenDrained, placesLeft, untransferred } from './rhea-sessions.ts'
+import { creditOf, giveBackWhenDrained, letGoOfBody, placesLeft, untransferred } from './rhea-sessions.ts'
 
 /** Deliveries of a sender that are unsettled at once; rhea's session throws past 2,048. */
 export const UNSETTLED_MAX = 1_500
@@ -106,6 +106,7 @@ export class SafeSender implements Sender {
     const settled = delivery && this.#unsettled.get(delivery)
     if (!settled) return
     this.#unsettled.delete(delivery)
+    letGoOfBody(delivery)
     settled(outcome, error)
     this.#roomChanged()
   }

@@ -11,8 +11,11 @@ export class PollingFollower implements Follower {
     this.#log = log
   }
 
+  /** What was read goes behind all others: where a fetch does not reach to all of them, it would begin with the same ones again. */
   follow({ topic, partition, from }: Cursor): void {
-    this.#cursors.set(placeKey({ topic, partition }), { topic, partition, from })
+    const place = { topic, partition }
+    this.leave(place)
+    this.#cursors.set(placeKey(place), { ...place, from })
   }
 
   leave(place: Place): void {

@@ -113,6 +113,23 @@ describe('a doorway', () => {
     expect(second?.destroyed).toBe(true)
   })
 
+  test('sends away one of a known address that takes most places, though a stranger waits too: all newcomers went', () => {
+    const { call, calls, opened } = world({ waitingMax: 50, begins: { perSecond: 1, burst: 1 } })
+    opened(call(FLOODED), 'known')
+    const stranger = call('203.0.113.10')
+    calls(FLOODED, 60)
+    const honest = call(HONEST)
+    expect([stranger.destroyed, honest.destroyed]).toEqual([false, false])
+  })
+
+  test('but sends none of a known address away for strangers that are many by themselves', () => {
+    const { call, calls, opened } = world({ waitingMax: 50, begins: { perSecond: 1, burst: 1 } })
+    opened(call(HONEST), 'known')
+    const known = calls(HONEST, 3)
+    for (let address = 0; address < 100; address++) call(`198.18.0.${address}`)
+    expect(known.some(({ destroyed }) => destroyed)).toBe(false)
+  })
+
   test('forgets who has hung up', async () => {
     const { clock, begun, calls, call } = world({ begunMax: 5, begins: { perSecond: 1_000, burst: 1_000 } })
     const callers = calls(FLOODED, 100)

@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import rhea from 'rhea'
 import { describe, expect, test } from 'vitest'
+import { UNFINISHED_PER_PEER_MAX } from '../../src/amqp/limits.ts'
 import { openRequestSchema } from '../../src/amqp/messages.ts'
 import { readJson } from '../../src/amqp/read-json.ts'
 import { UnfinishedBytes } from '../../src/amqp/unfinished.ts'
@@ -178,6 +179,23 @@ test('of links that were attached and detached nothing is kept', async () => {
     },
     5_000,
   )
+})
+
+test('what was begun on a link that is detached counts no more: a router, whose gateways come and go, was cut off with all of them in the end', async () => {
+  const end = await core()
+  const peer = await peerOf(end)
+  const half = Buffer.alloc(100_000)
+  const links = Math.ceil((2 * UNFINISHED_PER_PEER_MAX) / half.length)
+  await peer.write(...OPENED)
+  for (let handle = 0; handle < links; handle++) {
+    await peer.write(attach({ handle, name: `link ${handle}` }))
+    const receiver = await until('attached', () => end.receivers.pop())
+    await peer.write(transfer({ handle, id: handle, more: true }, half), frame('detach', { handle, closed: true }))
+    await receiver.closed
+  }
+  await peer.write(attach({ handle: links, name: 'last' }), transfer({ handle: links, id: links }, MESSAGE))
+  await until('the last one arrives', () => end.deliveries.length === 1)
+  expect(peer.closed).toBe(false)
 })
 
 test('a frame that comes a byte at a time is read as one that comes at once', async () => {

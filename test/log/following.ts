@@ -39,6 +39,20 @@ export function describeFollowing(
   }
 
   describe('a follower', () => {
+    test('of which one partition always has more than a fetch may bring gives what the others have: they waited for as long as that one was ahead', () =>
+      following(async follower => {
+        const [busy, quiet] = [await filled(2, 2), await filled(1)]
+        for (const claim of [busy, quiet]) follower.follow(at(claim, 0))
+        const seen: string[] = []
+        for (let more = 0; more < 8; more++) {
+          await append(busy, 4 + more, 1)
+          for (const { topic, batches } of await follower.fetch({ ...LIMITS, maxBytes: 1 }))
+            if (batches.length > 0) seen.push(topic)
+        }
+        expect(seen).toContain(quiet.topic)
+        expect(seen.filter(topic => topic === busy.topic).length).toBeGreaterThan(1)
+      }))
+
     test('gives what there is and what comes, once, and says of each partition where its end is', () =>
       following(async follower => {
         const claims = [await filled(2, 2), await filled(), await filled(1)]

@@ -23,6 +23,12 @@ const ACKS_LIMIT_MS = 8_000
 /** A proof without an answer for so long is void: another ingress may have gone on meanwhile. */
 const PROOF_LIMIT_MS = 5_000
 
+const PROOF_VOID: Appended = {
+  outcome: 'refused',
+  reason: 'proof_void',
+  detail: 'the proof of where the partition ends was void',
+}
+
 /** Where a partition ended, and through what that was read. It stays good as long as answers come on the same connection from the same leader epoch. */
 export class KafkaProof {
   readonly brand = 'end-proof'
@@ -68,10 +74,12 @@ export class Appender {
   readonly #queues = new Map<number, BrokerQueue>()
   /** Partitions with a batch under way: the one after it must not go by another connection. */
   readonly #underWay = new Map<string, number>()
+  #isLookingAtProofs = false
 
   constructor(cluster: KafkaCluster, clock: Clock) {
     this.#cluster = cluster
     this.#clock = clock
+    cluster.onProofsVoid(() => this.#lookAtProofs())
   }
 
   append(place: Place, batch: EncodedBatch, proof: EndProof, sharer: string): Promise<Appended> {
@@ -124,6 +132,18 @@ export class Appender {
     if (taken.length === 0) return undefined
     void this.#send(node, queue, taken, lane)
     return lane
+  }
+
+  /** Gives back what can go nowhere any more: a broker that is frozen takes minutes to get through what waits for it, while another may lead by now. */
+  #lookAtProofs(): void {
+    if (this.#isLookingAtProofs) return
+    this.#isLookingAtProofs = true
+    // Leaders are forgotten one by one.
+    setImmediate(() => {
+      this.#isLookingAtProofs = false
+      for (const [node, { waiting }] of this.#queues)
+        for (const { settle } of waiting.takeOut(item => !this.#isGood(item, node))) settle(PROOF_VOID)
+    })
   }
 
   #takeSmall(waiting: FairQueue<Waiting>): Waiting[] {
@@ -191,7 +211,7 @@ export class Appender {
     const byPlace = new Map(answers.map(answer => [placeKey(answer), answer]))
     for (const waiting of taken) {
       if (!sent.includes(waiting)) {
-        waiting.settle({ outcome: 'refused', reason: 'proof_void', detail: 'the proof of where the partition ends was void' })
+        waiting.settle(PROOF_VOID)
         continue
       }
       const answer = byPlace.get(placeKey(waiting.place))

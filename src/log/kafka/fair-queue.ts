@@ -45,6 +45,19 @@ export class FairQueue<Item extends Queued> {
     return taken.items
   }
 
+  /** Takes out all of which it says so. */
+  takeOut(which: (item: Item) => boolean): Item[] {
+    const out: Item[] = []
+    for (const [sharer, own] of this.#bySharer) {
+      const kept: Item[] = []
+      for (const item of own) (which(item) ? out : kept).push(item)
+      if (kept.length > 0) this.#bySharer.set(sharer, kept)
+      else this.#bySharer.delete(sharer)
+    }
+    this.#size -= out.length
+    return out
+  }
+
   #takeOne(
     sharer: string,
     taken: Taken<Item>,

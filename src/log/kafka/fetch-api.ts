@@ -60,7 +60,7 @@ export const fetchRecords: Api<FetchRequest, FetchResponse> = {
     return out
       .int32(session.id)
       .int32(session.epoch)
-      .array(byTopic(parts), ([topic, partitions]) =>
+      .array(inOrder(parts), ([topic, partitions]) =>
         out
           .string(topic)
           .array(partitions, ({ partition, from }) => out.int32(partition).int32(-1).int64(from).int64(-1).int32(maxBytesEach)),
@@ -88,4 +88,15 @@ export const fetchRecords: Api<FetchRequest, FetchResponse> = {
     })
     return { error, sessionId, parts: parts.flat() }
   },
+}
+
+/** The bytes of a fetch are given out in this order: a topic may be named several times. */
+function inOrder(parts: readonly FetchPart[]): [string, FetchPart[]][] {
+  const runs: [string, FetchPart[]][] = []
+  for (const part of parts) {
+    const last = runs.at(-1)
+    if (last?.[0] === part.topic) last[1].push(part)
+    else runs.push([part.topic, [part]])
+  }
+  return runs
 }

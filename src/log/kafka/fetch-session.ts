@@ -38,8 +38,10 @@ export class FetchSession {
     return this.#parts.has(key) && !this.#changed.has(key)
   }
 
+  /** It goes behind all others, as it does in a session at the broker: where there is none, a full request begins with what was not answered for longest. */
   read(part: FetchPart): void {
     const key = placeKey(part)
+    this.#parts.delete(key)
     this.#parts.set(key, part)
     this.#changed.add(key)
     this.#left.delete(key)

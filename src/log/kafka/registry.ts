@@ -12,6 +12,7 @@ import type { KafkaCluster } from './cluster.ts'
 import { COORDINATOR_BUSY, KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 import type { Fetcher } from './fetcher.ts'
 import type { RecordAppender } from './record-appender.ts'
+import { endUnread, topicGone } from './registry-errors.ts'
 import type { SourcesView } from './sources-view.ts'
 import { addPartitions, ensureTopic } from './topics.ts'
 
@@ -27,6 +28,9 @@ const NOBODY = -1
 const BUSY_PAUSE_MS = 100
 const BUSY_ATTEMPTS_MAX = 100
 const READ_BYTES = 4 * 2 ** 20
+/** How long a read waits for what should be there already, ms; and so often it is waited for. */
+const READ_WAIT_MS = 500
+const EMPTY_ANSWERS_MAX = 20
 
 export interface RegistryDeps {
   readonly cluster: KafkaCluster
@@ -354,8 +358,9 @@ export class Registry {
       )
     }
     let unread = 0
+    let empty = 0
     for (const end = await this.#endOf(place); this.#next < end; ) {
-      const [part] = await this.#fetcher.fetch([{ ...place, from: this.#next }], { maxBytes: READ_BYTES, waitMs: 500 })
+      const [part] = await this.#fetcher.fetch([{ ...place, from: this.#next }], { maxBytes: READ_BYTES, waitMs: READ_WAIT_MS })
       if (!part) {
         // Its leader is another by now. Nobody is kept waiting for as long as there is none.
         unread += 1
@@ -363,6 +368,7 @@ export class Registry {
           throw new HeadraceError('log_unavailable', `${CLAIMS_TOPIC} has no leader that can be read`)
         continue
       }
+      const before = this.#next
       for (const batch of part.batches) {
         for (const record of decodeBatch(batch)) {
           if (record.sequence < this.#next) continue
@@ -378,19 +384,10 @@ export class Registry {
             advice: `Restore ${CLAIMS_TOPIC} and start this core again.`,
           },
         )
+      // A leader may be behind the one that told the end, for as long as too few replicas follow it.
+      if (this.#next === before) empty += 1
+      if (empty >= EMPTY_ANSWERS_MAX)
+        throw new HeadraceError('log_unavailable', `${CLAIMS_TOPIC} gives nothing at ${before}, though it ends at ${end}`)
     }
   }
-}
-
-function endUnread({ topic, partition }: Place, error: number | undefined): HeadraceError {
-  return new HeadraceError(
-    'log_unavailable',
-    `the end of ${topic}[${partition}] could not be read: Kafka error ${error ?? 'unknown'}`,
-  )
-}
-
-function topicGone(topic: string, partition: number): HeadraceError {
-  return new HeadraceError('topic_refused', `topic ${topic} is not there any more, though sources lie in it`, {
-    advice: `Restore it. If it is gone for good: kafka-topics --create --topic ${topic} with at least ${partition + 1} partitions, then \`headrace source resume\` for each source, which begins anew there.`,
-  })
 }

@@ -18,6 +18,7 @@ function broker() {
     generation: () => 1,
     forgetLeader: () => {},
     refresh: async () => {},
+    onProofsVoid: () => () => {},
     send: (_node: number, _api: typeof produce, encode: () => readonly Buffer[], _waitMs: number, lane: Lane) =>
       new Promise((resolve, reject) => {
         encode()

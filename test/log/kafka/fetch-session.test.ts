@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { NO_SESSION } from '../../../src/log/kafka/fetch-api.ts'
+import { fetchRecords, NO_SESSION } from '../../../src/log/kafka/fetch-api.ts'
 import { FetchSession } from '../../../src/log/kafka/fetch-session.ts'
+import { WireReader } from '../../../src/log/kafka/wire.ts'
 
 const part = (partition: number, from = 0) => ({ topic: 'plant', partition, from })
 const place = (partition: number) => ({ topic: 'plant', partition })
@@ -71,4 +72,24 @@ test('an answer is of what was asked: not of what was moved since', () => {
   expect([session.isAsked(place(0)), session.isAsked(place(1)), session.isAsked(place(2))]).toEqual([false, true, false])
   session.next()
   expect(session.isAsked(place(0))).toBe(true)
+})
+
+test('without room for sessions what was read goes behind all others, also of other topics: what did not fit into a fetch was never asked for before it', () => {
+  const [silent, busy, other] = [part(9), part(1), { topic: 'yard', partition: 1, from: 0 }]
+  const session = new FetchSession()
+  for (const each of [silent, busy, other]) session.read(each)
+  session.next()
+  session.answered(answer(0))
+  session.read({ ...busy, from: 5 })
+  const pieces = fetchRecords.write({ ...session.next(), maxWaitMs: 0, maxBytes: 1, maxBytesEach: 1 })
+  const request = new WireReader(Buffer.concat(pieces))
+  request.raw(4 + 4 + 4 + 4 + 1 + 4 + 4)
+  const named = request.array(() => {
+    const topic = request.string()
+    return request.array(() => {
+      request.raw(4 + 4 + 8 + 8 + 4)
+      return topic
+    })
+  })
+  expect(named.flat()).toEqual(['plant', 'yard', 'plant'])
 })
