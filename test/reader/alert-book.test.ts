@@ -83,6 +83,13 @@ describe('what people do about alerts', () => {
     // What stands is not lost behind what comes and goes.
     expect(book.alerts().filter(({ stands }) => stands)).toMatchObject([{ source: 'gw-1/press-9', state: 'raised' }])
   })
+
+  test('what stands for long is not lost behind ten thousand that come and go', () => {
+    book.add(alert('raised', 1, 'press-9'), ID)
+    for (let number = 0; number < 12_001; number++) book.add(alert(number % 2 ? 'raised' : 'cleared', number, 'press-8'), ID)
+    expect(book.alerts().filter(({ stands }) => stands)).toMatchObject([{ source: 'gw-1/press-9', state: 'raised' }])
+    expect(book.acknowledge('press-9:1:raised', 'anna', '').acknowledged?.by).toBe('anna')
+  })
 })
 
 describe('a silence', () => {
@@ -129,6 +136,21 @@ describe('what a sink is told', () => {
     await watch().look()
     await watch().look()
     expect(told).toEqual(['press-1:1:raised'])
+  })
+
+  test('at its end what stands since its beginning, however often others came and went meanwhile', async () => {
+    book.close()
+    book = new AlertBook(join(folder, 'alerts.db'), clock, { heldMax: 3 })
+    silence()
+    await deliver(alert('raised', 1))
+    await deliver(alert('raised', 1, 'press-2'))
+    await deliver(alert('raised', 1, 'press-3'))
+    for (let number = 2; number < 8; number++)
+      for (const source of ['press-2', 'press-3'])
+        for (const state of ['cleared', 'raised'] as const) await deliver(alert(state, number, source))
+    expect(book.held.all().map(({ source }) => source)).toEqual(['gw-1/press-1', 'gw-1/press-2', 'gw-1/press-3'])
+    await deliver(alert('raised', 1, 'press-4'))
+    expect(book.held.all().map(({ source }) => source)).toEqual(['gw-1/press-2', 'gw-1/press-3', 'gw-1/press-4'])
   })
 
   test('that is over which it was told before the silence', async () => {

@@ -253,6 +253,9 @@ export class Runner {
     const { ledger, runsDir } = this.#deps
     const { name, options } = this.#definition
     const kept = new Set(ledger.runs(name, options.keep_runs).map(({ id }) => id))
+    // Its directory may tell that it is done.
+    const toBeRepeated = ledger.lastRun(name)
+    if (toBeRepeated) kept.add(toBeRepeated.id)
     const ours = options.run_directory === undefined ? RUN_ENTRY : RUN_LOG_ENTRY
     const old = readdirSync(join(runsDir, name)).filter(entry => {
       const id = ours.exec(entry)?.[1]

@@ -11,7 +11,7 @@ import { fits, SILENCE_MAX_MS, SILENCES_MAX, type Silence, Silences } from './si
 
 /** Alerts that are shown again; older ones are where their sinks put them. */
 const ALERTS_KEPT = 1_000
-/** The last word about each thing outlasts that, so that what stands for long is not lost behind what comes and goes; within this. */
+/** The last word about each thing outlasts that, so that what stands for long is not lost behind what comes and goes, however much that is; of so many alerts. */
 const STANDING_KEPT = 10_000
 /** Those that are too many go so often: not each alert has to look for them, which takes ten milliseconds. */
 const TRIMMED_EVERY = 1_000
@@ -60,9 +60,9 @@ export class AlertBook {
   readonly held: HeldAlerts
   readonly #silences: Silences
 
-  constructor(path: string, clock: Clock, options: { shares?: boolean } = {}) {
+  constructor(path: string, clock: Clock, options: { shares?: boolean; heldMax?: number } = {}) {
     this.#db = openAlertBook(path)
-    this.held = new HeldAlerts(this.#db)
+    this.held = new HeldAlerts(this.#db, options.heldMax)
     this.#silences = new Silences(this.#db, clock)
     this.#clock = clock
     this.shares = options.shares === true
@@ -114,7 +114,9 @@ export class AlertBook {
          )`,
       )
       .run(newest - ALERTS_KEPT)
-    this.#db.prepare('DELETE FROM alerts WHERE number <= ?').run(newest - STANDING_KEPT)
+    this.#db
+      .prepare('DELETE FROM alerts WHERE number <= (SELECT number FROM alerts ORDER BY number DESC LIMIT 1 OFFSET ?)')
+      .run(STANDING_KEPT)
     this.#db
       .prepare('DELETE FROM acknowledgements WHERE number <= (SELECT max(number) FROM acknowledgements) - ?')
       .run(ACKNOWLEDGED_KEPT)
