@@ -203,6 +203,22 @@ describe('what a sink is told', () => {
     expect(book.held.all().map(({ sink: name }) => name)).toEqual([SINK])
   })
 
+  test('a sink that does not answer holds up a stop for two seconds', async () => {
+    const { id } = silence()
+    await deliver(alert('raised', 1))
+    book.endSilence(id)
+    const hangs: AlertSink = { deliver: () => new Promise(() => {}) }
+    const watching = new SilenceWatch({ book, sinks: new Map([[SINK, hangs]]), clock, logger: silentLogger })
+    watching.start()
+    let isStopped = false
+    void watching.stop().then(() => {
+      isStopped = true
+    })
+    await clock.pass(2_100)
+    expect(isStopped).toBe(true)
+    expect(book.held.all()).toHaveLength(1)
+  })
+
   test('a sink that fails is told again at the next look', async () => {
     const { id } = silence()
     await deliver(alert('raised', 1))
