@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Alert, AlertState } from '../../src/analyser/analyser.ts'
 import { AlertBook } from '../../src/reader/realtime/alert-book.ts'
@@ -82,6 +83,22 @@ describe('what people do about alerts', () => {
     for (let number = 0; number < 1_003; number++) book.add(alert(number % 2 ? 'raised' : 'cleared', number, 'press-8'), ID)
     // What stands is not lost behind what comes and goes.
     expect(book.alerts().filter(({ stands }) => stands)).toMatchObject([{ source: 'gw-1/press-9', state: 'raised' }])
+  })
+
+  test('an alert that the disk does not take ends no process, and is written with the next', async () => {
+    book.close()
+    const unwritten: unknown[] = []
+    book = new AlertBook(join(folder, 'alerts.db'), clock, { onUnwritten: error => unwritten.push(error) })
+    const other = new Database(join(folder, 'alerts.db'))
+    other.exec("CREATE TRIGGER full BEFORE INSERT ON alerts BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END")
+    book.add(alert('raised', 1), ID)
+    await new Promise(setImmediate)
+    expect(unwritten).toMatchObject([{ message: 'database or disk is full' }])
+    other.exec('DROP TRIGGER full')
+    other.close()
+    book.add(alert('raised', 2, 'press-2'), ID)
+    await new Promise(setImmediate)
+    expect(book.alerts().map(({ key }) => key)).toEqual(['press-2:2:raised', 'press-1:1:raised'])
   })
 
   test('what stands for long is not lost behind ten thousand that come and go', () => {
