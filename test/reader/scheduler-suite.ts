@@ -258,6 +258,20 @@ export function describeScheduler(brokers?: Brokers): void {
       expect(await scheduler.run(job)).toMatchObject({ outcome: 'done', run: { id, records: 1 } })
     })
 
+    test('does not wait for the command that tells of a failure: it did for a minute, and was killed, and left it behind', async () => {
+      const said: string[] = []
+      const logger = { ...silentLogger, warn: (_fields: unknown, message: string) => void said.push(message) }
+      await world.lay('a', ['one'])
+      const telling = { run: ['false'], on_failure: ['sh', '-c', 'touch telling; sleep 1000'] }
+      job = world.job({ ...NIGHTLY, ...telling }, { clock, deps: { logger } })
+      scheduler = new BatchScheduler({ jobs: [job], log: world.log, ledger: world.ledger, clock, logger: silentLogger })
+      const ran = scheduler.run(job)
+      await until('it tells', () => existsSync(world.path('telling')))
+      await scheduler.stop()
+      expect(await ran).toMatchObject({ outcome: 'failed' })
+      expect(said).toEqual(['the on_failure command sh: it was interrupted: Headrace is stopping'])
+    })
+
     test('a backfill is not begun again, and does not stand there as if it ran', async () => {
       await world.lay('a', ['one'])
       const ranges = [{ source: 'g/a', topic: 'plant', partition: 0, from: 0, to: 1 }]
