@@ -17,7 +17,7 @@ import { tail } from '../reader/tail.ts'
 import { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { makeFolderDurably } from '../runtime/durable-folder.ts'
-import { HeadraceError } from '../runtime/errors.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { matchesSource, parseSourceKey, sourceKey } from '../runtime/names.ts'
 import { stillFor, type Vital } from '../runtime/watchdog.ts'
@@ -123,7 +123,10 @@ export class CoreProcess {
       open.unshift(ledger)
       const deps = { log, ledger, clock, random: Math.random, logger, alarms, name: config.name, stateDir }
       // The embedded log has one core.
-      const book = new AlertBook(join(stateDir, 'alerts.db'), clock, { shares: config.log.kafka !== undefined })
+      const book = new AlertBook(join(stateDir, 'alerts.db'), clock, {
+        shares: config.log.kafka !== undefined,
+        onUnwritten: error => logger.error({}, `alerts could not be written down: ${messageOf(error)}`),
+      })
       open.unshift(book)
       const tracing = config.traces && new Tracing(config.traces, { service: 'headrace-core', instance: config.name, logger })
       const onRun = (job: string, result: RunResult) => {

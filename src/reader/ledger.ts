@@ -128,8 +128,10 @@ function toRun(row: RunRow): Run {
  */
 export class Ledger {
   readonly #db: Database.Database
+  readonly #runsKept: number
 
-  constructor(path: string) {
+  constructor(path: string, options: { readonly runsKeptPerJob?: number } = {}) {
+    this.#runsKept = options.runsKeptPerJob ?? RUNS_KEPT_PER_JOB
     makeFolderDurably(dirname(path))
     this.#db = new Database(path)
     this.#db.pragma('journal_mode = WAL')
@@ -180,10 +182,21 @@ export class Ledger {
       this.#db
         .prepare("INSERT INTO runs (id, job, state, ranges, started, details) VALUES (?, ?, 'running', ?, ?, ?)")
         .run(id, job, JSON.stringify(ranges), startedMs, JSON.stringify({ ...NO_DETAILS, atMs: startedMs, ...details }))
-      this.#db
-        .prepare('DELETE FROM runs WHERE job = @job AND number <= (SELECT max(number) FROM runs WHERE job = @job) - @kept')
-        .run({ job, kept: RUNS_KEPT_PER_JOB })
+      this.#forgetOld(job)
     })
+  }
+
+  /** All jobs count their runs together, so that it is not by the number that one is old. The run that is to be repeated stays, whatever was run beside it. */
+  #forgetOld(job: string): void {
+    const oldest = this.#db
+      .prepare<[string, number], { number: number }>(
+        'SELECT number FROM runs WHERE job = ? ORDER BY number DESC LIMIT 1 OFFSET ?',
+      )
+      .get(job, this.#runsKept)
+    if (!oldest) return
+    this.#db
+      .prepare('DELETE FROM runs WHERE job = ? AND number <= ? AND id <> ?')
+      .run(job, oldest.number, this.lastRun(job)?.id ?? '')
   }
 
   /** The command did its work: its offsets move (not those of a backfill) and the run is done, both or neither. */

@@ -8,6 +8,7 @@ import { clientTlsOptions, readClientTls, tlsWithin } from './client-tls.ts'
 import { acknowledgeWhenStored } from './mqtt-acknowledgements.ts'
 import { type ChosenClientId, chooseClientId, clientIdOf } from './mqtt-client-id.ts'
 import { whyNoConnection } from './mqtt-reasons.ts'
+import { subscribed } from './mqtt-subscribed.ts'
 import { topicMatcher, withoutCovered } from './mqtt-topics.ts'
 import { PauseGate } from './pause-gate.ts'
 import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
@@ -237,25 +238,33 @@ class MqttSource implements Source {
 
   async #subscribe(client: MqttClient): Promise<void> {
     const { topics, qos, url, session } = this.#options
+    const { clock } = this.#context
+    const { signal } = this.#stopping
+    const { stream } = client
+    // With each connection all is subscribed to anew, by whoever is called then.
+    const isOver = () => signal.aborted || !client.connected || client.stream !== stream
     // A broker that keeps the session keeps what comes meanwhile; what it retains was read when the subscription was new, and is no new reading now.
     const isKept = session === 'persistent' && qos === 1
+    const how = { qos, ...(isKept && { rh: RETAINED_IF_NEW }) }
     const distinct = withoutCovered(topics)
     const covered = topics.filter(each => !distinct.includes(each))
-    try {
-      const granted = await client.subscribeAsync(distinct, { qos, ...(isKept && { rh: RETAINED_IF_NEW }) })
-      const refused = granted.filter(each => each.qos > 1)
-      if (covered.length > 0) {
+    /** Of what was given before, what the broker retains would come once more. */
+    let asked = distinct
+    while (!isOver()) {
+      try {
+        const refused = await subscribed(client, asked, how)
         // The broker may have them in the session that it keeps; where it refuses what covers them, they are all that there is.
-        if (refused.length === 0) await client.unsubscribeAsync(covered)
-        else await client.subscribeAsync(covered, { qos })
+        if (covered.length > 0 && refused.length === 0) await client.unsubscribeAsync(covered)
+        else if (covered.length > 0 && asked === distinct) await subscribed(client, covered, how)
+        asked = refused
+        if (refused.length > 0) throw new Error(`the broker refuses ${refused.join(', ')}`)
+        this.#context.state('reading')
+        return
+      } catch (error) {
+        if (isOver()) return
+        this.#context.state('waiting', `${url}: ${messageOf(error)}`)
       }
-      if (refused.length > 0) throw new Error(`the broker refuses ${refused.map(({ topic }) => topic).join(', ')}`)
-      this.#context.state('reading')
-    } catch (error) {
-      if (!client.connected) return
-      this.#context.state('waiting', `${url}: ${messageOf(error)}`)
-      await pause(this.#context.clock, SUBSCRIBE_AGAIN_AFTER_MS, this.#stopping.signal).catch(() => {})
-      if (client.connected && !this.#stopping.signal.aborted) await this.#subscribe(client)
+      await pause(clock, SUBSCRIBE_AGAIN_AFTER_MS, signal).catch(() => {})
     }
   }
 

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Alert, AlertState } from '../../src/analyser/analyser.ts'
 import { AlertBook } from '../../src/reader/realtime/alert-book.ts'
@@ -83,6 +84,29 @@ describe('what people do about alerts', () => {
     // What stands is not lost behind what comes and goes.
     expect(book.alerts().filter(({ stands }) => stands)).toMatchObject([{ source: 'gw-1/press-9', state: 'raised' }])
   })
+
+  test('an alert that the disk does not take ends no process, and is written with the next', async () => {
+    book.close()
+    const unwritten: unknown[] = []
+    book = new AlertBook(join(folder, 'alerts.db'), clock, { onUnwritten: error => unwritten.push(error) })
+    const other = new Database(join(folder, 'alerts.db'))
+    other.exec("CREATE TRIGGER full BEFORE INSERT ON alerts BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END")
+    book.add(alert('raised', 1), ID)
+    await new Promise(setImmediate)
+    expect(unwritten).toMatchObject([{ message: 'database or disk is full' }])
+    other.exec('DROP TRIGGER full')
+    other.close()
+    book.add(alert('raised', 2, 'press-2'), ID)
+    await new Promise(setImmediate)
+    expect(book.alerts().map(({ key }) => key)).toEqual(['press-2:2:raised', 'press-1:1:raised'])
+  })
+
+  test('what stands for long is not lost behind ten thousand that come and go', () => {
+    book.add(alert('raised', 1, 'press-9'), ID)
+    for (let number = 0; number < 12_001; number++) book.add(alert(number % 2 ? 'raised' : 'cleared', number, 'press-8'), ID)
+    expect(book.alerts().filter(({ stands }) => stands)).toMatchObject([{ source: 'gw-1/press-9', state: 'raised' }])
+    expect(book.acknowledge('press-9:1:raised', 'anna', '').acknowledged?.by).toBe('anna')
+  })
 })
 
 describe('a silence', () => {
@@ -129,6 +153,21 @@ describe('what a sink is told', () => {
     await watch().look()
     await watch().look()
     expect(told).toEqual(['press-1:1:raised'])
+  })
+
+  test('at its end what stands since its beginning, however often others came and went meanwhile', async () => {
+    book.close()
+    book = new AlertBook(join(folder, 'alerts.db'), clock, { heldMax: 3 })
+    silence()
+    await deliver(alert('raised', 1))
+    await deliver(alert('raised', 1, 'press-2'))
+    await deliver(alert('raised', 1, 'press-3'))
+    for (let number = 2; number < 8; number++)
+      for (const source of ['press-2', 'press-3'])
+        for (const state of ['cleared', 'raised'] as const) await deliver(alert(state, number, source))
+    expect(book.held.all().map(({ source }) => source)).toEqual(['gw-1/press-1', 'gw-1/press-2', 'gw-1/press-3'])
+    await deliver(alert('raised', 1, 'press-4'))
+    expect(book.held.all().map(({ source }) => source)).toEqual(['gw-1/press-2', 'gw-1/press-3', 'gw-1/press-4'])
   })
 
   test('that is over which it was told before the silence', async () => {
@@ -179,6 +218,22 @@ describe('what a sink is told', () => {
     await clock.pass(1)
     expect(told).toEqual(['press-1:1:raised'])
     expect(book.held.all().map(({ sink: name }) => name)).toEqual([SINK])
+  })
+
+  test('a sink that does not answer holds up a stop for two seconds', async () => {
+    const { id } = silence()
+    await deliver(alert('raised', 1))
+    book.endSilence(id)
+    const hangs: AlertSink = { deliver: () => new Promise(() => {}) }
+    const watching = new SilenceWatch({ book, sinks: new Map([[SINK, hangs]]), clock, logger: silentLogger })
+    watching.start()
+    let isStopped = false
+    void watching.stop().then(() => {
+      isStopped = true
+    })
+    await clock.pass(2_100)
+    expect(isStopped).toBe(true)
+    expect(book.held.all()).toHaveLength(1)
   })
 
   test('a sink that fails is told again at the next look', async () => {

@@ -79,6 +79,31 @@ describe('the run ledger', () => {
     expect(ledger.lastRun('j')?.id).toBe('r1')
   })
 
+  test('runs of a job are kept in their own number: those of a nightly one were forgotten for those of one that ran each minute', () => {
+    const few = new Ledger(join(folder, 'few.db'), { runsKeptPerJob: 3 })
+    const ran = (job: string, id: string) => {
+      few.begin({ id, job, ranges: RANGES, startedMs: 1 })
+      few.complete(job, id, { endedMs: 2, records: 1, placeholders: 0 })
+    }
+    for (let night = 0; night < 5; night++) {
+      ran('nightly', `n${night}`)
+      for (let minute = 0; minute < 10; minute++) ran('each-minute', `m${night}.${minute}`)
+    }
+    expect(few.runs('nightly', 10).map(({ id }) => id)).toEqual(['n4', 'n3', 'n2'])
+    expect(few.runs('each-minute', 10)).toHaveLength(3)
+    few.close()
+  })
+
+  test('the run that is to be repeated outlasts as many backfills as are kept', () => {
+    const few = new Ledger(join(folder, 'few.db'), { runsKeptPerJob: 3 })
+    few.begin({ id: 'r1', job: 'j', ranges: RANGES, startedMs: 1 })
+    few.fail('j', 'r1', { endedMs: 2, exitCode: 3, error: 'no' })
+    for (const id of ['b1', 'b2', 'b3', 'b4']) few.begin({ id, job: 'j', ranges: RANGES, startedMs: 3, kind: 'backfill' })
+    expect(few.lastRun('j')).toMatchObject({ id: 'r1', state: 'failed' })
+    expect(few.runs('j', 10).map(({ id }) => id)).toEqual(['b4', 'b3', 'b2', 'r1'])
+    few.close()
+  })
+
   test('what was due is kept with the run that begins, or not at all', () => {
     const due = { dueMs: 100, untilMs: 120 }
     expect(() => ledger.begin({ id: 'r1', job: 'j', ranges: undefined as never, startedMs: 1, due })).toThrow()

@@ -92,6 +92,19 @@ describe('a run that is done', () => {
     expect(names.filter(name => name.endsWith('.log')).sort()).toEqual(kept.map(id => `${id}.log`))
   })
 
+  test('the directory of a run that was not said to be done any more outlasts the backfills after it: it was done once more', async () => {
+    await world.lay('a', ['one'])
+    const options = { keep_runs: 1, run: ['sh', '-c', 'cat >> seen'] }
+    const onStep = (step: string) => {
+      if (step === 'published') throw new Error('the disk is full')
+    }
+    await runNow(world.job(options, { deps: { onStep } }))
+    const all = { from: { sequence: 0 }, to: { sequence: 1 }, source: '*' }
+    await world.job(options).backfill(new AbortController().signal, all)
+    expect(await runNow(world.job(options))).toMatchObject({ outcome: 'done' })
+    expect(world.read('seen')).toBe('one\none\n')
+  })
+
   test('when fewer are to be kept all others go, however many they are, and what one that failed and was not repeated left half done', async () => {
     await world.lay('a', ['bad'])
     await runNow(world.job({ run: ['sh', '-c', 'echo half > "$HEADRACE_RUN_DIR/half"; exit 1'] }))

@@ -224,6 +224,25 @@ export function describeScheduler(brokers?: Brokers): void {
       expect(world.offsets()).toEqual({ 'g/a': 2 })
     })
 
+    test('goes on when the log is there again, where it was away at the start: it was left to the next night', async () => {
+      await world.lay('a', ['one'])
+      await start('2026-01-01T12:00:00Z', { run: ['sh', '-c', 'cat > in; sleep 1000'] })
+      clock.set('2026-01-02T02:00:00Z')
+      while (!job.running) await new Promise(setImmediate)
+      await scheduler.stop()
+      const { claims } = world.log
+      world.log.claims = async () => {
+        throw new HeadraceError('log_unavailable', 'no broker answers')
+      }
+      await start('2026-01-02T02:10:00Z')
+      await at('2026-01-02T02:11:00Z')
+      expect(results.at(-1)).toMatchObject({ outcome: 'failed' })
+      world.log.claims = claims
+      await at('2026-01-02T02:12:00Z', '2026-01-02T02:13:00Z')
+      expect(results.slice(1)).toMatchObject([{ outcome: 'done', run: { records: 1 } }])
+      expect(times()).toEqual(['2026-01-02T02:00'])
+    })
+
     test('does not begin again by itself where the job has no schedule, does not stand there as if it ran, and is the next run', async () => {
       const byHand = { run: ['sh', '-c', 'cat > in'] }
       clock.nowMs = Date.parse('2026-01-01T12:00:00Z')
@@ -237,6 +256,20 @@ export function describeScheduler(brokers?: Brokers): void {
       await idle()
       expect(world.ledger.runs('plant.load', 9)).toMatchObject([{ id, state: 'failed', interrupted: true }])
       expect(await scheduler.run(job)).toMatchObject({ outcome: 'done', run: { id, records: 1 } })
+    })
+
+    test('does not wait for the command that tells of a failure: it did for a minute, and was killed, and left it behind', async () => {
+      const said: string[] = []
+      const logger = { ...silentLogger, warn: (_fields: unknown, message: string) => void said.push(message) }
+      await world.lay('a', ['one'])
+      const telling = { run: ['false'], on_failure: ['sh', '-c', 'touch telling; sleep 1000'] }
+      job = world.job({ ...NIGHTLY, ...telling }, { clock, deps: { logger } })
+      scheduler = new BatchScheduler({ jobs: [job], log: world.log, ledger: world.ledger, clock, logger: silentLogger })
+      const ran = scheduler.run(job)
+      await until('it tells', () => existsSync(world.path('telling')))
+      await scheduler.stop()
+      expect(await ran).toMatchObject({ outcome: 'failed' })
+      expect(said).toEqual(['the on_failure command sh: it was interrupted: Headrace is stopping'])
     })
 
     test('a backfill is not begun again, and does not stand there as if it ran', async () => {
@@ -257,6 +290,38 @@ export function describeScheduler(brokers?: Brokers): void {
       expect(world.offsets()).toEqual({})
       await at('2026-01-03T02:00:00Z')
       expect(world.offsets()).toEqual({ 'g/a': 1 })
+    })
+  })
+
+  describe('a ledger that takes nothing, its disk being full', () => {
+    const refuse = () => {
+      throw new Error('database or disk is full')
+    }
+
+    test('does not end the process at a look', async () => {
+      await start('2026-01-01T12:00:00Z')
+      const { setDecidedUntil } = world.ledger
+      world.ledger.setDecidedUntil = refuse
+      await at('2026-01-01T14:00:00Z')
+      world.ledger.setDecidedUntil = setDecidedUntil
+      await at('2026-01-02T02:00:00Z')
+      expect(times()).toEqual(['2026-01-02T02:00'])
+    })
+
+    test('does not end the process when a job is due, which is told of once and is due again the next night', async () => {
+      await start('2026-01-01T12:00:00Z', { on_failure: ['sh', '-c', 'echo told >> told'] })
+      const { begin, setDue } = world.ledger
+      Object.assign(world.ledger, { begin: refuse, setDue: refuse })
+      const uncaught: unknown[] = []
+      const note = (error: unknown) => void uncaught.push(error)
+      process.on('unhandledRejection', note)
+      await at('2026-01-02T02:00:00Z', '2026-01-02T02:01:00Z', '2026-01-02T02:02:00Z')
+      process.off('unhandledRejection', note)
+      expect(uncaught).toEqual([])
+      expect(world.read('told')).toBe('told\n')
+      Object.assign(world.ledger, { begin, setDue })
+      await at('2026-01-03T02:00:00Z')
+      expect(times()).toEqual(['2026-01-03T02:00'])
     })
   })
 

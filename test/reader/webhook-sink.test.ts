@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { webhookSink } from '../../src/reader/realtime/webhook-sink.ts'
+import { until } from '../support/until.ts'
 
 const ALERT = { key: 'plant.hot:a/b:1000:raised', analyser: 'hot', json: '{"state":"raised","message":"zu heiß"}', timeMs: 1_000 }
 
@@ -90,4 +91,19 @@ test.each([
   expect(asked).toHaveLength(4)
   expect(asked[1]?.port).toBe(asked[0]?.port)
   expect(asked[2]?.port).not.toBe(asked[0]?.port)
+})
+
+test('an alert under way when the sink is closed is not posted once more, over a connection that nobody closes', async () => {
+  const held: ServerResponse[] = []
+  const { sink, asked } = await receiver(response => {
+    if (asked.length === 1) response.end()
+    else held.push(response)
+  })
+  await sink.deliver(ALERT)
+  const delivered = sink.deliver(ALERT)
+  delivered.catch(() => {})
+  await until('it is asked', () => held.length > 0)
+  sink.close()
+  await expect(delivered).rejects.toThrow('cannot be reached')
+  expect(asked).toHaveLength(2)
 })

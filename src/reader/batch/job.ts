@@ -103,7 +103,7 @@ export class BatchJob {
 
   /** Runs the job now; two runs never overlap: a second call while one runs throws. */
   run(signal: AbortSignal, request: RunRequest = {}): Promise<RunResult> {
-    return this.#alone(() => this.#watched(() => this.#catchUp(signal, request)))
+    return this.#alone(() => this.#watched(signal, () => this.#catchUp(signal, request)))
   }
 
   /** Runs the job over what was read before, or not yet; its offsets stay where they are. */
@@ -150,12 +150,12 @@ export class BatchJob {
   }
 
   /** What keeps a run from beginning is a failure of the job too; a log that is away is not: it is waited for, and nobody is told each time. */
-  async #watched(work: () => Promise<RunResult>): Promise<RunResult> {
+  async #watched(signal: AbortSignal, work: () => Promise<RunResult>): Promise<RunResult> {
     try {
       return await work()
     } catch (error) {
       const isAway = error instanceof HeadraceError && error.code === 'log_unavailable'
-      if (!isAway) await this.#runner.tellFailure(undefined, messageOf(error), null)
+      if (!isAway && !signal.aborted) await this.#runner.tellFailure({ signal }, messageOf(error))
       throw error
     }
   }

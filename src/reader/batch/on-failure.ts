@@ -15,13 +15,13 @@ export interface Failure {
   readonly log: string | null
 }
 
-/** Starts a job's `on_failure` command; what becomes of it is logged, and changes nothing. */
+/** Starts a job's `on_failure` command, which `signal` ends; what becomes of it is logged, and changes nothing. */
 export async function tellFailure(
   words: readonly string[],
   failure: Failure,
-  where: { folder: string; runLog: RunLog; logger: Logger },
+  where: { folder: string; runLog: RunLog; logger: Logger; signal: AbortSignal },
 ): Promise<void> {
-  const { folder, runLog, logger } = where
+  const { folder, runLog, logger, signal } = where
   try {
     const command = new Command({
       run: words,
@@ -34,7 +34,7 @@ export async function tellFailure(
         HEADRACE_LOG: failure.log ?? '',
       },
       timeLimitMs: LIMIT_MS,
-      signal: new AbortController().signal,
+      signal,
       log: runLog,
     })
     // It need not read what it is given.

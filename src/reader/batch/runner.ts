@@ -108,19 +108,25 @@ export class Runner {
     }
   }
 
-  async tellFailure(going: Going | undefined, error: string, exitCode: number | null, attempts = 0): Promise<void> {
+  /** `going`: the run that failed, or what ends a stop where none could begin. */
+  async tellFailure(
+    going: Going | Pick<Going, 'signal'>,
+    error: string,
+    { exitCode = null, attempts = 0 }: { exitCode?: number | null; attempts?: number } = {},
+  ): Promise<void> {
     const { alarms, logger, runsDir } = this.#deps
     const { name, options, folder } = this.#definition
+    const run = 'runLog' in going ? going : undefined
     alarms.raise('batch_failed', {
       source: name,
       message: `Job ${name} failed: ${error}`,
-      advice: `See "headrace batch runs ${name}"${going ? ` and ${going.runLog.path}` : ''}; it is tried again with its next run.`,
+      advice: `See "headrace batch runs ${name}"${run ? ` and ${run.runLog.path}` : ''}; it is tried again with its next run.`,
     })
     if (!options.on_failure) return
-    const runLog = going?.runLog ?? new RunLog(join(runsDir, name, 'failures.log'))
-    const told = { job: name, run: going?.id ?? null, error, exit_code: exitCode, attempts, log: going?.runLog.path ?? null }
-    await tellFailure(options.on_failure, told, { folder, runLog, logger })
-    if (!going) runLog.close()
+    const runLog = run?.runLog ?? new RunLog(join(runsDir, name, 'failures.log'))
+    const told = { job: name, run: run?.id ?? null, error, exit_code: exitCode, attempts, log: run?.runLog.path ?? null }
+    await tellFailure(options.on_failure, told, { folder, runLog, logger, signal: going.signal })
+    if (!run) runLog.close()
   }
 
   /** The directory of this very run is there, and the process ended before that was kept: nothing is left to do but to keep it. */
@@ -166,7 +172,7 @@ export class Runner {
     ledger.fail(name, going.id, { endedMs: this.#now(), exitCode, error, attempts, interrupted: going.signal.aborted })
     logger.error({ job: name, run: going.id, exitCode }, `batch run failed: ${error}`)
     going.runLog.note(`failed: ${error}`)
-    if (!going.signal.aborted) await this.tellFailure(going, error, exitCode, attempts)
+    if (!going.signal.aborted) await this.tellFailure(going, error, { exitCode, attempts })
     return { outcome: 'failed', run: this.#runOf(going.id), error }
   }
 
@@ -253,6 +259,9 @@ export class Runner {
     const { ledger, runsDir } = this.#deps
     const { name, options } = this.#definition
     const kept = new Set(ledger.runs(name, options.keep_runs).map(({ id }) => id))
+    // Its directory may tell that it is done.
+    const toBeRepeated = ledger.lastRun(name)
+    if (toBeRepeated) kept.add(toBeRepeated.id)
     const ours = options.run_directory === undefined ? RUN_ENTRY : RUN_LOG_ENTRY
     const old = readdirSync(join(runsDir, name)).filter(entry => {
       const id = ours.exec(entry)?.[1]

@@ -60,6 +60,8 @@ interface Watch {
   waitsForMs: number | undefined
   missing: readonly string[]
   busy: boolean
+  /** A run that was cut off with the core is to be gone on with, and the log was away. */
+  resumes: boolean
 }
 
 /**
@@ -101,6 +103,7 @@ export class BatchScheduler {
       waitsForMs: undefined,
       missing: [],
       busy: false,
+      resumes: false,
     })
   }
 
@@ -110,7 +113,7 @@ export class BatchScheduler {
       const watch = this.#watches.get(job)
       job.endCutOff('backfill')
       if (!watch) job.endCutOff('run')
-      else if (job.wasCutOff) this.#track(this.#watched(job, watch, { resume: true }))
+      else if (job.wasCutOff) this.#track(job, this.#resume(job, watch))
     }
     this.#look()
   }
@@ -196,7 +199,15 @@ export class BatchScheduler {
 
   #look(): void {
     const { clock } = this.#options
-    for (const [job, watch] of this.#watches) this.#lookAt(job, watch)
+    for (const [job, watch] of this.#watches) {
+      try {
+        this.#lookAt(job, watch)
+      } catch (error) {
+        // A disk that is full, or away: neither the process nor the other jobs are to go with it.
+        watch.askAtMs = clock.monotonicMs() + ASK_EVERY_MS
+        this.#sayUnkept(job, error)
+      }
+    }
     if (clock.monotonicMs() >= this.#mirrorAtMs) this.#mirror()
     this.#lookedAtMs = clock.monotonicMs()
     this.#timer = clock.after(LOOK_EVERY_MS, () => this.#look())
@@ -229,6 +240,10 @@ export class BatchScheduler {
     }
     // A job that still runs stays undecided: it is due again as soon as it has ended.
     if (watch.busy || job.running || clock.monotonicMs() < watch.askAtMs) return
+    if (watch.resumes) {
+      this.#track(job, this.#resume(job, watch))
+      return
+    }
     const after = Math.max(decided, watch.lookedMs)
     const { waitsForMs } = watch
     const dueMs = waitsForMs ?? this.#due(name, watch.schedule, options.catch_up, after, now)
@@ -245,13 +260,17 @@ export class BatchScheduler {
     }
     // What became due while it waited is not decided with it.
     const untilMs = options.catch_up === 'each' || waitsForMs !== undefined ? dueMs : now
-    this.#track(this.#begin(job, watch, { dueMs, untilMs }))
+    this.#track(job, this.#begin(job, watch, { dueMs, untilMs }))
   }
 
   /** Waited for when the scheduler stops: it writes to the ledger to its end. */
-  #track(work: Promise<unknown>): void {
+  #track(job: BatchJob, work: Promise<unknown>): void {
     this.#runs.add(work)
-    void work.finally(() => this.#runs.delete(work))
+    void work.catch(error => this.#sayUnkept(job, error)).finally(() => this.#runs.delete(work))
+  }
+
+  #sayUnkept(job: BatchJob, error: unknown): void {
+    this.#options.logger.error({ job: job.definition.name }, `when the job is due cannot be kept: ${messageOf(error)}`)
   }
 
   /** The moment whose run is to be begun; one that was begun before, by a clock that ran ahead, is not due again. */
@@ -297,7 +316,13 @@ export class BatchScheduler {
     const upTo = options.catch_up === 'each' ? { upToMs: due.dueMs } : {}
     if (!(await this.#watched(job, watch, { atMs: due.dueMs, missing, due, ...upTo }))) return
     watch.waitsForMs = undefined
+    // Also where it cannot be kept that it had its turn: a run that could not begin is not begun twice a second.
+    watch.lookedMs = Math.max(watch.lookedMs, due.untilMs)
     ledger.setDue(name, due)
+  }
+
+  async #resume(job: BatchJob, watch: Watch): Promise<void> {
+    watch.resumes = !(await this.#watched(job, watch, { resume: true }))
   }
 
   /** True where a run came about, or cannot; false where the log was away, so that it has to be tried again. */

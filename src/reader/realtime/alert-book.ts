@@ -11,7 +11,7 @@ import { fits, SILENCE_MAX_MS, SILENCES_MAX, type Silence, Silences } from './si
 
 /** Alerts that are shown again; older ones are where their sinks put them. */
 const ALERTS_KEPT = 1_000
-/** The last word about each thing outlasts that, so that what stands for long is not lost behind what comes and goes; within this. */
+/** The last word about each thing outlasts that, so that what stands for long is not lost behind what comes and goes, however much that is; of so many alerts. */
 const STANDING_KEPT = 10_000
 /** Those that are too many go so often: not each alert has to look for them, which takes ten milliseconds. */
 const TRIMMED_EVERY = 1_000
@@ -54,18 +54,26 @@ export class AlertBook {
   /** What is asked for each alert. */
   readonly #insertion: Database.Statement
   readonly #saying: Database.Statement<[string]>
-  /** Alerts of this turn of the event loop: they are written together. */
+  readonly #onUnwritten: (error: unknown) => void
+  /** Alerts of this turn of the event loop: they are written together. Those that the disk did not take wait for the next, so many as are kept. */
   #added: SaidAlert[] = []
+  #isAsked = false
   /** What is held back for the end of silences. */
   readonly held: HeldAlerts
   readonly #silences: Silences
 
-  constructor(path: string, clock: Clock, options: { shares?: boolean } = {}) {
+  /** `onUnwritten`: told where the disk does not take what was said. */
+  constructor(
+    path: string,
+    clock: Clock,
+    options: { shares?: boolean; heldMax?: number; onUnwritten?: (error: unknown) => void } = {},
+  ) {
     this.#db = openAlertBook(path)
-    this.held = new HeldAlerts(this.#db)
+    this.held = new HeldAlerts(this.#db, options.heldMax)
     this.#silences = new Silences(this.#db, clock)
     this.#clock = clock
     this.shares = options.shares === true
+    this.#onUnwritten = options.onUnwritten ?? (() => {})
     this.#insertion = this.#db.prepare(
       'INSERT OR IGNORE INTO alerts (key, id, analyser, source, state, time, message, vals) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     )
@@ -80,18 +88,26 @@ export class AlertBook {
   /** One that was told before is not added again: after a crash alerts are. */
   add({ key, analyser, source, state, timeMs, message, values }: Alert, id: string): void {
     // Behind what goes out now: whoever is told must not wait for the book.
-    if (this.#added.length === 0) setImmediate(() => this.#write())
+    if (!this.#isAsked) setImmediate(() => this.#write())
+    this.#isAsked = true
     const about = source && sourceKey(source)
     this.#added.push({ key, id, analyser, source: about, state, timeMs: Math.round(timeMs), message, values })
   }
 
   #write(): void {
+    this.#isAsked = false
     const added = this.#added
     if (added.length === 0 || !this.#db.open) return
     this.#added = []
-    this.#db.transaction(() => {
-      for (const alert of added) if (this.#insert(alert)) this.#say({ kind: 'alert', alert })
-    })()
+    try {
+      this.#db.transaction(() => {
+        for (const alert of added) if (this.#insert(alert)) this.#say({ kind: 'alert', alert })
+      })()
+    } catch (error) {
+      // A disk that is full: whoever receives alerts is told of them, and the process is not to end for the book's sake.
+      this.#added = added.slice(-ALERTS_KEPT)
+      this.#onUnwritten(error)
+    }
   }
 
   /** Whether it is a new one. */
@@ -114,7 +130,9 @@ export class AlertBook {
          )`,
       )
       .run(newest - ALERTS_KEPT)
-    this.#db.prepare('DELETE FROM alerts WHERE number <= ?').run(newest - STANDING_KEPT)
+    this.#db
+      .prepare('DELETE FROM alerts WHERE number <= (SELECT number FROM alerts ORDER BY number DESC LIMIT 1 OFFSET ?)')
+      .run(STANDING_KEPT)
     this.#db
       .prepare('DELETE FROM acknowledgements WHERE number <= (SELECT max(number) FROM acknowledgements) - ?')
       .run(ACKNOWLEDGED_KEPT)

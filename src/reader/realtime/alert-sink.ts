@@ -17,8 +17,17 @@ export interface AlertSink {
   close?(): void
 }
 
-export function commandSink(run: readonly string[], folder: string, limitMs: number = DELIVERY_LIMIT_MS): AlertSink {
+export function commandSink(
+  run: readonly string[],
+  folder: string,
+  limitMs: number = DELIVERY_LIMIT_MS,
+): AlertSink & { close(): void } {
+  const running = new Set<number>()
   return {
+    /** A command that is not waited for any more must not outlive this process. */
+    close: () => {
+      for (const pid of running) signalGroup(pid, 'SIGKILL')
+    },
     deliver: ({ key, json }) =>
       new Promise((resolve, reject) => {
         const [file = '', ...args] = run
@@ -29,13 +38,18 @@ export function commandSink(run: readonly string[], folder: string, limitMs: num
           // A group of its own: what a script waits for would outlive it otherwise, and one more of it with each try.
           detached: true,
         })
+        const { pid } = child
+        if (pid !== undefined) running.add(pid)
         let isLate = false
         const limit = setTimeout(() => {
           isLate = true
-          signalGroup(child.pid, 'SIGKILL')
+          signalGroup(pid, 'SIGKILL')
         }, limitMs)
         const failed = (how: string) => reject(new HeadraceError('command_failed', `the alert command ${file} ${how}`))
-        child.once('close', () => clearTimeout(limit))
+        child.once('close', () => {
+          clearTimeout(limit)
+          if (pid !== undefined) running.delete(pid)
+        })
         child.on('error', cause => failed(`could not be started: ${cause.message}`))
         child.on('close', (code, signal) =>
           code === 0

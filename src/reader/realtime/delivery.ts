@@ -1,12 +1,14 @@
 import type { Alarms } from '../../runtime/alarms.ts'
 import { Backoff } from '../../runtime/backoff.ts'
-import type { Clock, Timer } from '../../runtime/clock.ts'
+import { type Clock, settledWithin, type Timer } from '../../runtime/clock.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import type { AlertSink } from './alert-sink.ts'
 import type { OutboxAlert } from './state-entry.ts'
 
 const RETRY = { firstMs: 500, maxMs: 60_000 }
+/** How long a stop waits for a sink to say that it has what it is just told, ms. What it does not say is kept, and told again. */
+const STOP_LIMIT_MS = 2_000
 
 /** Alerts that are kept and on their way. */
 export interface Outbox {
@@ -64,7 +66,8 @@ export class AlertDelivery {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
-    await Promise.all([...this.#lanes.values()].map(({ pass }) => pass))
+    const passes = Promise.all([...this.#lanes.values()].map(({ pass }) => pass))
+    await settledWithin(this.#options.clock, STOP_LIMIT_MS, passes)
     for (const sink of this.#options.sinks.values()) sink.close?.()
   }
 
@@ -111,6 +114,8 @@ export class AlertDelivery {
         lane.backoff.reset()
         alarms.clear('alert_undelivered', name)
       } catch (error) {
+        // It was let go of: that says nothing of the receiver.
+        if (this.#stopped) return
         this.#holdBack(name, lane, messageOf(error))
         return
       }

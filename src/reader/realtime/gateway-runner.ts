@@ -54,7 +54,11 @@ interface Tapped {
   readonly fields: TappedSource['fields']
   next: number
   waiting: TakenRecord[]
+  /** Records that were looked at since it is tapped: those that wait come after them. */
+  looked: number
   asked: boolean
+  /** Some were not looked at, and that is said. */
+  isBehind: boolean
 }
 
 export interface GatewayRunnerOptions {
@@ -132,12 +136,12 @@ export class GatewayRunner {
     for (const watch of watches) watch.know(key, fields() ?? NO_FIELDS)
     // Numbers go on where they were: what a watch has seen it would not look at again.
     const next = Math.max(...watches.map(watch => watch.floor(key) ?? 0))
-    const tapped: Tapped = { source, key, watches, fields, next, waiting: [], asked: false }
+    const tapped: Tapped = { source, key, watches, fields, next, waiting: [], looked: 0, asked: false, isBehind: false }
     this.#tapped.set(key, tapped)
     return {
       take: (timeMs, bytes, from, to, headers = []) => {
-        if (tapped.waiting.length >= WAITING_MAX) return this.#sayBehind(key, SLOW_DISK)
-        if (this.#state.isFull) return this.#sayBehind(key, ALERTS_WAIT)
+        if (tapped.waiting.length >= WAITING_MAX) return this.#sayBehind(tapped, SLOW_DISK)
+        if (this.#state.isFull) return this.#sayBehind(tapped, ALERTS_WAIT)
         tapped.waiting.push({ timeMs, value: Buffer.from(bytes.subarray(from, to)), headers })
         if (tapped.asked) return
         tapped.asked = true
@@ -161,15 +165,18 @@ export class GatewayRunner {
   }
 
   #whenStored(tapped: Tapped, stored: () => Promise<void>): void {
-    const taken = tapped.waiting.length
+    const taken = tapped.looked + tapped.waiting.length
     tapped.asked = false
     stored()
       .then(() => this.#look(tapped, taken))
       .catch(error => this.#options.logger.warn({ source: tapped.key }, `analysers could not look: ${messageOf(error)}`))
   }
 
-  #look(tapped: Tapped, count: number): void {
-    if (this.#stopped) return
+  /** Those before `taken` are on disk; others may have come since. */
+  #look(tapped: Tapped, taken: number): void {
+    const count = taken - tapped.looked
+    if (this.#stopped || count <= 0) return
+    tapped.looked = taken
     const nowMs = this.#options.clock.wallMs()
     const monotonicMs = this.#options.clock.monotonicMs()
     const { source, key } = tapped
@@ -183,6 +190,10 @@ export class GatewayRunner {
     for (const watch of tapped.watches) {
       watch.take(run, monotonicMs)
       if (watch.failure === undefined) watch.setFloor(tapped.key, tapped.next)
+    }
+    if (tapped.isBehind && tapped.waiting.length === 0) {
+      tapped.isBehind = false
+      this.#options.alarms.clear('analysers_behind', key)
     }
     if (tapped.watches.some(watch => watch.hasSaid)) void this.#keep()
   }
@@ -223,7 +234,9 @@ export class GatewayRunner {
     this.#options.logger.warn({ analyser, source: source && sourceKey(source), state, key }, message)
   }
 
-  #sayBehind(source: string, { why, advice }: { readonly why: string; readonly advice: string }): void {
+  #sayBehind(tapped: Tapped, { why, advice }: { readonly why: string; readonly advice: string }): void {
+    const source = tapped.key
+    tapped.isBehind = true
     this.#options.alarms.raise('analysers_behind', {
       source,
       message: `Analysers do not see all records of ${source}: ${why}`,

@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3'
 import { durably } from './alert-book-schema.ts'
 
-/** What is held back for the end of silences; past that the oldest is given up. */
+/** Things of which the last word is held back for the end of silences; past that the oldest is given up. */
 const HELD_MAX = 10_000
 
 /** What a sink would have been told. */
@@ -20,14 +20,16 @@ type About = Pick<HeldAlert, 'sink' | 'id' | 'source'>
 /** What sinks were not told because it is silenced: of each thing the last word, in the file of the alert book. */
 export class HeldAlerts {
   readonly #db: Database.Database
+  readonly #heldMax: number
   readonly #lookup: Database.Statement<[string, string, string], { state: string; key: string }>
   /** Whether anything is held at all, which is asked for each alert that goes out; undefined after a change. */
   #holdsAny: boolean | undefined
   /** Keys of what sinks are being told just now, or were when it failed. */
   readonly #telling = new Map<string, string>()
 
-  constructor(db: Database.Database) {
+  constructor(db: Database.Database, heldMax: number = HELD_MAX) {
     this.#db = db
+    this.#heldMax = heldMax
     this.#lookup = db.prepare('SELECT state, key FROM held WHERE sink = ? AND id = ? AND source = ?')
   }
 
@@ -43,7 +45,9 @@ export class HeldAlerts {
       this.#db
         .prepare('INSERT INTO held (sink, id, source, state, key, json, time) VALUES (?, ?, ?, ?, ?, ?, ?)')
         .run(sink, id, source, state, key, json, Math.round(timeMs))
-      this.#db.prepare('DELETE FROM held WHERE number <= (SELECT max(number) FROM held) - ?').run(HELD_MAX)
+      this.#db
+        .prepare('DELETE FROM held WHERE number <= (SELECT number FROM held ORDER BY number DESC LIMIT 1 OFFSET ?)')
+        .run(this.#heldMax)
     })
   }
 

@@ -22,7 +22,7 @@ import { Ownership } from './ownership.ts'
 import type { RunningWatch } from './running-watch.ts'
 import { sampleOfView } from './sample.ts'
 import { isStateTopic, type Owner, type ShardLog } from './shard-log.ts'
-import { ShardState } from './shard-state.ts'
+import { ShardState, UNDELIVERED_MAX } from './shard-state.ts'
 import { forgetFailures, sayFailed } from './watch-failures.ts'
 
 /** How long a fetch waits where nothing comes: also how late silence and the end of a window are noticed. */
@@ -34,6 +34,8 @@ const TICK_EVERY_MS = 100
 const CLAIMS_EVERY_MS = 1_000
 /** While too much is on its way, it is looked so often whether some has got there. */
 const FULL_PAUSE_MS = 50
+/** It is said when it has been too much for so long, ms: what arrives at once may come in thousands. */
+const FULL_SAID_AFTER_MS = 5_000
 const RETRY = { firstMs: 200, maxMs: 10_000 }
 /** Batches that are read between two looks at the clock. */
 const LOOK_EVERY_BATCHES = 16
@@ -98,6 +100,8 @@ export class AnalyserRunner {
   #tickedMs = Number.NEGATIVE_INFINITY
   #sources = new Map<string, SourceSeen>()
   #loop: Promise<void> | undefined
+  /** Since when too much is on its way, on the monotonic clock, ms; undefined where it is not. */
+  #fullSinceMs: number | undefined
 
   constructor(options: AnalyserRunnerOptions) {
     const { log, clock, random, logger, alarms, sinks, owner, definitions } = options
@@ -157,7 +161,7 @@ export class AnalyserRunner {
       try {
         await this.#pass(signal)
         backoff.reset()
-        alarms.clear('analysers_stalled')
+        if (this.#fullSinceMs === undefined) alarms.clear('analysers_stalled')
       } catch (error) {
         if (signal.aborted) return
         logger.warn({}, `analysers wait: ${messageOf(error)}`)
@@ -175,7 +179,7 @@ export class AnalyserRunner {
     // What was said and could not be kept goes first: nothing may be read over it.
     if (this.#found || this.#keeping.mustWait) await this.#keep()
     await this.#takeUp()
-    const isFull = [...this.#shards.values()].some(shard => shard.isFull)
+    const isFull = this.#looksFull()
     if (isFull || this.#watched.size === 0) {
       await this.#keep()
       await pause(this.#options.clock, isFull ? FULL_PAUSE_MS : FETCH_WAIT_MS, signal).catch(() => {})
@@ -200,6 +204,22 @@ export class AnalyserRunner {
     this.#isAligned = !isMoved
     this.#tick()
     await this.#handOn()
+  }
+
+  /** Whether too much is on its way for more to be read; where it stays so, it is said that analysers see nothing. */
+  #looksFull(): boolean {
+    const { clock, alarms } = this.#options
+    const nowMs = clock.monotonicMs()
+    if (![...this.#shards.values()].some(shard => shard.isFull)) this.#fullSinceMs = undefined
+    else this.#fullSinceMs ??= nowMs
+    if (this.#fullSinceMs === undefined) return false
+    if (nowMs - this.#fullSinceMs >= FULL_SAID_AFTER_MS)
+      alarms.raise('analysers_stalled', {
+        message: `Analysers look at nothing: ${UNDELIVERED_MAX} alerts, or records of a derived stream, have not arrived, and there is no room for more`,
+        advice:
+          'See `alert_undelivered` and `stream_stalled` for what keeps them; analysers go on where they stand once some have arrived.',
+      })
+    return true
   }
 
   #align(): void {

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../runtime/clock.ts'
+import { type Clock, settledWithin, type Timer } from '../../runtime/clock.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import type { AlertBook } from './alert-book.ts'
@@ -8,6 +8,8 @@ import type { OutgoingAlert } from './state-entry.ts'
 
 /** How often it is looked whether a silence has ended, ms. */
 const LOOK_EVERY_MS = 2_000
+/** How long a stop waits for a sink that is just being told, ms. What it does not say that it has is kept, and told again. */
+const STOP_LIMIT_MS = 2_000
 
 /** A sink that is told nothing of what is silenced: that is held in the book instead. `name` begins with the analyser's id. */
 export function silencedSink(name: string, sink: AlertSink, book: AlertBook): AlertSink {
@@ -49,7 +51,7 @@ export class SilenceWatch {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
-    await this.#looking
+    await settledWithin(this.#clock, STOP_LIMIT_MS, this.#looking)
   }
 
   /** Each sink for itself, in order. What one does not take now stays in the book until the next look, with all that is behind it. */

@@ -19,6 +19,7 @@ export function webhookSink(url: string, limitMs: number = DELIVERY_LIMIT_MS): A
   const target = new URL(url)
   const where = urlToHttpOptions(target)
   const isTls = target.protocol === 'https:'
+  let isClosed = false
   const agent = isTls ? new HttpsAgent(AGENT) : new HttpAgent(AGENT)
   const post = (alert: OutgoingAlert): Promise<void> =>
     new Promise<void>((resolve, reject) => {
@@ -52,12 +53,16 @@ export function webhookSink(url: string, limitMs: number = DELIVERY_LIMIT_MS): A
       const asked = isTls ? requestHttps(options, taken) : requestHttp(options, taken)
       asked.on('error', error => {
         // It let go of an idle connection in the moment in which that was used: this says nothing of the webhook.
-        const wasIdle = !isLate && asked.reusedSocket && 'code' in error && error.code === 'ECONNRESET'
+        const wasIdle = !isLate && !isClosed && asked.reusedSocket && 'code' in error && error.code === 'ECONNRESET'
         if (!wasIdle) return refuse(`cannot be reached: ${messageOf(error)}`, error)
         clearTimeout(limit)
         post(alert).then(resolve, reject)
       })
       asked.end(json)
     })
-  return { deliver: post, close: () => agent.destroy() }
+  const close = () => {
+    isClosed = true
+    agent.destroy()
+  }
+  return { deliver: post, close }
 }

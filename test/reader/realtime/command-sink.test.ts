@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -43,6 +43,21 @@ test('a command that takes too long is ended with what it waits for: each try le
   )
   const child = Number(readFileSync(join(folder, 'child'), 'utf8'))
   try {
+    await until('the child is gone', () => !isAlive(child), 5_000)
+  } finally {
+    if (isAlive(child)) process.kill(child, 'SIGKILL')
+  }
+})
+
+test('a command that is let go of is ended with what it waits for', async () => {
+  const sink = shell('sleep 1000 & echo $! > child.tmp; mv child.tmp child; wait')
+  const delivered = sink.deliver(ALERT)
+  delivered.catch(() => {})
+  await until('the child runs', () => existsSync(join(folder, 'child')), 5_000)
+  const child = Number(readFileSync(join(folder, 'child'), 'utf8'))
+  try {
+    sink.close()
+    await expect(delivered).rejects.toThrow('the alert command sh was ended by SIGKILL')
     await until('the child is gone', () => !isAlive(child), 5_000)
   } finally {
     if (isAlive(child)) process.kill(child, 'SIGKILL')

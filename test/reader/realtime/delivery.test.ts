@@ -27,14 +27,19 @@ function outboxFor(sinks: readonly string[]): Outbox & { readonly left: Map<numb
   return { outbox: left, left, delivered: number => void left.delete(number) }
 }
 
-function deliveryOf(sinks: Readonly<Record<string, AlertSink>>, clock: Clock, outbox: Outbox): AlertDelivery {
+function deliveryOf(
+  sinks: Readonly<Record<string, AlertSink>>,
+  clock: Clock,
+  outbox: Outbox,
+  alarms: Alarms = new Alarms(clock),
+): AlertDelivery {
   return new AlertDelivery({
     outboxes: () => [outbox],
     sinks: new Map(Object.entries(sinks)),
     clock,
     random: () => 0.5,
     logger: silentLogger,
-    alarms: new Alarms(clock),
+    alarms,
   })
 }
 
@@ -64,4 +69,25 @@ test('each of two sinks that refuse is asked again by itself, however different 
   await clock.pass(120_000)
   expect({ often: often.asked, once: once.asked, left: outbox.left.size }).toEqual({ often: 7, once: 2, left: 0 })
   await delivery.stop()
+})
+
+test('a receiver that does not answer holds up a stop for two seconds: it did for thirty, and the process was killed before', async () => {
+  const clock = new SimulatedClock()
+  const alarms = new Alarms(clock)
+  const outbox = outboxFor(['page'])
+  const answer = Promise.withResolvers<void>()
+  const page: AlertSink = { deliver: () => answer.promise, close: () => answer.reject(new Error('closed')) }
+  const delivery = deliveryOf({ page }, clock, outbox, alarms)
+  delivery.wake()
+  let isStopped = false
+  const stopped = delivery.stop().then(() => {
+    isStopped = true
+  })
+  await clock.pass(1_900)
+  expect(isStopped).toBe(false)
+  await clock.pass(200)
+  expect(isStopped).toBe(true)
+  await stopped
+  // It is told again by whoever comes next, and its receiver is not said to be at fault.
+  expect({ left: outbox.left.size, alarms: alarms.list() }).toEqual({ left: 1, alarms: [] })
 })

@@ -56,5 +56,43 @@ test('alerts that nobody takes have a bound: past it the gateway’s analysers d
   await give()
   await clock.pass(1_000)
   expect(taken.length).toBe(UNDELIVERED_MAX + PART)
+  // It was said until the agent was started anew.
+  expect(alarms.list()).toEqual([])
+  await runner.stop()
+})
+
+test('a record is not looked at before it is on disk, whatever was asked for meanwhile', async () => {
+  const clock = new SimulatedClock()
+  const taken: string[] = []
+  const deliver = async ({ key }: { key: string }) => void taken.push(key)
+  const runner = new GatewayRunner({
+    gateway: 'gw-1',
+    definitions: [chatty],
+    sinks: new Map(chatty.sinks.map(sink => [sink, { deliver }])),
+    keeper: new FileKeeper(join(folder, 'analysers.db')),
+    clock,
+    random: () => 0.5,
+    logger: silentLogger,
+    alarms: new Alarms(clock),
+  })
+  runner.start()
+  const commits: PromiseWithResolvers<void>[] = []
+  const stored = () => {
+    const commit = Promise.withResolvers<void>()
+    commits.push(commit)
+    return commit.promise
+  }
+  const tap = runner.tap('pump', 'p', { stored, fields: () => undefined })
+  const value = Buffer.from('{}')
+  for (let record = 0; record < 3; record++) {
+    tap?.take(clock.wallMs(), value, 0, value.length)
+    await clock.pass(10)
+  }
+  expect(commits).toHaveLength(3)
+  for (const [index, commit] of commits.entries()) {
+    commit.resolve()
+    await clock.pass(1_000)
+    expect(taken).toHaveLength(index + 1)
+  }
   await runner.stop()
 })

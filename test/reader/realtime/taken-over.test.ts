@@ -19,7 +19,7 @@ const definition: AnalyserDefinition = {
 }
 
 /** A core that finds alerts on their way which another one kept, with the sources that there are. */
-async function takeOver(alerts: number, hasSource: boolean): Promise<number> {
+async function coreThatFinds(alerts: number, { hasSource, deliver }: { hasSource: boolean; deliver: () => Promise<void> }) {
   const clock = new SimulatedClock()
   const log = new MemoryLog(clock)
   const during = <Result>(work: Promise<Result>) => clock.during(work, LIMIT_MS)
@@ -36,19 +36,25 @@ async function takeOver(alerts: number, hasSource: boolean): Promise<number> {
     ])
   }
   await during(kept())
-  let told = 0
-  const deliver = async () => {
-    told += 1
-  }
+  const alarms = new Alarms(clock)
   const runner = new AnalyserRunner({
-    ...{ log, clock, random: () => 0, logger: silentLogger, alarms: new Alarms(clock) },
+    ...{ log, clock, random: () => 0, logger: silentLogger, alarms },
     definitions: [definition],
     sinks: new Map([[SINK, { deliver }]]),
     owner: { core: 'core', instance: 'core-0' },
   })
   runner.start()
+  return { clock, alarms, stop: () => during(runner.stop()) }
+}
+
+async function takeOver(alerts: number, hasSource: boolean): Promise<number> {
+  let told = 0
+  const deliver = async () => {
+    told += 1
+  }
+  const { clock, stop } = await coreThatFinds(alerts, { hasSource, deliver })
   await clock.passUntil(() => told === alerts, LIMIT_MS)
-  await during(runner.stop())
+  await stop()
   return told
 }
 
@@ -58,4 +64,19 @@ test('as many alerts on their way as there may be go out after a restart: nothin
 
 test('an alert on its way goes out after a restart where no source is watched any more', async () => {
   expect(await takeOver(1, false)).toBe(1)
+})
+
+test('that nothing is looked at, since as many alerts wait as may, is said for as long as it is so', async () => {
+  let isAway = true
+  const deliver = async () => {
+    if (isAway) throw new Error('it answered 500')
+  }
+  const { clock, alarms, stop } = await coreThatFinds(10_000, { hasSource: true, deliver })
+  const stalled = () => alarms.list().find(({ code }) => code === 'analysers_stalled')
+  await clock.passUntil(() => stalled() !== undefined, LIMIT_MS)
+  expect(stalled()?.message).toMatch(/^Analysers look at nothing: 10000 alerts/)
+  isAway = false
+  await clock.passUntil(() => alarms.list().length === 0, LIMIT_MS)
+  expect(alarms.list()).toEqual([])
+  await stop()
 })
