@@ -257,7 +257,9 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
         next = first + count
       }
       // Behind the last one that was looked at nothing is known yet.
-      if (rows.length < keptAtOnce && next < to) gone.push({ from: next, to })
+      const last = rows.length < keptAtOnce ? undefined : rows.at(-1)
+      const known = last ? Math.min(to, last.first + last.count) : to
+      if (next < known) gone.push({ from: next, to: known })
       return { batches, gone }
     })
   }

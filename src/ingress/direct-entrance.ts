@@ -7,13 +7,12 @@ import type { Entrance, EntranceHost } from './entrance.ts'
 import type { GatewaySession } from './gateway-session.ts'
 import type { Identities, QuestionDesk } from './identities.ts'
 import type { IdentityRule } from './identity.ts'
+import type { IngressLimits } from './limits.ts'
 import type { Quotas } from './quotas.ts'
 import { ReplyBox } from './replies.ts'
 
 /** Connections that a gateway may have where no quota says otherwise; it uses one, and a few while its network breaks again and again. */
 const CONNECTIONS_PER_GATEWAY = 16
-/** Openings that one connection may have under way. */
-const OPENINGS_PER_CONNECTION = 4
 /** AMQP 1.0 part 2, 2.8.15. */
 const UNAUTHORIZED = 'amqp:unauthorized-access'
 /** AMQP 1.0 part 2, 2.8.16: the peer may come again. */
@@ -27,6 +26,7 @@ export interface DirectEntranceDeps {
   readonly identities?: { readonly known: Identities; readonly desk: QuestionDesk } | undefined
   readonly clock: Clock
   readonly logger: Logger
+  readonly limits: IngressLimits
 }
 
 type SenderAttached = ReturnType<ListenHandlers['onSenderAttach']>
@@ -158,7 +158,7 @@ export class DirectEntrance implements Entrance {
     const onDelivery = (delivery: Delivery) => host.opening(this.#openingOf(connection, delivery, () => receiver?.grant(1)))
     const onReceiver = (attached: Receiver) => {
       receiver = attached
-      attached.grant(OPENINGS_PER_CONNECTION)
+      attached.grant(this.#deps.limits.openingsPerConnection)
     }
     return { onDelivery, onReceiver }
   }
@@ -200,7 +200,7 @@ export class DirectEntrance implements Entrance {
     const onSender = (sender: Sender) => {
       const boxes = this.#replies.get(connection) ?? new Map<string, ReplyBox>()
       this.#replies.set(connection, boxes)
-      boxes.set(sender.address, new ReplyBox(sender))
+      boxes.set(sender.address, new ReplyBox(sender, this.#deps.limits.repliesWaiting))
       void sender.closed.then(() => boxes.delete(sender.address))
     }
     return { onSender }

@@ -9,12 +9,11 @@ import { type Clock, pause } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { DeadLetters } from './dead-letters.ts'
+import { INGRESS_LIMITS } from './limits.ts'
 import { placeholderFor } from './placeholder.ts'
 import { Suspicion } from './suspicion.ts'
 import { type Likeness, whatLiesAt } from './what-lies.ts'
 
-/** Batches that wait at one gate. A gateway has five unsettled; the rest is room for those of sessions that are gone. */
-const WAITING_MAX = 32
 /** How long a partition that cannot be reached is left in peace, ms. */
 const REST = { firstMs: 100, maxMs: 5_000 }
 /** So often in a row a proof may be void before the partition is given a rest: its leader answers too slowly for any proof to last. */
@@ -61,6 +60,8 @@ export interface GateDeps {
   readonly deadLetters: DeadLetters
   /** Ends every wait. */
   readonly signal: AbortSignal
+  /** That of {@link INGRESS_LIMITS}, unless set. */
+  readonly waitingMax?: number | undefined
   /** {@link standingOf}; another one only where a test breaks the rule on purpose. */
   readonly standing?: (batch: EncodedBatch, next: number) => Standing
   /** {@link whatLiesAt}; another one only where a test breaks the rule on purpose. */
@@ -90,6 +91,7 @@ interface Waiting {
  */
 export class Gate {
   readonly #deps: GateDeps
+  readonly #waitingMax: number
   readonly #standing: (batch: EncodedBatch, next: number) => Standing
   readonly #waiting: Waiting[] = []
   readonly #backoff: Backoff
@@ -109,6 +111,7 @@ export class Gate {
 
   constructor(deps: GateDeps) {
     this.#deps = deps
+    this.#waitingMax = deps.waitingMax ?? INGRESS_LIMITS.waitingAtGate
     this.#standing = deps.standing ?? standingOf
     this.#backoff = new Backoff(REST, deps.random)
   }
@@ -145,8 +148,8 @@ export class Gate {
       arrival.reject(frozen)
       return
     }
-    if (this.#waiting.length >= WAITING_MAX) this.#dropDead()
-    if (this.#waiting.length >= WAITING_MAX) {
+    if (this.#waiting.length >= this.#waitingMax) this.#dropDead()
+    if (this.#waiting.length >= this.#waitingMax) {
       arrival.release()
       return
     }

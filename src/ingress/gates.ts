@@ -14,6 +14,7 @@ export interface GatesDeps {
   readonly alarms: Alarms
   readonly deadLetters: DeadLetters
   readonly signal: AbortSignal
+  readonly waitingMax?: number | undefined
   readonly standing?: GateDeps['standing']
   readonly newSuspicion?: GateDeps['newSuspicion']
 }

@@ -16,6 +16,7 @@ import { Gates } from './gates.ts'
 import { GatewaySession, type GatewaySessionDeps } from './gateway-session.ts'
 import { type Identities, QuestionDesk } from './identities.ts'
 import type { IdentityRule } from './identity.ts'
+import { INGRESS_LIMITS, type IngressLimits } from './limits.ts'
 import { Openings } from './openings.ts'
 import type { Parking } from './parking.ts'
 import type { QuotaOptions } from './quota-options.ts'
@@ -25,11 +26,6 @@ import { RouterEntrance } from './router-entrance.ts'
 import { SessionTable } from './session-table.ts'
 import { StoredLanes } from './stored-lanes.ts'
 
-/** Batches of one gateway granted or held at once; its own bound is the same. */
-const MESSAGES_PER_SESSION_MAX = 1_000
-/** Bytes held of all gateways together, and of one: the share of each is the same, within these. */
-const BYTES_HELD_MAX = 256 * 2 ** 20
-const BYTES_PER_SESSION = { min: 2 * 2 ** 20, max: 32 * 2 ** 20 }
 /** How long a stop waits for answers of the log, ms. */
 const STOP_SETTLE_MS = 3_000
 
@@ -53,6 +49,8 @@ export interface IngressDeps {
   readonly random: () => number
   readonly logger: Logger
   readonly alarms: Alarms
+  /** {@link INGRESS_LIMITS}, unless set. */
+  readonly limits?: IngressLimits
   /** The rule of the gates; another one only where a test breaks it on purpose. */
   readonly standing?: GateDeps['standing']
   readonly newSuspicion?: GateDeps['newSuspicion']
@@ -97,6 +95,7 @@ export interface IngressStatus {
  */
 export class Ingress {
   readonly #deps: IngressDeps
+  readonly #limits: IngressLimits
   readonly #logger: Logger
   readonly #stopping = new AbortController()
   readonly #sessions = new SessionTable()
@@ -112,7 +111,9 @@ export class Ingress {
     const { log, mayWrite, clock, random, alarms } = deps
     const logger = deps.logger.child({ part: 'ingress' })
     const signal = this.#stopping.signal
+    const limits = deps.limits ?? INGRESS_LIMITS
     this.#deps = deps
+    this.#limits = limits
     this.#logger = logger
     const deadLetters = new DeadLetters({
       log,
@@ -124,7 +125,17 @@ export class Ingress {
     })
     const { standing, newSuspicion, identities } = deps
     const rules = { ...(standing && { standing }), ...(newSuspicion && { newSuspicion }) }
-    this.#gates = new Gates({ log, clock, random, logger, alarms, deadLetters, signal, ...rules })
+    this.#gates = new Gates({
+      log,
+      clock,
+      random,
+      logger,
+      alarms,
+      deadLetters,
+      signal,
+      waitingMax: limits.waitingAtGate,
+      ...rules,
+    })
     this.#quotas = new Quotas(deps.quotas ?? NO_QUOTAS, clock)
     const reports = new GatewayReports(clock)
     this.#reports = reports
@@ -139,6 +150,7 @@ export class Ingress {
       reports,
       clock,
       logger,
+      limits,
     })
     identities?.onChange(() => this.#closeBarred(identities))
     this.#entrances = this.#newEntrances(logger)
@@ -219,7 +231,7 @@ export class Ingress {
     const questions = identities && new QuestionDesk(identities, clock)
     const known = identities && questions && { known: identities, desk: questions }
     const direct = listen
-      ? [new DirectEntrance({ listen, mayWrite, clock, logger, identities: known, quotas: this.#quotas })]
+      ? [new DirectEntrance({ listen, mayWrite, clock, logger, identities: known, quotas: this.#quotas, limits: this.#limits })]
       : []
     const routed = routers.map(upstream => new RouterEntrance({ name, upstream, clock, random, logger, questions }))
     if (!brokers) return [...direct, ...routed]
@@ -269,9 +281,10 @@ export class Ingress {
     const quota = this.#quotas.of(gateway)
     const since = new Date(clock.wallMs()).toISOString()
     const open = this.#sessions.open()
-    const share = BYTES_HELD_MAX / (open.length + 1)
-    const bytesMax = Math.max(BYTES_PER_SESSION.min, Math.min(BYTES_PER_SESSION.max, share))
-    const credit = { messagesMax: MESSAGES_PER_SESSION_MAX, bytesMax }
+    const { bytesHeld, bytesPerSessionMin, bytesPerSessionMax, messagesPerSession } = this.#limits
+    const share = bytesHeld / (open.length + 1)
+    const bytesMax = Math.max(bytesPerSessionMin, Math.min(bytesPerSessionMax, share))
+    const credit = { messagesMax: messagesPerSession, bytesMax }
     for (const other of open) other.rebound(credit)
     const { check } = this.#deps
     return new GatewaySession({

@@ -6,9 +6,6 @@ import type { Gates } from './gates.ts'
 import type { GatewaySession } from './gateway-session.ts'
 import { isDeadLetterPlaceholder } from './what-lies.ts'
 
-/** Questions to the log at once, in one opening. */
-const QUESTIONS_AT_ONCE_MAX = 32
-
 interface Claimed {
   readonly source: string
   readonly claim: Claim
@@ -20,13 +17,13 @@ interface Claimed {
  */
 export async function openSources(
   log: Log,
-  gates: Gates,
+  { gates, atOnce }: { gates: Gates; atOnce: number },
   session: GatewaySession,
   request: OpenRequest,
 ): Promise<OpenedSource[]> {
   const resume = new Set(request.resume)
   const past = await pastQuota(log, session, request)
-  const claims = await eachOf(request.sources, each =>
+  const claims = await eachOf(request.sources, atOnce, each =>
     past.has(each.source)
       ? Promise.resolve(tooMany(each.source, session.partitionsMax))
       : orUnavailable(each.source, () => claimOne(log, request.gateway, each, resume.has(each.source))),
@@ -36,8 +33,8 @@ export async function openSources(
   const ends = await log.ends(places)
   const deadLetters = (await log.claims()).some(claim => claim.topic === DEAD_LETTER_TOPIC)
   const topics = [...new Set(places.map(({ topic }) => topic))]
-  const limits = new Map(await eachOf(topics, async topic => [topic, await log.batchBytesMax(topic)] as const))
-  const opened = await eachOf(claimed, entry =>
+  const limits = new Map(await eachOf(topics, atOnce, async topic => [topic, await log.batchBytesMax(topic)] as const))
+  const opened = await eachOf(claimed, atOnce, entry =>
     orUnavailable(entry.source, () =>
       openOne(log, gates, session, entry, {
         read: ends.get(entry.claim),
@@ -164,12 +161,16 @@ async function endsInDeadLetter(log: Log, claim: Claim, end: number): Promise<bo
 }
 
 /** Does something for each item, a bounded number at once, and gives the results in their order. */
-async function eachOf<Item, Result>(items: readonly Item[], act: (item: Item) => Promise<Result>): Promise<Result[]> {
+async function eachOf<Item, Result>(
+  items: readonly Item[],
+  atOnce: number,
+  act: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
   const results: Result[] = []
   let at = 0
   const work = async () => {
     for (let index = at++; index < items.length; index = at++) results[index] = await act(items[index] as Item)
   }
-  await Promise.all(Array.from({ length: Math.min(QUESTIONS_AT_ONCE_MAX, items.length) }, work))
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, work))
   return results
 }

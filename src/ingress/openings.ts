@@ -19,13 +19,11 @@ import type { Gates } from './gates.ts'
 import type { GatewaySession } from './gateway-session.ts'
 import type { Identities, Provenance } from './identities.ts'
 import type { IdentityRule } from './identity.ts'
+import type { IngressLimits } from './limits.ts'
 import { openSources } from './opened-sources.ts'
 import type { GatewayReports } from './reports.ts'
 import type { SessionTable } from './session-table.ts'
 
-/** Openings worked on at once, and waiting: a fleet that comes back in one moment is let in a few at a time. */
-const AT_ONCE_MAX = 8
-const WAITING_MAX = 1_000
 /** Openings begun in a second: each asks the log about every source of its gateway, while others go on sending. */
 export const OPENINGS_ADMITTED: Rate = { perSecond: 50, burst: 16 }
 /** An opening that waited for longer is given back, ms: its gateway stops listening after three seconds, and an answer would be work for nobody. */
@@ -60,6 +58,7 @@ export interface OpeningsDeps {
   readonly newSession: (request: OpenRequest, connection: Connection, proof: string | undefined) => GatewaySession
   readonly clock: Clock
   readonly logger: Logger
+  readonly limits: IngressLimits
 }
 
 /** Answers openings (docs/protocol.md, "Opening"), and questions about ends within a session. */
@@ -78,7 +77,7 @@ export class Openings {
   }
 
   take(request: OpeningRequest): void {
-    if (this.#waiting.length >= WAITING_MAX) {
+    if (this.#waiting.length >= this.#deps.limits.openingsWaiting) {
       request.release()
       return
     }
@@ -93,7 +92,7 @@ export class Openings {
   }
 
   #next(): void {
-    while (this.#working < AT_ONCE_MAX) {
+    while (this.#working < this.#deps.limits.openingsAtOnce) {
       const next = this.#waiting.shift()
       if (!next) return
       const { request, sinceMs } = next
@@ -178,12 +177,12 @@ export class Openings {
   }
 
   async #open(request: OpenRequest, opening: OpeningRequest, proof: string | undefined): Promise<OpenReply | undefined> {
-    const { sessions, log, gates, logger } = this.#deps
+    const { sessions, log, gates, logger, limits } = this.#deps
     const session = this.#deps.newSession(request, opening.connection, proof)
     // The older one is closed first: what it still lets through would come after the ends were read.
     sessions.enter(session)
     const identity = await log.identity()
-    const sources = await openSources(log, gates, session, request)
+    const sources = await openSources(log, { gates, atOnce: limits.questionsAtOnce }, session, request)
     this.#notes.take(request)
     if (!session.open) return undefined
     await opening.prepare(session)
@@ -231,14 +230,14 @@ export class Openings {
 
   /** Only the holder of the session answers: others do not know whether it is the newest. */
   async #answerEnds(request: OpenRequest): Promise<OpenReply | undefined> {
-    const { sessions, log, gates } = this.#deps
+    const { sessions, log, gates, limits } = this.#deps
     const held = sessions.newest(request.gateway)
     if (!held?.open) return undefined
     if (held.session !== request.session || held.instance !== request.instance) {
       return refusal(held.session, OPEN_ERROR.sessionNotNew, `Session ${request.session} is over.`, 'Go one above the newest.')
     }
     const identity = await log.identity()
-    const sources = await openSources(log, gates, held, { ...request, resume: [] })
+    const sources = await openSources(log, { gates, atOnce: limits.questionsAtOnce }, held, { ...request, resume: [] })
     this.#notes.take(request)
     return { version: PROTOCOL_VERSION, session: held.session, log: `${identity.engine}:${identity.id}`, sources }
   }

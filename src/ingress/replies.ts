@@ -2,8 +2,6 @@ import type { Connection, Delivery, Sender } from '../amqp/amqp.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 
-/** Replies that wait for a peer's credit. A peer that grants none gets none. */
-const WAITING_MAX = 8
 /** Those of a whole network of gateways, behind one router or broker. */
 const WAITING_OF_ALL_MAX = 1_000
 const ATTACH_TIMEOUT_MS = 5_000
@@ -20,7 +18,7 @@ export class ReplyBox {
   readonly #max: number
   readonly #waiting: Reply[] = []
 
-  constructor(sender: Sender, max = WAITING_MAX) {
+  constructor(sender: Sender, max: number) {
     this.#sender = sender
     this.#max = max
     sender.onRoom(() => this.#send())

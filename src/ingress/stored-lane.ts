@@ -78,6 +78,7 @@ export class StoredLane {
   #missing: MissingNumbers | undefined
   #frozen: { readonly epoch: number; readonly error: { code: string; message: string; advice: string } } | undefined
   #tellFrozenAtMs = 0
+  #later: Promise<void> | undefined
 
   constructor(deps: StoredLaneDeps) {
     this.#deps = deps
@@ -309,27 +310,21 @@ export class StoredLane {
   // ── what is missing ──
 
   #missingFrom(claim: Claim): MissingNumbers {
-    const { source, mayFill, clock, random, logger, alarms, signal, tell } = this.#deps
     this.#missing ??= new MissingNumbers({
+      ...this.#deps,
       source: this.#key,
       readEnd: () => this.#readEnd(),
       ask: ({ from, to }) =>
-        tell({
+        this.#deps.tell({
           version: PROTOCOL_VERSION,
           ask: 'again',
-          source: source.source,
+          source: this.#deps.source.source,
           epoch: this.#claim?.epoch ?? claim.epoch,
           from,
           to,
         }),
       fill: range => this.#fill(range),
       changed: () => this.#pump(),
-      mayFill,
-      clock,
-      random,
-      logger,
-      alarms,
-      signal,
     })
     return this.#missing
   }
@@ -337,15 +332,14 @@ export class StoredLane {
   #fill({ from, to }: Range): void {
     const claim = this.#claim
     if (!claim) return
-    const { clock, logger } = this.#deps
     const count = Math.min(PLACEHOLDER_RECORDS_MAX, to - from)
-    const timeMs = clock.wallMs()
+    const timeMs = this.#deps.clock.wallMs()
     const at = new Date(timeMs).toISOString()
     const { producerId, epoch, epochStart } = claim
     const identity = { key: this.#key, producerId, epoch, epochStart, sequence: from }
     const gap = { records: count, from: at, to: at, reason: 'core_lost' } as const
     const { bytes } = encodePlaceholder(this.#writer, identity, { count, timeMs, gap })
-    logger.error({ from, count }, 'numbers that nobody has any more are filled with a placeholder')
+    this.#deps.logger.error({ from, count }, 'numbers that nobody has any more are filled with a placeholder')
     this.#items.add({ sequence: from, count, epoch, crc: readBatchHeader(bytes).crc, made: bytes, state: 'waiting' })
   }
 
@@ -354,19 +348,29 @@ export class StoredLane {
   /** On disk first, then the broker may forget it. Where there is no room it is held, and the queue waits. */
   #park(items: readonly Item[]): void {
     if (items.length === 0) return
-    const { parking, source } = this.#deps
     const batches = items.map(item => {
       const { sequence, count, epoch, crc } = item
-      return { ...source, sequence, count, epoch, crc, bytes: this.#bytesOf(item) }
+      return { ...this.#deps.source, sequence, count, epoch, crc, bytes: this.#bytesOf(item) }
     })
-    const ids = parking.put(batches)
-    if (!ids) return
+    const ids = this.#deps.parking.put(batches)
+    if (!ids) {
+      this.#pumpLater()
+      return
+    }
     for (const [index, item] of items.entries()) {
       const { held } = item
       item.parkedAs = ids[index]
       item.held = undefined
       held?.accept()
     }
+  }
+
+  /** Others have what there is room for, and nothing of this source happens when they give it back. */
+  #pumpLater(): void {
+    this.#later ??= this.#wait(TRY_AGAIN_AFTER_MS).then(() => {
+      this.#later = undefined
+      this.#pump()
+    })
   }
 
   #bytesOf(item: Item): Buffer {

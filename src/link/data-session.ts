@@ -4,11 +4,9 @@ import type { CutBatch, Freeze } from '../buffer/buffer.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Budget } from './budget.ts'
 import type { Lane } from './lane.ts'
+import { LINK_LIMITS, type LinkLimits } from './limits.ts'
 import { type Departure, SendingWindow } from './sending-window.ts'
 import { Turns } from './turns.ts'
-
-/** Batches on their way over all sources. rhea's session breaks at 2,048 unsettled deliveries. */
-export const BATCHES_IN_FLIGHT_MAX = 1_000
 
 export interface DataSessionDeps {
   readonly gateway: string
@@ -23,6 +21,8 @@ export interface DataSessionDeps {
   readonly rejected?: 'freezes' | 'comes back'
   /** The buffer could not keep what became of a batch. */
   readonly onFailure: (cause: unknown) => void
+  /** {@link LINK_LIMITS}, unless set. */
+  readonly limits?: LinkLimits | undefined
 }
 
 /**
@@ -31,6 +31,7 @@ export interface DataSessionDeps {
  */
 export class DataSession {
   readonly #deps: DataSessionDeps
+  readonly #limits: LinkLimits
   /** Lanes that may have something to send. */
   readonly #turns = new Turns<Lane>()
   readonly #window: SendingWindow
@@ -46,7 +47,8 @@ export class DataSession {
 
   constructor(deps: DataSessionDeps) {
     this.#deps = deps
-    this.#window = new SendingWindow(deps.clock)
+    this.#limits = deps.limits ?? LINK_LIMITS
+    this.#window = new SendingWindow(deps.clock, this.#limits)
     deps.sender.onRoom(() => this.#pump())
   }
 
@@ -131,7 +133,7 @@ export class DataSession {
   }
 
   #hasRoom(): boolean {
-    return this.#deps.sender.room > 0 && this.#batches < BATCHES_IN_FLIGHT_MAX && this.#bytes < this.#window.bytes
+    return this.#deps.sender.room > 0 && this.#batches < this.#limits.batchesInFlight && this.#bytes < this.#window.bytes
   }
 
   #wakeLater(lane: Lane): void {

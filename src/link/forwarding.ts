@@ -17,6 +17,7 @@ import { AskedAgain } from './asked-again.ts'
 import type { Budget } from './budget.ts'
 import { DataSession } from './data-session.ts'
 import type { Lanes } from './lanes.ts'
+import type { LinkLimits } from './limits.ts'
 import { type Answer, OpeningChannel, type ProofOf } from './opening-channel.ts'
 import type { Reports } from './reports.ts'
 import type { ResumeRequests } from './resume-requests.ts'
@@ -50,6 +51,7 @@ export interface ForwardingDeps {
   readonly onTurn: () => void
   /** The broker took something over. */
   readonly onProgress: () => void
+  readonly limits: LinkLimits
   readonly takeIn: (reply: Exclude<OpenReply, { error: unknown }>, resume: readonly string[]) => Promise<void>
   readonly refused: (error: { code: string; message: string; advice: string }) => void
 }
@@ -134,9 +136,9 @@ export class Forwarding {
   }
 
   async #attach(): Promise<Links> {
-    const { gateway, lanes, clock, log } = this.#deps
+    const { gateway, lanes, clock, log, limits } = this.#deps
     const common = { capabilities: QUEUE_CAPABILITIES, timeoutMs: ATTACH_TIMEOUT_MS }
-    const target = { address: QUEUE.open, capabilities: QUEUE_CAPABILITIES, proofOf: this.#deps.proofOf }
+    const target = { address: QUEUE.open, capabilities: QUEUE_CAPABILITIES, proofOf: this.#deps.proofOf, limits }
     const openings = await OpeningChannel.attach(this.#connection, clock, log, ATTACH_TIMEOUT_MS, target)
     const again = await this.#connection.openSender({ address: QUEUE.again(gateway), ...common })
     const answers = new AskedAgain({ gateway, session: this.#session, lanes, sender: again, log })
@@ -154,13 +156,14 @@ export class Forwarding {
   }
 
   #newData(sender: Sender): DataSession {
-    const { gateway, clock, budget, onProgress } = this.#deps
+    const { gateway, clock, budget, onProgress, limits } = this.#deps
     return new DataSession({
       gateway,
       session: this.#session,
       sender,
       clock,
       budget,
+      limits,
       rejected: 'comes back',
       onProgress: () => {
         this.#acceptedAtMs = clock.monotonicMs()

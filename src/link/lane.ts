@@ -7,6 +7,7 @@ import type { Clock } from '../runtime/clock.ts'
 import { assert, HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { InFlight } from './flight.ts'
+import { LINK_LIMITS } from './limits.ts'
 import { type Decision, decideOpening, epochAhead, type Told, toldOf } from './opening.ts'
 
 /** How long a source that came back waits before it is sent again, ms: a partition that lost its leader has a new one within seconds. */
@@ -22,9 +23,6 @@ export const STUCK_ALARM_AFTER_MS = 60_000
 /** Given back so often, a source that waits for its turn is not only held back. */
 const IN_VAIN_MAX = 2
 
-/** A source of which no more records wait than this is up to date: at ten thousand a second so many come in 100 ms. */
-const UP_TO_DATE_RECORDS_MAX = 1_000
-
 export type LaneState = 'closed' | 'open' | 'frozen'
 
 export interface LaneDeps {
@@ -36,6 +34,8 @@ export interface LaneDeps {
   readonly alarms: Alarms
   /** Who takes a batch over when it is accepted: the log unless said otherwise, or a broker on the way to it. */
   readonly taker?: 'log' | 'broker'
+  /** That of {@link LINK_LIMITS}, unless set. */
+  readonly upToDateRecords?: number | undefined
 }
 
 /** One source as the core told it. */
@@ -64,6 +64,7 @@ export class Lane {
   readonly #log: Logger
   readonly #alarms: Alarms
   readonly #taker: 'log' | 'broker'
+  readonly #upToDateRecords: number
   readonly #resendBackoff: Backoff
   readonly #askBackoff: Backoff
   #state: LaneState
@@ -83,6 +84,7 @@ export class Lane {
     this.#log = deps.log.child({ source: deps.outlet.source })
     this.#alarms = deps.alarms
     this.#taker = deps.taker ?? 'log'
+    this.#upToDateRecords = deps.upToDateRecords ?? LINK_LIMITS.upToDateRecords
     this.#resendBackoff = new Backoff(RESEND_AFTER, deps.random)
     this.#askBackoff = new Backoff(ASK_AGAIN_AFTER, deps.random)
     this.#progressAtMs = this.#clock.monotonicMs()
@@ -126,7 +128,7 @@ export class Lane {
   /** Whether what waits of it is what has just come, and no backlog. */
   get upToDate(): boolean {
     const { outlet } = this
-    return outlet.buffered().records - (outlet.position - outlet.settled) <= UP_TO_DATE_RECORDS_MAX
+    return outlet.buffered().records - (outlet.position - outlet.settled) <= this.#upToDateRecords
   }
 
   /**

@@ -13,6 +13,7 @@ export interface LanesDeps {
   readonly log: Logger
   readonly alarms: Alarms
   readonly taker?: 'log' | 'broker'
+  readonly upToDateRecords?: number | undefined
 }
 
 /** A lane for each source of the buffer; sources that the buffer gets later are found by {@link refresh}. */

@@ -1,26 +1,24 @@
 import type { Connection, Sender } from '../amqp/amqp.ts'
 import { ADDRESS, OPEN_ERROR, type OpenReply, type OpenRequest, PROTOCOL_VERSION } from '../amqp/messages.ts'
-import type { EdgeBuffer } from '../buffer/buffer.ts'
-import type { Alarms } from '../runtime/alarms.ts'
 import { Backoff } from '../runtime/backoff.ts'
-import { type Clock, pause } from '../runtime/clock.ts'
+import { pause } from '../runtime/clock.ts'
 import { assert, HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
-import type { Budget } from './budget.ts'
 import { CurrentState } from './current-state.ts'
 import { dial } from './dial.ts'
-import { Flight, type InFlight } from './flight.ts'
+import { Flight } from './flight.ts'
 import { Forwarding } from './forwarding.ts'
 import { Lanes } from './lanes.ts'
+import { LINK_LIMITS, type LinkLimits } from './limits.ts'
+import type { LinkDeps } from './link-deps.ts'
 import type { LinkState, LinkStatus, Next } from './link-state.ts'
-import { OpeningChannel, type ProofOf } from './opening-channel.ts'
+import { OpeningChannel } from './opening-channel.ts'
 import { PastOpenings } from './past-openings.ts'
 import { Patience } from './patience.ts'
-import { Refusals, SHOWS_NOTHING, type ShownAs } from './refusals.ts'
-import type { Reports } from './reports.ts'
+import { Refusals, SHOWS_NOTHING } from './refusals.ts'
 import { type Resumed, ResumeRequests } from './resume-requests.ts'
 import { StandingSession } from './standing-session.ts'
-import { NO_FACTS, type SourceFacts, Telling } from './telling.ts'
+import { NO_FACTS, Telling } from './telling.ts'
 
 /** With which a core closes the connection of a gateway that was revoked (AMQP 1.0 part 2, 2.8.15). */
 const SENT_AWAY = 'amqp:unauthorized-access'
@@ -41,32 +39,6 @@ const BUDGET_LOOK_EVERY_MS = 1_000
 
 /** What the core said at the opening that this gateway may send. */
 type Quota = NonNullable<Exclude<OpenReply, { error: unknown }>['quota']>
-
-export interface LinkDeps {
-  readonly gateway: string
-  readonly buffer: EdgeBuffer
-  /** What is at the other end: the core, directly (unless said otherwise) or through routers, or a broker that stores and forwards. */
-  readonly mode?: 'direct' | 'router' | 'broker'
-  /** One open connection to the core; `attempt` counts from 0, so that several addresses can be tried in turn. Has a limit of its own. */
-  readonly connect: (attempt: number) => Promise<Connection>
-  /** Proves, past routers and brokers, that an opening is this gateway's. */
-  readonly proofOf?: ProofOf | undefined
-  /** As whom it came last. */
-  readonly shownAs?: () => ShownAs
-  readonly clock: Clock
-  /** In [0, 1). */
-  readonly random: () => number
-  readonly log: Logger
-  readonly alarms: Alarms
-  /** What the core is told of sources beside their records; nothing, unless given. */
-  readonly facts?: SourceFacts
-  /** For a link that costs money. */
-  readonly budget?: Budget
-  /** What tells the core how the gateway stands. */
-  readonly reports?: Reports
-  /** What is in flight of one source; another one than {@link Flight} only where a test breaks a rule on purpose. */
-  readonly newFlight?: () => InFlight
-}
 
 /**
  * The gateway's end of the interconnect, direct or through routers; how it sends to a broker is told at {@link Forwarding}.
@@ -90,7 +62,8 @@ export class Link {
   readonly #dialBackoff: Backoff
   readonly #openBackoff: Backoff
   readonly #patience = new Patience()
-  readonly #past = new PastOpenings()
+  readonly #past: PastOpenings
+  readonly #limits: LinkLimits
   readonly #resumes: ResumeRequests
   readonly #telling: Telling
   readonly #state: CurrentState
@@ -108,6 +81,9 @@ export class Link {
     const { buffer, clock, random, alarms } = deps
     this.#deps = deps
     this.#log = deps.log.child({ part: 'link' })
+    this.#limits = deps.limits ?? LINK_LIMITS
+    const { upToDateRecords, unansweredOpenings, fieldsInOpeningBytes } = this.#limits
+    this.#past = new PastOpenings(unansweredOpenings)
     this.#lanes = new Lanes({
       buffer,
       newFlight: deps.newFlight ?? (() => new Flight()),
@@ -116,8 +92,9 @@ export class Link {
       log: this.#log,
       alarms,
       taker: deps.mode === 'broker' ? 'broker' : 'log',
+      upToDateRecords,
     })
-    this.#telling = new Telling(this.#lanes, deps.facts ?? NO_FACTS, clock)
+    this.#telling = new Telling(this.#lanes, deps.facts ?? NO_FACTS, clock, fieldsInOpeningBytes)
     this.#dialBackoff = new Backoff(DIAL_AGAIN_AFTER, random)
     this.#openBackoff = new Backoff(OPEN_AGAIN_AFTER, random)
     this.#resumes = new ResumeRequests(clock)
@@ -215,7 +192,7 @@ export class Link {
     try {
       if (this.#deps.mode === 'broker') return await this.#forward(connection)
       const { clock, proofOf } = this.#deps
-      const target = { address: ADDRESS.open, proofOf }
+      const target = { address: ADDRESS.open, proofOf, limits: this.#limits }
       const channel = await OpeningChannel.attach(connection, clock, this.#log, ATTACH_TIMEOUT_MS, target)
       while (!over.aborted && this.#isAffordable()) {
         this.#become('opening')
@@ -252,6 +229,7 @@ export class Link {
         log: this.#log,
         budget: this.#deps.budget,
         onTurn: () => this.#turn(),
+        limits: this.#limits,
         proofOf: this.#deps.proofOf,
         reports: this.#deps.reports,
         onProgress: () => this.#dialBackoff.reset(),
@@ -352,6 +330,7 @@ export class Link {
       clock,
       budget: this.#deps.budget,
       onTurn: () => this.#turn(),
+      limits: this.#limits,
       reports: this.#deps.reports,
       silenceMs: this.#quota?.silenceMs ?? 0,
       onProgress: () => {

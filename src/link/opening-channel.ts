@@ -3,11 +3,7 @@ import { ADDRESS, encodeOpenRequest, type OpenReply, type OpenRequest, openReply
 import { readJson } from '../amqp/read-json.ts'
 import type { Clock, Timer } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
-
-/** Replies that may come before the next grant; a gateway has one question or two open at a time. */
-const REPLIES_GRANTED = 8
-/** Questions that may be open at once. */
-const QUESTIONS_OPEN_MAX = 8
+import { LINK_LIMITS, type LinkLimits } from './limits.ts'
 
 /** What became of a question. */
 export type Answer =
@@ -32,7 +28,10 @@ export interface OpeningTarget {
   readonly capabilities?: readonly string[]
   /** Properties for a request with this body. */
   readonly proofOf?: ProofOf | undefined
+  /** {@link LINK_LIMITS}, unless set. */
+  readonly limits?: ChannelLimits | undefined
 }
+type ChannelLimits = Pick<LinkLimits, 'repliesGranted' | 'questionsOpen'>
 export type ProofOf = (body: Buffer) => Readonly<Record<string, string>>
 
 /** Asks on `headrace/open` and hears the replies on an address of its own. One for each connection; it ends with it. */
@@ -42,6 +41,7 @@ export class OpeningChannel {
   readonly #replyTo: string
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #questionsOpen: number
   /** By correlation id. */
   readonly #open = new Map<string, Question>()
   /** Questions for which there was no credit yet, by correlation id. */
@@ -49,8 +49,15 @@ export class OpeningChannel {
   #asked = 0
   #ended = false
 
-  private constructor(sender: Sender, replyTo: string, proofOf: ProofOf, clock: Clock, log: Logger) {
+  private constructor(
+    sender: Sender,
+    replyTo: string,
+    { proofOf, questionsOpen }: { proofOf: ProofOf; questionsOpen: number },
+    clock: Clock,
+    log: Logger,
+  ) {
     this.#sender = sender
+    this.#questionsOpen = questionsOpen
     this.#proofOf = proofOf
     this.#replyTo = replyTo
     this.#clock = clock
@@ -65,7 +72,7 @@ export class OpeningChannel {
     clock: Clock,
     log: Logger,
     timeoutMs: number,
-    { address, capabilities, proofOf = () => ({}) }: OpeningTarget = { address: ADDRESS.open },
+    { address, capabilities, proofOf = () => ({}), limits = LINK_LIMITS }: OpeningTarget = { address: ADDRESS.open },
   ): Promise<OpeningChannel> {
     let channel: OpeningChannel | undefined
     let receiver: Receiver | undefined
@@ -76,16 +83,16 @@ export class OpeningChannel {
     }
     receiver = await connection.openReceiver({ address: null, timeoutMs, onDelivery })
     const sender = await connection.openSender({ address, ...(capabilities && { capabilities }), timeoutMs })
-    channel = new OpeningChannel(sender, receiver.address, proofOf, clock, log)
+    channel = new OpeningChannel(sender, receiver.address, { proofOf, questionsOpen: limits.questionsOpen }, clock, log)
     void receiver.closed.then(() => channel.#end())
-    receiver.grant(REPLIES_GRANTED)
+    receiver.grant(limits.repliesGranted)
     return channel
   }
 
   /** Asks, and resolves with what became of it after `timeoutMs` at the latest. Never rejects. */
   ask(request: OpenRequest, timeoutMs: number): Promise<Answer> {
     if (this.#ended) return Promise.resolve({ kind: 'lost' })
-    if (this.#open.size >= QUESTIONS_OPEN_MAX) return Promise.resolve({ kind: 'timeout' })
+    if (this.#open.size >= this.#questionsOpen) return Promise.resolve({ kind: 'timeout' })
     return new Promise(resolve => {
       const id = `${request.session}.${this.#asked++}`
       const timer = this.#clock.after(timeoutMs, () => this.#answer(id, { kind: 'timeout' }))

@@ -1,14 +1,18 @@
+import { LINK_LIMITS } from './limits.ts'
 import type { Next } from './link-state.ts'
 
 /** How long the core may take to answer an opening, ms: at first, and at the most. It makes topics for new sources meanwhile. */
 const REPLY_TIMEOUT_MS = { first: 3_000, max: 60_000 }
-/** After so many openings without an answer the connection itself is given up: its other end may be frozen. */
-const UNANSWERED_OPENINGS_MAX = 2
 
 /** What the openings so far teach the next one, beyond the connection that they were made on: how long to wait, and which session to go above. */
 export class PastOpenings {
+  readonly #unansweredMax: number
   #unanswered = 0
   #newestSession: number | undefined
+
+  constructor(unansweredMax = LINK_LIMITS.unansweredOpenings) {
+    this.#unansweredMax = unansweredMax
+  }
 
   /** The newest session that the core knows of this gateway, once it was not below ours. */
   get newestSession(): number | undefined {
@@ -32,7 +36,7 @@ export class PastOpenings {
   /** No answer came in time. Whether the connection is to be given up. */
   unanswered(): boolean {
     this.#unanswered += 1
-    return this.#unanswered % UNANSWERED_OPENINGS_MAX === 0
+    return this.#unanswered % this.#unansweredMax === 0
   }
 
   /** The core knows a session that is not below ours: the next goes one above it. */

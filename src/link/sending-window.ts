@@ -1,9 +1,6 @@
 import type { Clock } from '../runtime/clock.ts'
+import { LINK_LIMITS, type LinkLimits } from './limits.ts'
 
-/** Always so much may be on its way, bytes: two large batches, so that one is on the wire while the other is stored. */
-export const WINDOW_BYTES_MIN = 256 * 1024
-/** There is no back-pressure below this, so that what is sent lies in memory until it is settled. */
-export const WINDOW_BYTES_MAX = 32 * 2 ** 20
 /**
  * How long what is sent may wait on its way behind what was sent before, beside the time that the way itself takes, ms. Less, and a core that is late by
  * that much, because others need its processor, is not kept busy; more keeps nothing busier, and what is new waits longer behind a backlog.
@@ -36,6 +33,7 @@ export interface Departure {
  */
 export class SendingWindow {
   readonly #clock: Clock
+  readonly #limits: Pick<LinkLimits, 'windowBytesMin' | 'windowBytesMax'>
   #settledBytes = 0
   /** The highest bytes/ms of this span and of the one before. */
   #rates = { now: 0, before: 0, sinceMs: 0 }
@@ -44,15 +42,17 @@ export class SendingWindow {
   #probeAtMs: number
   #probingSinceMs: number | undefined
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, limits: Pick<LinkLimits, 'windowBytesMin' | 'windowBytesMax'> = LINK_LIMITS) {
     this.#clock = clock
+    this.#limits = limits
     this.#probeAtMs = clock.monotonicMs() + PROBE_EVERY_MS
   }
 
   get bytes(): number {
-    if (this.#wayMs === undefined || this.#probingSinceMs !== undefined) return WINDOW_BYTES_MIN
+    const { windowBytesMin, windowBytesMax } = this.#limits
+    if (this.#wayMs === undefined || this.#probingSinceMs !== undefined) return windowBytesMin
     const wanted = Math.max(this.#rates.now, this.#rates.before) * (this.#wayMs + QUEUE_MS)
-    return Math.min(WINDOW_BYTES_MAX, Math.max(WINDOW_BYTES_MIN, wanted))
+    return Math.min(windowBytesMax, Math.max(windowBytesMin, wanted))
   }
 
   /** Whether what was settled last had waited at the other end: what is sent now will too. */

@@ -7,6 +7,7 @@ import type { Budget } from './budget.ts'
 import { DataSession } from './data-session.ts'
 import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
+import type { LinkLimits } from './limits.ts'
 import type { OpeningChannel } from './opening-channel.ts'
 import type { Patience } from './patience.ts'
 import type { Reports } from './reports.ts'
@@ -35,6 +36,7 @@ export interface StandingSessionDeps {
   readonly onTurn: () => void
   /** Something was accepted. */
   readonly onProgress: () => void
+  readonly limits: LinkLimits
 }
 
 /** A session in which batches may be sent: from the opening that was taken in until there is a reason to open anew. */
@@ -45,13 +47,14 @@ export class StandingSession {
 
   constructor(deps: StandingSessionDeps) {
     this.#deps = deps
-    const { gateway, session, sender, clock, patience, budget, onProgress } = deps
+    const { gateway, session, sender, clock, patience, budget, onProgress, limits } = deps
     this.#data = new DataSession({
       gateway,
       session,
       sender,
       clock,
       budget,
+      limits,
       onProgress: () => {
         patience.accepted(clock.monotonicMs())
         onProgress()

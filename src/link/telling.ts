@@ -3,9 +3,8 @@ import { type Fields, fieldsForRegistry } from '../record/fields.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
+import { LINK_LIMITS } from './limits.ts'
 
-/** Fields in one opening, in bytes of JSON over all its sources; those of further sources are told with questions of their own. */
-const FIELDS_IN_OPENING_BYTES_MAX = 256 * 1024
 /** Until news of a source that were not answered are told again, ms: a core of an older version never answers. */
 const TELL_AGAIN_AFTER_MS = 10_000
 
@@ -29,14 +28,16 @@ export class Telling {
   readonly #lanes: Lanes
   readonly #facts: SourceFacts
   readonly #clock: Clock
+  readonly #fieldsBytes: number
   /** What was told last of each, and whether the core has answered since. */
   readonly #told = new Map<string, { readonly fields: Fields | undefined; readonly isRetired: boolean; heard: boolean }>()
   readonly #tellAtMs = new Map<string, number>()
 
-  constructor(lanes: Lanes, facts: SourceFacts, clock: Clock) {
+  constructor(lanes: Lanes, facts: SourceFacts, clock: Clock, fieldsBytes = LINK_LIMITS.fieldsInOpeningBytes) {
     this.#lanes = lanes
     this.#facts = facts
     this.#clock = clock
+    this.#fieldsBytes = fieldsBytes
   }
 
   /** Every source that this gateway may send, and those of which a person wants a new epoch. */
@@ -46,7 +47,7 @@ export class Telling {
   }
 
   of(lanes: readonly Lane[], resume: readonly string[] = []): OpenSource[] {
-    let room = FIELDS_IN_OPENING_BYTES_MAX
+    let room = this.#fieldsBytes
     return lanes.map(lane => {
       const { source, outlet } = lane
       this.#tellAtMs.set(source, this.#clock.monotonicMs() + TELL_AGAIN_AFTER_MS)

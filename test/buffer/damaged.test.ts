@@ -63,6 +63,15 @@ describe('when the disk gives back other bytes', () => {
     )
   })
 
+  test('as many damaged batches as are read at once were neither sent again nor said to be gone: the core asked for them for ever', async () => {
+    await cutBatches()
+    expect(damage('SELECT id, data FROM block WHERE first < 20')).toBe(2)
+    const outlet = outletOf(await bench.open({ limits: { keptAtOnce: 2 } }))
+    expect(await outlet.kept(0, 30)).toEqual({ batches: [], gone: [{ from: 0, to: 20 }] })
+    expect(await outlet.kept(5, 15)).toEqual({ batches: [], gone: [{ from: 5, to: 15 }] })
+    expect((await outlet.kept(20, 30)).batches).toHaveLength(1)
+  })
+
   test('a damaged block of the backlog is declared by the batch that is made of the rest', async () => {
     let buffer = await bench.open()
     for (let number = 0; number < 30; number++) {

@@ -190,6 +190,21 @@ describe('what a broker hands over', () => {
     expect(bench.accepted).toHaveLength(10)
   })
 
+  test('of a frozen source that parking had no room for took all credit of its queue for good: nothing tried again when there was room', async () => {
+    const bench = await Bench.create(['source-1', 'source-2'], 2_000)
+    const waiting = (sequence: number) => cutBatch(sequence, 10, { key: 'gw-1/source-2', producerId: 1_001 })
+    for (let at = 10; at < 100; at += 10) await bench.give(waiting(at))
+    for (const at of [0, 5, 10]) await bench.give(batch(at))
+    await bench.clock.pass(5_000)
+    expect(bench.codes()).toContain('parking_full')
+    expect(bench.accepted.filter(message => message.startsWith('source-1'))).toEqual(['source-1 0'])
+    await bench.give(waiting(0))
+    await bench.clock.pass(20_000)
+    expect(await bench.values('source-2')).toEqual(numbers(0, 100, 'source-2'))
+    expect(bench.accepted.filter(message => message.startsWith('source-1'))).toHaveLength(3)
+    expect(bench.codes()).not.toContain('parking_full')
+  })
+
   test('is held while the log is away, in order, and never given back', async () => {
     const bench = await Bench.create()
     await bench.give(batch(0))

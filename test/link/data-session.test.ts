@@ -3,7 +3,7 @@ import type { Message, Outcome, PeerError, Sender } from '../../src/amqp/amqp.ts
 import { DataSession } from '../../src/link/data-session.ts'
 import { Flight } from '../../src/link/flight.ts'
 import { Lane } from '../../src/link/lane.ts'
-import { WINDOW_BYTES_MAX } from '../../src/link/sending-window.ts'
+import { LINK_LIMITS } from '../../src/link/limits.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { MemoryBuffer, MemoryDisk } from '../support/memory-buffer.ts'
@@ -166,7 +166,7 @@ describe('a session shares the connection out', () => {
       if (outlet && take) {
         outlet.take = () => {
           const batch = take()
-          return batch && { ...batch, bytes: Buffer.alloc(WINDOW_BYTES_MAX / 2) }
+          return batch && { ...batch, bytes: Buffer.alloc(LINK_LIMITS.windowBytesMax / 2) }
         }
       }
     }

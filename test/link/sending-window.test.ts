@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { SendingWindow, WINDOW_BYTES_MAX, WINDOW_BYTES_MIN } from '../../src/link/sending-window.ts'
+import { LINK_LIMITS } from '../../src/link/limits.ts'
+import { SendingWindow } from '../../src/link/sending-window.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
 
 const BATCH_BYTES = 64 * 1024
@@ -59,7 +60,7 @@ describe('what may be on its way', () => {
     const { tookMs } = await way.fill(30_000)
     // The way, its queue, and a few batches that go past it: nothing near what 32 MiB take.
     expect(tookMs).toBeLessThan(500)
-    expect(WINDOW_BYTES_MAX / 1_250).toBeGreaterThan(25_000)
+    expect(LINK_LIMITS.windowBytesMax / 1_250).toBeGreaterThan(25_000)
   })
 
   test('finds out that the way has become longer', async () => {
@@ -95,13 +96,13 @@ describe('what may be on its way', () => {
 
   test('never more than memory is meant for, never less than keeps the core busy', async () => {
     const { clock, window } = new Way(1, 1)
-    expect(window.bytes).toBe(WINDOW_BYTES_MIN)
+    expect(window.bytes).toBe(LINK_LIMITS.windowBytesMin)
     window.settled(window.sent(), 100_000_000)
-    expect(window.bytes).toBe(WINDOW_BYTES_MAX)
+    expect(window.bytes).toBe(LINK_LIMITS.windowBytesMax)
     for (let sent = 0; sent < 3; sent++) {
       await clock.pass(3_000)
       window.settled(window.sent(), 1)
     }
-    expect(window.bytes).toBe(WINDOW_BYTES_MIN)
+    expect(window.bytes).toBe(LINK_LIMITS.windowBytesMin)
   })
 })

@@ -1,3 +1,5 @@
+import type { Connection } from '../../src/amqp/amqp.ts'
+import { parseDataAddress } from '../../src/amqp/messages.ts'
 import type { CutBatch, EdgeBuffer, Outlet } from '../../src/buffer/buffer.ts'
 import type { Commit, Step } from '../../src/buffer/store-calls.ts'
 import type { AsyncStore } from '../../src/buffer/store-thread.ts'
@@ -89,6 +91,23 @@ function withOneAnswer(log: Log): Log {
   })
 }
 
+/** A data link is called when it has credit for the first time; what comes later is seen only by who looks. */
+function withFirstRoomOnly(connection: Connection): Connection {
+  return withParts(connection, {
+    openSender: async options => {
+      const sender = await connection.openSender(options)
+      if (!parseDataAddress(options.address ?? '')) return sender
+      let isFirst = true
+      const onRoom = (call: () => void) =>
+        sender.onRoom(() => {
+          if (isFirst) call()
+          isFirst = false
+        })
+      return withParts(sender, { onRoom })
+    },
+  })
+}
+
 /** Each has one bug, and nothing else is wrong with it. The simulation has to find every one. */
 export const BUGS: Readonly<Record<string, Parts>> = {
   'sends again last first': { newFlight: () => new SendsBackwards() },
@@ -124,6 +143,7 @@ export const BUGS: Readonly<Record<string, Parts>> = {
       withParts(log, { claim: async (source, topic) => (await log.claimOf(source)) ?? (await log.claim(source, topic)) }),
   },
   'gives to all what it looked for one': { newIndex: hooks => new GreedyIndex(hooks) },
+  'waits for credit and is not called when it comes': { connection: withFirstRoomOnly },
   'reserves no numbers ahead': { store: withCommits(({ steps, marks }) => ({ steps, ...marksWithoutNumbers(marks) })) },
   'says nothing of what gave way': {
     store: withSteps(step => {

@@ -1,3 +1,4 @@
+import type { Connection } from '../../src/amqp/amqp.ts'
 import type { EdgeBuffer } from '../../src/buffer/buffer.ts'
 import type { BufferIndex } from '../../src/buffer/buffer-index.ts'
 import { BUFFER_LIMITS } from '../../src/buffer/limits.ts'
@@ -7,7 +8,9 @@ import type { AsyncStore } from '../../src/buffer/store-thread.ts'
 import type { GateDeps } from '../../src/ingress/gate.ts'
 import { identityRule } from '../../src/ingress/identity.ts'
 import { Ingress, type IngressDeps } from '../../src/ingress/ingress.ts'
+import { INGRESS_LIMITS } from '../../src/ingress/limits.ts'
 import type { InFlight } from '../../src/link/flight.ts'
+import { LINK_LIMITS } from '../../src/link/limits.ts'
 import { Link } from '../../src/link/link.ts'
 import type { Claim, Log } from '../../src/log/log.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
@@ -34,6 +37,8 @@ export interface Parts {
   readonly buffer?: (buffer: EdgeBuffer) => EdgeBuffer
   readonly newSuspicion?: NonNullable<GateDeps['newSuspicion']>
   readonly check?: NonNullable<IngressDeps['check']>
+  /** A connection as a gateway sees it. */
+  readonly connection?: (connection: Connection) => Connection
   /** The log as a core sees it. */
   readonly log?: (log: Log) => Log
 }
@@ -58,7 +63,7 @@ export class Plant {
   readonly network: MemoryNetwork
   readonly disk = new GatewayDisk(this.clock)
   readonly wire = new WireWatch()
-  readonly devices = new Map<string, Device>(SOURCES.map(source => [source, new Device(source)]))
+  readonly devices: ReadonlyMap<string, Device>
   readonly coreAlarms = new Alarms(this.clock)
   readonly #schedule: Schedule
   readonly #parts: Parts
@@ -71,6 +76,7 @@ export class Plant {
   constructor(schedule: Schedule, parts: Parts) {
     this.#schedule = schedule
     this.#parts = parts
+    this.devices = new Map(SOURCES.slice(0, schedule.sources ?? 2).map(source => [source, new Device(source)]))
     this.random = new SeededRandom(schedule.seed)
     this.network = new MemoryNetwork(this.clock, () => this.random.next())
   }
@@ -143,6 +149,7 @@ export class Plant {
       random: () => this.random.next(),
       logger: silentLogger,
       alarms: this.coreAlarms,
+      limits: { ...INGRESS_LIMITS, ...this.#schedule.ingressLimits },
       ...(standing && { standing }),
       ...(newSuspicion && { newSuspicion }),
       ...(check && { check }),
@@ -211,7 +218,7 @@ export class Plant {
       rewindBytes,
       limits: { ...BUFFER_LIMITS, ...limits },
       ...(newIndex && { newIndex }),
-      sources: SOURCES.map((source, at) => ({
+      sources: [...this.devices.keys()].map((source, at) => ({
         source,
         topic: 'topic-1',
         whenFull: kinds[at] ?? 'drop_newest',
@@ -237,12 +244,14 @@ export class Plant {
       connect: async () => {
         if (!process.alive) throw new HeadraceError('link_lost', 'the process is dead')
         const connection = await this.network.dial(CORES[this.#dials++ % CORES.length])
-        return this.wire.over(connection, process)
+        const watched = this.wire.over(connection, process)
+        return this.#parts.connection?.(watched) ?? watched
       },
       clock: process.clock,
       random: () => this.random.next(),
       log: silentLogger,
       alarms,
+      limits: { ...LINK_LIMITS, ...this.#schedule.linkLimits },
       ...(newFlight ? { newFlight } : {}),
     })
     link.start()

@@ -1,4 +1,6 @@
 import type { BufferLimits } from '../../src/buffer/limits.ts'
+import type { IngressLimits } from '../../src/ingress/limits.ts'
+import type { LinkLimits } from '../../src/link/limits.ts'
 import { SeededRandom } from '../support/random.ts'
 
 /** What happens in a simulation, one after the other. Everything else follows from it and from the seed. */
@@ -52,12 +54,18 @@ export interface Schedule {
   /** What the buffer keeps of what is settled, bytes. */
   readonly rewindBytes: number
   readonly durabilityMs: number
-  /** Bounds of the buffer that are smaller than they are outside: what happens at one happens soon. */
+  /** Bounds of buffer, link and ingress that are smaller than they are outside: what happens at one happens soon. */
   readonly limits?: Partial<BufferLimits>
+  readonly linkLimits?: Partial<LinkLimits>
+  readonly ingressLimits?: Partial<IngressLimits>
+  /** The first so many of {@link SOURCES}, two unless set: a bound that all share is met where there are more. */
+  readonly sources?: number
   readonly events: readonly Event[]
 }
 
-export const SOURCES = ['source-1', 'source-2'] as const
+export const SOURCES = ['source-1', 'source-2', 'source-3', 'source-4', 'source-5', 'source-6'] as const
+/** Those of a schedule that does not say how many. */
+const TWO_SOURCES = ['source-1', 'source-2'] as const
 export const CORES = ['core-1', 'core-2'] as const
 
 type Kind = Event['what']
@@ -94,7 +102,7 @@ const DRAW: Record<Exclude<Kind, 'records' | 'time passes'>, Drawn> = {
     after: random.between(1, 6),
     how: random.pick(['lost before', 'lost after', 'lost after', 'corrupt', 'rejected'] as const),
   }),
-  'a batch is refused for good': random => ({ what: 'a batch is refused for good', source: random.pick(SOURCES) }),
+  'a batch is refused for good': random => ({ what: 'a batch is refused for good', source: random.pick(TWO_SOURCES) }),
   'a batch is hurt on its way': random => ({ what: 'a batch is hurt on its way', after: random.between(1, 6) }),
   'topic set wrong': random => ({ what: 'topic set wrong', forMs: random.pick([2_000, 20_000, 60_000]) }),
   'producers forgotten': () => ({ what: 'producers forgotten' }),
@@ -103,13 +111,13 @@ const DRAW: Record<Exclude<Kind, 'records' | 'time passes'>, Drawn> = {
   'log slow': random => ({ what: 'log slow', ms: random.pick([1, 100, 2_000, 7_000]) }),
   'tail of the log lost': random => ({
     what: 'tail of the log lost',
-    source: random.pick(SOURCES),
+    source: random.pick(TWO_SOURCES),
     batches: random.between(1, 6),
   }),
   'database lost': random => ({ what: 'database lost', downMs: downMs(random) }),
   'state copied': () => ({ what: 'state copied' }),
   'copy restored': random => ({ what: 'copy restored', downMs: downMs(random) }),
-  intruder: random => ({ what: 'intruder', source: random.pick(SOURCES) }),
+  intruder: random => ({ what: 'intruder', source: random.pick(TWO_SOURCES) }),
   'clock jumps': random => ({ what: 'clock jumps', ms: random.pick([-3_600_000, 3_600_000, -315_360_000_000, 315_360_000_000]) }),
   'operator resumes': () => ({ what: 'operator resumes' }),
 }
@@ -132,18 +140,30 @@ export function drawSchedule(seed: number): Schedule {
     else if (random.next() < 0.6) events.push(drawRecords(random, isSmall))
     else events.push({ what: 'time passes', ms: random.between(1, random.pick([5, 50, 500, 8_000])) })
   }
+  // Drawn one after the other, and what is new last: a seed stays the schedule that it was.
   return {
     seed,
     quotaBytes: isSmall ? 2 ** 20 : 8 * 2 ** 20,
     rewindBytes: random.pick([0, 4_096, 2 ** 20]),
     durabilityMs: random.pick([0, 0, 20, 1_000]),
-    limits: drawLimits(random),
-    events,
+    limits: drawLimits(random, SMALL_LIMITS),
+    linkLimits: drawLimits(random, SMALL_LINK_LIMITS),
+    ingressLimits: drawLimits(random, SMALL_INGRESS_LIMITS),
+    ...spreadOver(random, random.pick([2, 2, 2, 3, 4, 6]), events),
   }
 }
 
+/** The same events, each that names a source at one of so many. */
+function spreadOver(random: SeededRandom, sources: number, events: readonly Event[]): Pick<Schedule, 'sources' | 'events'> {
+  if (sources === 2) return { sources, events }
+  const all = SOURCES.slice(0, sources)
+  return { sources, events: events.map(event => ('source' in event ? { ...event, source: random.pick(all) } : event)) }
+}
+
 /** Small ones of each, by themselves and together. */
-const SMALL_LIMITS: Readonly<Partial<Record<keyof BufferLimits, readonly number[]>>> = {
+type Small<Limits> = { readonly [Limit in keyof Limits]?: readonly number[] }
+
+const SMALL_LIMITS: Small<BufferLimits> = {
   blockRecords: [1, 3, 20],
   pendingBytesPerSource: [2_000, 100_000],
   pendingBytes: [1, 10_000],
@@ -158,20 +178,50 @@ const SMALL_LIMITS: Readonly<Partial<Record<keyof BufferLimits, readonly number[
   keptAtOnce: [1, 2],
 }
 
-function drawLimits(random: SeededRandom): Partial<BufferLimits> {
+const SMALL_LINK_LIMITS: Small<LinkLimits> = {
+  batchesInFlight: [1, 2, 6],
+  windowBytesMin: [1, 5_000],
+  windowBytesMax: [1, 20_000],
+  upToDateRecords: [0, 5],
+  repliesGranted: [1, 2],
+  questionsOpen: [1, 2],
+  unansweredOpenings: [1, 5],
+}
+
+const SMALL_INGRESS_LIMITS: Small<IngressLimits> = {
+  waitingAtGate: [1, 2, 4],
+  messagesPerSession: [1, 2, 7],
+  bytesHeld: [1, 10_000],
+  bytesPerSessionMin: [1, 10_000],
+  bytesPerSessionMax: [1, 50_000],
+  openingsAtOnce: [1, 2],
+  openingsWaiting: [1, 2],
+  openingsPerConnection: [1, 2],
+  questionsAtOnce: [1, 2],
+  repliesWaiting: [1, 2],
+}
+
+function drawLimits<Limits>(random: SeededRandom, smallOnes: Small<Limits>): Partial<Limits> {
   const share = random.pick([0, 0.3, 0.7])
-  const small = Object.entries(SMALL_LIMITS).filter(() => random.next() < share)
-  return Object.fromEntries(small.map(([limit, values]) => [limit, random.pick(values)]))
+  const small = Object.entries(smallOnes as Record<string, readonly number[]>).filter(() => random.next() < share)
+  return Object.fromEntries(small.map(([limit, values]) => [limit, random.pick(values)])) as Partial<Limits>
 }
 
 function drawRecords(random: SeededRandom, isSmall: boolean): Event {
   const bytes = random.pick(isSmall ? [20, 4_000, 16_000, 16_000] : [20, 20, 200, 4_000])
-  return { what: 'records', source: random.pick(SOURCES), count: random.between(1, bytes > 1_000 && !isSmall ? 30 : 60), bytes }
+  return {
+    what: 'records',
+    source: random.pick(TWO_SOURCES),
+    count: random.between(1, bytes > 1_000 && !isSmall ? 30 : 60),
+    bytes,
+  }
 }
 
-export function scheduleText({ seed, quotaBytes, rewindBytes, durabilityMs, limits, events }: Schedule): string {
-  const head = `seed ${seed}: quota ${quotaBytes} B, rewind ${rewindBytes} B, durability ${durabilityMs} ms, limits ${JSON.stringify(limits ?? {})}`
-  return [head, ...events.map(event => `  ${eventText(event)}`)].join('\n')
+export function scheduleText(schedule: Schedule): string {
+  const { seed, quotaBytes, rewindBytes, durabilityMs, sources = 2, events } = schedule
+  const bounds = { ...schedule.limits, ...schedule.linkLimits, ...schedule.ingressLimits }
+  const head = `seed ${seed}: ${sources} sources, quota ${quotaBytes} B, rewind ${rewindBytes} B, durability ${durabilityMs} ms`
+  return [`${head}, limits ${JSON.stringify(bounds)}`, ...events.map(event => `  ${eventText(event)}`)].join('\n')
 }
 
 function eventText({ what, ...rest }: Event): string {

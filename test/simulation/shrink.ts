@@ -48,9 +48,11 @@ async function withSmallerEvents(schedule: Schedule, fails: Fails): Promise<Sche
 /** Only bounds that matter are small. */
 async function withFewerLimits(schedule: Schedule, fails: Fails): Promise<Schedule> {
   let smallest = schedule
-  for (const limit of Object.keys(schedule.limits ?? {})) {
-    const limits = Object.fromEntries(Object.entries(smallest.limits ?? {}).filter(([key]) => key !== limit))
-    if (await fails({ ...smallest, limits })) smallest = { ...smallest, limits }
+  for (const room of ['limits', 'linkLimits', 'ingressLimits'] as const) {
+    for (const limit of Object.keys(schedule[room] ?? {})) {
+      const left = Object.fromEntries(Object.entries(smallest[room] ?? {}).filter(([key]) => key !== limit))
+      if (await fails({ ...smallest, [room]: left })) smallest = { ...smallest, [room]: left }
+    }
   }
   return smallest
 }
