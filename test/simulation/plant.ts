@@ -70,6 +70,8 @@ export class Plant {
   readonly #cores = new Map<string, CoreProcess>()
   #gateway: GatewayProcess | undefined
   #dials = 0
+  /** Of killed gateways: Node keeps what waits for several signals, with all that it knows of, until one of them comes. */
+  readonly #deadLinks: Link[] = []
   /** Why a gateway could not start; a finding wherever it happens. */
   startFailure: string | undefined
 
@@ -120,6 +122,7 @@ export class Plant {
     this.#gateway = undefined
     if (!gateway) return
     gateway.process.kill()
+    if (gateway.link) this.#deadLinks.push(gateway.link)
     this.disk.leave()
     for (const device of this.devices.values()) device.detach()
     this.network.cut()
@@ -204,6 +207,7 @@ export class Plant {
   end(): void {
     this.killGateway()
     for (const { process } of this.#cores.values()) process.kill()
+    for (const link of this.#deadLinks) void link.stop()
     this.disk.remove()
   }
 
