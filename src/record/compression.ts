@@ -7,8 +7,8 @@ import { zstdBound } from './zstd-frame.ts'
 const ZSTD_PARAMS = { [constants.ZSTD_c_compressionLevel]: 1 }
 const GZIP_OPTIONS = { level: 1 }
 /** What is packed gets memory of about its size: with zlib's own pieces of 16 KiB, a gateway that packs a few kilobytes at a time litters ten times as much. */
-const PACKED_CHUNK_BYTES_MIN = 1_024
-/** zlib's own. */
+const SMALL_CHUNK_BYTES_MIN = 1_024
+/** zlib's own, for what does not say what it becomes. */
 const CHUNK_BYTES_MIN = 16 * 1024
 /** A frame that says that it becomes more may lie: it gets this much at a time. */
 const CHUNK_BYTES_MAX = 4 * 2 ** 20
@@ -22,7 +22,7 @@ export function compress(codec: CodecName, bytes: Buffer): Buffer {
 
 /** Half of it is more than most of it becomes; what becomes more gets a second piece. */
 function packedChunkFor(bytes: Buffer): number {
-  return Math.min(Math.max(bytes.length >> 1, PACKED_CHUNK_BYTES_MIN), CHUNK_BYTES_MAX)
+  return Math.min(Math.max(bytes.length >> 1, SMALL_CHUNK_BYTES_MIN), CHUNK_BYTES_MAX)
 }
 
 /** Decompresses at most `maxBytes`: what wants to become more is refused before it has grown. */
@@ -47,5 +47,5 @@ export function decompress(codec: number, bytes: Buffer, maxBytes: number): Buff
 function chunkFor(bytes: Buffer): number {
   const bound = zstdBound(bytes)
   // One byte more than is needed says without another call that it was all.
-  return typeof bound === 'number' ? Math.min(Math.max(bound + 1, CHUNK_BYTES_MIN), CHUNK_BYTES_MAX) : CHUNK_BYTES_MIN
+  return typeof bound === 'number' ? Math.min(Math.max(bound + 1, SMALL_CHUNK_BYTES_MIN), CHUNK_BYTES_MAX) : CHUNK_BYTES_MIN
 }
