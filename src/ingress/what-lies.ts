@@ -1,8 +1,8 @@
 import type { Log, Place } from '../log/log.ts'
 import { readBatchHeader } from '../record/batch-header.ts'
-import { readHeaders, visitRecords } from '../record/batch-reader.ts'
-import { parseGap } from '../record/gap.ts'
-import { type EncodedBatch, HEADER } from '../record/record.ts'
+import { visitRecords } from '../record/batch-reader.ts'
+import { standsFor } from '../record/placeholder.ts'
+import type { EncodedBatch } from '../record/record.ts'
 
 /** How what lies in the log at a batch's numbers stands to that batch. `gone`: it was trimmed, and nobody can tell any more. */
 export type Likeness = 'same' | 'other' | 'gone'
@@ -25,13 +25,7 @@ export async function whatLiesAt(log: Log, place: Place, batch: EncodedBatch, cr
 
 /** Whether the core wrote this in the place of a batch of the gateway's, which cannot know it. */
 export function isDeadLetterPlaceholder(batch: Buffer): boolean {
-  let found = false
-  visitRecords(batch, record => {
-    if (found || record.valueFrom >= 0) return
-    const gap = readHeaders(record).find(header => header.key === HEADER.gap)
-    found = gap !== undefined && parseGap(gap.value)?.reason === 'dead_letter'
-  })
-  return found
+  return standsFor(batch, 'dead_letter')
 }
 
 function isPlaceholder(batch: Buffer): boolean {

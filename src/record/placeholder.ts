@@ -1,4 +1,4 @@
-import { decodeBatch } from './batch-reader.ts'
+import { readHeaders, visitRecords } from './batch-reader.ts'
 import type { BatchIdentity, BatchWriter } from './batch-writer.ts'
 import { gapHeader, parseGap } from './gap.ts'
 import { type EncodedBatch, type Gap, type GapReason, HEADER } from './record.ts'
@@ -20,7 +20,11 @@ export function encodePlaceholder(
 
 /** Whether a batch is a placeholder, for that reason: its records have no values, which no device's can be without. */
 export function standsFor(bytes: Buffer, reason: GapReason): boolean {
-  const [first] = decodeBatch(bytes)
-  const declared = first?.value === null && first.headers.find(({ key }) => key === HEADER.gap)
-  return declared ? parseGap(declared.value)?.reason === reason : false
+  let found = false
+  visitRecords(bytes, record => {
+    if (found || record.valueFrom >= 0) return
+    const gap = readHeaders(record).find(header => header.key === HEADER.gap)
+    found = gap !== undefined && parseGap(gap.value)?.reason === reason
+  })
+  return found
 }

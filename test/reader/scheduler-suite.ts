@@ -207,12 +207,16 @@ export function describeScheduler(brokers?: Brokers): void {
   })
 
   describe('a run that was stopped with the core', () => {
-    test('goes on when the core is there again, over the same ranges, and is not due once more', async () => {
+    async function stoppedInItsRun(): Promise<void> {
       await world.lay('a', ['one'])
       await start('2026-01-01T12:00:00Z', { run: ['sh', '-c', 'cat > in; sleep 1000'] })
       clock.set('2026-01-02T02:00:00Z')
       while (!job.running) await new Promise(setImmediate)
       await scheduler.stop()
+    }
+
+    test('goes on when the core is there again, over the same ranges, and is not due once more', async () => {
+      await stoppedInItsRun()
       const [stopped] = world.ledger.runs('plant.load', 1)
       expect(stopped).toMatchObject({ state: 'failed', interrupted: true })
       await world.lay('a', ['two'])
@@ -225,11 +229,7 @@ export function describeScheduler(brokers?: Brokers): void {
     })
 
     test('goes on when the log is there again, where it was away at the start: it was left to the next night', async () => {
-      await world.lay('a', ['one'])
-      await start('2026-01-01T12:00:00Z', { run: ['sh', '-c', 'cat > in; sleep 1000'] })
-      clock.set('2026-01-02T02:00:00Z')
-      while (!job.running) await new Promise(setImmediate)
-      await scheduler.stop()
+      await stoppedInItsRun()
       const { claims } = world.log
       world.log.claims = async () => {
         throw new HeadraceError('log_unavailable', 'no broker answers')

@@ -11,6 +11,9 @@ import type { OutgoingAlert } from './state-entry.ts'
 const DELIVERY_LIMIT_MS = 30_000
 
 /** Where alerts go. `deliver` resolves when the receiver has said that it has it, and rejects otherwise: it is tried again. */
+/** How long a stop waits for a sink to say that it has what it is just told, ms. What it does not say is kept, and told again. */
+export const SINK_STOP_LIMIT_MS = 2_000
+
 export interface AlertSink {
   deliver(alert: OutgoingAlert): Promise<void>
   /** Lets go of what it holds open. */

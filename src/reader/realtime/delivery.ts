@@ -3,12 +3,10 @@ import { Backoff } from '../../runtime/backoff.ts'
 import { type Clock, settledWithin, type Timer } from '../../runtime/clock.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
-import type { AlertSink } from './alert-sink.ts'
+import { type AlertSink, SINK_STOP_LIMIT_MS } from './alert-sink.ts'
 import type { OutboxAlert } from './state-entry.ts'
 
 const RETRY = { firstMs: 500, maxMs: 60_000 }
-/** How long a stop waits for a sink to say that it has what it is just told, ms. What it does not say is kept, and told again. */
-const STOP_LIMIT_MS = 2_000
 
 /** Alerts that are kept and on their way. */
 export interface Outbox {
@@ -67,7 +65,7 @@ export class AlertDelivery {
     this.#stopped = true
     this.#timer?.cancel()
     const passes = Promise.all([...this.#lanes.values()].map(({ pass }) => pass))
-    await settledWithin(this.#options.clock, STOP_LIMIT_MS, passes)
+    await settledWithin(this.#options.clock, SINK_STOP_LIMIT_MS, passes)
     for (const sink of this.#options.sinks.values()) sink.close?.()
   }
 

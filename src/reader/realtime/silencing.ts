@@ -2,14 +2,12 @@ import { type Clock, settledWithin, type Timer } from '../../runtime/clock.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import type { AlertBook } from './alert-book.ts'
-import type { AlertSink } from './alert-sink.ts'
+import { type AlertSink, SINK_STOP_LIMIT_MS } from './alert-sink.ts'
 import type { HeldAlert } from './held-alerts.ts'
 import type { OutgoingAlert } from './state-entry.ts'
 
 /** How often it is looked whether a silence has ended, ms. */
 const LOOK_EVERY_MS = 2_000
-/** How long a stop waits for a sink that is just being told, ms. What it does not say that it has is kept, and told again. */
-const STOP_LIMIT_MS = 2_000
 
 /** A sink that is told nothing of what is silenced: that is held in the book instead. `name` begins with the analyser's id. */
 export function silencedSink(name: string, sink: AlertSink, book: AlertBook): AlertSink {
@@ -51,7 +49,7 @@ export class SilenceWatch {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
-    await settledWithin(this.#clock, STOP_LIMIT_MS, this.#looking)
+    await settledWithin(this.#clock, SINK_STOP_LIMIT_MS, this.#looking)
   }
 
   /** Each sink for itself, in order. What one does not take now stays in the book until the next look, with all that is behind it. */

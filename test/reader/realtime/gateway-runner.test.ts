@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { AlertSink } from '../../../src/reader/realtime/alert-sink.ts'
 import { FileKeeper } from '../../../src/reader/realtime/file-keeper.ts'
 import { GatewayRunner } from '../../../src/reader/realtime/gateway-runner.ts'
 import { Alarms } from '../../../src/runtime/alarms.ts'
@@ -19,15 +20,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-test('alerts that nobody takes have a bound: past it the gateway’s analysers do not look, say so, and look again when there is room', async () => {
-  const clock = new SimulatedClock()
-  const alarms = new Alarms(clock)
-  let isAway = true
-  const taken: string[] = []
-  const deliver = async ({ key }: { key: string }) => {
-    if (isAway) throw new Error('away')
-    taken.push(key)
-  }
+function started(clock: SimulatedClock, alarms: Alarms, deliver: AlertSink['deliver']): GatewayRunner {
   const runner = new GatewayRunner({
     gateway: 'gw-1',
     definitions: [chatty],
@@ -39,6 +32,19 @@ test('alerts that nobody takes have a bound: past it the gateway’s analysers d
     alarms,
   })
   runner.start()
+  return runner
+}
+
+test('alerts that nobody takes have a bound: past it the gateway’s analysers do not look, say so, and look again when there is room', async () => {
+  const clock = new SimulatedClock()
+  const alarms = new Alarms(clock)
+  let isAway = true
+  const taken: string[] = []
+  const deliver = async ({ key }: { key: string }) => {
+    if (isAway) throw new Error('away')
+    taken.push(key)
+  }
+  const runner = started(clock, alarms, deliver)
   const tap = runner.tap('pump', 'p', { stored: () => Promise.resolve(), fields: () => undefined })
   const value = Buffer.from('{}')
   const give = async () => {
@@ -65,17 +71,7 @@ test('a record is not looked at before it is on disk, whatever was asked for mea
   const clock = new SimulatedClock()
   const taken: string[] = []
   const deliver = async ({ key }: { key: string }) => void taken.push(key)
-  const runner = new GatewayRunner({
-    gateway: 'gw-1',
-    definitions: [chatty],
-    sinks: new Map(chatty.sinks.map(sink => [sink, { deliver }])),
-    keeper: new FileKeeper(join(folder, 'analysers.db')),
-    clock,
-    random: () => 0.5,
-    logger: silentLogger,
-    alarms: new Alarms(clock),
-  })
-  runner.start()
+  const runner = started(clock, new Alarms(clock), deliver)
   const commits: PromiseWithResolvers<void>[] = []
   const stored = () => {
     const commit = Promise.withResolvers<void>()
