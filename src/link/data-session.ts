@@ -1,11 +1,11 @@
 import type { Outcome, PeerError, Sender } from '../amqp/amqp.ts'
 import { PROPERTY } from '../amqp/messages.ts'
 import type { CutBatch, Freeze } from '../buffer/buffer.ts'
-import type { Clock } from '../runtime/clock.ts'
+import type { Clock, Timer } from '../runtime/clock.ts'
 import type { Budget } from './budget.ts'
 import type { Lane } from './lane.ts'
 import { LINK_LIMITS, type LinkLimits } from './limits.ts'
-import { type Departure, SendingWindow } from './sending-window.ts'
+import { OnItsWay } from './on-its-way.ts'
 import { Turns } from './turns.ts'
 
 export interface DataSessionDeps {
@@ -25,6 +25,9 @@ export interface DataSessionDeps {
   readonly limits?: LinkLimits | undefined
 }
 
+/** No more often one goes past those that keep the others waiting, ms. */
+const PROBE_AT_LEAST_EVERY_MS = 100
+
 /**
  * The sending half of one session: shares the connection out over the sources, one batch of each in turn, keeps no more on its way than keeps the way
  * busy, and hands outcomes to the lane they belong to. After {@link end} it is deaf: what the old session still says is about deliveries that were taken back.
@@ -34,26 +37,25 @@ export class DataSession {
   readonly #limits: LinkLimits
   /** Lanes that may have something to send. */
   readonly #turns = new Turns<Lane>()
-  readonly #window: SendingWindow
+  readonly #way: OnItsWay
   /** Lanes that wait for their time to be sent again. */
   readonly #resting = new Set<Lane>()
   /** Lanes that had no more to send when it was their turn, perhaps only because enough of them was on its way. */
   readonly #passed = new Set<Lane>()
-  #batches = 0
-  #bytes = 0
   #state: 'sending' | 'draining' | 'ended' = 'sending'
   #pumping = false
   #drained: (() => void) | undefined
+  #probing: Timer | undefined
 
   constructor(deps: DataSessionDeps) {
     this.#deps = deps
     this.#limits = deps.limits ?? LINK_LIMITS
-    this.#window = new SendingWindow(deps.clock, this.#limits)
+    this.#way = new OnItsWay(deps.clock, this.#limits)
     deps.sender.onRoom(() => this.#pump())
   }
 
   get batchesInFlight(): number {
-    return this.#batches
+    return this.#way.batches
   }
 
   get ended(): boolean {
@@ -62,7 +64,7 @@ export class DataSession {
 
   /** No credit, though nothing is on its way that could bring some. */
   get starved(): boolean {
-    return this.#batches === 0 && this.#deps.sender.room <= 0
+    return this.#way.batches === 0 && this.#deps.sender.room <= 0
   }
 
   /** What was kept back for the budget may be allowed by now. */
@@ -85,7 +87,7 @@ export class DataSession {
   /** Sends nothing more; resolves when it is known what became of all that is on its way. */
   drain(): Promise<void> {
     if (this.#state === 'sending') this.#state = 'draining'
-    if (this.#batches === 0) return Promise.resolve()
+    if (this.#way.batches === 0) return Promise.resolve()
     return new Promise(resolve => {
       this.#drained = resolve
     })
@@ -93,6 +95,7 @@ export class DataSession {
 
   end(): void {
     this.#state = 'ended'
+    this.#probing?.cancel()
     this.#turns.clear()
     this.#deps.sender.close()
   }
@@ -101,19 +104,51 @@ export class DataSession {
     // A sender may report room, or an outcome, from within send().
     if (this.#pumping || this.#state !== 'sending') return
     this.#pumping = true
-    while (this.#hasRoom()) {
+    while (this.#mayBegin() && this.#way.hasRoom) {
       const lane = this.#nextLane()
       if (!lane) break
-      const batch = lane.nextToSend(this.#window.isLate)
-      if (batch) {
-        this.#turns.add(lane, 'backlog')
-        this.#send(lane, batch)
-      } else {
-        if (this.#deps.budget?.countsBytes) this.#passed.add(lane)
-        this.#wakeLater(lane)
-      }
+      this.#sendOf(lane)
     }
     this.#pumping = false
+    if (!this.#way.hasRoom) this.#probeLater()
+  }
+
+  /** One batch, where there is one to be sent now. */
+  #sendOf(lane: Lane): boolean {
+    const batch = lane.nextToSend(this.#way.isLate)
+    if (batch) {
+      this.#turns.add(lane, 'backlog')
+      this.#send(lane, batch)
+      return true
+    }
+    if (this.#deps.budget?.countsBytes) this.#passed.add(lane)
+    this.#wakeLater(lane)
+    return false
+  }
+
+  /** Batches that wait at the other end for something of their own are found out by one that overtakes them. */
+  #probeLater(): void {
+    const inMs = this.#way.probeInMs
+    if (inMs === undefined || this.#probing) return
+    const probe = () => {
+      this.#probing = undefined
+      if (this.#state !== 'sending' || this.#pumping) return
+      this.#pumping = true
+      if (this.#way.probeInMs === 0 && this.#mayBegin()) this.#sendOfIdle()
+      this.#pumping = false
+      this.#pump()
+    }
+    this.#probing = this.#deps.clock.after(Math.max(inMs, PROBE_AT_LEAST_EVERY_MS), probe, 'background')
+  }
+
+  /** One batch of a lane that has nothing on its way: what others have there may be what keeps them. */
+  #sendOfIdle(): void {
+    const busy: Lane[] = []
+    for (let lane = this.#nextLane(); lane; lane = this.#nextLane()) {
+      if (lane.inFlight > 0) busy.push(lane)
+      else if (this.#sendOf(lane)) break
+    }
+    for (const lane of busy) this.#turns.add(lane, 'backlog')
   }
 
   /** Under a budget the most important, and of those that may be sent now. */
@@ -132,8 +167,9 @@ export class DataSession {
     return priority
   }
 
-  #hasRoom(): boolean {
-    return this.#deps.sender.room > 0 && this.#batches < this.#limits.batchesInFlight && this.#bytes < this.#window.bytes
+  /** Whether the session takes one more at all. */
+  #mayBegin(): boolean {
+    return this.#deps.sender.room > 0 && this.#way.batches < this.#limits.batchesInFlight
   }
 
   #wakeLater(lane: Lane): void {
@@ -149,8 +185,6 @@ export class DataSession {
 
   #send(lane: Lane, batch: CutBatch): void {
     const { gateway, session, sender } = this.#deps
-    this.#batches += 1
-    this.#bytes += batch.bytes.length
     lane.sent(batch)
     this.#deps.budget?.spend(batch.bytes.length)
     const properties = {
@@ -160,17 +194,11 @@ export class DataSession {
       [PROPERTY.sequence]: batch.sequence,
       [PROPERTY.count]: batch.count,
     }
-    const departure = this.#window.sent()
+    const departure = this.#way.sent(batch.bytes.length)
     sender.send({ body: batch.bytes, properties, durable: true }, (outcome, error) => {
-      this.#arrived(batch, departure)
+      this.#way.settled(departure)
       this.#settled(lane, batch, outcome, error)
     })
-  }
-
-  #arrived(batch: CutBatch, departure: Departure): void {
-    this.#batches -= 1
-    this.#bytes -= batch.bytes.length
-    this.#window.settled(departure, batch.bytes.length)
   }
 
   #settled(lane: Lane, batch: CutBatch, outcome: Outcome, error: PeerError | undefined): void {
@@ -183,7 +211,7 @@ export class DataSession {
     } else {
       lane.returned(batch, outcome)
     }
-    if (this.#batches === 0) this.#drained?.()
+    if (this.#way.batches === 0) this.#drained?.()
     this.wake(lane)
   }
 }

@@ -3,7 +3,7 @@ import type { Message, Outcome, PeerError, Sender } from '../../src/amqp/amqp.ts
 import { DataSession } from '../../src/link/data-session.ts'
 import { Flight } from '../../src/link/flight.ts'
 import { Lane } from '../../src/link/lane.ts'
-import { LINK_LIMITS } from '../../src/link/limits.ts'
+import { LINK_LIMITS, type LinkLimits } from '../../src/link/limits.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { MemoryBuffer, MemoryDisk } from '../support/memory-buffer.ts'
@@ -40,14 +40,22 @@ class ScriptedSender implements Sender {
   }
 }
 
-async function bench(sources: readonly string[], records = 100) {
+async function bench(sources: readonly string[], records = 100, limits: Partial<LinkLimits> = {}) {
   const clock = new SimulatedClock()
   const buffer = new MemoryBuffer('gw-1', new MemoryDisk('instance-1'))
   buffer.attachLink(() => {})
   const sender = new ScriptedSender()
   const onProgress = () => {}
   const onFailure = () => {}
-  const data = new DataSession({ gateway: 'gw-1', session: 1, sender, clock, onProgress, onFailure })
+  const data = new DataSession({
+    gateway: 'gw-1',
+    session: 1,
+    sender,
+    clock,
+    onProgress,
+    onFailure,
+    limits: { ...LINK_LIMITS, ...limits },
+  })
   const lanes = sources.map((source, partition) => {
     buffer.addSource(source, 'topic-1')
     buffer.give(source, records)
@@ -173,6 +181,51 @@ describe('a session shares the connection out', () => {
     sender.give(100)
     sender.sent.splice(0)[0]?.settle('accepted')
     expect(data.batchesInFlight).toBe(2)
+  })
+})
+
+describe('batches that wait at the other end for something of their own', () => {
+  const WINDOW_BYTES = 300
+  const bytesOf = (sender: ScriptedSender) => sender.sent.reduce((sum, { message }) => sum + (message.body as Buffer).length, 0)
+
+  /** What is not of a stuck source is taken, for a minute. */
+  async function minute({ clock, sender }: Awaited<ReturnType<typeof bench>>): Promise<void> {
+    const isStuck = ({ message }: ScriptedSender['sent'][number]) => `${message.properties['source']}`.startsWith('stuck')
+    for (let second = 0; second < 60; second++) {
+      await clock.pass(1_000)
+      for (let taken = sender.sent.find(each => !isStuck(each)); taken; taken = sender.sent.find(each => !isStuck(each))) {
+        sender.sent.splice(sender.sent.indexOf(taken), 1)
+        taken.settle('accepted')
+      }
+    }
+  }
+
+  test('leave the way to the others: with as many bytes as it may have, one source held up all of its gateway', async () => {
+    const made = await bench(['stuck', 'other'], 0, { windowBytesMin: WINDOW_BYTES })
+    const { clock, sender, buffer, data, lanes } = made
+    const [stuck, other] = lanes as [Lane, Lane]
+    sender.give(1_000)
+    buffer.give('stuck', 100)
+    data.wake(stuck)
+    // A slow line, for which the smallest window is enough.
+    await clock.pass(500)
+    sender.sent.splice(0)[0]?.settle('accepted')
+    expect(bytesOf(sender)).toBeGreaterThanOrEqual(WINDOW_BYTES)
+    buffer.give('other', 100)
+    data.wake(other)
+    await minute(made)
+    expect(other.isDrained).toBe(true)
+    expect(sender.order().every(each => each.startsWith('stuck@'))).toBe(true)
+  })
+
+  test('take up memory all the same: no more is sent than that allows', async () => {
+    const stuck = Array.from({ length: 20 }, (_, index) => `stuck-${index}`)
+    const made = await bench([...stuck, 'other'], 100, { windowBytesMin: WINDOW_BYTES, windowBytesMax: 2 * WINDOW_BYTES })
+    made.sender.give(1_000)
+    await made.clock.pass(500)
+    await minute(made)
+    expect(bytesOf(made.sender)).toBeGreaterThan(WINDOW_BYTES)
+    expect(bytesOf(made.sender)).toBeLessThan(3 * WINDOW_BYTES)
   })
 })
 
