@@ -7,6 +7,7 @@ import type { ClockWatch } from './clock-watch.ts'
 import { CommitTimer } from './commit-timer.ts'
 import { CommitWaiters } from './commit-waiters.ts'
 import type { FlashPace } from './flash-pace.ts'
+import { MergePace } from './merge-pace.ts'
 import { Plan, type PlanContext } from './plan.ts'
 import type { Refill } from './refill.ts'
 import { isDamaged, type RenewableStore } from './renewable-store.ts'
@@ -55,6 +56,7 @@ export class Commits {
   readonly #deps: CommitsDeps
   readonly #timer: CommitTimer
   readonly #waiters = new CommitWaiters()
+  readonly #merging: MergePace
   #disk: StoreDisk
   /** Sources that the next commit looks at. */
   #wanted = new Set<SourceBuffer>()
@@ -70,6 +72,7 @@ export class Commits {
   constructor(deps: CommitsDeps) {
     this.#deps = deps
     this.#disk = deps.store.opened.disk
+    this.#merging = new MergePace(deps.clock, deps.index.limits.mergesPerCommit)
     this.#timer = new CommitTimer(deps.clock, () => void deps.serial.run(() => this.#commit()))
   }
 
@@ -115,6 +118,7 @@ export class Commits {
       index,
       attached: onReady() !== undefined && !watch.isAwaited,
       usedBytes: this.#disk.usedBytes,
+      mergesMax: this.#merging.merges,
       nowMs: clock.wallMs(),
       onDropped: (source, gap) => alarms.gaveWay(source, gap),
       onDamaged: (source, records) => alarms.damaged(source, records),
@@ -164,16 +168,7 @@ export class Commits {
    * are merged.
    */
   #flushDueMs(sources: Iterable<SourceBuffer>): number {
-    let durabilityMs = Number.POSITIVE_INFINITY
-    for (const source of sources) {
-      if (!source.hasPending) continue
-      const ownMs = source.waitsForRoom
-        ? Math.max(ROOM_LOOK_EVERY_MS, source.settings.durabilityMs)
-        : source.settings.durabilityMs
-      durabilityMs = Math.min(durabilityMs, ownMs)
-      if (durabilityMs === 0) break
-    }
-    return this.#lastFlushMs + this.#deps.pace.waitMs(durabilityMs)
+    return this.#lastFlushMs + this.#deps.pace.waitMs(mostUrgentMs(sources))
   }
 
   async #commit(): Promise<void> {
@@ -192,10 +187,11 @@ export class Commits {
       const isFlush = nowMs >= this.#flushDueMs(sources)
       this.#lastCommitMs = nowMs
       if (isFlush) this.#lastFlushMs = nowMs
-      if (isFlush && sources.some(source => source.hasPending)) this.#deps.pace.committed()
+      if (isFlush) this.#flushes(sources)
       const plan = this.plan(sources).make(isFlush)
       plan.giveBackWithheld()
       await this.execute(plan)
+      this.#merging.committed(plan.merges, this.#deps.clock.monotonicMs() - nowMs)
       for (const source of sources) if (!plan.unwritten.has(source)) waiting.written(source)
       this.#deps.alarms.written()
     } catch (error) {
@@ -204,6 +200,14 @@ export class Commits {
     this.#committing = false
     for (const source of sources) if (source.hasPending || this.#hasMore(source)) this.#wanted.add(source)
     this.kick()
+  }
+
+  /** All that was taken goes to disk, if anything was. */
+  #flushes(sources: readonly SourceBuffer[]): void {
+    const durabilityMs = mostUrgentMs(sources)
+    if (durabilityMs === Number.POSITIVE_INFINITY) return
+    this.#deps.pace.committed()
+    this.#merging.records(durabilityMs)
   }
 
   /** Whether there is something to cut, or to bring into memory, for the link. */
@@ -274,4 +278,16 @@ export class Commits {
     for (const source of sources) this.#wanted.add(source)
     this.#timer.at(this.#deps.clock.monotonicMs() + FULL_RETRY_MS)
   }
+}
+
+/** The shortest time, ms, in which what some of these took has to be on disk; without end where none took anything. */
+function mostUrgentMs(sources: Iterable<SourceBuffer>): number {
+  let durabilityMs = Number.POSITIVE_INFINITY
+  for (const source of sources) {
+    if (!source.hasPending) continue
+    const ownMs = source.waitsForRoom ? Math.max(ROOM_LOOK_EVERY_MS, source.settings.durabilityMs) : source.settings.durabilityMs
+    durabilityMs = Math.min(durabilityMs, ownMs)
+    if (durabilityMs === 0) break
+  }
+  return durabilityMs
 }

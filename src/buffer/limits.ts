@@ -15,7 +15,7 @@ export interface BufferLimits {
   readonly readyBatches: number
   /** Encoded batches in memory over all sources, and one for each source beside: past that what comes is written uncut. */
   readonly readyBytes: number
-  /** Batches made from a backlog in one commit: more, and live records wait for it. */
+  /** Batches made from a backlog in one commit at most; fewer where records come meanwhile. */
   readonly mergesPerCommit: number
   /** Stored bytes of uncut blocks that go into one batch; compressed about as they were, it fits into one AMQP frame. */
   readonly mergeBytes: number

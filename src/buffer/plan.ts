@@ -14,6 +14,8 @@ const LARGE_BLOCK_BYTES = 24 * 1024
 export interface PlanContext extends RoomContext {
   readonly gateway: string
   readonly attached: boolean
+  /** Batches that this plan makes of blocks that lie there; at most. */
+  readonly mergesMax: number
   onDamaged(source: SourceBuffer, records: number): void
 }
 
@@ -41,6 +43,11 @@ export class Plan {
   /** Numbers up to which each source is cut by this plan. */
   get nextNumbers(): ReadonlyMap<SourceBuffer, number> {
     return this.#next
+  }
+
+  /** Batches that it makes of blocks that lie there. */
+  get merges(): number {
+    return this.#merges
   }
 
   /** `isFlush`: all that was taken is due; otherwise only blocks that are full are written. */
@@ -126,8 +133,9 @@ export class Plan {
   #merge(source: SourceBuffer): void {
     let at = 0
     const bytesMax = source.assignment?.batchBytesMax
+    const { mergesMax } = this.#context
     const { limits } = this.#context.index
-    while (this.#merges < limits.mergesPerCommit && this.#hasAppetite(source, true)) {
+    while (this.#merges < mergesMax && this.#hasAppetite(source, true)) {
       const { rows, records, isWhole } = nextMerge(source, at, limits)
       const cut = rows.length > 0 && this.#hasAppetite(source, isWhole) ? this.#identity(source, this.#nextOf(source)) : undefined
       if (!cut) return

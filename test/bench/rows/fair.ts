@@ -80,12 +80,14 @@ async function measureRound({ kafka, folder, quick, say }: BenchContext, round: 
   const core = new BenchProcess(own, { name: 'core', role: 'core', config: coreConfig(kafka.addresses, port) })
   const drains = new BenchProcess(own, { name: 'drains', role: 'edge', config: edgeConfig(`drains-${round}`, port, [ofBacklog]) })
   const other = new BenchProcess(own, { name: 'other', role: 'edge', config: edgeConfig(`other-${round}`, port, [ofLive]) })
-  const log = await openKafkaLog({ brokers: kafka.addresses, client_id: 'bench' }, { clock: systemClock, log: silentLogger })
+  // A consumer for each: a broker answers what comes on one connection in turn, so that a fetch would wait for what the one before waits for.
+  const open = () => openKafkaLog({ brokers: kafka.addresses, client_id: 'bench' }, { clock: systemClock, log: silentLogger })
+  const logs = { other: await open(), drains: await open() }
   const watching = new AbortController()
-  const watch = (gateway: string) => {
+  const watch = (name: keyof typeof logs) => {
     const found: Seen[] = []
     const options = { signal: watching.signal, seen: (seen: Seen) => found.push(seen) }
-    void watchLog(log, { gateway, source: 'live' }, options).catch(() => {})
+    void watchLog(logs[name], { gateway: `${name}-${round}`, source: 'live' }, options).catch(() => {})
     return found
   }
   try {
@@ -94,13 +96,13 @@ async function measureRound({ kafka, folder, quick, say }: BenchContext, round: 
     await drains.stop()
     await core.start()
     await other.start()
-    const ofOther = watch(`other-${round}`)
+    const ofOther = watch('other')
     await until('the other gateway is heard', () => ofOther.length > LIVE_PER_SECOND, LIMIT_MS)
     ofOther.length = 0
     await pause(systemClock, quick ? ALONE_MS.quick : ALONE_MS.full)
     const alone = ofOther.splice(0).map(latencyOf)
     const startedMs = Date.now()
-    const ofBeside = watch(`drains-${round}`)
+    const ofBeside = watch('drains')
     await drains.start()
     await until('the drain begins', async () => settledOf(await drains.status<EdgeStatus>()) > 0, LIMIT_MS)
     const fromMs = Date.now()
@@ -127,7 +129,7 @@ async function measureRound({ kafka, folder, quick, say }: BenchContext, round: 
     watching.abort()
     for (const process of [drains, other, core]) await process.stop()
     for (const process of [drains, other, core]) await process.end()
-    await log.close()
+    for (const log of Object.values(logs)) await log.close()
   }
 }
 
