@@ -26,7 +26,7 @@ const REFRESH_EVERY_MS = 2_000
  * A broker works through the requests of one connection in turn. What is small and new goes by a connection of its own, past the large requests that lie
  * on the common one; and whoever waits for what is not there yet does so on one of its own, or all others would wait behind it.
  */
-export type Lane = 'common' | 'express' | `follower-${number}`
+export type Lane = 'common' | 'express' | `follower-${string}`
 
 interface LaneConnections {
   readonly kafka: KafkaJs

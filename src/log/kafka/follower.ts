@@ -12,10 +12,19 @@ import { boundsOutside, shareOf, splitBatches, unread } from './fetched.ts'
 const LEADERLESS_PAUSE_MS = 100
 /** A partition that its leader refuses to read is asked for so often, ms. */
 const REFUSED_PAUSE_MS = 1_000
+/**
+ * In one session at the most: for each batch that is appended to one of its partitions, a broker goes over all of them, twice. Fewer, and as many more requests come back
+ * with nothing while nothing is appended.
+ */
+const SESSION_PARTITIONS_MAX = 250
+/** The share of a line in what one leader may bring is not less, bytes: a few large batches. */
+const LINE_BYTES_MIN = 256 * 1024
 
-/** What is asked of one leader, and what it answered. */
+/** What is asked of one leader by one session, and what it answered. */
 interface Line {
   readonly node: number
+  /** Among the lines to the same leader: each has a connection of its own, since a broker answers what comes on one in turn. */
+  readonly number: number
   readonly session: FetchSession
   /** Settles when the answer is there; it never rejects. */
   asked: Promise<void> | undefined
@@ -32,17 +41,20 @@ interface Resting {
 }
 
 /**
- * Follows partitions on all their leaders, with a session (KIP-227) and a request under way at each: what one has is given at once, and the others are
+ * Follows partitions on all their leaders, with sessions (KIP-227) of a bounded size and a request under way in each: what one has is given at once, and the others are
  * waited for by the next call. It has connections of its own, since on one that is shared all others would wait as long as it does.
  *
- * A partition is in one of these: the session of its leader; lost, where no leader is known; resting, after its leader did not answer or refused it.
+ * A partition is in one of these: a session of its leader; lost, where no leader is known; resting, after its leader did not answer or refused it.
  */
 export class KafkaFollower implements Follower {
   readonly #cluster: KafkaCluster
   readonly #clock: Clock
-  readonly #lane: Lane
-  readonly #lines = new Map<number, Line>()
-  readonly #nodes = new Map<string, number>()
+  readonly #name: string
+  /** By leader. */
+  readonly #lines = new Map<number, Line[]>()
+  readonly #lineOf = new Map<string, Line>()
+  /** All that there ever were: a line that was given up leaves its connections behind, for the next with its number. */
+  readonly #lanes = new Set<Lane>()
   readonly #lost = new Map<string, FetchPart>()
   readonly #resting = new Map<string, Resting>()
   readonly #unwatch: () => void
@@ -51,10 +63,10 @@ export class KafkaFollower implements Follower {
   #mayHaveMoved = false
   #closed = false
 
-  constructor(cluster: KafkaCluster, clock: Clock, lane: Lane) {
+  constructor(cluster: KafkaCluster, clock: Clock, name: string) {
     this.#cluster = cluster
     this.#clock = clock
-    this.#lane = lane
+    this.#name = name
     this.#unwatch = cluster.onProofsVoid(() => {
       this.#mayHaveMoved = true
     })
@@ -68,9 +80,8 @@ export class KafkaFollower implements Follower {
 
   leave(place: Place): void {
     const key = placeKey(place)
-    const node = this.#nodes.get(key)
-    if (node !== undefined) this.#lines.get(node)?.session.leave(place)
-    this.#nodes.delete(key)
+    this.#lineOf.get(key)?.session.leave(place)
+    this.#lineOf.delete(key)
     this.#lost.delete(key)
     this.#resting.delete(key)
   }
@@ -80,7 +91,7 @@ export class KafkaFollower implements Follower {
     if (this.#mayHaveMoved) this.#loseMoved()
     this.#wakeRested()
     await this.#findLeaders()
-    const lines = [...this.#lines.values()]
+    const lines = this.#allLines
     for (const line of lines) if (!line.asked && !line.answer && line.session.size > 0) this.#ask(line, maxBytes, waitMs)
     const asked = lines.flatMap(line => line.asked ?? [])
     if (!lines.some(({ answer }) => answer)) {
@@ -94,16 +105,27 @@ export class KafkaFollower implements Follower {
   close(): void {
     this.#closed = true
     this.#unwatch()
-    this.#cluster.closeLane(this.#lane)
+    for (const lane of this.#lanes) this.#cluster.closeLane(lane)
   }
 
-  #ask(line: Line, maxBytes: number, maxWaitMs: number): void {
+  get #allLines(): Line[] {
+    return [...this.#lines.values()].flat()
+  }
+
+  #laneOf({ number }: Line): Lane {
+    return `follower-${this.#name}-${number}`
+  }
+
+  /** `bytesMax`: of all lines to the same leader together. */
+  #ask(line: Line, bytesMax: number, maxWaitMs: number): void {
+    const lines = this.#lines.get(line.node)?.length ?? 1
+    const maxBytes = Math.min(bytesMax, Math.max(LINE_BYTES_MIN, Math.floor(bytesMax / lines)))
     const said = line.session.next()
     const maxBytesEach = shareOf(maxBytes, line.session.size)
     const encode = () => fetchRecords.write({ ...said, maxWaitMs, maxBytes, maxBytesEach })
     line.isFull = said.session.epoch === 0
     line.asked = this.#cluster
-      .send(line.node, fetchRecords, encode, maxWaitMs, this.#lane)
+      .send(line.node, fetchRecords, encode, maxWaitMs, this.#laneOf(line))
       .then(
         response => {
           line.answer = { response }
@@ -121,7 +143,7 @@ export class KafkaFollower implements Follower {
   async #take(): Promise<Fetched[]> {
     const found: Fetched[] = []
     let failure: unknown
-    for (const line of [...this.#lines.values()]) {
+    for (const line of this.#allLines) {
       const { answer } = line
       line.answer = undefined
       if (!answer) continue
@@ -149,7 +171,7 @@ export class KafkaFollower implements Follower {
     if (failure !== undefined) throw failure
     const [refused] = this.#resting.values()
     // Another leader would say the same, and whoever waits for one would wait without end. Where others can be read, they are.
-    if (refused?.why && this.#nodes.size === 0 && this.#lost.size === 0) throw unread(refused.why)
+    if (refused?.why && this.#lineOf.size === 0 && this.#lost.size === 0) throw unread(refused.why)
     return found
   }
 
@@ -178,18 +200,20 @@ export class KafkaFollower implements Follower {
   }
 
   /** A leader that did not answer: its partitions may be led by another when they are asked for again. */
-  #rest({ node, session }: Line): void {
+  #rest(line: Line): void {
     const againMs = this.#clock.monotonicMs() + LEADERLESS_PAUSE_MS
-    this.#lines.delete(node)
-    for (const part of session.places) {
-      this.#nodes.delete(placeKey(part))
+    const left = this.#lines.get(line.node)?.filter(other => other !== line) ?? []
+    if (left.length > 0) this.#lines.set(line.node, left)
+    else this.#lines.delete(line.node)
+    for (const part of line.session.places) {
+      this.#lineOf.delete(placeKey(part))
       this.#resting.set(placeKey(part), { part, againMs })
     }
   }
 
   #loseMoved(): void {
     this.#mayHaveMoved = false
-    for (const { node, session } of this.#lines.values()) {
+    for (const { node, session } of this.#allLines) {
       for (const part of [...session.places]) {
         if (this.#cluster.leader(part)?.node !== node) this.follow(part)
       }
@@ -218,17 +242,22 @@ export class KafkaFollower implements Follower {
       const node = this.#cluster.leader(part)?.node
       if (node === undefined) continue
       this.#lost.delete(key)
-      this.#nodes.set(key, node)
-      this.#lineOf(node).session.read(part)
+      const line = this.#lineWithRoom(node)
+      this.#lineOf.set(key, line)
+      line.session.read(part)
     }
   }
 
-  #lineOf(node: number): Line {
-    let line = this.#lines.get(node)
-    if (!line) {
-      line = { node, session: new FetchSession(), asked: undefined, isFull: true, answer: undefined }
-      this.#lines.set(node, line)
-    }
+  #lineWithRoom(node: number): Line {
+    const lines = this.#lines.get(node) ?? []
+    const found = lines.find(({ session }) => session.size < SESSION_PARTITIONS_MAX)
+    if (found) return found
+    const taken = new Set(lines.map(({ number }) => number))
+    let number = 0
+    while (taken.has(number)) number += 1
+    const line: Line = { node, number, session: new FetchSession(), asked: undefined, isFull: true, answer: undefined }
+    this.#lines.set(node, [...lines, line])
+    this.#lanes.add(this.#laneOf(line))
     return line
   }
 }

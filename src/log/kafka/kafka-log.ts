@@ -160,7 +160,7 @@ class KafkaLog implements Log {
 
   follower(): Follower {
     this.#followers += 1
-    return new KafkaFollower(this.#cluster, this.#clock, `follower-${this.#followers}`)
+    return new KafkaFollower(this.#cluster, this.#clock, `${this.#followers}`)
   }
 
   async offsetAt(place: Place, timeMs: number): Promise<number> {

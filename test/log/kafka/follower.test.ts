@@ -17,6 +17,8 @@ const [FIRST, SECOND, THIRD] = [place(0), place(1), place(2)]
 /** What a request says: its session, and of which partitions it speaks from where. */
 interface Asked {
   readonly node: number
+  /** The connection that it goes by. */
+  readonly lane: string
   readonly epoch: number
   readonly from: Record<number, number>
   readonly left: readonly number[]
@@ -47,13 +49,14 @@ function leaders() {
       moved.add(call)
       return () => moved.delete(call)
     },
-    send: (node: number, _api: Api<never, FetchResponse>, encode: () => readonly Buffer[]) => {
+    send: (node: number, _api: Api<never, FetchResponse>, encode: () => readonly Buffer[], _limitMs: number, lane: string) => {
       const { promise, resolve, reject } = Promise.withResolvers<FetchResponse>()
       const settle = async () => {
         for (let turn = 0; turn < 5; turn++) await Promise.resolve()
       }
       asked.push({
         node,
+        lane,
         ...readRequest(encode()),
         answer: async (parts, { error = 0 } = {}) => {
           const whole = parts.map(part => ({
@@ -76,7 +79,7 @@ function leaders() {
       return promise
     },
   } as unknown as KafkaCluster
-  return { clock, leaderOf, asked, closed, moved, follower: new KafkaFollower(cluster, clock, 'follower-1') }
+  return { clock, leaderOf, asked, closed, moved, follower: new KafkaFollower(cluster, clock, '1') }
 }
 
 /** By the grammar of Fetch v11. */
@@ -242,10 +245,65 @@ test('a broker that forgot the session is told all again; one that refuses the w
   await expect(third).rejects.toThrow('Kafka error 70')
 })
 
+test('many partitions of one leader are asked for in sessions of 250, each by a connection of its own: a broker goes over all of a session for each batch that comes', async () => {
+  const { follower, asked, closed, leaderOf } = leaders()
+  for (let partition = 0; partition < 600; partition++) {
+    leaderOf.set(partition, 1)
+    follower.follow({ ...place(partition), from: partition })
+  }
+  const fetching = follower.fetch({ maxBytes: 2 ** 20, waitMs: 250 })
+  await go()
+  expect(asked.map(({ lane, from }) => [lane, Object.keys(from).length])).toEqual([
+    ['follower-1-0', 250],
+    ['follower-1-1', 250],
+    ['follower-1-2', 100],
+  ])
+  await asked[1]?.answer([{ partition: 300, highWatermark: 302, records: batch(300, 2) }])
+  expect(await fetching).toMatchObject([{ partition: 300, next: 302 }])
+  // Only that session is asked again, of what changed in it.
+  const second = follower.fetch(LIMITS)
+  await go()
+  expect(asked.slice(3)).toMatchObject([{ lane: 'follower-1-1', epoch: 1, from: { 300: 302 } }])
+  await asked[2]?.fail()
+  await expect(second).rejects.toThrow('broker 1 is away')
+  follower.close()
+  expect(closed.toSorted()).toEqual(['follower-1-0', 'follower-1-1', 'follower-1-2'])
+})
+
+test('a session that failed is begun anew with the partitions that it had', async () => {
+  const { follower, asked, clock, leaderOf } = leaders()
+  for (let partition = 0; partition < 300; partition++) {
+    leaderOf.set(partition, 1)
+    follower.follow({ ...place(partition), from: 0 })
+  }
+  const fetching = follower.fetch(LIMITS)
+  await go()
+  await asked[0]?.fail()
+  await expect(fetching).rejects.toThrow('broker 1 is away')
+  await clock.pass(100)
+  const again = follower.fetch(LIMITS)
+  await go()
+  // The other session has room for some of them, and says so once it is answered.
+  expect(asked.slice(2)).toMatchObject([{ lane: 'follower-1-0', epoch: 0 }])
+  await asked[1]?.answer([])
+  await again
+  const third = follower.fetch(LIMITS)
+  await go()
+  expect(asked.slice(3)).toMatchObject([{ lane: 'follower-1-1', epoch: 1 }])
+  const partitions = [asked[1], asked[2], asked[3]].flatMap(each => Object.keys(each?.from ?? {}))
+  expect(new Set(partitions).size).toBe(300)
+  await asked[2]?.answer([])
+  await third
+  follower.close()
+})
+
 test('closed, its connections are ended, and it is not asked any more', async () => {
   const { follower, closed, moved } = leaders()
+  follower.follow({ ...FIRST, from: 0 })
+  void follower.fetch(LIMITS)
+  await go()
   follower.close()
   expect(moved.size).toBe(0)
-  expect(closed).toEqual(['follower-1'])
+  expect(closed).toEqual(['follower-1-0'])
   await expect(follower.fetch(LIMITS)).rejects.toMatchObject({ code: 'log_unavailable' })
 })
