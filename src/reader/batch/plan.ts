@@ -37,6 +37,18 @@ export async function planRun(
   )
 }
 
+/** What a run means to read has to be there still: one that is repeated was planned in another night. Throws as {@link planRun} does. */
+export async function checkThere(log: Log, claims: readonly Claim[], ranges: readonly Range[]): Promise<void> {
+  const endOf = await allEnds(log, claims)
+  const rangeOf = new Map(ranges.map(range => [range.source, range]))
+  for (const claim of claims) {
+    const source = sourceKey(claim.source)
+    const range = rangeOf.get(source)
+    const end = endOf(claim)
+    if (range && range.from < Math.min(range.to, end.first)) throw notThere(source, range.from, end)
+  }
+}
+
 function notThere(source: string, from: number, end: { first: number; next: number }): HeadraceError {
   const lost = from < end.first ? `[${from}, ${end.first})` : `[${end.next}, ${from})`
   return new HeadraceError(
