@@ -22,8 +22,10 @@ export function describePositions(brokers?: Brokers): void {
       await expect(runNow(job)).rejects.toMatchObject({
         code: 'offset_out_of_range',
         message: 'g/a: the job stands at 0, the log has [2, 3): [0, 2) is not there',
-        advice: expect.stringContaining('--accept-loss'),
+        advice: expect.stringContaining('"headrace batch run plant.load --accept-loss"'),
       })
+      // Who sees the alarm has not seen what the command line said.
+      expect(world.alarms.list()).toMatchObject([{ code: 'batch_failed', advice: expect.stringContaining('--accept-loss') }])
       const accepted = await job.run(new AbortController().signal, { acceptLoss: true })
       expect(accepted).toMatchObject({ outcome: 'done', run: { records: 2 } })
       expect(world.ledger.losses('plant.load')).toMatchObject([{ source: 'g/a', first: 0, next: 2 }])

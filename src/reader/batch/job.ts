@@ -124,7 +124,7 @@ export class BatchJob {
   /** Where the job stands in each source, and how far the log goes. */
   async positions(): Promise<Range[]> {
     const claims = await this.claims()
-    return planRun(this.#deps.log, claims, await this.#positions.of(claims))
+    return planRun(this.#deps.log, this.definition.name, claims, await this.#positions.of(claims))
   }
 
   /** Keeps that the job stands at `first` of a source of which it has read nothing yet: so it is told of what is deleted from there on. */
@@ -161,8 +161,8 @@ export class BatchJob {
     try {
       return await work()
     } catch (error) {
-      const isAway = error instanceof HeadraceError && error.code === 'log_unavailable'
-      if (!isAway && !signal.aborted) await this.#runner.tellFailure({ signal }, messageOf(error))
+      const { code, advice } = error instanceof HeadraceError ? error : {}
+      if (code !== 'log_unavailable' && !signal.aborted) await this.#runner.tellFailure({ signal }, messageOf(error), { advice })
       throw error
     }
   }
@@ -181,7 +181,8 @@ export class BatchJob {
   }
 
   async #plan(claims: readonly Claim[], { atMs, upToMs, missing = [], due }: RunRequest): Promise<Planned> {
-    const ranges = await planRun(this.#deps.log, claims, this.#deps.ledger.offsets(this.definition.name), upToMs)
+    const { name } = this.definition
+    const ranges = await planRun(this.#deps.log, name, claims, this.#deps.ledger.offsets(name), upToMs)
     return { kind: 'run', ranges, claims, atMs: atMs ?? this.#now(), missing, due }
   }
 

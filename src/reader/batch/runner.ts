@@ -93,7 +93,7 @@ export class Runner {
     const folder = new RunFolder(this.#directory(id, atMs), id)
     const made = this.#madeUp(id, folder, planned)
     if (made) return made
-    if (kind === 'run') await checkThere(this.#deps.log, planned.claims, ranges)
+    if (kind === 'run') await checkThere(this.#deps.log, name, planned.claims, ranges)
     const token = randomUUID()
     const log = join(runsDir, name, `${id}.log`)
     ledger.begin({ id, job: name, ranges, startedMs: this.#now(), kind, atMs, token, missing, directory: folder.final, log, due })
@@ -113,7 +113,7 @@ export class Runner {
   async tellFailure(
     going: Going | Pick<Going, 'signal'>,
     error: string,
-    { exitCode = null, attempts = 0 }: { exitCode?: number | null; attempts?: number } = {},
+    told: { exitCode?: number | null; attempts?: number; advice?: string | undefined } = {},
   ): Promise<void> {
     const { alarms, logger, runsDir } = this.#deps
     const { name, options, folder } = this.#definition
@@ -121,12 +121,15 @@ export class Runner {
     alarms.raise('batch_failed', {
       source: name,
       message: `Job ${name} failed: ${error}`,
-      advice: `See "headrace batch runs ${name}"${run ? ` and ${run.runLog.path}` : ''}; it is tried again with its next run.`,
+      advice:
+        told.advice ??
+        `See "headrace batch runs ${name}"${run ? ` and ${run.runLog.path}` : ''}; it is tried again with its next run.`,
     })
     if (!options.on_failure) return
     const runLog = run?.runLog ?? new RunLog(join(runsDir, name, 'failures.log'))
-    const told = { job: name, run: run?.id ?? null, error, exit_code: exitCode, attempts, log: run?.runLog.path ?? null }
-    await tellFailure(options.on_failure, told, { folder, runLog, logger, signal: going.signal })
+    const { exitCode = null, attempts = 0 } = told
+    const failure = { job: name, run: run?.id ?? null, error, exit_code: exitCode, attempts, log: run?.runLog.path ?? null }
+    await tellFailure(options.on_failure, failure, { folder, runLog, logger, signal: going.signal })
     if (!run) runLog.close()
   }
 
