@@ -36,7 +36,7 @@ const UNIT_OF: Readonly<Record<string, (unit: string) => string | undefined>> = 
 }
 /** Aggregates that say something of a field which has no value in a window. */
 const OF_NOTHING: readonly string[] = ['count', 'sum']
-const KNOWN = `Known aggregates: ${Object.keys(AGGREGATES).join(', ')}, ${PERCENTILE}(field, 95), ${RECORDS}(); operators as in CEL: && || ! == != < <= > >= + - * / ? :.`
+const KNOWN = `Known aggregates, of numbers alone: ${Object.keys(AGGREGATES).join(', ')}, ${PERCENTILE}(field, 95), ${RECORDS}(); operators as in CEL: && || ! == != < <= > >= + - * / ? :.`
 
 /** Over what an expression speaks: aggregates of the fields in a window, or the fields of one record as they are. */
 export type Scope = 'window' | 'record'

@@ -2,7 +2,7 @@ import type { Alert } from '../analyser/analyser.ts'
 import { subjectKey } from '../analyser/analyser.ts'
 import type { AnalyserTest } from '../config/analyser-tests.ts'
 import type { LoadedPipeline } from '../config/load.ts'
-import type { AnalyserDefinition } from '../reader/realtime/definition.ts'
+import { type AnalyserDefinition, watchesSource } from '../reader/realtime/definition.ts'
 import { Rehearsal } from '../reader/realtime/rehearsal.ts'
 import { gapHeader } from '../record/gap.ts'
 import { HeadraceError } from '../runtime/errors.ts'
@@ -42,6 +42,7 @@ export function runAnalyserTest(
   const chosen = definitions.filter(({ name }) => test.analysers?.includes(name) ?? true)
   const unknown = test.analysers?.find(name => !definitions.some(definition => definition.name === name))
   if (unknown !== undefined) throw new HeadraceError('config_invalid', `there is no analyser "${unknown}" in ${pipeline.file}`)
+  checkShows(test, chosen, pipeline.topic)
   const alerts: Alert[] = []
   const streams = new Map<string, { timeMs: number; value: unknown }[]>()
   const facts = new Map(Object.entries(pipeline.config.sources).map(([name, config]) => [name, fieldsOfSource(config)]))
@@ -72,6 +73,19 @@ export function runAnalyserTest(
   return { difference: difference.length > 0 ? difference : undefined }
 }
 
+/** A test of which nothing can come passes where nothing is expected: a name was mistaken. Some records may be of what nobody is to look at. */
+function checkShows(test: AnalyserTest, chosen: readonly AnalyserDefinition[], topic: string): void {
+  const isWatched = (source: SourceId) => chosen.some(definition => watchesSource(definition, source, topic))
+  const sources = [...new Set(test.records.map(({ source }) => source))]
+  if (!sources.some(source => isWatched(sourceNamed(source)))) {
+    const named = sources.length === 0 ? 'any source' : sources.join(' or ')
+    const message = `no analyser that is tested watches ${named}: whatever the test expects, it shows nothing`
+    throw new HeadraceError('config_invalid', message)
+  }
+  const unmade = Object.keys(test.streams).find(name => !chosen.some(({ stream }) => stream?.source === name))
+  if (unmade !== undefined) throw new HeadraceError('config_invalid', `no analyser that is tested makes a stream "${unmade}"`)
+}
+
 function play(rehearsal: Rehearsal, arrivals: readonly Arrival[], topic: string, untilMs: number): void {
   const sequences = new Map<string, number>()
   const firstMs = arrivals[0]?.arrivesMs ?? untilMs
@@ -98,7 +112,7 @@ function arrivalsOf(test: AnalyserTest, startMs: number): Arrival[] {
   const arrivals = test.records.flatMap((record): Arrival[] => {
     const { at, from = 0, to = 0, every = 1, arrives, value = null, gap } = record
     const bytes = value === null ? null : Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
-    const source = parseSourceKey(record.source) ?? { gateway: TEST_GATEWAY, source: record.source }
+    const source = sourceNamed(record.source)
     const count = at === undefined ? Math.max(0, Math.ceil((to - from) / every)) : 1
     if (count > RECORDS_MAX) throw new HeadraceError('config_invalid', `a test has ${count} records; ${RECORDS_MAX} are allowed`)
     return Array.from({ length: count }, (_, index) => {
@@ -107,6 +121,10 @@ function arrivalsOf(test: AnalyserTest, startMs: number): Arrival[] {
     })
   })
   return arrivals.sort((a, b) => a.arrivesMs - b.arrivesMs)
+}
+
+function sourceNamed(name: string): SourceId {
+  return parseSourceKey(name) ?? { gateway: TEST_GATEWAY, source: name }
 }
 
 /** Something said or expected: what has to be equal, and parts of which those expected have to be there. */

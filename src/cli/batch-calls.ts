@@ -25,7 +25,8 @@ export interface Moved {
   readonly source: string
   /** Null where it stood nowhere yet: at the beginning. */
   readonly before: number | null
-  readonly offset: number
+  /** Null where the other reader has no offset of it: it stays where it stands. */
+  readonly offset: number | null
 }
 
 /** What `headrace batch …` asks of a running core. */
@@ -60,7 +61,10 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
       await checkWithin(log, targets)
       const offsets = new Map([...targets].map(([claim, offset]) => [sourceKey(claim.source), offset]))
       if (args['dry'] !== true) await positions.set(offsets, all)
-      return [...offsets].map(([source, offset]) => ({ source, before: before.get(source) ?? null, offset }))
+      return claims.map(claim => {
+        const source = sourceKey(claim.source)
+        return { source, before: before.get(source) ?? null, offset: offsets.get(source) ?? null }
+      })
     })
   }
   return {

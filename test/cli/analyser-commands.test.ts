@@ -54,6 +54,28 @@ test('tests beside a pipeline pass with exit code 0, fail with 1 and what differ
   expect([lacking.code, lacking.stderr.includes('has no tests')]).toEqual([2, true])
 })
 
+test('a test that can say nothing fails: where a source or a stream was mistaken, and nothing was expected, it passed for ever', async () => {
+  writeFileSync(file, readFileSync(file, 'utf8').replaceAll('{ every', '{ sources: [compressor-*], every'))
+  const quiet = (source: string, more = '') =>
+    `{ records: [{ source: ${source}, at: 0s, value: { oil_c: 60 } }, { source: pump-1, at: 2s, value: { oil_c: 99 } }]${more} }`
+  writeFileSync(
+    file.replace('.yaml', '.test.yaml'),
+    `tests:
+  cool oil is not told, nor a hot pump: ${quiet('compressor-1')}
+  a source that nobody watches: ${quiet('compresor-1')}
+  a stream that nobody makes: ${quiet('compressor-1', ', streams: { oil-1m: [] }')}
+`,
+  )
+  const { code, stdout } = await headrace(['test', file, '--json'], LIMIT)
+  const outcomes = JSON.parse(stdout) as { test: string; difference?: string[] }[]
+  expect([code, ...outcomes.map(({ difference = [] }) => difference.join())]).toEqual([
+    1,
+    '',
+    'no analyser that is tested watches compresor-1 or pump-1: whatever the test expects, it shows nothing',
+    'no analyser that is tested makes a stream "oil-1m"',
+  ])
+})
+
 test("tests of somebody's own analyser are run where they lie: those of docs/realtime.md pass, and one that expects something else fails", async () => {
   const page = readFileSync(new URL('../../docs/realtime.md', import.meta.url), 'utf8')
   const code = [...page.matchAll(/^```ts\n\/\/ (\S+)\n(.*?)^```/gms)].map(([, name = '', text = '']) => [name, text] as const)

@@ -149,6 +149,15 @@ test('a backfill reads beside the offsets; offsets of another reader are adopted
   expect(await adopt()).toEqual({ 'plant-a-1/a': 40 })
   expect(await standing()).toEqual({ 'plant-a-1/a': 40, 'plant-a-1/b': 0 })
 
+  // One that the other reader had never come to would be read from its beginning, and nobody was told.
+  writeFileSync(join(up.folder, 'offsets.json'), '{"plant-a-1/a": 45}')
+  expect((await up.run(...file)).stdout.split('\n').map(row => row.trim().split(/ {2,}/))).toEqual([
+    ['source', 'stood at', 'stands at'],
+    ['plant-a-1/a', '40', '45'],
+    ['plant-a-1/b', 'the beginning', 'the same: no offset of it is there'],
+    [''],
+  ])
+
   await up.json('batch', 'reset', 'load', '--to-time', '2100-01-01')
   expect(await standing()).toEqual({ 'plant-a-1/a': 50, 'plant-a-1/b': 50 })
   await up.json('batch', 'reset', 'load', '--to-time', '1971-01-01', '--source', 'b')

@@ -22,6 +22,9 @@ const edge = {
     ...{ buffered: { records: 9 }, topic: 'northern-works-of-the-plant', partition: number },
     ...{ reason: number === 1 ? null : REASON, trouble: { 'no answer': 3 }, steps: [] },
   })),
+  analysers: [
+    { analyser: `${LONG}-is-too-hot`, state: 'running', sources: 2, last_alert: '2026-01-31T08:00:00.000Z', undelivered: 3 },
+  ],
   alarms: [{ since: '2026-01-31T08:00:00.000Z', message: `source ${LONG} was given up: ${REASON}`, advice: REASON }],
 } as unknown as Edge
 
@@ -45,7 +48,7 @@ const core = {
       ...{ lag: 0, next_run: '2026-02-01T02:00:00.000Z' },
     },
   ],
-  analysers: [],
+  analysers: edge.analysers.map(each => ({ ...each, lag: 1_000, late: 7, cut: 0 })),
   alarms: edge.alarms,
 } as unknown as Core
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { countTables } from '../../src/cli/commands/status.ts'
+import { analysersTable, countTables } from '../../src/cli/commands/status.ts'
 
 const STEP = { step: 'filter', taken: 12, withheld: 4, unread: 1 }
 
@@ -21,4 +21,29 @@ test('status says of each step what it left out, and what went wrong with a devi
   ])
   expect(others).toEqual([])
   expect(countTables([{ source: 'quiet', steps: [], trouble: {} }])).toEqual([])
+})
+
+test('status says of each analyser whether it failed, what came too late, and when it last told something: only its lag was shown, and of those on a gateway nothing', () => {
+  const cells = (text: string | undefined) => text?.split('\n').map(line => line.trim().split(/ {2,}/))
+  const gateway = {
+    analyser: 'hot',
+    state: 'running',
+    sources: 2,
+    last_alert: '2026-01-02T03:04:05.000Z',
+    undelivered: 1,
+  } as const
+  const core = { pipeline: 'plant', analyser: 'strokes', state: 'failed', sources: 1, last_alert: null, undelivered: 0 } as const
+  expect(analysersTable([{ ...core, lag: 4, late: 7, cut: 3 }]).map(cells)).toEqual([
+    [
+      ['analyser', 'state', 'sources', 'lag', 'late', 'cut', 'undelivered', 'last alert'],
+      ['strokes', 'failed', '1', '4', '7', '3', '0', '-'],
+    ],
+  ])
+  expect(analysersTable([gateway]).map(cells)).toEqual([
+    [
+      ['analyser', 'state', 'sources', 'undelivered', 'last alert'],
+      ['hot', 'running', '2', '1', '2026-01-02T03:04:05.000Z'],
+    ],
+  ])
+  expect(analysersTable([])).toEqual([])
 })

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readOffsets } from '../../src/reader/batch/adopt.ts'
 import { type Brokers, JobWorld, runNow, runOf, TIME_MS } from './job-world.ts'
@@ -21,8 +22,10 @@ export function describePositions(brokers?: Brokers): void {
       await expect(runNow(job)).rejects.toMatchObject({
         code: 'offset_out_of_range',
         message: 'g/a: the job stands at 0, the log has [2, 3): [0, 2) is not there',
-        advice: expect.stringContaining('--accept-loss'),
+        advice: expect.stringContaining('"headrace batch run plant.load --accept-loss"'),
       })
+      // Who sees the alarm has not seen what the command line said.
+      expect(world.alarms.list()).toMatchObject([{ code: 'batch_failed', advice: expect.stringContaining('--accept-loss') }])
       const accepted = await job.run(new AbortController().signal, { acceptLoss: true })
       expect(accepted).toMatchObject({ outcome: 'done', run: { records: 2 } })
       expect(world.ledger.losses('plant.load')).toMatchObject([{ source: 'g/a', first: 0, next: 2 }])
@@ -36,6 +39,41 @@ export function describePositions(brokers?: Brokers): void {
       expect(await job.run(new AbortController().signal, { acceptLoss: true })).toEqual({ outcome: 'empty' })
       expect(world.ledger.losses('plant.load')).toMatchObject([{ source: 'g/a', first: 2, next: 9 }])
       expect(world.offsets()).toEqual({ 'g/a': 2 })
+    })
+
+    test.each([
+      ['where the job had stood before', { 'g/a': 1 }, 1],
+      ['where it had never been anywhere', {}, 0],
+    ])('of a run that had failed, %s: it was repeated over what was gone all the same', async (_where, stood, from) => {
+      await world.lay('a', ['zero', 'one'])
+      await world.lay('a', ['two'])
+      world.ledger.setOffsets('plant.load', new Map(Object.entries(stood)))
+      expect(await runNow(world.job({ run: ['false'] }))).toMatchObject({ outcome: 'failed' })
+      await world.log.trim({ topic: 'plant', partition: 0 }, 2)
+      const job = world.job()
+      await expect(runNow(job)).rejects.toMatchObject({
+        code: 'offset_out_of_range',
+        message: `g/a: the job stands at ${from}, the log has [2, 3): [${from}, 2) is not there`,
+      })
+      expect(await job.run(new AbortController().signal, { acceptLoss: true })).toMatchObject({ outcome: 'done' })
+      expect(world.ledger.losses('plant.load')).toMatchObject([{ source: 'g/a', first: from, next: 2 }])
+      expect(world.read('in')).toBe('two\n')
+      expect(world.offsets()).toEqual({ 'g/a': 3 })
+    })
+
+    test('of a run that was done, and only not kept as done: they are not given up, and not handed over once more', async () => {
+      await world.lay('a', ['zero', 'one'])
+      await world.lay('a', ['two'])
+      const onStep = (step: string) => {
+        if (step === 'published') throw new Error('the core ends here')
+      }
+      expect(await runNow(world.job({}, { deps: { onStep } }))).toMatchObject({ outcome: 'failed' })
+      await world.log.trim({ topic: 'plant', partition: 0 }, 2)
+      const again = world.job({ run: ['sh', '-c', 'cat > again'] })
+      expect(await again.run(new AbortController().signal, { acceptLoss: true })).toMatchObject({ outcome: 'done' })
+      expect(world.ledger.losses('plant.load')).toEqual([])
+      expect(world.offsets()).toEqual({ 'g/a': 3 })
+      expect(existsSync(world.path('again'))).toBe(false)
     })
 
     test('nothing is lost, nothing is kept', async () => {

@@ -99,6 +99,17 @@ export function describeRetention(brokers?: Brokers): void {
     })
   })
 
+  test('also where it has never read anything: it began behind them, and nobody was told', async () => {
+    await world.lay('a', ['one', 'two'])
+    const job = world.job()
+    await hours(retention({ age: '10h', unread: 'delete' }, [job]), 12)
+    expect(await first()).toBe(2)
+    await world.lay('a', ['three'])
+    await expect(runNow(job)).rejects.toMatchObject({
+      message: 'g/a: the job stands at 0, the log has [2, 3): [0, 2) is not there',
+    })
+  })
+
   test('of too much the oldest goes, down to about the size', async () => {
     const values = Array.from({ length: 100 }, (_, index) => `${index} ${Math.sin(index).toString().repeat(400)}`)
     for (let batch = 0; batch < 20; batch++)

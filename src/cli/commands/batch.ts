@@ -226,12 +226,17 @@ function readOffsetsFile(file: string): string {
 }
 
 function sayMoved(moved: readonly Moved[], { json, dryRun }: MoveOptions): void {
-  if (json) printJson(Object.fromEntries(moved.map(({ source, offset }) => [source, offset])))
+  const found = moved.filter(({ offset }) => offset !== null)
+  if (json) printJson(Object.fromEntries(found.map(({ source, offset }) => [source, offset])))
   else
     print(
       table(
         ['source', 'stood at', dryRun ? 'would stand at' : 'stands at'],
-        moved.map(({ source, before, offset }) => [source, before ?? 'the beginning', offset]),
+        moved.map(({ source, before, offset }) => [
+          source,
+          before ?? 'the beginning',
+          offset ?? 'the same: no offset of it is there',
+        ]),
       ),
     )
 }

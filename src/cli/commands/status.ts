@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
 import { Command } from 'commander'
 import { control } from '../../console/control-client.ts'
+import type { AnalyserStatus } from '../../reader/realtime/analyser-status.ts'
+import type { GatewayAnalyserStatus } from '../../reader/realtime/gateway-runner.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import type { CoreProcess } from '../core-process.ts'
 import type { EdgeSourceStatus, EdgeStatus } from '../edge-status.ts'
@@ -94,6 +96,7 @@ export function edgeText(edge: EdgeStatus, columns: number | undefined): string 
     wrapped(head.join('\n'), columns),
     sources,
     ...countTables(edge.sources, columns),
+    ...analysersTable(edge.analysers, columns),
     ...alarmTexts(edge.alarms, columns),
   ].join('\n\n')
 }
@@ -117,6 +120,23 @@ export function countTables(
   ]
 }
 
+/** How analysers do, where there are any; on a gateway there is no log, of which they could be behind. */
+export function analysersTable(
+  analyses: readonly (AnalyserStatus | GatewayAnalyserStatus)[],
+  columns?: number | undefined,
+): string[] {
+  if (analyses.length === 0) return []
+  const reads = analyses.some(each => 'lag' in each) ? ['lag', 'late', 'cut'] : []
+  const rows = analyses.map(each => [
+    ...[each.analyser, each.state, each.sources],
+    ...('lag' in each ? [each.lag, each.late, each.cut] : []),
+    ...[each.undelivered, each.last_alert ?? '-'],
+  ])
+  const spare = ['cut', 'late', 'undelivered', 'last alert']
+  const head = ['analyser', 'state', 'sources', ...reads, 'undelivered', 'last alert']
+  return [fittedTable(head, rows, { names: ['analyser'], spare: spare.filter(name => head.includes(name)) }, columns)]
+}
+
 /** Fits so many columns; whole where there are none. */
 export function coreText(core: CoreStatus, columns: number | undefined): string {
   const title = `core on ${core.log.engine} log ${core.log.identity}, ${core.gateways.length} gateway(s) connected`
@@ -134,8 +154,7 @@ export function coreText(core: CoreStatus, columns: number | undefined): string 
     job.lag ?? '?',
     job.next_run ?? 'by hand',
   ])
-  const analysers = core.analysers.map(({ analyser, sources, lag }) => [analyser, sources, lag])
-  const names = ['source', 'partition', 'gateway', 'batch job', 'analyser']
+  const names = ['source', 'partition', 'gateway', 'batch job']
   return [
     wrapped(title, columns),
     ...(core.reports.length > 0 ? [gatewaysTable(core, names, columns)] : []),
@@ -155,7 +174,7 @@ export function coreText(core: CoreStatus, columns: number | undefined): string 
           ),
         ]
       : []),
-    ...(analysers.length > 0 ? [fittedTable(['analyser', 'sources', 'lag'], analysers, { names }, columns)] : []),
+    ...analysersTable(core.analysers, columns),
     ...alarmTexts(core.alarms, columns),
   ].join('\n\n')
 }

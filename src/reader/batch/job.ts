@@ -3,8 +3,8 @@ import type { Alarms } from '../../runtime/alarms.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
-import { matchesSource, type SourceId } from '../../runtime/names.ts'
-import type { Due, Ledger, Loss, Range, Run, RunKind } from '../ledger.ts'
+import { matchesSource, type SourceId, sourceKey } from '../../runtime/names.ts'
+import type { Due, Ledger, Range, Run, RunKind } from '../ledger.ts'
 import type { ValueShape } from '../render/renderer.ts'
 import type { BatchJobOptions } from './options.ts'
 import { type Bound, claimsOf, planBackfill, planRun } from './plan.ts'
@@ -124,7 +124,14 @@ export class BatchJob {
   /** Where the job stands in each source, and how far the log goes. */
   async positions(): Promise<Range[]> {
     const claims = await this.claims()
-    return planRun(this.#deps.log, claims, await this.#positions.of(claims))
+    return planRun(this.#deps.log, this.definition.name, claims, await this.#positions.of(claims))
+  }
+
+  /** Keeps that the job stands at `first` of a source of which it has read nothing yet: so it is told of what is deleted from there on. */
+  async keepPlace(source: SourceId, first: number): Promise<void> {
+    const { ledger } = this.#deps
+    const known = await this.#positions.of(await this.claims())
+    if (!known.has(sourceKey(source))) ledger.setOffsets(this.definition.name, new Map([[sourceKey(source), first]]))
   }
 
   claims(): Promise<Claim[]> {
@@ -154,8 +161,8 @@ export class BatchJob {
     try {
       return await work()
     } catch (error) {
-      const isAway = error instanceof HeadraceError && error.code === 'log_unavailable'
-      if (!isAway && !signal.aborted) await this.#runner.tellFailure({ signal }, messageOf(error))
+      const { code, advice } = error instanceof HeadraceError ? error : {}
+      if (code !== 'log_unavailable' && !signal.aborted) await this.#runner.tellFailure({ signal }, messageOf(error), { advice })
       throw error
     }
   }
@@ -163,9 +170,8 @@ export class BatchJob {
   /** A run that was cut off is repeated as it was; what has come since is the next run's. */
   async #catchUp(signal: AbortSignal, request: RunRequest): Promise<RunResult> {
     const claims = await this.claims()
-    const offsets = await this.#positions.of(claims)
-    if (request.acceptLoss) await this.#acceptLosses(claims)
-    const before = this.#interrupted(offsets)
+    const cutOff = this.#interrupted(await this.#positions.of(claims))
+    const before = request.acceptLoss ? await this.#acceptLosses(claims, cutOff) : cutOff
     if (!before && request.resume) return { outcome: 'empty' }
     if (!before) return this.#runner.run(await this.#plan(claims, request), signal)
     const repeated = await this.#runner.run({ ...before, claims }, signal)
@@ -175,7 +181,8 @@ export class BatchJob {
   }
 
   async #plan(claims: readonly Claim[], { atMs, upToMs, missing = [], due }: RunRequest): Promise<Planned> {
-    const ranges = await planRun(this.#deps.log, claims, this.#deps.ledger.offsets(this.definition.name), upToMs)
+    const { name } = this.definition
+    const ranges = await planRun(this.#deps.log, name, claims, this.#deps.ledger.offsets(name), upToMs)
     return { kind: 'run', ranges, claims, atMs: atMs ?? this.#now(), missing, due }
   }
 
@@ -198,13 +205,17 @@ export class BatchJob {
     return last.ranges.every(range => (offsets.get(range.source) ?? range.from) === range.from) ? last : undefined
   }
 
-  async #acceptLosses(claims: readonly Claim[]): Promise<readonly Loss[]> {
+  /** Gives up what is gone; what is left of the run that was `cutOff` where it is to be repeated none the less. */
+  async #acceptLosses(claims: readonly Claim[], cutOff: Run | undefined): Promise<Run | undefined> {
+    // What it was to read is read: nothing of that is lost.
+    if (cutOff && this.#runner.isPublished(cutOff)) return cutOff
     const { ledger, logger } = this.#deps
-    const { losses, offsets } = await this.#positions.losses(claims, this.#now())
-    if (losses.length > 0) ledger.acceptLosses(this.definition.name, losses, offsets)
+    const { losses, offsets } = await this.#positions.losses(claims, cutOff?.ranges ?? [], this.#now())
+    if (losses.length === 0) return cutOff
+    ledger.acceptLosses(this.definition.name, losses, offsets)
     for (const { source, first, next } of losses)
       logger.warn({ job: this.definition.name, source }, `records [${first}, ${next}) were given up: the log has them no more`)
-    return losses
+    return this.#interrupted(ledger.offsets(this.definition.name))
   }
 
   #now(): number {

@@ -20,6 +20,7 @@ export async function claimsOf(log: Log, topic: string, globs: readonly string[]
  */
 export async function planRun(
   log: Log,
+  job: string,
   claims: readonly Claim[],
   offsets: ReadonlyMap<string, number>,
   upToMs?: number,
@@ -30,20 +31,32 @@ export async function planRun(
       const source = sourceKey(claim.source)
       const end = endOf(claim)
       const from = offsets.get(source) ?? end.first
-      if (from < end.first || from > end.next) throw notThere(source, from, end)
+      if (from < end.first || from > end.next) throw notThere(job, source, from, end)
       const to = upToMs === undefined ? end.next : Math.min(end.next, Math.max(from, await log.offsetAt(claim, upToMs)))
       return { source, topic: claim.topic, partition: claim.partition, from, to }
     }),
   )
 }
 
-function notThere(source: string, from: number, end: { first: number; next: number }): HeadraceError {
+/** What a run means to read has to be there still: one that is repeated was planned in another night. Throws as {@link planRun} does. */
+export async function checkThere(log: Log, job: string, claims: readonly Claim[], ranges: readonly Range[]): Promise<void> {
+  const endOf = await allEnds(log, claims)
+  const rangeOf = new Map(ranges.map(range => [range.source, range]))
+  for (const claim of claims) {
+    const source = sourceKey(claim.source)
+    const range = rangeOf.get(source)
+    const end = endOf(claim)
+    if (range && range.from < Math.min(range.to, end.first)) throw notThere(job, source, range.from, end)
+  }
+}
+
+function notThere(job: string, source: string, from: number, end: { first: number; next: number }): HeadraceError {
   const lost = from < end.first ? `[${from}, ${end.first})` : `[${end.next}, ${from})`
   return new HeadraceError(
     'offset_out_of_range',
     `${source}: the job stands at ${from}, the log has [${end.first}, ${end.next}): ${lost} is not there`,
     {
-      advice: `Look why it is gone (retention, a restored or recreated topic); then "headrace batch run JOB --accept-loss" goes on without it and keeps that it did, or "headrace batch reset JOB --source ${source} --to ${end.first}" moves the job.`,
+      advice: `Look why it is gone (retention, a restored or recreated topic); then "headrace batch run ${job} --accept-loss" goes on without it and keeps that it did, or "headrace batch reset ${job} --source ${source} --to ${end.first}" moves the job.`,
     },
   )
 }

@@ -3,7 +3,7 @@ import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import { sourceKey } from '../../runtime/names.ts'
 import { allEnds } from '../all-ends.ts'
-import type { Ledger, Loss } from '../ledger.ts'
+import type { Ledger, Loss, Range } from '../ledger.ts'
 
 export interface PositionsDeps {
   readonly log: Log
@@ -60,9 +60,16 @@ export class Positions {
     await this.mirror(claims)
   }
 
-  /** Records that the log has no more, for each source of which there are some, and where the job would go on. */
-  async losses(claims: readonly Claim[], nowMs: number): Promise<{ losses: Loss[]; offsets: Map<string, number> }> {
-    const known = await this.of(claims)
+  /**
+   * Records that the log has no more, for each source of which there are some, and where the job would go on. A source that the job has never
+   * read is one of which it has `begun` to, in a run that failed.
+   */
+  async losses(
+    claims: readonly Claim[],
+    begun: readonly Range[],
+    nowMs: number,
+  ): Promise<{ losses: Loss[]; offsets: Map<string, number> }> {
+    const known = new Map([...begun.map(({ source, from }) => [source, from] as const), ...(await this.of(claims))])
     const endOf = await allEnds(this.#deps.log, claims)
     const losses: Loss[] = []
     const offsets = new Map<string, number>()

@@ -108,6 +108,7 @@ export class Retention {
       this.#say({ ...standing, unread }, options)
       const before = options.unread === 'keep' ? Math.min(standing.limit, read) : standing.limit
       if (before <= end.first) continue
+      for (const job of this.#jobsOf(claim)) await job.keepPlace(claim.source, end.first)
       await log.trim(claim, before)
       logger.info({ source: sourceKey(claim.source), from: end.first, to: before }, 'records were deleted')
     }
@@ -146,13 +147,17 @@ export class Retention {
   #readBy(claim: Claim, end: PartitionEnd): { read: number; slowest: string | undefined } {
     let read = end.next
     let slowest: string | undefined
-    for (const { definition } of this.#deps.jobs) {
-      const reads = definition.topic === claim.topic && namesSource(definition.options.sources, claim.source)
-      if (!reads) continue
+    for (const { definition } of this.#jobsOf(claim)) {
       const offset = this.#deps.ledger.offsets(definition.name).get(sourceKey(claim.source)) ?? end.first
       if (offset < read) [read, slowest] = [offset, definition.name]
     }
     return { read, slowest }
+  }
+
+  #jobsOf({ topic, source }: Claim): BatchJob[] {
+    return this.#deps.jobs.filter(
+      ({ definition }) => definition.topic === topic && namesSource(definition.options.sources, source),
+    )
   }
 
   #say({ claim, unread, slowest, read, end }: Standing, options: RetentionOptions): void {

@@ -10,10 +10,10 @@ import type { Due, Range, Run, RunKind } from '../ledger.ts'
 import { attempt, CommandFailure, runValues } from './attempt.ts'
 import type { Fed } from './feed.ts'
 import type { JobDefinition, JobDeps } from './job.ts'
-import { manifestOf } from './manifest.ts'
+import { type Manifest, manifestOf } from './manifest.ts'
 import { tellFailure } from './on-failure.ts'
 import { fill } from './placeholders.ts'
-import { runId } from './plan.ts'
+import { checkThere, runId } from './plan.ts'
 import { POISON_PER_RUN_MAX } from './poison.ts'
 import { layPoison } from './poison-letters.ts'
 import type { Positions } from './positions.ts'
@@ -93,6 +93,7 @@ export class Runner {
     const folder = new RunFolder(this.#directory(id, atMs), id)
     const made = this.#madeUp(id, folder, planned)
     if (made) return made
+    if (kind === 'run') await checkThere(this.#deps.log, name, planned.claims, ranges)
     const token = randomUUID()
     const log = join(runsDir, name, `${id}.log`)
     ledger.begin({ id, job: name, ranges, startedMs: this.#now(), kind, atMs, token, missing, directory: folder.final, log, due })
@@ -112,7 +113,7 @@ export class Runner {
   async tellFailure(
     going: Going | Pick<Going, 'signal'>,
     error: string,
-    { exitCode = null, attempts = 0 }: { exitCode?: number | null; attempts?: number } = {},
+    told: { exitCode?: number | null; attempts?: number; advice?: string | undefined } = {},
   ): Promise<void> {
     const { alarms, logger, runsDir } = this.#deps
     const { name, options, folder } = this.#definition
@@ -120,13 +121,21 @@ export class Runner {
     alarms.raise('batch_failed', {
       source: name,
       message: `Job ${name} failed: ${error}`,
-      advice: `See "headrace batch runs ${name}"${run ? ` and ${run.runLog.path}` : ''}; it is tried again with its next run.`,
+      advice:
+        told.advice ??
+        `See "headrace batch runs ${name}"${run ? ` and ${run.runLog.path}` : ''}; it is tried again with its next run.`,
     })
     if (!options.on_failure) return
     const runLog = run?.runLog ?? new RunLog(join(runsDir, name, 'failures.log'))
-    const told = { job: name, run: run?.id ?? null, error, exit_code: exitCode, attempts, log: run?.runLog.path ?? null }
-    await tellFailure(options.on_failure, told, { folder, runLog, logger, signal: going.signal })
+    const { exitCode = null, attempts = 0 } = told
+    const failure = { job: name, run: run?.id ?? null, error, exit_code: exitCode, attempts, log: run?.runLog.path ?? null }
+    await tellFailure(options.on_failure, failure, { folder, runLog, logger, signal: going.signal })
     if (!run) runLog.close()
+  }
+
+  /** Whether a run that is not kept as done is done all the same. */
+  isPublished(run: Run): boolean {
+    return manifestThere(run, new RunFolder(run.directory ?? this.#directory(run.id, run.atMs), run.id)) !== undefined
   }
 
   /** The directory of this very run is there, and the process ended before that was kept: nothing is left to do but to keep it. */
@@ -134,8 +143,8 @@ export class Runner {
     const { ledger, logger } = this.#deps
     const { name } = this.#definition
     const [before] = ledger.runsOf(name, id)
-    const manifest = before && before.state !== 'done' ? folder.manifest() : undefined
-    if (!manifest || manifest.token !== before?.token) return undefined
+    const manifest = before && before.state !== 'done' ? manifestThere(before, folder) : undefined
+    if (!manifest) return undefined
     const { records, placeholders, dead, attempts } = manifest
     ledger.complete(name, id, { records, placeholders, dead: dead.length, attempts, endedMs: Date.parse(manifest.ended) })
     void this.#positions.mirror(claims)
@@ -279,4 +288,10 @@ export class Runner {
   #now(): number {
     return Math.floor(this.#deps.clock.wallMs())
   }
+}
+
+/** The manifest of this very run, and not of another attempt at it. */
+function manifestThere({ token }: Run, folder: RunFolder): Manifest | undefined {
+  const manifest = folder.manifest()
+  return manifest?.token === token ? manifest : undefined
 }
