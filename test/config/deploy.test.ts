@@ -223,7 +223,7 @@ describe('router configurations that are shipped', () => {
       ...{ allowDynamicSource: true, allowAnonymousSender: false },
     })
     expect(groups['$default']).not.toHaveProperty('sources')
-    // A router ends the connection of whoever sends more: an opening of many sources, which describe their fields, is larger than any batch.
+    // A router ends the connection of whoever sends more: an opening of thousands of sources is larger than any batch.
     expect(all('vhost')[0]?.['maxMessageSize']).toBe(MESSAGE_BYTES_MAX)
     // What a group does not say of frames counted as 16384 up to qdrouterd 1.18, and goes before what the listener says.
     for (const group of Object.values(groups)) expect(group['maxFrameSize']).toBe(131_072)
