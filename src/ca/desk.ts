@@ -9,7 +9,7 @@ import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { SparingLog } from '../runtime/sparing-log.ts'
 import type { Authority, Issued } from './authority.ts'
-import { fingerprintOf } from './pem.ts'
+import { fingerprintOf, nameOf } from './pem.ts'
 import { isProven } from './proof.ts'
 
 /** How often it is looked whether somebody else changed the register, ms. */
@@ -120,7 +120,7 @@ export class IdentityDesk implements Identities {
             'The request is not signed with the key of the certificate.',
             'Enrol this gateway again.',
           )
-        return this.#issued(certificate.subject, await this.#authority.renew(certificate, request.request))
+        return this.#issued(nameOf(certificate) ?? certificate.subject, await this.#authority.renew(certificate, request.request))
       }
     }
   }

@@ -2,6 +2,7 @@ import type { AttachRequest, Connection, Delivery, Listener, ListenHandlers, Pee
 import { ADDRESS, parseDataAddress, QUEUE, REFUSAL } from '../amqp/messages.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { SparingLog } from '../runtime/sparing-log.ts'
 import { CertificateEnds } from './certificate-ends.ts'
 import type { Entrance, EntranceHost } from './entrance.ts'
 import type { GatewaySession } from './gateway-session.ts'
@@ -37,12 +38,14 @@ export class DirectEntrance implements Entrance {
   readonly #deps: DirectEntranceDeps
   readonly #replies = new WeakMap<Connection, Map<string, ReplyBox>>()
   readonly #connections = new Set<Connection>()
+  readonly #refusals: SparingLog
   readonly #ends: CertificateEnds
   #listener: Listener | undefined
   #taking = true
 
   constructor(deps: DirectEntranceDeps) {
     this.#deps = deps
+    this.#refusals = new SparingLog(deps.logger, deps.clock)
     this.#ends = new CertificateEnds(deps.clock, (connection, endedMs) => this.#ended(connection, endedMs))
   }
 
@@ -141,8 +144,11 @@ export class DirectEntrance implements Entrance {
     if (address === ADDRESS.open) return this.#openingLink(host, connection)
     const data = parseDataAddress(address ?? '')
     if (!data) return refuse('amqp:not-found', `there is nothing to be sent to at ${address}`)
-    if (!this.#deps.mayWrite(connection.identity, data.gateway))
+    if (!this.#deps.mayWrite(connection.identity, data.gateway)) {
+      const { identity, remote } = connection
+      this.#refusals.warn({ gateway: data.gateway, by: identity.name, remote }, 'a data link in the name of another is refused')
       return refuse(REFUSAL.notYours, `this peer may not write as ${data.gateway}`)
+    }
     const session = host.newest(data.gateway)
     if (!isHeld(session, data.session, connection)) {
       return refuse(

@@ -13,6 +13,7 @@ import type { Log } from '../log/log.ts'
 import type { Clock, Timer } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { SparingLog } from '../runtime/sparing-log.ts'
 import { type Rate, TokenBucket } from '../runtime/token-bucket.ts'
 import { FieldNotes } from './field-notes.ts'
 import type { Gates } from './gates.ts'
@@ -67,12 +68,15 @@ export class Openings {
   readonly #admission: TokenBucket
   readonly #waiting: { readonly request: OpeningRequest; readonly sinceMs: number }[] = []
   readonly #notes: FieldNotes
+  /** Of those who open in the name of another: they can do that at will. */
+  readonly #refusals: SparingLog
   #working = 0
   #later: Timer | undefined
 
   constructor(deps: OpeningsDeps) {
     this.#deps = deps
     this.#notes = new FieldNotes(deps.log, deps.logger)
+    this.#refusals = new SparingLog(deps.logger, deps.clock)
     this.#admission = new TokenBucket(OPENINGS_ADMITTED, deps.clock)
   }
 
@@ -141,8 +145,10 @@ export class Openings {
     if ('wrong' in message) return refusal(0, OPEN_ERROR.malformed, message.wrong, 'Compare the versions of gateway and core.')
     const request = message.read
     const { gateway, session } = request
-    if (!this.#deps.mayWrite(opening.connection.identity, gateway)) {
-      const who = opening.connection.identity.name ?? 'a peer without a certificate'
+    const { identity, remote } = opening.connection
+    if (!this.#deps.mayWrite(identity, gateway)) {
+      const who = identity.name ?? 'a peer without a certificate'
+      this.#refusals.warn({ gateway, by: who, remote }, 'an opening in the name of another is refused')
       return refusal(
         session,
         OPEN_ERROR.notYours,
@@ -155,7 +161,7 @@ export class Openings {
     const provenance = await this.#provenance(request, opening)
     if (provenance?.kind === 'old') return notAbove(session, provenance.newest)
     if (provenance?.kind === 'refused') {
-      this.#deps.logger.warn({ gateway, reason: provenance.why }, 'an opening is refused')
+      this.#refusals.warn({ gateway, reason: provenance.why, remote }, 'an opening is refused')
       return refusal(
         session,
         OPEN_ERROR.notYours,

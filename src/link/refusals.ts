@@ -67,7 +67,7 @@ export class Refusals {
     if (condition !== undefined && OF_THE_MOMENT.includes(condition)) return
     this.#deps.alarms.raise('link_refused', {
       message: `${messageOf(cause)} ${this.#whoItIs()}`,
-      advice: cause.advice ?? this.#whatToDo(),
+      advice: this.#adviceFor(cause),
     })
   }
 
@@ -83,6 +83,12 @@ export class Refusals {
     return by === 'certificate'
       ? `(This gateway is ${gateway}, and shows a certificate of ${name ?? 'nobody'}.)`
       : `(This gateway is ${gateway}, and logs in as ${name}.)`
+  }
+
+  /** Who shows nothing trusts nobody of the plant either: both come with being enrolled. */
+  #adviceFor({ advice }: HeadraceError): string {
+    if (advice === undefined) return this.#whatToDo()
+    return this.#deps.shownAs().by === 'nothing' ? `${this.#whatToDo()} ${advice}` : advice
   }
 
   #whatToDo(): string {

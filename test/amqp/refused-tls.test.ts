@@ -7,6 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freePort } from '../../hardware/simulators/free-port.ts'
 import { dial } from '../../src/amqp/dial.ts'
 import { tlsRefusal } from '../../src/amqp/tls-words.ts'
+import { checkUplink } from '../../src/doctor/checks/uplink.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
 import { TestAuthority } from '../support/certificates.ts'
 import { until } from '../support/until.ts'
 import { closers, core, deps } from './ends.ts'
@@ -57,6 +59,13 @@ describe('a peer with TLS', () => {
       code: 'link_refused',
       message: expect.stringMatching(/authority|does not take the certificate/),
     })
+  })
+
+  test('is looked at by `doctor` of a gateway that was never enrolled: it is told to', async () => {
+    const [shown] = await checkUplink([url], {}, systemClock)
+    expect(shown).toMatchObject({ severity: 'error', advice: expect.stringContaining('headrace enroll') })
+    const [named] = await checkUplink([url], { tls: { ca: readFileSync(authority.ca) } }, systemClock)
+    expect(named).toMatchObject({ severity: 'error', advice: expect.stringContaining('Look at `tls:`') })
   })
 
   test('that is not trusted here is told nothing, and the advice is to look at whom we trust', async () => {

@@ -79,7 +79,7 @@ describe('secrets are in nothing that is said', () => {
       `pipeline: plant
 sources:
   broker: { mqtt: { url: "mqtt://mqtt-user:${MARK}-mqtt-url@${closed}", topics: [a], username: u, password_file: ${secretFile('mqtt')} } }
-  asked: { http: { url: "http://${closed}/x?key=1", every: 100ms, bearer_file: ${secretFile('bearer')}, headers: { x-key: "${MARK}-header" } } }
+  asked: { http: { url: "http://${closed}/x?key=${MARK}-query", every: 100ms, bearer_file: ${secretFile('bearer')}, headers: { x-key: "${MARK}-header" } } }
   with-name: { http: { url: "http://user:${MARK}-http-url@${closed}/", every: 100ms } }
   logged-in: { http: { url: "http://${closed}/y", every: 100ms, username: u, password_file: ${secretFile('http')} } }
   hook: { webhook: { listen: "192.0.2.1:${port}", bearer_file: ${secretFile('webhook')} } }

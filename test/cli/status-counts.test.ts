@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { analysersTable, countTables } from '../../src/cli/commands/status.ts'
+import { analysersTable, countTables, quotaText } from '../../src/cli/commands/status.ts'
 
 const STEP = { step: 'filter', taken: 12, withheld: 4, unread: 1 }
 
@@ -46,4 +46,11 @@ test('status says of each analyser whether it failed, what came too late, and wh
     ],
   ])
   expect(analysersTable([])).toEqual([])
+})
+
+test('that a gateway falls behind because of a quota of the core is said: nothing else told why its buffer grew', () => {
+  expect(quotaText({ bytes_per_second: null, records_per_second: 50 })).toBe(
+    'quota: the core takes no more than 50 records a second of this gateway; the rest waits in the buffer',
+  )
+  expect(quotaText({ bytes_per_second: 2 ** 20, records_per_second: 50 })).toContain('50 records and 1MiB a second')
 })

@@ -2,8 +2,13 @@ import { globSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
+import { MESSAGE_BYTES_MAX } from '../../src/amqp/limits.ts'
 import { coreSchema } from '../../src/config/core.ts'
+import { NAME_PATTERN } from '../../src/runtime/names.ts'
+import { RouterPolicy } from '../interconnect/router-policy.ts'
 
+/** As whom the edge router comes to the interior router: the first name for which its certificate was made. */
+const EDGE_ROUTER = 'router.plant-a'
 const FOLDER = new URL('../../deploy/', import.meta.url).pathname
 const read = (file: string) => readFileSync(`${FOLDER}${file}`, 'utf8')
 
@@ -215,8 +220,11 @@ describe('router configurations that are shipped', () => {
     const groups = all('vhost')[0]?.['groups'] as Record<string, Entries>
     expect(groups['$default']).toMatchObject({
       targets: ['headrace/open, headrace/identity, headrace/in/$', '{user}/*'].join(''),
-      ...{ sources: '', allowDynamicSource: true, allowAnonymousSender: false },
+      ...{ allowDynamicSource: true, allowAnonymousSender: false },
     })
+    expect(groups['$default']).not.toHaveProperty('sources')
+    // A router ends the connection of whoever sends more: an opening of thousands of sources is larger than any batch.
+    expect(all('vhost')[0]?.['maxMessageSize']).toBe(MESSAGE_BYTES_MAX)
     // What a group does not say of frames counted as 16384 up to qdrouterd 1.18, and goes before what the listener says.
     for (const group of Object.values(groups)) expect(group['maxFrameSize']).toBe(131_072)
   })
@@ -227,6 +235,28 @@ describe('router configurations that are shipped', () => {
         'port'
       ]
     expect(portOf('edge.json', 'connector')).toBe(portOf('interior.json', 'listener'))
+  })
+
+  test('a core may answer at the dynamic addresses of every router, and a gateway at none', () => {
+    const policy = new RouterPolicy('interior.json')
+    expect(policy.maySend('headrace-core', undefined)).toBe(true)
+    for (const answer of ['amqp:/_topo/0/headrace-interior/temp.iK2+', 'amqp:/_edge/headrace-plant-a/temp.0b_f']) {
+      expect(policy.maySend('headrace-core', answer), answer).toBe(true)
+      expect(policy.maySend('plant-a-1', answer), answer).toBe(false)
+    }
+    expect(policy.maySend('headrace-core', '$management')).toBe(false)
+  })
+
+  test('what an edge router does for its gateways the interior router lets it do, and nobody else', () => {
+    const policy = new RouterPolicy('interior.json')
+    const sends = [undefined, 'headrace/open', 'headrace/identity', 'headrace/in/plant-a-1/18', '_$qd.addr_lookup']
+    const receives = [undefined, 'headrace-plant-a', '_$qd.edge_addr_tracking']
+    for (const address of sends) expect(policy.maySend(EDGE_ROUTER, address), address).toBe(true)
+    for (const address of receives) expect(policy.mayReceive(EDGE_ROUTER, address), address).toBe(true)
+    expect(policy.maySend('plant-a-2', 'headrace/in/plant-a-1/18')).toBe(false)
+    expect(policy.mayReceive('plant-a-2', 'headrace-plant-a')).toBe(false)
+    // No name of a gateway: tokens are made for those alone, so that none is enrolled as a router.
+    expect(NAME_PATTERN.test(EDGE_ROUTER)).toBe(false)
   })
 
   test('what no router knows is seen', () => {

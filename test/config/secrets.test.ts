@@ -50,6 +50,12 @@ test('what people read has neither passwords of addresses nor tokens in it', () 
   expect(hideSecrets(`connect mqtt://user:${MARK}@host:1883 failed`)).toBe('connect mqtt://…@host:1883 failed')
   expect(hideSecrets(`amqp://u:${MARK}@x@host/a@b`)).toBe('amqp://…@host/a@b')
   expect(hideSecrets('to someone@example.org at https://host/a@b')).toBe('to someone@example.org at https://host/a@b')
+  // Services take their keys there.
+  expect(hideSecrets(`http://host/x?key=${MARK}&q=1: connect ECONNREFUSED`)).toBe('http://host/x?…: connect ECONNREFUSED')
+  expect(hideSecrets(`{"url":"https://u:${MARK}@host?k=${MARK}","msg":"is it?"}`)).toBe(
+    '{"url":"https://…@host?…","msg":"is it?"}',
+  )
+  expect(hideSecrets('is https://host/x there? yes')).toBe('is https://host/x there? yes')
   expect(hideSecrets(`error: hr1.${MARK}_-x is none`)).toBe('error: hr1.… is none')
   const alarms = new Alarms(systemClock)
   alarms.raise('x', { message: `http://u:${MARK}@host does not answer`, advice: '' })

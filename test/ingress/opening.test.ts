@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import type { Outcome, PeerIdentity } from '../../src/amqp/amqp.ts'
 import { encodeOpenReply, encodeOpenRequest, type OpenReply, PROTOCOL_VERSION } from '../../src/amqp/messages.ts'
+import { identityRule } from '../../src/ingress/identity.ts'
 import { type Logger, silentLogger } from '../../src/runtime/logger.ts'
 import { World } from '../link/world.ts'
 import { cutBatch } from '../support/batches.ts'
@@ -122,6 +123,22 @@ describe('an opening', () => {
   ])('with %s is told so', async (_what, body) => {
     const peer = await Peer.connect(await start())
     expect(await peer.ask({}, body)).toMatchObject({ error: { code: 'malformed' } })
+  })
+
+  test('in the name of another is in the log of the core, with who tried; the log is not filled by it', async () => {
+    const lines: object[] = []
+    const logger: Logger = { ...silentLogger, warn: fields => void lines.push(fields), child: () => logger }
+    const world = new World(1)
+    await world.startIngress('core-1', { logger, mayWrite: identityRule('required') })
+    const peer = await Peer.connect(world, certificate('gw-2'))
+    await peer.ask({})
+    await expect(peer.data(1)).rejects.toThrow('may not write as gw-1')
+    expect(lines).toMatchObject([
+      { gateway: 'gw-1', by: 'gw-2' },
+      { gateway: 'gw-1', by: 'gw-2' },
+    ])
+    for (let tries = 0; tries < 100; tries++) await peer.ask({})
+    expect(lines.length).toBeLessThan(60)
   })
 
   test('as another gateway than the certificate names is refused', async () => {

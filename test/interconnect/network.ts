@@ -47,6 +47,7 @@ interface Disposition {
 
 interface Upstream {
   readonly receiver: Receiver
+  readonly user: User | undefined
   readonly address: string | undefined
   /** Granted and not yet come. */
   granted: number
@@ -198,7 +199,7 @@ export class Network {
     }
     receiver.set_source(receiver.source ?? {})
     receiver.set_target({ address: address ?? '' })
-    const link: Upstream = { receiver, address, granted: 0, open: new Set() }
+    const link: Upstream = { receiver, user, address, granted: 0, open: new Set() }
     this.#up.add(link)
     receiver.on('message', ({ delivery, message }) => delivery && this.#arrived(link, delivery, String(message?.to ?? '')))
     receiver.on('receiver_close', () => this.#senderGone(link))
@@ -251,7 +252,8 @@ export class Network {
     const address = link.address ?? to
     const draw = this.#random.next()
     const isData = address.startsWith('headrace/in/')
-    if (isData && draw < this.mischief.released) this.#end(passing, 'released')
+    if (!this.#door.maySend(link.user, address)) this.#end(passing, 'rejected')
+    else if (isData && draw < this.mischief.released) this.#end(passing, 'released')
     else if (isData && draw < this.mischief.released + this.mischief.modified) this.#end(passing, 'modified')
     else this.#pass(passing, address, raw)
     this.#grant()

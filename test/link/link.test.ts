@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Connection } from '../../src/amqp/amqp.ts'
 import { ASK_IDLE_END_AFTER_MS } from '../../src/link/lane.ts'
-import { Refusals } from '../../src/link/refusals.ts'
+import { Refusals, SHOWS_NOTHING } from '../../src/link/refusals.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
 import { HeadraceError } from '../../src/runtime/errors.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
@@ -75,6 +75,16 @@ describe('a link', () => {
         advice: expect.stringContaining('one of its users'),
       },
     ])
+  })
+
+  test('that was never enrolled is told to enrol, and not only to look at whom it trusts', () => {
+    const alarms = new Alarms(new SimulatedClock())
+    const shownAs = () => SHOWS_NOTHING
+    const untrusted = new HeadraceError('link_refused', 'its certificate does not come from …', {
+      advice: 'Look at whom it trusts.',
+    })
+    new Refusals({ gateway: 'gw-1', mode: 'direct', shownAs, alarms, log: silentLogger }).byPeer(untrusted)
+    expect(alarms.list()).toMatchObject([{ advice: expect.stringMatching(/^Enrol it.* Look at whom it trusts\.$/) }])
   })
 
   test('that comes while the core stops, or has too many, is not told that it may not', async () => {

@@ -4,6 +4,7 @@ import { control } from '../../console/control-client.ts'
 import type { AnalyserStatus } from '../../reader/realtime/analyser-status.ts'
 import type { GatewayAnalyserStatus } from '../../reader/realtime/gateway-runner.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
+import { sizeText } from '../../runtime/units.ts'
 import type { CoreProcess } from '../core-process.ts'
 import type { EdgeSourceStatus, EdgeStatus } from '../edge-status.ts'
 import { fittedTable, terminalSize, wrapped } from '../fitted-table.ts'
@@ -74,6 +75,7 @@ export function edgeText(edge: EdgeStatus, columns: number | undefined): string 
     `gateway ${edge.gateway}: link ${link.state}${link.peer ? ` with ${link.peer}` : ''} since ${link.since}`,
     `buffer: ${mib(disk.used_bytes)} of ${mib(disk.quota_bytes)} MiB used, ${mib(disk.written_bytes)} MiB written since the start`,
     `flash: ${perDay(disk)}`,
+    ...(link.quota ? [quotaText(link.quota)] : []),
   ]
   const rows = edge.sources.map(source => [
     source.source,
@@ -198,6 +200,15 @@ function alarmTexts(alarms: readonly unknown[], columns: number | undefined): st
   return (alarms as readonly { since: string; message: string; advice: string }[]).map(({ since, message, advice }) =>
     wrapped(`! ${message} (since ${since})\n  ${advice}`, columns),
   )
+}
+
+/** What the core grants a gateway at the most: nothing is wrong where more than that waits. */
+export function quotaText({
+  bytes_per_second: bytes,
+  records_per_second: records,
+}: NonNullable<EdgeStatus['link']['quota']>): string {
+  const most = [records === null ? [] : `${records} records`, bytes === null ? [] : sizeText(bytes)].flat().join(' and ')
+  return `quota: the core takes no more than ${most} a second of this gateway; the rest waits in the buffer`
 }
 
 /** What is written in a day, against what may be. */

@@ -12,6 +12,9 @@ const ADVICE = {
   link_lost: 'Look at the address, whether a core runs there, and the network between.',
 }
 
+const SHOWS_NOTHING =
+  'Enrol this gateway: `headrace ca token` where the authority is, and `headrace enroll` here. Or name its certificate under uplink.tls.'
+
 /** What a gateway shows, and how it knows the peer. */
 export type Shown = Pick<DialOptions, 'tls' | 'wrongPeer' | 'user'>
 
@@ -38,6 +41,7 @@ async function reach(url: string, shown: Shown, clock: Clock): Promise<Finding> 
     return ok(CHECK, `${url} opened after ${Math.round(clock.monotonicMs() - from)} ms`)
   } catch (cause) {
     const code = cause instanceof HeadraceError ? cause.code : 'link_lost'
+    if (code === 'link_refused' && !shown.tls && !shown.user) return error(CHECK, messageOf(cause), SHOWS_NOTHING)
     return error(CHECK, messageOf(cause), ADVICE[code as keyof typeof ADVICE] ?? ADVICE.link_lost)
   }
 }
