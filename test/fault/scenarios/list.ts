@@ -10,7 +10,16 @@ import { processesFrozen } from './freezes.ts'
 import { runnerKilled } from './jobs.ts'
 import { coresKilled, edgeKilled } from './kills.ts'
 import { badLines, cutInFrames } from './lines.ts'
-import { brokerKilled, logRestored, numbersWrap, producersForgotten, rollingKills, uncleanElection } from './logs.ts'
+import {
+  brokerFrozen,
+  brokerKilled,
+  leadersFrozen,
+  logRestored,
+  numbersWrap,
+  producersForgotten,
+  rollingKills,
+  uncleanElection,
+} from './logs.ts'
 import { bufferRestored, databaseLost, powerCut } from './losses.ts'
 import { batchRefused, claimsContested, smallBatches, topicMadeAnew, topicSetWrong } from './topics.ts'
 
@@ -25,7 +34,9 @@ export const SCENARIOS: readonly Scenario[] = [
   processesFrozen,
   coresTakeTurns,
   brokerKilled,
+  brokerFrozen,
   rollingKills,
+  leadersFrozen,
   cablePulled,
   coreCablePulled,
   bothBehindCables,
