@@ -20,7 +20,7 @@ import {
   rollingKills,
   uncleanElection,
 } from './logs.ts'
-import { bufferRestored, databaseLost, powerCut } from './losses.ts'
+import { bufferOverflows, bufferRestored, databaseLost, powerCut } from './losses.ts'
 import { batchRefused, claimsContested, smallBatches, topicMadeAnew, topicSetWrong } from './topics.ts'
 
 /** Everything that is done to an installation. */
@@ -55,6 +55,7 @@ export const SCENARIOS: readonly Scenario[] = [
   clonedBeforeOneCore,
   clonedBeforeTwoCores,
   bufferRestored,
+  bufferOverflows,
   databaseDamaged,
   databaseDamagedRunning,
   walDamaged,
