@@ -179,6 +179,14 @@ export class Plant {
     return control<CoreStatus>(join(this.coreState(index), 'core', 'control.sock'), 'status').catch(() => undefined)
   }
 
+  /** The core that the gateway sends to. */
+  coreInUse(): Promise<HeadraceProcess> {
+    return until('the gateway sends to a core', async () => {
+      const peer = (await this.edgeStatus())?.link.peer
+      return this.cores.find((_, index) => peer?.endsWith(`:${this.corePorts[index]}`))
+    })
+  }
+
   /** The settled number of each source; undefined while nobody says. */
   async settled(): Promise<ReadonlyMap<string, number> | undefined> {
     const status = await this.edgeStatus()

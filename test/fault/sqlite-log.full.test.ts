@@ -26,6 +26,7 @@ import { HeadraceProcess } from '../support/headrace-process.ts'
 import { SeededRandom, seedOfRun } from '../support/random.ts'
 import { until } from '../support/until.ts'
 import { type ConsumedRecord, check } from './checker.ts'
+import { SmallFileSystem } from './faults/file-systems.ts'
 import type { CoreStatus } from './plant.ts'
 
 const GATEWAY = 'plant-a-1'
@@ -34,6 +35,8 @@ const RECORDS = 6_000
 const RECORDS_PER_SECOND = 400
 const MOVE_LIMIT_MS = 120_000
 const PAGE_BYTES = 4_096
+/** Room for all of it, and not for much more. */
+const DISK_KIB = 24 * 1024
 const seed = seedOfRun('damage to the SQLite log')
 
 /** A gateway before a core with the embedded log: two processes, and files that are hurt between them. */
@@ -42,8 +45,10 @@ class Small {
   readonly edge: HeadraceProcess
   readonly core: HeadraceProcess
   readonly random = new SeededRandom(seed)
+  readonly #coreState: string
 
-  private constructor(port: number) {
+  private constructor(port: number, coreState?: string) {
+    this.#coreState = coreState ?? this.path('core')
     const sources = SOURCES.map(
       source =>
         `  ${source}: { generator: { records_per_second: ${RECORDS_PER_SECOND}, count: ${RECORDS}, seed: ${seed % 1_000_000} } }\n`,
@@ -51,7 +56,7 @@ class Small {
     writeFileSync(this.path('pipeline.yaml'), `pipeline: plant\ndurability: 20ms\nsources:\n${sources.join('')}`)
     writeFileSync(
       this.path('core.yaml'),
-      `state: ${this.path('core')}\nlog: { sqlite: {} }\ningress: { listen: "amqp://127.0.0.1:${port}" }\n`,
+      `state: ${this.#coreState}\nlog: { sqlite: {} }\ningress: { listen: "amqp://127.0.0.1:${port}" }\n`,
     )
     writeFileSync(
       this.path('edge.yaml'),
@@ -68,8 +73,8 @@ class Small {
     this.core = process('core')
   }
 
-  static async start(): Promise<Small> {
-    const small = new Small(await freePort())
+  static async start(coreState?: string): Promise<Small> {
+    const small = new Small(await freePort(), coreState)
     small.core.start()
     small.edge.start()
     await small.moves()
@@ -85,7 +90,7 @@ class Small {
   }
 
   get log(): string {
-    return this.path('core/core/log.db')
+    return join(this.#coreState, 'core/log.db')
   }
 
   edgeStatus(): Promise<EdgeStatus | undefined> {
@@ -93,7 +98,7 @@ class Small {
   }
 
   coreStatus(): Promise<CoreStatus | undefined> {
-    return control<CoreStatus>(this.path('core/core/control.sock'), 'status').catch(() => undefined)
+    return control<CoreStatus>(join(this.#coreState, 'core/control.sock'), 'status').catch(() => undefined)
   }
 
   async settled(): Promise<number> {
@@ -228,5 +233,35 @@ describe('the SQLite log is hurt, and the gateway sends again what it lacks', ()
     small.replaceLog(small.path('copy.db'))
     small.core.start()
     await small.proven()
+  })
+})
+
+describe.skipIf(process.getuid?.() !== 0)('the file system of the core is full, with the SQLite log on it', () => {
+  let disk: SmallFileSystem
+  let small: Small | undefined
+  beforeEach(async () => {
+    disk = new SmallFileSystem(DISK_KIB)
+    small = await Small.start(disk.path)
+  })
+  afterEach(async () => {
+    await small?.end()
+    disk.unmount()
+  })
+
+  test('nobody was told: status says so, what comes waits at the gateway, also through a kill -9, and goes on by itself', async () => {
+    const alarms = async () => ((await small?.coreStatus())?.alarms ?? []) as readonly { code: string; advice: string }[]
+    const isTold = async () => (await alarms()).find(({ code }) => code === 'log_unwritable')
+    disk.fill()
+    const { advice } = await until('a person is told', isTold, 60_000)
+    expect(advice).toContain('Free space')
+    disk.empty()
+    await until('it is over', async () => small?.core.running && !(await isTold()), 60_000)
+    await small?.moves()
+    disk.fill()
+    await until('a person is told again', isTold, 60_000)
+    await small?.core.kill9()
+    disk.empty()
+    small?.core.start()
+    await small?.proven()
   })
 })

@@ -4,6 +4,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import { openSqliteLog } from '../../src/log/sqlite/sqlite-log.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
@@ -54,6 +55,29 @@ test('a file that is damaged while it is open looked like a log that cannot be r
   await expect(log.fetch([cursor], { maxBytes: 2 ** 30, waitMs: 0 })).rejects.toThrow()
   expect(alarms.list()).toMatchObject([{ code: 'log_damaged', advice: expect.stringContaining('backup') }])
   await log.close().catch(() => {})
+  rmSync(folder, { recursive: true, force: true })
+})
+
+test('a file that cannot be written looked like a log that cannot be reached now: a person is told, until it can be written again', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headrace-log-'))
+  const path = join(folder, 'log.db')
+  const alarms = new Alarms(systemClock)
+  const log = await openSqliteLog({ path, clock: systemClock, alarms })
+  const claim = await log.claim({ gateway: 'gw-1', source: 'pump-1' }, 'plant')
+  const append = async () => {
+    const { producerId, epoch, epochStart } = claim
+    const { next, proof } = await log.end(claim)
+    return log.append(claim, cutBatch(next, 10, { key: 'gw-1/pump-1', producerId, epoch, epochStart }), proof)
+  }
+  const other = new Database(path)
+  other.exec("CREATE TRIGGER full BEFORE INSERT ON batches BEGIN SELECT RAISE(ROLLBACK, 'no room'); END")
+  expect(await append()).toMatchObject({ outcome: 'unavailable' })
+  expect(alarms.list()).toMatchObject([{ code: 'log_unwritable', message: expect.stringContaining(`${path} cannot be written`) }])
+  other.exec('DROP TRIGGER full')
+  expect(await append()).toMatchObject({ outcome: 'appended', offset: 0 })
+  expect(alarms.list()).toEqual([])
+  other.close()
+  await log.close()
   rmSync(folder, { recursive: true, force: true })
 })
 

@@ -108,6 +108,14 @@ function withFirstRoomOnly(connection: Connection): Connection {
   })
 }
 
+/** Takes where a partition ended for where it ends, however long ago that was read. */
+export const KEEPS_ITS_PROOFS: Parts = {
+  log: log =>
+    withParts(log, {
+      append: (place, batch, proof) => log.append(place, batch, Object.assign(proof, { answeredAtMs: Number.POSITIVE_INFINITY })),
+    }),
+}
+
 /** Each has one bug, and nothing else is wrong with it. The simulation has to find every one. */
 export const BUGS: Readonly<Record<string, Parts>> = {
   'sends again last first': { newFlight: () => new SendsBackwards() },

@@ -1,9 +1,7 @@
 /** `npm run simulate -- --for 10m [--seed N]`: draws and runs schedules until the time is up; prints the seeds of those that failed, each made small. */
 import { Command, Option } from 'commander'
 import { duration, readArguments, wholeNumber } from '../../scripts/arguments.ts'
-import { run } from './run.ts'
-import { drawSchedule, scheduleText } from './schedule.ts'
-import { shrink } from './shrink.ts'
+import { failureOf } from './failure.ts'
 
 const REPORT_EVERY = 500
 
@@ -13,15 +11,13 @@ async function simulate({ for: forMs, seed: first }: { for: number; seed: number
   let failed = 0
   process.stdout.write(`simulation: from seed ${first} on\n`)
   for (let seed = first; performance.now() < until; seed++) {
-    const schedule = drawSchedule(seed)
-    const { findings } = await run(schedule)
+    const failure = await failureOf(seed, text => process.stdout.write(`\n${text}\n`))
     ran += 1
+    if (failure !== undefined) {
+      failed += 1
+      process.stdout.write(`${failure}\n\n`)
+    }
     if (ran % REPORT_EVERY === 0) process.stdout.write(`${ran} schedules, ${failed} failed\n`)
-    if (findings.length === 0) continue
-    failed += 1
-    const smallest = await shrink(schedule, candidate => run(candidate))
-    const { findings: left } = await run(smallest)
-    process.stdout.write(`\nseed ${seed} failed: ${findings.join('\n  ')}\n${scheduleText(smallest)}\n  ${left.join('\n  ')}\n\n`)
   }
   process.stdout.write(`${ran} schedules, ${failed} failed\n`)
   process.exitCode = failed === 0 ? 0 : 1

@@ -62,7 +62,7 @@ export class Plant {
   readonly log = new MemoryLog(this.clock)
   readonly network: MemoryNetwork
   readonly disk = new GatewayDisk(this.clock)
-  readonly wire = new WireWatch()
+  readonly wire = new WireWatch(source => this.buffer?.outlet(source)?.settled ?? 0)
   readonly devices: ReadonlyMap<string, Device>
   readonly coreAlarms = new Alarms(this.clock)
   readonly #schedule: Schedule

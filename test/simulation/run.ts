@@ -74,9 +74,10 @@ async function drain(plant: Plant, invariants: Invariants): Promise<void> {
 
 /** Where nothing goes wrong whatever waits at a bound is called when there is room: one that is not is helped by a new session, which nothing else asks for now. */
 async function burst(plant: Plant, invariants: Invariants): Promise<void> {
-  // A log that was told to refuse the next batch does so once.
+  // A log that was told to refuse the next batch does so once; the record that would be in it may have given way to others.
   for (const device of plant.devices.values()) device.says(1, 200)
   await drain(plant, invariants)
+  plant.log.refuseNoMore()
   const session = plant.link?.status().session
   for (const device of plant.devices.values()) device.says(BURST_RECORDS, 200)
   await drain(plant, invariants)
@@ -164,7 +165,7 @@ async function happen(plant: Plant, invariants: Invariants, event: Event): Promi
       clock.after(event.forMs, () => log.setRight())
       return
     case 'producers forgotten':
-      for (const claim of await log.claims()) log.forgetProducers(claim)
+      for (const claim of await log.claims()) log.forgetSilentProducers(claim)
       return
     case 'connections of the log lost':
       return log.voidProofs()

@@ -1,21 +1,17 @@
 import { describe, expect, test } from 'vitest'
 import { seedOfRun } from '../support/random.ts'
 import { FAILED_ONCE } from './failed-once.ts'
+import { failureOf } from './failure.ts'
 import { run } from './run.ts'
-import { drawSchedule, scheduleText } from './schedule.ts'
-import { shrink } from './shrink.ts'
+import { drawSchedule } from './schedule.ts'
 
 /** A part of a run; `npm run simulate -- --for 10m` runs as many as there is time for. */
 const SCHEDULES = 150
 const AT_ONCE = 25
 
 async function check(seed: number): Promise<void> {
-  const schedule = drawSchedule(seed)
-  const { findings } = await run(schedule)
-  if (findings.length === 0) return
-  const smallest = await shrink(schedule, candidate => run(candidate))
-  const { findings: left } = await run(smallest)
-  expect.fail(`${findings.join('\n')}\n\nthe smallest schedule that fails:\n${scheduleText(smallest)}\n${left.join('\n')}`)
+  const failure = await failureOf(seed, text => console.log(text))
+  if (failure !== undefined) expect.fail(`seed ${seed}: ${failure}`)
 }
 
 describe('what failed once', () => {

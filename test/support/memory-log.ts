@@ -27,6 +27,7 @@ const PROOF_LASTS_MS = 5_000
 
 interface Producer {
   epoch: number
+  lastMs: number
   /** The last batches, newest last: Kafka's 32-bit base sequence and where each was stored. */
   readonly batches: { readonly first: number; readonly last: number; readonly offset: number }[]
 }
@@ -246,9 +247,28 @@ export class MemoryLog implements Log {
     this.#at(place).producers.clear()
   }
 
+  /** The same as a broker does it whose time for that is longer than a proof lasts: each is forgotten once it has been silent for so long. */
+  forgetSilentProducers(place: Place): void {
+    const { producers } = this.#at(place)
+    for (const [id, producer] of producers) {
+      const look = () => {
+        const leftMs = producer.lastMs + PROOF_LASTS_MS - this.#clock.monotonicMs()
+        if (producers.get(id) !== producer) return
+        if (leftMs < 0) producers.delete(id)
+        else this.#clock.after(leftMs + 1, look)
+      }
+      look()
+    }
+  }
+
   /** The next batch that comes to this partition is refused, as often as it comes. */
   refuseForGood(place: Place): void {
     this.#refusing.add(keyOf(place))
+  }
+
+  /** What has not come yet is not refused any more. */
+  refuseNoMore(): void {
+    this.#refusing.clear()
   }
 
   /** What came while the topic was set wrong is gone; consumers find a hole. */
@@ -331,8 +351,9 @@ export class MemoryLog implements Log {
   #remember(partition: Partition, bytes: Buffer, offset: number): void {
     const { producerId, producerEpoch, baseSequence, count } = readBatchHeader(bytes)
     const known = partition.producers.get(producerId)
-    const producer = known && known.epoch === producerEpoch ? known : { epoch: producerEpoch, batches: [] }
+    const producer = known && known.epoch === producerEpoch ? known : { epoch: producerEpoch, lastMs: 0, batches: [] }
     partition.producers.set(producerId, producer)
+    producer.lastMs = this.#clock.monotonicMs()
     producer.batches.push({ first: baseSequence, last: (baseSequence + count - 1) % BASE_SEQUENCE_MODULUS, offset })
     if (producer.batches.length > BATCHES_REMEMBERED) producer.batches.shift()
   }

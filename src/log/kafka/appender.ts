@@ -43,6 +43,14 @@ export class KafkaProof {
   }
 }
 
+/**
+ * The time for which an answer speaks. One that took long may have lain here unread, while this process was stopped or the line was dead: it says what was
+ * when it was asked for.
+ */
+export function toldMs(askedMs: number, readMs: number): number {
+  return readMs - askedMs > PROOF_LIMIT_MS ? askedMs : readMs
+}
+
 interface Waiting {
   readonly place: Place
   readonly batch: EncodedBatch
@@ -160,6 +168,7 @@ export class Appender {
     }
     for (const { place } of taken) this.#underWay.set(placeKey(place), (this.#underWay.get(placeKey(place)) ?? 0) + 1)
     let sent: Waiting[] = []
+    let askedMs = 0
     try {
       const answers = await this.#cluster.send(
         node,
@@ -167,13 +176,14 @@ export class Appender {
         () => {
           // The tick in which the bytes are written: what is void now must not go out.
           sent = taken.filter(waiting => this.#isGood(waiting, node))
+          askedMs = this.#clock.monotonicMs()
           const parts = sent.map(({ place, batch }) => ({ ...place, records: batch.bytes }))
           return produce.write({ parts, timeoutMs: ACKS_LIMIT_MS })
         },
         ACKS_LIMIT_MS,
         lane,
       )
-      this.#answer(taken, sent, answers)
+      this.#answer(taken, sent, answers, toldMs(askedMs, this.#clock.monotonicMs()))
     } catch (error) {
       if (lane === 'express') queue.expressRestsUntilMs = this.#clock.monotonicMs() + EXPRESS_REST_MS
       for (const waiting of taken) {
@@ -207,7 +217,7 @@ export class Appender {
     return this.#cluster.generation(leader.address) === generation && this.#clock.monotonicMs() - provenMs <= PROOF_LIMIT_MS
   }
 
-  #answer(taken: readonly Waiting[], sent: readonly Waiting[], answers: readonly ProducedPartition[]): void {
+  #answer(taken: readonly Waiting[], sent: readonly Waiting[], answers: readonly ProducedPartition[], provenMs: number): void {
     const byPlace = new Map(answers.map(answer => [placeKey(answer), answer]))
     for (const waiting of taken) {
       if (!sent.includes(waiting)) {
@@ -216,13 +226,13 @@ export class Appender {
       }
       const answer = byPlace.get(placeKey(waiting.place))
       if (!answer) waiting.settle({ outcome: 'unavailable', detail: 'the broker did not answer for this partition' })
-      else this.#settle(waiting, answer)
+      else this.#settle(waiting, answer, provenMs)
     }
   }
 
-  #settle({ place, proof, settle }: Waiting, answer: ProducedPartition): void {
+  #settle({ place, proof, settle }: Waiting, answer: ProducedPartition, provenMs: number): void {
     if (answer.error === KAFKA_ERROR.none) {
-      if (proof instanceof KafkaProof) proof.provenMs = this.#clock.monotonicMs()
+      if (proof instanceof KafkaProof) proof.provenMs = provenMs
       settle({ outcome: answer.isRepeat ? 'repeated' : 'appended', offset: answer.baseOffset })
       return
     }

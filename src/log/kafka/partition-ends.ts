@@ -3,7 +3,7 @@ import { HeadraceError } from '../../runtime/errors.ts'
 import type { EndProof, PartitionEnd, Place } from '../log.ts'
 import { placeKey } from '../place-key.ts'
 import { EARLIEST, LATEST, listOffsets } from './apis.ts'
-import { KafkaProof } from './appender.ts'
+import { KafkaProof, toldMs } from './appender.ts'
 import type { KafkaCluster } from './cluster.ts'
 import { KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 
@@ -67,12 +67,14 @@ export class PartitionEnds {
     const earliest = await this.#cluster.request(node, listOffsets, { places, timestamp: EARLIEST })
     // What is proven is proven through the connection that carries this request.
     let generation = -1
+    let askedMs = 0
     const address = leaders.values().next().value?.address ?? ''
     const latest = await this.#cluster.send(node, listOffsets, () => {
       generation = this.#cluster.generation(address)
+      askedMs = this.#clock.monotonicMs()
       return listOffsets.write({ places, timestamp: LATEST })
     })
-    const nowMs = this.#clock.monotonicMs()
+    const provenMs = toldMs(askedMs, this.#clock.monotonicMs())
     const first = new Map(earliest.map(part => [placeKey(part), part]))
     const next = new Map(latest.map(part => [placeKey(part), part]))
     for (const place of places) {
@@ -81,7 +83,7 @@ export class PartitionEnds {
       if (!leader || !from || !to) continue
       const error = to.error === KAFKA_ERROR.none ? from.error : to.error
       if (error === KAFKA_ERROR.none) {
-        ends.set(place, { first: from.offset, next: to.offset, proof: new KafkaProof(leader, generation, nowMs) as EndProof })
+        ends.set(place, { first: from.offset, next: to.offset, proof: new KafkaProof(leader, generation, provenMs) as EndProof })
         continue
       }
       errors.set(place, error)

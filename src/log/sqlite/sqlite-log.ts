@@ -39,10 +39,14 @@ const DAMAGED = ['SQLITE_CORRUPT', 'SQLITE_NOTADB']
 const DAMAGED_ADVICE =
   'Stop the core, look at the disk, and put a backup of the file in its place: gateways send again what it lacks, as far as their buffers reach. Without a backup move the file (with -wal and -shm) away: a new log begins, and each source has to be resumed (`headrace source resume`).'
 
+/** Another process has the file for a moment. */
+const BUSY = ['SQLITE_BUSY', 'SQLITE_LOCKED']
+const LOG_UNWRITABLE = 'log_unwritable'
+
 export interface SqliteLogOptions {
   readonly path: string
   readonly clock: Clock
-  /** Where a person is told of a file that is damaged. */
+  /** Where a person is told of a file that is damaged, or cannot be written. */
   readonly alarms?: Alarms
 }
 
@@ -113,8 +117,11 @@ class SqliteLog implements Log {
     this.#appends = new GroupedAppends({
       db: this.#db,
       partitionOf: place => this.#partition(place),
-      onAppended: () => this.#wake(),
-      onFailed: error => this.#judge(error),
+      onAppended: () => {
+        this.#alarms?.clear(LOG_UNWRITABLE)
+        this.#wake()
+      },
+      onFailed: error => this.#judgeWrite(error),
     })
   }
 
@@ -262,6 +269,19 @@ class SqliteLog implements Log {
     })
   }
 
+  /** Tells a person of what keeps records out of the log: gateways keep them, and somebody has to make room before their buffers are full. */
+  #judgeWrite(error: unknown): void {
+    this.#judge(error)
+    if (isDamage(error) || hasCode(error, BUSY)) return
+    const what = hasCode(error, ['SQLITE_FULL'])
+      ? 'Free space on its file system.'
+      : 'Look at owner, permissions and mount of the state directory, and at the disk.'
+    this.#alarms?.raise(LOG_UNWRITABLE, {
+      message: `The log's file ${this.#path} cannot be written: ${messageOf(error)}`,
+      advice: `${what} Meanwhile records wait in the buffers of their gateways; it goes on by itself.`,
+    })
+  }
+
   #partition(place: Place): PartitionRow {
     let row: PartitionRow | undefined
     try {
@@ -323,7 +343,11 @@ class SqliteLog implements Log {
 }
 
 function isDamage(error: unknown): boolean {
-  return error instanceof Database.SqliteError && DAMAGED.some(code => error.code.startsWith(code))
+  return hasCode(error, DAMAGED)
+}
+
+function hasCode(error: unknown, codes: readonly string[]): boolean {
+  return error instanceof Database.SqliteError && codes.some(code => error.code.startsWith(code))
 }
 
 /** The first record of a batch that is not older; its newest is not, so that there is one. */

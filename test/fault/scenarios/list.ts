@@ -10,8 +10,17 @@ import { processesFrozen } from './freezes.ts'
 import { runnerKilled } from './jobs.ts'
 import { coresKilled, edgeKilled } from './kills.ts'
 import { badLines, cutInFrames } from './lines.ts'
-import { brokerKilled, logRestored, numbersWrap, producersForgotten, rollingKills, uncleanElection } from './logs.ts'
-import { bufferRestored, databaseLost, powerCut } from './losses.ts'
+import {
+  brokerFrozen,
+  brokerKilled,
+  leadersFrozen,
+  logRestored,
+  numbersWrap,
+  producersForgotten,
+  rollingKills,
+  uncleanElection,
+} from './logs.ts'
+import { bufferOverflows, bufferRestored, databaseLost, powerCut } from './losses.ts'
 import { batchRefused, claimsContested, smallBatches, topicMadeAnew, topicSetWrong } from './topics.ts'
 
 /** Everything that is done to an installation. */
@@ -25,7 +34,9 @@ export const SCENARIOS: readonly Scenario[] = [
   processesFrozen,
   coresTakeTurns,
   brokerKilled,
+  brokerFrozen,
   rollingKills,
+  leadersFrozen,
   cablePulled,
   coreCablePulled,
   bothBehindCables,
@@ -44,6 +55,7 @@ export const SCENARIOS: readonly Scenario[] = [
   clonedBeforeOneCore,
   clonedBeforeTwoCores,
   bufferRestored,
+  bufferOverflows,
   databaseDamaged,
   databaseDamagedRunning,
   walDamaged,

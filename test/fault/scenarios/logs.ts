@@ -124,6 +124,55 @@ async function outOfSync(brokers: readonly string[], topic: string): Promise<num
   }
 }
 
+/** Longer than every time-out there is but those of people, and than a controller waits for a broker. */
+const BROKER_FROZEN_MS = 35_000
+
+export const brokerFrozen = defineScenario({
+  id: 'broker-frozen',
+  title:
+    'the only broker is frozen for longer than every time-out, a core is killed meanwhile, and it wakes with what lay before it',
+  seconds: 110,
+  fullOnly: true,
+  cluster: {},
+  plant: { cores: 2, counted: 3_000 },
+  async strike({ plant, kafka, random, step, moves, lasts }) {
+    await moves()
+    await step('the broker is frozen', () => kafka.stopped(1))
+    await lasts(BROKER_FROZEN_MS)
+    await step('it is woken', () => kafka.cont(1))
+    await moves()
+    await step('it is frozen again', () => kafka.stopped(1))
+    await lasts(random.between(2_000, 9_000))
+    const core = await plant.coreInUse()
+    await step(`kill -9 of ${core.name}`, () => core.kill9())
+    core.start()
+    await lasts(random.between(2_000, 9_000))
+    await step('the broker is woken', () => kafka.cont(1))
+    await moves()
+  },
+})
+
+export const leadersFrozen = defineScenario({
+  id: 'leaders-frozen',
+  title: 'each of three brokers (RF 3, min ISR 2) is frozen until others lead, and wakes as one that takes itself for the leader',
+  seconds: 200,
+  fullOnly: true,
+  cluster: { brokers: 3 },
+  plant: { cores: 2, counted: 3_000 },
+  async strike({ plant, kafka, step, moves, lasts }) {
+    for (const node of [1, 2, 3]) {
+      await moves()
+      await step(`broker ${node} is frozen`, () => kafka.stopped(node))
+      // The others lead by then, and records go on.
+      await moves()
+      await lasts(10_000)
+      await step(`broker ${node} is woken`, () => kafka.cont(node))
+      await until('all replicas are in sync', async () => (await outOfSync(kafka.addresses, plant.topic)) === 0, 60_000)
+    }
+    await moves()
+  },
+})
+
 const TEN_DAYS_MS = 10 * 86_400_000
 
 export const producersForgotten = defineScenario({
@@ -136,7 +185,7 @@ export const producersForgotten = defineScenario({
   async strike({ plant, random, step, moves, lasts }) {
     for (let time = 1; time <= 3; time++) {
       await moves()
-      const core = random.pick(plant.cores)
+      const core = await plant.coreInUse()
       await step(`${core.name} is frozen with what it holds`, () => core.freeze())
       await plant.devices.rest()
       await lasts(random.between(7_000, 10_000))

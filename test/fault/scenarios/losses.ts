@@ -45,6 +45,8 @@ const powerCuts = (cuts: number) =>
 export const powerCut = powerCuts(3)
 export const powerCutOnce = powerCuts(1)
 
+/** So long a small buffer may take to be full. */
+const FULL_LIMIT_MS = 120_000
 const DATABASE = ['buffer.db', 'buffer.db-wal', 'buffer.db-shm']
 
 export const databaseLost = defineScenario({
@@ -115,5 +117,37 @@ export const bufferRestored = defineScenario({
     })
     expect(existsSync(join(plant.edgeState, 'edge', 'set-aside'))).toBe(true)
     await moves()
+  },
+})
+
+export const bufferOverflows = defineScenario({
+  id: 'buffer-overflows',
+  title: 'the core is away until the buffer of the gateway is full: what gives way is declared, exactly, and the rest arrives',
+  seconds: 80,
+  fullOnly: true,
+  gaps: 'declared exactly',
+  plant: {
+    // What gives way has no number: a counter would never come to its last one.
+    counters: 0,
+    devices: 2,
+    recordsPerSecond: 1_000,
+    edgeYaml: 'buffer: { quota: 1MiB, rewind: 64KiB }\n',
+    sourceYaml: '    buffer: { when_full: drop_oldest }\n',
+  },
+  async strike({ plant, step, moves, lasts }) {
+    const [core] = plant.cores
+    await moves(200)
+    await step('the core is killed, and what is read gathers', () => core?.kill9())
+    await until(
+      'records give way',
+      async () => (await plant.edgeStatus())?.sources.every(({ dropped }) => dropped > 0),
+      FULL_LIMIT_MS,
+    )
+    await lasts(3_000)
+    await step('the core is back', () => core?.start())
+    await moves(500)
+  },
+  judge(_stage, { log }) {
+    expect(log.declaredLost).toBeGreaterThan(0)
   },
 })

@@ -136,7 +136,21 @@ export const topicMadeAnew = defineScenario({
   },
 })
 
+const PARTITIONS_ADDED = 7
 const OTHERS: OtherGateways = { gateways: 3, sources: 6, records: 200, recordsPerSecond: 0 }
+
+/** Some more than there are; false where a core did the same in that moment. */
+function addPartitions(stage: Stage): Promise<boolean> {
+  return administer(stage, async admin => {
+    const { topics } = await admin.fetchTopicMetadata({ topics: [stage.plant.topic] })
+    const count = (topics[0]?.partitions.length ?? 0) + PARTITIONS_ADDED
+    const added = admin.createPartitions({ topicPartitions: [{ topic: stage.plant.topic, count }] })
+    return added.then(
+      () => true,
+      () => false,
+    )
+  })
+}
 
 export const claimsContested = defineScenario({
   id: 'claims-contested',
@@ -151,11 +165,7 @@ export const claimsContested = defineScenario({
       await step('three gateways start, each before a core of its own', () => {
         for (const { process } of others) process.start()
       })
-      await step('somebody adds partitions', () =>
-        administer(stage, admin => admin.createPartitions({ topicPartitions: [{ topic: plant.topic, count: 19 }] })).catch(
-          () => {},
-        ),
-      )
+      await step('somebody adds partitions', () => until('they are added', () => addPartitions(stage)))
       await until(
         'all that they have is in the log',
         async () => (await Promise.all(others.map(other => isSettled(stage, other, OTHERS)))).every(Boolean),
