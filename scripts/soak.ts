@@ -1,10 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
+import { freePort } from '../hardware/simulators/free-port.ts'
 import { flatness, largest, type Point } from '../src/doctor/flatness.ts'
 import { type Fault, hasPassed, type Judgement, type RunReport, renderReport, reportJson } from '../src/doctor/report.ts'
 import { pause, systemClock } from '../src/runtime/clock.ts'
 import { check, type Verdict } from '../test/fault/checker.ts'
+import { KafkaProxy } from '../test/fault/faults/kafka-proxy.ts'
 import { strikeUntil } from '../test/soak/faults.ts'
 import { type Measured, Measurements } from '../test/soak/measure.ts'
 import { recordsOf, SoakPlant, TOPIC } from '../test/soak/plant.ts'
@@ -53,10 +55,14 @@ const {
 const command = `npm run soak -- --for ${forMs / 1_000}s --seed ${seed} --rate ${rate}`
 console.log(`${command}\nstarting Kafka, ${CORES} cores and a gateway …`)
 
-const kafka = await KafkaCluster.start()
+const proxyPort = await freePort()
+const broker = await KafkaProxy.open(proxyPort)
+const kafka = await KafkaCluster.start({ advertisedPorts: [proxyPort] })
+broker.leadsTo(kafka.port(1))
+const brokers = [`127.0.0.1:${proxyPort}`]
 const records = Math.max(1, Math.floor((forMs / 1_000) * rate))
 const plant = await SoakPlant.create({
-  brokers: kafka.addresses,
+  brokers,
   generators: GENERATORS,
   recordsPerSecond: rate,
   records,
@@ -77,6 +83,7 @@ try {
 } finally {
   await plant.end()
   await kafka.stop()
+  await broker.close()
 }
 const out = resolve(outFolder)
 mkdirSync(out, { recursive: true })
@@ -91,7 +98,7 @@ async function run(): Promise<RunReport> {
   const startMs = performance.now()
   const measurements = new Measurements(plant, () => kafka.pid(1), startMs)
   measurements.start()
-  await strikeUntil(startMs + forMs, startMs, { plant, kafka, random: new SeededRandom(seed) }, fault => {
+  await strikeUntil(startMs + forMs, startMs, { plant, kafka, broker, random: new SeededRandom(seed) }, fault => {
     faults.push(fault)
     console.log(`${Math.round(fault.atMs / 1_000)} s: ${fault.what}`)
   })
@@ -101,7 +108,7 @@ async function run(): Promise<RunReport> {
   const lastedMs = performance.now() - startMs
   await until('everything is in the log', () => plant.isDrained(), DRAIN_LIMIT_MS)
   const { generators, devices } = await plant.expectations()
-  const consumed = await consumeTopic(kafka.addresses, TOPIC)
+  const consumed = await consumeTopic(brokers, TOPIC)
   const judgements = [
     ...judgeDelivery(check(generators, recordsOf(generators, consumed)), check(devices, recordsOf(devices, consumed))),
     ...(['memory', 'handles', 'files'] as const).flatMap(what => judgeFlatness(measurements, what, lastedMs)),
@@ -117,6 +124,7 @@ async function run(): Promise<RunReport> {
       sources: `${GENERATORS} generators at ${rate} records/s, ${DEVICES} serial devices on pseudo terminals`,
       'records read back': consumed.length,
       faults: faults.length,
+      'answers of the broker lost': broker.lost,
       'processes that ended by themselves and were started again': plant.restarts,
     },
     figures: [

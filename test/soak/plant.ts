@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../hardware/simulators/free-port.ts'
@@ -8,6 +8,8 @@ import { controlPath } from '../../src/cli/state-paths.ts'
 import { control } from '../../src/console/control-client.ts'
 import { PAYLOAD_BYTES_MAX, seedOf, writePayload } from '../../src/source/generator-payload.ts'
 import type { ConsumedRecord, Expectation } from '../fault/checker.ts'
+import { WrongClock } from '../fault/faults/clocks.ts'
+import { SmallFileSystem } from '../fault/faults/file-systems.ts'
 import { TcpProxy } from '../link/tcp-proxy.ts'
 import { HeadraceProcess } from '../support/headrace-process.ts'
 
@@ -18,6 +20,8 @@ const PAYLOAD_SEED = 11
 const DEVICE_EVERY_MS = 50
 /** As `RestartSec` of the units. */
 const SUPERVISED_EVERY_MS = 2_000
+/** The edge's file system: its buffer fits in, with what SQLite keeps beside it, and it is soon full. */
+const DISK_KIB = 160 * 1024
 
 export interface PlantOptions {
   readonly brokers: readonly string[]
@@ -67,6 +71,9 @@ export class SoakPlant {
   readonly cores: readonly HeadraceProcess[]
   readonly proxies: readonly TcpProxy[]
   readonly devices: readonly CountingDevice[]
+  /** That of the edge; it takes root. */
+  readonly disk: SmallFileSystem | undefined
+  readonly #clocks: ReadonlyMap<HeadraceProcess, WrongClock>
   readonly #options: PlantOptions
   /** Processes that should run: one that ended by itself is started again, as systemd does (`Restart=always`). */
   readonly #wanted = new Set<HeadraceProcess>()
@@ -74,8 +81,16 @@ export class SoakPlant {
   /** How often one was started again that had ended by itself. */
   restarts = 0
 
-  private constructor(folder: string, options: PlantOptions, parts: Pick<SoakPlant, 'edge' | 'cores' | 'proxies' | 'devices'>) {
+  private constructor(
+    folder: string,
+    options: PlantOptions,
+    parts: Pick<SoakPlant, 'edge' | 'cores' | 'proxies' | 'devices' | 'disk'> & {
+      clocks: ReadonlyMap<HeadraceProcess, WrongClock>
+    },
+  ) {
     this.folder = folder
+    this.disk = parts.disk
+    this.#clocks = parts.clocks
     this.#options = options
     this.edge = parts.edge
     this.cores = parts.cores
@@ -87,6 +102,11 @@ export class SoakPlant {
   start(process: HeadraceProcess): void {
     this.#wanted.add(process)
     process.start()
+  }
+
+  /** How far its clock is off from its next start on, ms. */
+  setClock(process: HeadraceProcess, shiftMs: number): void {
+    this.#clocks.get(process)?.set(shiftMs)
   }
 
   async kill9(process: HeadraceProcess): Promise<void> {
@@ -108,6 +128,18 @@ export class SoakPlant {
     for (let index = 0; index < options.devices; index++)
       devices.push(new CountingDevice(`device-${index}`, await Pty.open(join(folder, `port-${index}`))))
     writeFileSync(join(folder, 'soak.yaml'), pipelineText(folder, options, devices))
+    const disk = process.getuid?.() === 0 ? new SmallFileSystem(DISK_KIB) : undefined
+    if (disk) {
+      mkdirSync(join(disk.path, 'edge'))
+      symlinkSync(join(disk.path, 'edge'), join(folder, 'edge'))
+    }
+    const clocks = new Map<HeadraceProcess, WrongClock>()
+    const started = (name: string, role: 'edge' | 'core', lines: readonly string[]) => {
+      const clock = new WrongClock()
+      const made = processOf(folder, { name, role, lines, clock })
+      clocks.set(made, clock)
+      return made
+    }
     const cores: HeadraceProcess[] = []
     const proxies: TcpProxy[] = []
     for (let index = 0; index < options.cores; index++) {
@@ -115,7 +147,7 @@ export class SoakPlant {
       proxies.push(await TcpProxy.open(port))
       mkdirSync(join(folder, `core-${index}`))
       cores.push(
-        processOf(folder, `core-${index}`, 'core', [
+        started(`core-${index}`, 'core', [
           `name: core-${index}`,
           `state: ${join(folder, `core-${index}`)}`,
           `log: { kafka: { brokers: ${JSON.stringify(options.brokers)} } }`,
@@ -124,7 +156,7 @@ export class SoakPlant {
       )
     }
     const urls = proxies.map(({ port }) => `amqp://127.0.0.1:${port}`)
-    const edge = processOf(folder, 'edge', 'edge', [
+    const edge = started('edge', 'edge', [
       `gateway: ${GATEWAY}`,
       `state: ${join(folder, 'edge')}`,
       `uplink: { urls: ${JSON.stringify(urls)} }`,
@@ -132,7 +164,7 @@ export class SoakPlant {
       'buffer: { quota: 64MiB, rewind: 2MiB }',
       'pipelines: ["soak.yaml"]',
     ])
-    return new SoakPlant(folder, options, { edge, cores, proxies, devices })
+    return new SoakPlant(folder, options, { edge, cores, proxies, devices, disk, clocks })
   }
 
   /** Undefined while the agent cannot be asked. */
@@ -174,6 +206,7 @@ export class SoakPlant {
     for (const process of [this.edge, ...this.cores]) await process.end()
     for (const proxy of this.proxies) await proxy.close()
     for (const device of this.devices) await device.close()
+    this.disk?.unmount()
     rmSync(this.folder, { recursive: true, force: true })
   }
 }
@@ -184,13 +217,17 @@ export function recordsOf(expectation: Expectation, records: readonly ConsumedRe
   return records.filter(({ partition }) => partitions.has(partition))
 }
 
-function processOf(folder: string, name: string, role: 'edge' | 'core', lines: readonly string[]): HeadraceProcess {
+function processOf(
+  folder: string,
+  { name, role, lines, clock }: { name: string; role: 'edge' | 'core'; lines: readonly string[]; clock: WrongClock },
+): HeadraceProcess {
   const config = join(folder, `${name}.yaml`)
   writeFileSync(config, `${lines.join('\n')}\n`)
   return new HeadraceProcess({
     name,
     args: [role, '--config', config, '--log-level', 'warn'],
     logPath: join(folder, `${name}.log`),
+    ...clock.changes,
   })
 }
 
