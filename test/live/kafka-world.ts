@@ -54,7 +54,7 @@ export class KafkaWorld {
     expect(await this.log.append(claim, writer.finish('zstd'), proof)).toMatchObject({ outcome: 'appended' })
   }
 
-  job(log: Log = this.log): BatchJob {
+  job(log: Log = this.log, ledger: Ledger = this.ledger): BatchJob {
     return new BatchJob(
       {
         name: `${this.topic}.load`,
@@ -65,7 +65,7 @@ export class KafkaWorld {
         shapeOf: () => ({ json: false, columns: [] }),
       },
       {
-        ...{ log, ledger: this.ledger, clock: systemClock, random: Math.random, logger: silentLogger },
+        ...{ log, ledger, clock: systemClock, random: Math.random, logger: silentLogger },
         ...{ alarms: new Alarms(systemClock), core: 'core', runsDir: this.path('runs') },
       },
     )

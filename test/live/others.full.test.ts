@@ -3,6 +3,10 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
 import { freePort } from '../../hardware/simulators/free-port.ts'
 import type { Log } from '../../src/log/log.ts'
+import { readOffsets } from '../../src/reader/batch/adopt.ts'
+import { Positions } from '../../src/reader/batch/positions.ts'
+import { Ledger } from '../../src/reader/ledger.ts'
+import { silentLogger } from '../../src/runtime/logger.ts'
 import { KafkaCluster } from '../support/kafka/cluster.ts'
 import { until } from '../support/until.ts'
 import { bySource, KafkaWorld, openLogAt, TIME_MS, valuesOf } from './kafka-world.ts'
@@ -31,6 +35,17 @@ async function consumeInGroup(group: string, topic: string, count: number): Prom
   const lines = stdout.trim().split('\n')
   expect(lines.length, stderr).toBe(count)
   return lines
+}
+
+/** Where a group stands, as Kafka's own tool writes it into a file. */
+async function exported(group: string, topic: string): Promise<string> {
+  const { stdout, stderr } = await kafka.tool('org.apache.kafka.tools.consumer.group.ConsumerGroupCommand', [
+    ...['--bootstrap-server', kafka.bootstrap, '--group', group, '--topic', topic],
+    ...['--reset-offsets', '--to-current', '--export', '--dry-run'],
+  ])
+  const lines = stdout.split('\n').filter(line => line.startsWith(`${topic},`))
+  expect(lines.length, stdout + stderr).toBeGreaterThan(0)
+  return lines.join('\n')
 }
 
 /** Partition, offset and lag of a group, as Kafka's own tool shows them. */
@@ -123,7 +138,7 @@ test('a Kafka Connect file sink writes each record once', async () => {
   expect(bySource(lines())).toEqual([...valuesOf('a', 0, 200), ...valuesOf('b', 0, 100)])
 })
 
-test('a topic that MirrorMaker 2 copies to a second broker: the batch job goes on there where it was', async () => {
+test('a topic that MirrorMaker 2 copies to a second broker: the batch job goes on there where it was, with its ledger or with the offsets of its group', async () => {
   world = new KafkaWorld(log, 'others-mirror')
   const second = await KafkaCluster.start()
   let there: Log | undefined
@@ -166,6 +181,14 @@ test('a topic that MirrorMaker 2 copies to a second broker: the batch job goes o
     }
     await until('both partitions are there', async () => String(await ends()) === '160,30', SERVICE_LIMIT_MS)
     if (!there) throw new Error('the second log was never opened')
+    const elsewhere = new Ledger(world.path('elsewhere.db'))
+    const claims = (await there.claims()).filter(claim => claim.topic === world.topic)
+    const { name } = world.job().definition
+    const positions = new Positions(name, { log: there, ledger: elsewhere, logger: silentLogger })
+    await positions.set(readOffsets(await exported(positions.group, world.topic), claims), claims)
+    const { lines: adopted } = await world.run(world.job(there, elsewhere))
+    elsewhere.close()
+    expect(adopted).toEqual(valuesOf('a', 100, 160))
     const { lines: after } = await world.run(world.job(there))
     expect(bySource([...before, ...after])).toEqual([...valuesOf('a', 0, 160), ...valuesOf('b', 0, 30)])
     expect(after).toEqual(valuesOf('a', 100, 160))
