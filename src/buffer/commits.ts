@@ -187,11 +187,11 @@ export class Commits {
       const isFlush = nowMs >= this.#flushDueMs(sources)
       this.#lastCommitMs = nowMs
       if (isFlush) this.#lastFlushMs = nowMs
-      if (isFlush) this.#flushes(sources)
+      const hasRecords = isFlush && this.#flushes(sources)
       const plan = this.plan(sources).make(isFlush)
       plan.giveBackWithheld()
       await this.execute(plan)
-      this.#merging.committed(plan.merges, this.#deps.clock.monotonicMs() - nowMs)
+      if (hasRecords || plan.merges > 0) this.#merging.committed(plan.merges, this.#deps.clock.monotonicMs() - nowMs)
       for (const source of sources) if (!plan.unwritten.has(source)) waiting.written(source)
       this.#deps.alarms.written()
     } catch (error) {
@@ -202,12 +202,13 @@ export class Commits {
     this.kick()
   }
 
-  /** All that was taken goes to disk, if anything was. */
-  #flushes(sources: readonly SourceBuffer[]): void {
+  /** All that was taken goes to disk; false where nothing was. */
+  #flushes(sources: readonly SourceBuffer[]): boolean {
     const durabilityMs = mostUrgentMs(sources)
-    if (durabilityMs === Number.POSITIVE_INFINITY) return
+    if (durabilityMs === Number.POSITIVE_INFINITY) return false
     this.#deps.pace.committed()
     this.#merging.records(durabilityMs)
+    return true
   }
 
   /** Whether there is something to cut, or to bring into memory, for the link. */

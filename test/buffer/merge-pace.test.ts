@@ -30,11 +30,29 @@ describe('how much of a backlog is merged in one commit', () => {
     pace.committed(4, 400)
     pace.records(0)
     expect(pace.merges).toBe(4)
-    pace.committed(0, 1)
     pace.records(86_400_000)
     expect(pace.merges).toBe(4)
     for (let commit = 0; commit < 50; commit++) pace.committed(10, 19)
     expect(pace.merges).toBe(52)
+  })
+
+  it('does not count what the disk takes to sync: fewer merges would make more of those, and these fewer merges', () => {
+    const { pace } = paceOf()
+    for (let commit = 0; commit < 20; commit++) pace.committed(0, 30)
+    pace.records(50)
+    for (let commit = 0; commit < 100; commit++) {
+      const merges = Math.min(MERGES_MAX, pace.merges)
+      pace.committed(merges, 30 + merges * 2)
+    }
+    expect(pace.merges).toBeGreaterThanOrEqual(12)
+  })
+
+  it('counts a part of it in any case, where the disk was slow before and is not any more', () => {
+    const { pace } = paceOf()
+    pace.committed(0, 1_000)
+    pace.committed(10, 100)
+    pace.records(50)
+    expect(pace.merges).toBe(10)
   })
 
   it('is all again a second after the last record', async () => {
