@@ -1,7 +1,7 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
 import type { ProcessChanges } from '../plant.ts'
 
 export const CLOCK_FILE_VARIABLE = 'HEADRACE_TEST_CLOCK'
@@ -13,7 +13,7 @@ export class WrongClock {
   readonly #file: string
 
   constructor(shiftMs = 0) {
-    this.#file = join(mkdtempSync(join(tmpdir(), 'headrace-clock-')), 'shift')
+    this.#file = join(temporaryFolder('clock'), 'shift')
     this.set(shiftMs)
     this.changes = { nodeArgs: ['--import', PRELOAD], env: { [CLOCK_FILE_VARIABLE]: this.#file } }
   }

@@ -1,17 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { control } from '../../../src/console/control-client.ts'
 
 import { ControlServer } from '../../../src/console/control-server.ts'
 import { silentLogger } from '../../../src/runtime/logger.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { anyBytes, cuts, inPieces, mutated } from '../harness/bytes.ts'
 import { say } from '../harness/say.ts'
 import { target } from '../harness/target.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'headrace-doors-'))
-process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('doors')
 const path = join(folder, 'control.sock')
 const HONEST_EVERY = 25
 

@@ -1,5 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { readInstance, readMarks } from '../../../src/buffer/marks.ts'
@@ -10,6 +9,7 @@ import { ConfigError } from '../../../src/config/errors.ts'
 import { pipelineSchema } from '../../../src/config/pipeline.ts'
 import { HeadraceError } from '../../../src/runtime/errors.ts'
 import { loadProfile } from '../../../src/source/modbus-profile.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { anyBytes, mutated } from '../harness/bytes.ts'
 import { target } from '../harness/target.ts'
 
@@ -59,8 +59,7 @@ const laborious = fc.oneof(
   ),
 )
 
-const folder = mkdtempSync(join(tmpdir(), 'headrace-fuzz-'))
-process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('fuzz')
 
 function inItsWords(act: () => void): void {
   try {

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import fc from 'fast-check'
 import { freePort } from '../../../hardware/simulators/free-port.ts'
 import { Console } from '../../../src/console/console.ts'
@@ -9,13 +6,13 @@ import { consoleOptions } from '../../../src/console/options.ts'
 import { systemClock } from '../../../src/runtime/clock.ts'
 import { silentLogger } from '../../../src/runtime/logger.ts'
 import { SourceBench } from '../../source/harness.ts'
+import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { until } from '../../support/until.ts'
 import { anyBytes, cuts, inPieces, mutated } from '../harness/bytes.ts'
 import { say } from '../harness/say.ts'
 import { target } from '../harness/target.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'headrace-http-'))
-process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('http')
 
 const HONEST_EVERY = 25
 const NOTHING = { version: '1', gateways: [], reports: [], sources: [], jobs: [], analysers: [], alarms: [] }
