@@ -5,6 +5,7 @@ import { describePositions } from '../reader/positions-suite.ts'
 import { describeRetention } from '../reader/retention-suite.ts'
 import { describeScheduler } from '../reader/scheduler-suite.ts'
 import { describeStreamFields } from '../reader/stream-fields-suite.ts'
+import { describeWaitFor } from '../reader/wait-for-suite.ts'
 
 const brokers = () => inject('kafkaBootstrap').split(',')
 
@@ -14,6 +15,7 @@ describe('batch jobs on Kafka', () => {
   describe('where they stand', () => describePositions(brokers))
   describe('what is deleted', () => describeRetention(brokers))
   describe('when they run', () => describeScheduler(brokers))
+  describe('what they wait for', () => describeWaitFor(brokers))
   describe('fields of derived streams', () => describeStreamFields(brokers))
   describe('kill -9', () => describeBatchKill(brokers))
 })
