@@ -48,24 +48,31 @@ async function offsetsOf(kafka: Kafka, topic: string): Promise<{ partition: numb
   }
 }
 
-/** Reads a topic from its beginning to its present end, as any consumer would: kafkajs, in a group of its own. */
+/**
+ * Reads a topic from its beginning to its present end, as any consumer would: kafkajs, in a group of its own. What is missing between the two (a topic is
+ * compacted, and a core whose clock is years ahead makes the broker begin a segment anew, so that it is soon) is not waited for.
+ */
 export async function consumeTopic(brokers: readonly string[], topic: string): Promise<ConsumedRecord[]> {
   const kafka = plainKafka(brokers)
   const offsets = await offsetsOf(kafka, topic)
   const ends = new Map(offsets.map(each => [each.partition, { low: Number(each.low), high: Number(each.high) }]))
-  const wanted = [...ends.values()].reduce((sum, { low, high }) => sum + high - low, 0)
+  const unread = new Map(
+    [...ends].filter(([, { low, high }]) => high > low).map(([partition, { high }]) => [partition, high - 1]),
+  )
   const records: ConsumedRecord[] = []
   const consumer = kafka.consumer({ groupId: groupName() })
   await consumer.connect()
   await consumer.subscribe({ topic, fromBeginning: true })
   try {
     await new Promise<void>((resolve, reject) => {
-      const limit = setTimeout(
-        () => reject(new Error(`${records.length} of ${wanted} records were read, and none for ${STILL_LIMIT_MS} ms`)),
-        STILL_LIMIT_MS,
-      )
+      const limit = setTimeout(() => {
+        const where = [...unread].map(([partition, last]) => `${last} of partition ${partition}`).join(', ')
+        reject(
+          new Error(`${topic}: ${records.length} records were read, and none for ${STILL_LIMIT_MS} ms; missing are ${where}`),
+        )
+      }, STILL_LIMIT_MS)
       const look = () => {
-        if (records.length < wanted) return
+        if (unread.size > 0) return
         clearTimeout(limit)
         resolve()
       }
@@ -76,6 +83,8 @@ export async function consumeTopic(brokers: readonly string[], topic: string): P
           for (const message of batch.messages) {
             if (Number(message.offset) >= (ends.get(batch.partition)?.high ?? 0)) continue
             records.push(consumedRecord(batch.partition, message))
+            if (Number(message.offset) >= (unread.get(batch.partition) ?? Number.POSITIVE_INFINITY))
+              unread.delete(batch.partition)
           }
           limit.refresh()
           look()
