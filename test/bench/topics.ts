@@ -1,7 +1,12 @@
 import type { KafkaCluster } from '../support/kafka/cluster.ts'
 
+/** What differs from a broker's defaults in a topic that a core takes. */
+const SETTINGS = { 'retention.ms': '-1', 'message.timestamp.after.max.ms': '9223372036854775807' }
+
 export async function createTopic(kafka: KafkaCluster, topic: string, partitions: number): Promise<void> {
-  await topicTool(kafka, ['--create', '--topic', topic, '--partitions', String(partitions), '--replication-factor', '1'])
+  const size = ['--partitions', String(partitions), '--replication-factor', '1']
+  const settings = Object.entries(SETTINGS).flatMap(([name, value]) => ['--config', `${name}=${value}`])
+  await topicTool(kafka, ['--create', '--topic', topic, ...size, ...settings])
 }
 
 /** So that the disk and the page cache do not fill from one round to the next. */
