@@ -36,7 +36,7 @@ class HandClock implements Clock {
 
 export const NIGHTLY = { schedule: '0 2 * * *', run: ['sh', '-c', 'cat >> in; echo "$HEADRACE_RUN_TIME" >> times'] }
 
-/** A core with one job, made anew for each test of the suite that asks for it; over the embedded log, or over Kafka. */
+/** A core with one job, made anew for each test of the suite that asks for it; over the embedded log, or over Kafka. What it does can be taken out of it. */
 export class SchedulerRig {
   world!: JobWorld
   clock!: HandClock
@@ -57,7 +57,11 @@ export class SchedulerRig {
   }
 
   /** A core that starts at a time, with one job. */
-  async start(iso: string, options: Readonly<Record<string, unknown>> = {}, declared: readonly string[] = []): Promise<void> {
+  readonly start = async (
+    iso: string,
+    options: Readonly<Record<string, unknown>> = {},
+    declared: readonly string[] = [],
+  ): Promise<void> => {
     const { world, clock } = this
     clock.nowMs = Date.parse(iso)
     this.job = world.job({ ...NIGHTLY, run_when_empty: true, ...options }, { clock, declared })
@@ -69,12 +73,12 @@ export class SchedulerRig {
     await this.idle()
   }
 
-  async restart(iso: string, options: Readonly<Record<string, unknown>> = {}): Promise<void> {
+  readonly restart = async (iso: string, options: Readonly<Record<string, unknown>> = {}): Promise<void> => {
     await this.scheduler.stop()
     await this.start(iso, options)
   }
 
-  async at(...times: string[]): Promise<void> {
+  readonly at = async (...times: string[]): Promise<void> => {
     for (const time of times) {
       this.clock.set(time)
       await this.idle()
@@ -82,13 +86,13 @@ export class SchedulerRig {
   }
 
   /** Nothing runs, and nothing that is ready is left. */
-  async idle(): Promise<void> {
+  readonly idle = async (): Promise<void> => {
     const { job, world } = this
     for (let quiet = 0; quiet < 5; quiet = job.running || world.asksLog ? 0 : quiet + 1) await new Promise(setImmediate)
   }
 
   /** The moments for which runs were begun. */
-  times(): string[] {
+  readonly times = (): string[] => {
     return this.world.ledger
       .runs('plant.load', 100)
       .map(run => new Date(run.atMs).toISOString().slice(0, 16))

@@ -11,11 +11,7 @@ import { NIGHTLY, SchedulerRig } from './scheduler-rig.ts'
 /** When jobs run, over the embedded log, or over Kafka. */
 export function describeScheduler(brokers?: Brokers): void {
   const rig = new SchedulerRig(brokers)
-  const start = rig.start.bind(rig)
-  const restart = rig.restart.bind(rig)
-  const at = rig.at.bind(rig)
-  const times = rig.times.bind(rig)
-  const idle = rig.idle.bind(rig)
+  const { start, restart, at, times, idle } = rig
 
   describe('nights that were missed while the core was down', () => {
     beforeEach(async () => {

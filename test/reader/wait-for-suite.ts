@@ -5,10 +5,7 @@ import { SchedulerRig } from './scheduler-rig.ts'
 /** What a job waits for before it begins, over the embedded log, or over Kafka. */
 export function describeWaitFor(brokers?: Brokers): void {
   const rig = new SchedulerRig(brokers)
-  const start = rig.start.bind(rig)
-  const restart = rig.restart.bind(rig)
-  const at = rig.at.bind(rig)
-  const times = rig.times.bind(rig)
+  const { start, restart, at, times } = rig
 
   describe('wait_for', () => {
     const WAITS = { wait_for: { within: '10m', at_most: '1h' } }

@@ -5,8 +5,8 @@ import type { KafkaCluster, Lane } from '../../../src/log/kafka/cluster.ts'
 import type { Appended, EndProof } from '../../../src/log/log.ts'
 import { cutBatch } from '../../support/batches.ts'
 import { SimulatedClock } from '../../support/simulated-clock.ts'
+import { LEADER, ONE_LEADER } from './one-leader.ts'
 
-const LEADER = { node: 1, address: '127.0.0.1:9092', epoch: 0 }
 const LARGE = 400_000
 
 /** A broker that answers when it is told to. */
@@ -14,11 +14,7 @@ function broker() {
   const clock = new SimulatedClock()
   const under: { readonly lane: Lane; readonly answer: () => void; readonly lose: () => void }[] = []
   const cluster = {
-    leader: () => LEADER,
-    generation: () => 1,
-    forgetLeader: () => {},
-    refresh: async () => {},
-    onProofsVoid: () => () => {},
+    ...ONE_LEADER,
     send: (_node: number, _api: typeof produce, encode: () => readonly Buffer[], _waitMs: number, lane: Lane) =>
       new Promise((resolve, reject) => {
         encode()

@@ -5,9 +5,9 @@ import { PartitionEnds } from '../../../src/log/kafka/partition-ends.ts'
 import type { Appended, EndProof } from '../../../src/log/log.ts'
 import { cutBatch } from '../../support/batches.ts'
 import { SimulatedClock } from '../../support/simulated-clock.ts'
+import { ONE_LEADER } from './one-leader.ts'
 
 const PLACE = { topic: 'plant', partition: 3 }
-const LEADER = { node: 1, address: '127.0.0.1:9092', epoch: 0 }
 /** Longer than a proof lasts. */
 const STOPPED_MS = 6_000
 
@@ -22,11 +22,7 @@ function stoppedNowAndThen() {
   }
   const ends = [{ ...PLACE, error: 0, offset: 0 }]
   const cluster = {
-    leader: () => LEADER,
-    generation: () => 1,
-    forgetLeader: () => {},
-    refresh: async () => {},
-    onProofsVoid: () => () => {},
+    ...ONE_LEADER,
     request: async () => ends,
     send: (_node: number, { name }: { name: string }, encode: () => unknown) => {
       encode()
