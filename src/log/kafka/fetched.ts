@@ -9,9 +9,9 @@ import type { FetchedPart } from './fetch-api.ts'
 /** The share of one partition in a fetch is not less, so that few partitions do not take many fetches. */
 const BYTES_EACH_MIN = 1024 * 1024
 
-/** Bytes that one of so many partitions may bring in a fetch. */
-export function shareOf(maxBytes: number, partitions: number): number {
-  return Math.max(BYTES_EACH_MIN, Math.floor(maxBytes / partitions))
+/** Bytes that one of so many may bring, of so many in all: partitions of a fetch, unless the `least` of something else is named. */
+export function shareOf(maxBytes: number, sharers: number, least = BYTES_EACH_MIN): number {
+  return Math.max(least, Math.floor(maxBytes / sharers))
 }
 
 /**

@@ -119,7 +119,7 @@ export class KafkaFollower implements Follower {
   /** `bytesMax`: of all lines to the same leader together. */
   #ask(line: Line, bytesMax: number, maxWaitMs: number): void {
     const lines = this.#lines.get(line.node)?.length ?? 1
-    const maxBytes = Math.min(bytesMax, Math.max(LINE_BYTES_MIN, Math.floor(bytesMax / lines)))
+    const maxBytes = Math.min(bytesMax, shareOf(bytesMax, lines, LINE_BYTES_MIN))
     const said = line.session.next()
     const maxBytesEach = shareOf(maxBytes, line.session.size)
     const encode = () => fetchRecords.write({ ...said, maxWaitMs, maxBytes, maxBytesEach })
