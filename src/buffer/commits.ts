@@ -1,5 +1,5 @@
 import type { Clock } from '../runtime/clock.ts'
-import { messageOf } from '../runtime/errors.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { hasAppetite, nextMerge, untakenOf } from './appetite.ts'
 import type { BufferAlarms } from './buffer-alarms.ts'
 import type { BufferIndex } from './buffer-index.ts'
@@ -67,6 +67,8 @@ export class Commits {
   #stale = false
   /** What is wrong with the database, where it does not hold what was written: another one takes its place. */
   #damage: string | undefined
+  /** There was no room for the last commit. */
+  #isCramped = false
   #closed = false
 
   constructor(deps: CommitsDeps) {
@@ -119,6 +121,7 @@ export class Commits {
       attached: onReady() !== undefined && !watch.isAwaited,
       usedBytes: this.#disk.usedBytes,
       mergesMax: this.#merging.merges,
+      isCramped: this.#isCramped,
       nowMs: clock.wallMs(),
       onDropped: (source, gap) => alarms.gaveWay(source, gap),
       onDamaged: (source, records) => alarms.damaged(source, records),
@@ -193,6 +196,7 @@ export class Commits {
       await this.execute(plan)
       if (hasRecords || plan.merges > 0) this.#merging.committed(plan.merges, this.#deps.clock.monotonicMs() - nowMs)
       for (const source of sources) if (!plan.unwritten.has(source)) waiting.written(source)
+      this.#isCramped = false
       this.#deps.alarms.written()
     } catch (error) {
       this.failed(error, sources)
@@ -275,6 +279,7 @@ export class Commits {
   failed(error: unknown, sources: readonly SourceBuffer[]): void {
     this.#stale = true
     if (isDamaged(error)) this.#damage = messageOf(error)
+    this.#isCramped = error instanceof HeadraceError && error.code === 'disk_full'
     this.#deps.alarms.unwritten(error)
     for (const source of sources) this.#wanted.add(source)
     this.#timer.at(this.#deps.clock.monotonicMs() + FULL_RETRY_MS)

@@ -1,5 +1,8 @@
 /** The database of the buffer, in its folder. */
 export const DATABASE_FILE = 'buffer.db'
 
-/** It, and what SQLite keeps beside it. */
-export const DATABASE_FILES = ['', '-wal', '-shm'].map(ending => `${DATABASE_FILE}${ending}`)
+/** Beside it: what is too large to be written twice, as SQLite does with all that it holds. */
+export const BLOCKS_FILE = 'blocks.dat'
+
+/** All that belongs together: the database, what SQLite keeps beside it, and the file of blocks. */
+export const DATABASE_FILES = [...['', '-wal', '-shm'].map(ending => `${DATABASE_FILE}${ending}`), BLOCKS_FILE]

@@ -25,6 +25,15 @@ export interface BufferLimits {
   readonly keptBatches: number
   /** Batches that are read for the core at once, when it asks for what it misses. */
   readonly keptAtOnce: number
+  /** A stored block of so many bytes lies in the file of blocks, where the commit has {@link fileCommitBytes} of such; smaller ones would leave much of a page empty. */
+  readonly fileBlockBytes: number
+  /** With less in a commit the sync of a second file costs more than to write it twice. */
+  readonly fileCommitBytes: number
+  /**
+   * The quota from which on there is such a file. What is free in one place cannot be used in the other: the part of it that stays free has to hold several batches in
+   * each.
+   */
+  readonly fileQuotaBytes: number
 }
 
 export const BUFFER_LIMITS: BufferLimits = {
@@ -41,4 +50,7 @@ export const BUFFER_LIMITS: BufferLimits = {
   deletesPerCommit: 500,
   keptBatches: 200_000,
   keptAtOnce: 64,
+  fileBlockBytes: 8 * 1024,
+  fileCommitBytes: 128 * 1024,
+  fileQuotaBytes: 64 * 2 ** 20,
 }

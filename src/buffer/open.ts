@@ -5,6 +5,7 @@ import { messageOf } from '../runtime/errors.ts'
 import type { EdgeBuffer } from './buffer.ts'
 import { DATABASE_FILE, DATABASE_FILES } from './database-files.ts'
 import { type BufferDeps, SqliteEdgeBuffer } from './edge-buffer.ts'
+import { BUFFER_LIMITS } from './limits.ts'
 import { readInstance, readMarks } from './marks.ts'
 import { isDamaged, RenewableStore } from './renewable-store.ts'
 import type { SourceSettings } from './source-buffer.ts'
@@ -31,7 +32,12 @@ export async function openEdgeBuffer(options: EdgeBufferOptions): Promise<EdgeBu
     const marksPath = join(options.stateDir, 'marks.json')
     const marks = readMarks(marksPath)
     const instance = readInstance(join(options.stateDir, 'identity.json'))
-    const place = { path: join(options.stateDir, DATABASE_FILE), marksPath, quotaBytes: options.quotaBytes }
+    const place = {
+      path: join(options.stateDir, DATABASE_FILE),
+      marksPath,
+      quotaBytes: options.quotaBytes,
+      limits: options.limits ?? BUFFER_LIMITS,
+    }
     const replace = (why: string) => openAnew(options, place, why)
     const store = new RenewableStore(await openStore(options, place, replace), { replace, closed: () => lock.release() })
     return new SqliteEdgeBuffer(store, options.sources, marks, instance, options)

@@ -20,7 +20,7 @@ export type SourceBufferOptions = z.output<typeof sourceBufferOptions>
 export const edgeBufferOptions = z.strictObject({
   quota: size({ min: '1MiB', max: '1024GiB' })
     .default(2 ** 30)
-    .describe('How large the database may become.'),
+    .describe('How large the buffer may become: its database, and the file of blocks beside it.'),
   rewind: size({ max: '64GiB' })
     .default(64 * 2 ** 20)
     .describe('How much of what the core has already is kept, to be sent again should the core lose it. A part of the quota.'),

@@ -10,6 +10,11 @@ import type { BlockRow, Step, StepResult } from './store-calls.ts'
 
 /** Records of a block, before compression, from which merging it with others gains nothing. */
 const LARGE_BLOCK_BYTES = 24 * 1024
+/**
+ * Merging takes this part of what is free in one commit, and one batch in any case: in the file of blocks what is merged gives its room back only with the commit, a batch is
+ * somewhat larger than its blocks, and what is free in the one place cannot be used in the other.
+ */
+const MERGING_ROOM_SHARE = 1 / 2
 
 export interface PlanContext extends RoomContext {
   readonly gateway: string
@@ -34,6 +39,8 @@ export class Plan {
   /** Next number of each source within this plan. */
   readonly #next = new Map<SourceBuffer, number>()
   #merges = 0
+  /** Bytes that may still be merged. */
+  #mergingRoom = 0
 
   constructor(context: PlanContext) {
     this.#context = context
@@ -59,6 +66,7 @@ export class Plan {
     }
     this.#room.make()
     for (const source of this.#room.withheld) this.unwritten.add(source)
+    this.#mergingRoom = this.#room.isLate ? this.#room.restBytes * MERGING_ROOM_SHARE : Number.POSITIVE_INFINITY
     for (const source of sources) {
       if (source.uncutBlocks > 0) this.#merge(source)
       if (source.pending.length > 0) this.#insert(source)
@@ -133,14 +141,17 @@ export class Plan {
   #merge(source: SourceBuffer): void {
     let at = 0
     const bytesMax = source.assignment?.batchBytesMax
-    const { mergesMax } = this.#context
+    const mergesMax = this.#context.isCramped ? 1 : this.#context.mergesMax
     const { limits } = this.#context.index
     while (this.#merges < mergesMax && this.#hasAppetite(source, true)) {
       const { rows, records, isWhole } = nextMerge(source, at, limits)
+      const bytes = rows.reduce((sum, row) => sum + row.bytes, 0)
+      if (this.#merges > 0 && bytes > this.#mergingRoom) return
       const cut = rows.length > 0 && this.#hasAppetite(source, isWhole) ? this.#identity(source, this.#nextOf(source)) : undefined
       if (!cut) return
       at += rows.length
       this.#merges += 1
+      this.#mergingRoom -= bytes
       this.#next.set(source, cut.sequence + records)
       const gap = this.#takeHeadGap(source)
       this.steps.push({

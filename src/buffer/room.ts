@@ -10,11 +10,16 @@ export function roomOf(quotaBytes: number): number {
   return quotaBytes - freeOf(quotaBytes)
 }
 
+/** Where what gives way is free only behind the commit, what is pending takes this part of what is free before it. The rest is left for merging. */
+const PENDING_ROOM_SHARE = 1 / 2
+
 export interface RoomContext {
   readonly sources: readonly SourceBuffer[]
   readonly quotaBytes: number
   readonly usedBytes: number
   readonly rewindBytes: number
+  /** There was no room for the commit before, though there should have been: this one does as little as it can. */
+  readonly isCramped: boolean
   readonly nowMs: number
   readonly index: BufferIndex
   onDropped(source: SourceBuffer, gap: Gap): void
@@ -60,16 +65,59 @@ export class Room {
 
   /** Room for what is to be written: settled batches go first, then uncut records of whoever lets its oldest go, lowest priority first. */
   make(): void {
+    const { quotaBytes, usedBytes, isCramped } = this.#context
+    const gaveWay = this.#makeRoom()
+    const freeBytes = quotaBytes - usedBytes
+    if (isCramped) this.#postpone(freeBytes, 0)
+    else if (gaveWay && this.isLate) this.#postpone(freeBytes, freeBytes * PENDING_ROOM_SHARE)
+  }
+
+  /** Whether what gives way makes room for the next commit only: it may lie in the file of blocks. */
+  get isLate(): boolean {
+    return this.#context.quotaBytes >= this.#context.index.limits.fileQuotaBytes
+  }
+
+  /** Bytes that are free before this plan, and that what it inserts does not take. */
+  get restBytes(): number {
+    const { sources, quotaBytes, usedBytes } = this.#context
+    const inserted = sources.flatMap(({ pending }) => pending).reduce((sum, { bytes }) => sum + pagesOf(bytes, 1), 0)
+    return quotaBytes - usedBytes - inserted
+  }
+
+  /** False where there is enough of it. */
+  #makeRoom(): boolean {
     const { sources, quotaBytes, usedBytes } = this.#context
     const wanted = sources.reduce((sum, source) => sum + pagesOf(source.pendingBytes, source.pending.length), 0)
     let short = usedBytes + wanted - roomOf(quotaBytes)
     if (short <= 0) {
       for (const source of sources) source.waitsForRoom = false
-      return
+      return false
     }
     short -= this.#forget(short)
     if (short > 0) short -= this.#dropOldest(short)
     this.#holdBack(Math.max(0, wanted - Math.max(0, short)))
+    return true
+  }
+
+  /**
+   * What gives way in this commit may lie in the file of blocks, where it makes room for the next one: what does not fit into `roomBytes` waits for that. The first
+   * block does not, where it fits at all.
+   */
+  #postpone(freeBytes: number, roomBytes: number): void {
+    let room = roomBytes
+    let isFirst = true
+    for (const source of this.#context.sources) {
+      let fitting = 0
+      for (const block of source.pending) {
+        const bytes = pagesOf(block.bytes, 1)
+        if (bytes > (isFirst ? freeBytes : room)) break
+        isFirst = false
+        room -= bytes
+        fitting += 1
+      }
+      if (fitting === source.pending.length) continue
+      this.#withheld.set(source, [...source.pending.splice(fitting), ...this.withheldOf(source)])
+    }
   }
 
   /**

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { HeadraceError } from '../runtime/errors.ts'
+import type { BufferLimits } from './limits.ts'
 import type { BlockRow, Commit, CommitResult, Opened, ReadBatch, Step } from './store-calls.ts'
 import { type Failure, toError } from './store-failure.ts'
 
@@ -23,7 +24,9 @@ export type Reply =
 export interface StoreOptions {
   readonly path: string
   readonly marksPath: string
+  /** Of the database and the file of blocks together. */
   readonly quotaBytes: number
+  readonly limits: BufferLimits
 }
 
 /** The store as the buffer sees it: the same calls, answered later. */

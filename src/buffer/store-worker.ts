@@ -1,4 +1,5 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import type { EncodedBatch } from '../record/record.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { collectGarbage } from '../runtime/garbage.ts'
 import { collectWhenIdle } from '../runtime/idle-collection.ts'
@@ -12,9 +13,10 @@ import { plainsOf, type Reply, type Request, type StoreOptions } from './store-t
 function serve(options: StoreOptions): void {
   const port = parentPort
   if (!port) return
-  const answer = (make: () => unknown) => {
+  const answer = <T>(make: () => T, moved: (value: T) => ArrayBuffer[] = () => []) => {
     try {
-      port.postMessage({ value: make() } satisfies Reply)
+      const value = make()
+      port.postMessage({ value } satisfies Reply, moved(value))
     } catch (error) {
       port.postMessage({ failure: toFailure(error) } satisfies Reply)
     }
@@ -33,7 +35,7 @@ function serve(options: StoreOptions): void {
       case 'commit':
         return commitAndAnswer(port, open, request.commit)
       case 'read':
-        return answer(() => open.read(request.ids))
+        return answer(() => open.read(request.ids), memoriesOf)
       case 'scan':
         return answer(() => open.scan(request.after, request.limit))
       case 'index':
@@ -47,7 +49,7 @@ function serve(options: StoreOptions): void {
 function commitAndAnswer(port: MessagePort, store: Store, commit: Commit): void {
   try {
     const value = store.commit(commit)
-    port.postMessage({ value } satisfies Reply, batchBuffers(value))
+    port.postMessage({ value } satisfies Reply, memoriesOf(batchesOf(value)))
     for (const { plain } of plainsOf(commit)) release(plain.buffer as ArrayBuffer)
   } catch (error) {
     const plains = plainsOf(commit).map(({ plain }) => plain)
@@ -64,15 +66,17 @@ function release(memory: ArrayBuffer): void {
   if (!memory.detached) memory.transfer(0)
 }
 
-/** The encoded batches of a commit own their memory, so that it can be moved to the main thread. */
-function batchBuffers({ results }: CommitResult): ArrayBuffer[] {
-  return results.flatMap(each => {
-    if (each.kind !== 'cut') return []
-    const memories = each.batches
-      .map(({ batch }) => batch.bytes)
-      .filter(({ buffer, byteLength }) => buffer.byteLength === byteLength)
-    return memories.map(({ buffer }) => buffer as ArrayBuffer)
-  })
+/** The encoded batches of a commit. */
+function batchesOf({ results }: CommitResult): EncodedBatch[] {
+  return results.flatMap(each => (each.kind === 'cut' ? each.batches.map(({ batch }) => batch) : []))
+}
+
+/** What owns its memory can be moved to the main thread. */
+function memoriesOf(all: readonly ({ readonly bytes: Buffer } | { readonly damaged: string })[]): ArrayBuffer[] {
+  const owned = all.flatMap(each =>
+    'bytes' in each && each.bytes.buffer.byteLength === each.bytes.byteLength ? [each.bytes] : [],
+  )
+  return owned.map(({ buffer }) => buffer as ArrayBuffer)
 }
 
 const own = workerData as { headraceStore?: StoreOptions } | null

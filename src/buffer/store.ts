@@ -8,14 +8,16 @@ import { BatchCutter } from './batch-cutter.ts'
 import { type BlockVisitor, isBatch, sealBlock, visitBlock, visitPlain } from './block-codec.ts'
 import { writeDurably } from './durable-file.ts'
 import { type ClockAtCut, timeMax } from './event-time.ts'
-import { freeOf, MIGRATIONS, PAGE_BYTES, SCHEMA, SCHEMA_VERSION } from './schema.ts'
+import type { BufferLimits } from './limits.ts'
+import { MIGRATIONS, SCHEMA, SCHEMA_VERSION } from './schema.ts'
+import { type Lying, Shelf } from './shelf.ts'
+import { SourceRows } from './source-rows.ts'
 import type {
   BlockRow,
   Commit,
   CommitResult,
   Opened,
   ReadBatch,
-  SourceRow,
   Step,
   StepResult,
   StoreCalls,
@@ -38,9 +40,11 @@ export class Store implements StoreCalls {
   readonly #marksPath: string
   readonly #cutter = new BatchCutter()
   readonly #sql: ReturnType<typeof statements>
+  readonly #sources: SourceRows
+  readonly #shelf: Shelf
   readonly #written = new WrittenBytes()
 
-  constructor(options: { path: string; marksPath: string; quotaBytes: number }) {
+  constructor(options: { path: string; marksPath: string; quotaBytes: number; limits: BufferLimits }) {
     this.#marksPath = options.marksPath
     this.#db = new Database(options.path)
     this.#db.pragma('journal_mode = WAL')
@@ -71,15 +75,24 @@ export class Store implements StoreCalls {
       this.#db.close()
       throw new HeadraceError('buffer_corrupt', `${options.path} is damaged: ${found}`)
     }
-    // SQLITE_FULL by quota leaves the file working; a file system that is full does not even let rows be deleted.
-    this.#db.pragma(`max_page_count = ${this.#pagesMax(options.quotaBytes)}`)
-    this.#sql = statements(this.#db)
+    try {
+      this.#sql = statements(this.#db)
+      this.#sources = new SourceRows(this.#db)
+      this.#shelf = new Shelf(this.#db, options)
+      // All rows are looked at here, where a database that is damaged can still be moved aside.
+      this.#sources.all()
+      this.#sources.bookmarks()
+    } catch (error) {
+      this.#db.close()
+      throw error
+    }
   }
 
   /** Everything but the data: what the index in memory is made from. */
   opened(): Opened {
-    const { sources, cut, uncut, bookmarks } = this.#sql
-    return { sources: sources.all(), cut: cut.all(), uncut: uncut.all(), bookmarks: bookmarks.all(), disk: this.#disk() }
+    const { cut, uncut } = this.#sql
+    const [sources, bookmarks] = [this.#sources.all(), this.#sources.bookmarks()]
+    return { sources, cut: cut.all(), uncut: uncut.all(), bookmarks, disk: this.#disk() }
   }
 
   commit({ steps, marks, clock }: Commit): CommitResult {
@@ -87,23 +100,29 @@ export class Store implements StoreCalls {
     if (marks !== undefined) writeDurably(this.#marksPath, marks)
     if (steps.length === 0) return { results: [], disk: this.#disk() }
     const results: StepResult[] = []
-    this.#db.transaction(() => {
-      for (const step of steps) results.push(this.#apply(step))
-    })()
+    try {
+      this.#db.transaction(() => {
+        for (const step of steps) results.push(this.#apply(step))
+        this.#shelf.write()
+      })()
+    } catch (error) {
+      this.#shelf.failed()
+      throw error
+    }
+    this.#shelf.committed()
     return { results, disk: this.#disk() }
   }
 
   read(ids: readonly number[]): ReadBatch[] {
     return ids.map(id => {
       try {
-        const row = this.#sql.data.get(id)
-        if (!row) return { id, damaged: 'it is not there' }
-        if (isBatch(row.data)) checkBatchCrc(row.data, readBatchHeader(row.data))
-        else visitBlock(row.data, () => {})
-        return { id, bytes: row.data }
+        const data = this.#shelf.find(id)?.read()
+        if (!data) return { id, damaged: 'it is not there' }
+        if (isBatch(data)) checkBatchCrc(data, readBatchHeader(data))
+        else visitBlock(data, () => {})
+        return { id, bytes: data }
       } catch (error) {
-        // A disk that cannot be read now says nothing about what is on it.
-        if (error instanceof Database.SqliteError && !error.code.startsWith('SQLITE_CORRUPT')) throw error
+        if (isUnreadable(error)) throw error
         return { id, damaged: messageOf(error) }
       }
     })
@@ -114,6 +133,7 @@ export class Store implements StoreCalls {
   }
 
   close(): void {
+    this.#shelf.close()
     this.#db.close()
   }
 
@@ -125,24 +145,24 @@ export class Store implements StoreCalls {
         return this.#merge(step)
       case 'placeholder': {
         const batch = this.#cutter.placeholder(step.cut, step)
-        if (step.replaces !== undefined) this.#sql.forget.run(step.replaces)
+        if (step.replaces !== undefined) this.#shelf.forget(step.replaces)
         return this.#cut(step.source, [batch], step.timeMs)
       }
       case 'forget':
-        for (const id of step.ids) this.#sql.forget.run(id)
+        for (const id of step.ids) this.#shelf.forget(id)
         return { kind: 'done' }
       case 'drop':
         return this.#drop(step)
       case 'source':
-        if (step.keepHeadGap) this.#sql.sourceButHeadGap.run(step.row)
-        else this.#sql.source.run(step.row)
+        if (step.keepHeadGap) this.#sources.writeButHeadGap(step.row)
+        else this.#sources.write(step.row)
         return { kind: 'done' }
     }
   }
 
   #insert(step: Extract<Step, { kind: 'insert' }>): StepResult {
     const plain = Buffer.from(step.plain.buffer, step.plain.byteOffset, step.plain.byteLength)
-    if (step.bookmark !== undefined) this.#sql.bookmark.run(step.source, step.bookmark)
+    if (step.bookmark !== undefined) this.#sources.writeBookmark(step.source, step.bookmark)
     const identity = step.cut ?? step.likely
     if (!identity) {
       const data = sealBlock(plain, step.count, step.baseTimeMs)
@@ -161,12 +181,15 @@ export class Store implements StoreCalls {
   #adopt(step: Extract<Step, { kind: 'merge' }>): StepResult | undefined {
     const [id] = step.ids
     if (id === undefined || step.ids.length > 1 || step.gap) return undefined
-    const row = this.#sql.data.get(id)
-    if (!row || !isBatch(row.data) || !isBatchOf(row, step.cut, this.#cutter.clock)) return undefined
-    if (row.data.length > (step.bytesMax ?? Number.POSITIVE_INFINITY)) return undefined
-    // Written anew, and not changed in place: that would take as much room again before the old row gives its own back.
-    this.#sql.forget.run(id)
-    return this.#cut(step.source, [{ sequence: step.cut.sequence, count: row.count, bytes: row.data }], row.time_ms)
+    const block = this.#shelf.find(id)
+    const data = block && unlessDamaged(() => block.read())
+    if (!data || !isBatch(data) || !isBatchOf(data, block.count, step.cut, this.#cutter.clock)) return undefined
+    if (data.length > (step.bytesMax ?? Number.POSITIVE_INFINITY)) return undefined
+    const { source, cut } = step
+    const { count, timeMs } = block
+    // Another row, and not this one changed: rows lie in the order in which they were cut.
+    const row = this.#shelf.move(id, { source, first: cut.sequence, count, timeMs }, data)
+    return { kind: 'cut', batches: [{ row, batch: { sequence: cut.sequence, count, bytes: data } }] }
   }
 
   #merge(step: Extract<Step, { kind: 'merge' }>): StepResult {
@@ -175,29 +198,27 @@ export class Store implements StoreCalls {
     let gap = step.gap
     let damaged = 0
     let timeMs = 0
-    const readable: Buffer[] = []
+    const whole: Buffer[] = []
     for (const id of step.ids) {
-      const row = this.#sql.data.get(id)
-      if (!row) throw new HeadraceError('internal', `block ${id} is not there`)
-      try {
-        // Read through before anything is written: half a block must not get numbers.
-        visitBlock(row.data, () => {})
-        readable.push(row.data)
-      } catch {
-        const at = new Date(row.time_ms).toISOString()
-        gap = joinGaps(gap, { records: row.count, from: at, to: at, reason: 'buffer_lost' })
-        damaged += row.count
+      const block = this.#shelf.find(id)
+      if (!block) throw new HeadraceError('internal', `block ${id} is not there`)
+      const data = readable(block)
+      if (data) whole.push(data)
+      else {
+        const at = new Date(block.timeMs).toISOString()
+        gap = joinGaps(gap, { records: block.count, from: at, to: at, reason: 'buffer_lost' })
+        damaged += block.count
       }
-      timeMs = row.time_ms
-      this.#sql.forget.run(id)
+      timeMs = block.timeMs
+      this.#shelf.forget(id)
     }
     let batches: EncodedBatch[]
-    if (readable.length === 0) {
+    if (whole.length === 0) {
       const lost = gap ?? { records: 0, from: '', to: '', reason: 'buffer_lost' as const }
       batches = [this.#cutter.placeholder(step.cut, { count: 1, timeMs, gap: lost })]
     } else {
       const records = (visit: BlockVisitor) => {
-        for (const data of readable) visitBlock(data, visit)
+        for (const data of whole) visitBlock(data, visit)
       }
       batches = this.#cutter.cut(records, { identity: step.cut, gap, bytesMax: step.bytesMax })
     }
@@ -208,31 +229,32 @@ export class Store implements StoreCalls {
   #drop(step: Extract<Step, { kind: 'drop' }>): StepResult {
     let gap = step.gap
     for (const id of step.ids) {
-      const row = this.#sql.data.get(id)
-      if (!row) continue
-      gap = joinGaps(gap, this.#lossOf(row, step.reason))
-      this.#sql.forget.run(id)
+      const block = this.#shelf.find(id)
+      if (!block) continue
+      gap = joinGaps(gap, this.#lossOf(block, step.reason))
+      this.#shelf.forget(id)
     }
     if (!gap) return { kind: 'done' }
-    this.#sql.headGap.run(JSON.stringify(gap), step.source)
+    this.#sources.writeHeadGap(step.source, JSON.stringify(gap))
     return { kind: 'dropped', gap }
   }
 
   /** What is lost with a block: its records, and the gaps that they were to declare. */
-  #lossOf(row: { data: Buffer; count: number; time_ms: number }, reason: GapReason): Gap {
+  #lossOf(block: Lying, reason: GapReason): Gap {
     let declared: Gap | undefined
-    let fromMs = row.time_ms
-    let toMs = row.time_ms
+    let fromMs = block.timeMs
+    let toMs = block.timeMs
     try {
-      visitBlock(row.data, (timeMs, _bytes, _from, _to, headers) => {
+      visitBlock(block.read(), (timeMs, _bytes, _from, _to, headers) => {
         fromMs = Math.min(fromMs, timeMs)
         toMs = Math.max(toMs, timeMs)
         for (const { key, value } of headers) if (key === HEADER.gap) declared = joinGaps(declared, parseGap(value))
       })
-    } catch {
+    } catch (error) {
+      if (isUnreadable(error)) throw error
       // Damaged as well as dropped: its count is known from the row.
     }
-    const own = { records: row.count, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), reason }
+    const own = { records: block.count, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), reason }
     return joinGaps(declared, own) ?? own
   }
 
@@ -242,29 +264,40 @@ export class Store implements StoreCalls {
   }
 
   #row(source: number, first: number | null, count: number, timeMs: number, data: Buffer): BlockRow {
-    const { lastInsertRowid } = this.#sql.insert.run(source, first, count, timeMs, data)
-    return { id: Number(lastInsertRowid), source, first, count, timeMs, bytes: data.length }
+    return this.#shelf.stage({ source, first, count, timeMs }, data)
   }
 
   #disk(): StoreDisk {
-    return { usedBytes: this.#usedBytes(), writtenBytes: this.#written.total() }
-  }
-
-  #usedBytes(): number {
-    const pages = this.#db.pragma('page_count', { simple: true }) as number
-    const free = this.#db.pragma('freelist_count', { simple: true }) as number
-    return (pages - free) * PAGE_BYTES
-  }
-
-  /** Of a file that holds more than its quota, since that was lowered, so much stays free as of any other: without it nothing can be cut, nor drain. */
-  #pagesMax(quotaBytes: number): number {
-    const usedBytes = this.#usedBytes()
-    return Math.ceil(Math.max(quotaBytes, usedBytes + freeOf(usedBytes)) / PAGE_BYTES)
+    return { usedBytes: this.#shelf.usedBytes, writtenBytes: this.#written.total() }
   }
 }
 
+/** What a block holds, read through before anything is made of it: half of one must not get numbers. Undefined where it is damaged. */
+function readable(block: Lying): Buffer | undefined {
+  return unlessDamaged(() => {
+    const data = block.read()
+    visitBlock(data, () => {})
+    return data
+  })
+}
+
+function unlessDamaged(read: () => Buffer): Buffer | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (isUnreadable(error)) throw error
+    return undefined
+  }
+}
+
+/** Whether the disk cannot be read now, which says nothing about what is on it. */
+function isUnreadable(error: unknown): boolean {
+  if (error instanceof Database.SqliteError) return !error.code.startsWith('SQLITE_CORRUPT')
+  return error instanceof Error && 'syscall' in error
+}
+
 /** Whether a row's data is, undamaged, the very batch that these numbers make of it. */
-function isBatchOf({ data, count }: { data: Buffer; count: number }, cut: BatchIdentity, clock: ClockAtCut | undefined): boolean {
+function isBatchOf(data: Buffer, count: number, cut: BatchIdentity, clock: ClockAtCut | undefined): boolean {
   try {
     const header = readBatchHeader(data)
     checkBatchCrc(data, header)
@@ -279,34 +312,15 @@ function isBatchOf({ data, count }: { data: Buffer; count: number }, cut: BatchI
 
 function statements(db: Database.Database) {
   return {
-    sources: db.prepare<[], SourceRow>('SELECT * FROM source ORDER BY id'),
     cut: db.prepare<[], BlockRow>(
-      'SELECT id, source, first, count, time_ms AS timeMs, length(data) AS bytes FROM block WHERE first IS NOT NULL ORDER BY id',
+      'SELECT id, source, first, count, time_ms AS timeMs, coalesce(length, length(data)) AS bytes FROM block WHERE first IS NOT NULL ORDER BY id',
     ),
     uncut: db.prepare<[], UncutTotal>(
-      `SELECT source, count(*) AS blocks, sum(count) AS records, sum(length(data)) AS bytes, min(time_ms) AS oldestMs
+      `SELECT source, count(*) AS blocks, sum(count) AS records, sum(coalesce(length, length(data))) AS bytes, min(time_ms) AS oldestMs
        FROM block WHERE first IS NULL GROUP BY source`,
     ),
     scan: db.prepare<[number, number], BlockRow>(
-      'SELECT id, source, first, count, time_ms AS timeMs, length(data) AS bytes FROM block WHERE id > ? AND first IS NULL ORDER BY id LIMIT ?',
-    ),
-    data: db.prepare<[number], { data: Buffer; count: number; time_ms: number }>(
-      'SELECT data, count, time_ms FROM block WHERE id = ?',
-    ),
-    insert: db.prepare('INSERT INTO block (source, first, count, time_ms, data) VALUES (?, ?, ?, ?, ?)'),
-    forget: db.prepare('DELETE FROM block WHERE id = ?'),
-    bookmarks: db.prepare<[], { source: number; token: string }>('SELECT source, token FROM bookmark'),
-    bookmark: db.prepare('INSERT INTO bookmark VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET token = excluded.token'),
-    headGap: db.prepare('UPDATE source SET head_gap = ? WHERE id = ?'),
-    source: db.prepare(
-      `INSERT INTO source VALUES (@id, @name, @topic, @next, @settled, @assignment, @frozen, @head_gap, @tail_gap)
-       ON CONFLICT (id) DO UPDATE SET topic = @topic, next = @next, settled = @settled, assignment = @assignment, frozen = @frozen,
-         head_gap = @head_gap, tail_gap = @tail_gap`,
-    ),
-    sourceButHeadGap: db.prepare(
-      `INSERT INTO source VALUES (@id, @name, @topic, @next, @settled, @assignment, @frozen, @head_gap, @tail_gap)
-       ON CONFLICT (id) DO UPDATE SET topic = @topic, next = @next, settled = @settled, assignment = @assignment, frozen = @frozen,
-         tail_gap = @tail_gap`,
+      'SELECT id, source, first, count, time_ms AS timeMs, coalesce(length, length(data)) AS bytes FROM block WHERE id > ? AND first IS NULL ORDER BY id LIMIT ?',
     ),
   }
 }

@@ -3,21 +3,26 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { CutBatch } from '../../src/buffer/buffer.ts'
 import { SqliteEdgeBuffer } from '../../src/buffer/edge-buffer.ts'
 import { openInlineStore } from '../../src/buffer/inline-store.ts'
+import { BUFFER_LIMITS } from '../../src/buffer/limits.ts'
 import { RenewableStore } from '../../src/buffer/renewable-store.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
 import { HeadraceError } from '../../src/runtime/errors.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
 import { until } from '../support/until.ts'
-import { ASSIGNMENT, Bench, isContiguous, outletOf, put, recordsOf, takeRecords } from './harness.ts'
+import { ASSIGNMENT, Bench, isContiguous, outletOf, PLACES, put, recordsOf, takeRecords } from './harness.ts'
 
 const hex = ({ bytes }: CutBatch) => bytes.toString('hex')
 const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => `r${from + index}`)
 
-describe.each(['inline', 'thread'] as const)('a buffer with its store %s', worker => {
+const STORES = (['inline', 'thread'] as const).flatMap(worker =>
+  PLACES.map(([where, limits]) => [worker, where, limits] as const),
+)
+
+describe.each(STORES)('a buffer with its store %s, blocks %s', (worker, _where, limits) => {
   let bench: Bench
   beforeEach(() => {
-    bench = new Bench()
+    bench = new Bench(limits)
   })
   afterEach(() => bench.end())
 
@@ -180,7 +185,12 @@ describe('when a commit happens', () => {
   test('a commit that fails leaves nobody with a promise that was not kept', async () => {
     const clock = new SimulatedClock()
     const { folder } = bench
-    const store = openInlineStore({ path: `${folder}/b.db`, marksPath: `${folder}/marks.json`, quotaBytes: 2 ** 24 })
+    const store = openInlineStore({
+      path: `${folder}/b.db`,
+      marksPath: `${folder}/marks.json`,
+      quotaBytes: 2 ** 24,
+      limits: BUFFER_LIMITS,
+    })
     let isFull = true
     const commit: typeof store.commit = async what => {
       if (isFull) throw new HeadraceError('disk_full', 'no space left on device')

@@ -34,7 +34,7 @@ async function backlog(buffer: EdgeBuffer): Promise<void> {
 }
 
 test('a database that was damaged while it was open looked like a full disk for ever: it is moved aside, and numbers go on at the mark', async () => {
-  const buffer = await bench.open({ worker: 'thread' })
+  const buffer = await bench.open({ worker: 'thread', limits: { fileQuotaBytes: Number.MAX_SAFE_INTEGER } })
   const outlet = outletOf(buffer)
   await outlet.assign(ASSIGNMENT)
   await backlog(buffer)

@@ -1,10 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, cpSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import type { CutBatch, EdgeBuffer, Outlet } from '../../src/buffer/buffer.ts'
+import { BLOCKS_FILE, DATABASE_FILE, DATABASE_FILES } from '../../src/buffer/database-files.ts'
+import type { Extent } from '../../src/buffer/free-pages.ts'
 import { BUFFER_LIMITS, type BufferLimits } from '../../src/buffer/limits.ts'
 import { type EdgeBufferOptions, openEdgeBuffer } from '../../src/buffer/open.ts'
+import { parsePlace } from '../../src/buffer/place.ts'
+import { PAGE_BYTES } from '../../src/buffer/schema.ts'
 import type { SourceSettings } from '../../src/buffer/source-buffer.ts'
 import { decodeBatch } from '../../src/record/batch-reader.ts'
 import { parseGap } from '../../src/record/gap.ts'
@@ -16,6 +21,12 @@ import { silentLogger } from '../../src/runtime/logger.ts'
 
 export const GATEWAY = 'plant-a-1'
 export const ASSIGNMENT = { log: 'log-1', topic: 'plant', partition: 0, producerId: 7, epoch: 0, epochStart: 0 } as const
+
+/** Where blocks lie: every promise of the buffer holds wherever that is. */
+export const PLACES: readonly (readonly [string, Partial<BufferLimits>])[] = [
+  ['in their rows', { fileQuotaBytes: Number.MAX_SAFE_INTEGER }],
+  ['in the file of blocks', { fileQuotaBytes: 1, fileCommitBytes: 1, fileBlockBytes: 1 }],
+]
 
 export type Settings = Partial<SourceSettings>
 
@@ -36,6 +47,11 @@ export class Bench {
   readonly folder = mkdtempSync(join(tmpdir(), 'headrace-buffer-'))
   alarms = new Alarms(systemClock)
   readonly #open = new Set<EdgeBuffer>()
+  readonly #limits: Partial<BufferLimits>
+
+  constructor(limits: Partial<BufferLimits> = {}) {
+    this.#limits = limits
+  }
 
   async open(options: OpenOptions = {}): Promise<EdgeBuffer> {
     const clock = options.clock ?? systemClock
@@ -60,7 +76,7 @@ export class Bench {
       log: silentLogger,
       alarms: this.alarms,
       worker: options.worker ?? 'inline',
-      limits: { ...BUFFER_LIMITS, ...options.limits },
+      limits: { ...BUFFER_LIMITS, ...this.#limits, ...options.limits },
       ...(options.openStore ? { openStore: options.openStore } : {}),
     })
     this.#open.add(buffer)
@@ -74,14 +90,44 @@ export class Bench {
 
   /** What a power cut would leave now: the files as they are on disk, opened elsewhere. */
   cut(): Bench {
-    const copy = new Bench()
+    const copy = new Bench(this.#limits)
     cpSync(join(this.folder, 'edge'), join(copy.folder, 'edge'), { recursive: true })
     rmSync(join(copy.folder, 'edge', 'lock'), { force: true })
     return copy
   }
 
   loseDatabase(): void {
-    for (const file of ['buffer.db', 'buffer.db-wal', 'buffer.db-shm']) rmSync(join(this.folder, 'edge', file), { force: true })
+    for (const file of DATABASE_FILES) rmSync(join(this.folder, 'edge', file), { force: true })
+  }
+
+  /** Changes the last byte of the oldest blocks that `where` is about, wherever they lie; gives how many. */
+  damageBlocks(where: string, limit = -1): number {
+    const db = new Database(join(this.folder, 'edge', DATABASE_FILE))
+    const rows = db
+      .prepare<[number], { id: number; data: Buffer; length: number | null; place: string | null }>(
+        `SELECT id, data, length, place FROM block WHERE ${where} ORDER BY id LIMIT ?`,
+      )
+      .all(limit)
+    for (const { id, data, length, place } of rows) {
+      if (place !== null) {
+        this.#damageFile(parsePlace(place) ?? [], length ?? 0)
+        continue
+      }
+      data[data.length - 1] = (data.at(-1) ?? 0) ^ 0xff
+      db.prepare('UPDATE block SET data = ? WHERE id = ?').run(data, id)
+    }
+    db.close()
+    return rows.length
+  }
+
+  #damageFile(extents: readonly Extent[], length: number): void {
+    const before = extents.slice(0, -1).reduce((sum, { pages }) => sum + pages * PAGE_BYTES, 0)
+    const at = (extents.at(-1)?.page ?? 0) * PAGE_BYTES + length - before - 1
+    const file = openSync(join(this.folder, 'edge', BLOCKS_FILE), 'r+')
+    const byte = Buffer.alloc(1)
+    readSync(file, byte, 0, 1, at)
+    writeSync(file, Buffer.from([(byte[0] ?? 0) ^ 0xff]), 0, 1, at)
+    closeSync(file)
   }
 
   async end(): Promise<void> {

@@ -1,10 +1,11 @@
 /** Inserts numbers for ever, some cut at once and some not, and prints each last number that is on disk. Killed by its test. */
+import { BUFFER_LIMITS, type BufferLimits } from '../../src/buffer/limits.ts'
 import { openEdgeBuffer } from '../../src/buffer/open.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 
-const [folder = '', worker = 'inline', from = '0'] = process.argv.slice(2)
+const [folder = '', worker = 'inline', from = '0', limits = '{}'] = process.argv.slice(2)
 const source = { source: 'pump-1', topic: 'plant', whenFull: 'block', priority: 0, durabilityMs: 0 } as const
 const buffer = await openEdgeBuffer({
   stateDir: `${folder}/edge`,
@@ -17,6 +18,7 @@ const buffer = await openEdgeBuffer({
   log: silentLogger,
   alarms: new Alarms(systemClock),
   worker: worker === 'thread' ? 'thread' : 'inline',
+  limits: { ...BUFFER_LIMITS, ...(JSON.parse(limits) as Partial<BufferLimits>) },
 })
 const outlet = buffer.outlet('pump-1')
 await outlet?.assign({ log: 'log-1', topic: 'plant', partition: 0, producerId: 7, epoch: 0, epochStart: 0 })

@@ -21,10 +21,15 @@ const aboutRoom = (quotaBytes: number) => checkDisk(state, quotaBytes)[0]
 
 test('a buffer that has most of its quota already needs room for the rest alone', () => {
   mkdirSync(join(state, 'edge'))
-  const file = join(state, 'edge', 'buffer.db')
-  writeFileSync(file, '')
-  // Sparse: it takes nothing of what is free.
-  truncateSync(file, 3 * GIB)
+  // Sparse: they take nothing of what is free.
+  for (const [name, bytes] of [
+    ['buffer.db', GIB / 2],
+    ['blocks.dat', GIB],
+  ] as const) {
+    const file = join(state, 'edge', name)
+    writeFileSync(file, '')
+    truncateSync(file, bytes)
+  }
   expect(aboutRoom(moreThanIsFree())?.severity).not.toBe('error')
 })
 

@@ -1,6 +1,7 @@
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DATABASE_FILES } from '../../src/buffer/database-files.ts'
 import { openInlineStore } from '../../src/buffer/inline-store.ts'
 import type { Commit, CommitResult } from '../../src/buffer/store-calls.ts'
 import type { AsyncStore, StoreOptions } from '../../src/buffer/store-thread.ts'
@@ -10,8 +11,7 @@ import type { SimulatedProcess } from './simulated-process.ts'
 
 /** In memory where the machine has such a folder: syncs cost nothing there, and what a power cut takes is decided here anyway. */
 const FOLDER = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
-const KEPT_FILES = ['buffer.db', 'buffer.db-wal', 'marks.json', 'identity.json']
-const DATABASE_FILES = ['buffer.db', 'buffer.db-wal']
+const KEPT_FILES = [...DATABASE_FILES, 'marks.json', 'identity.json']
 
 export interface CommitTrap {
   /** Commits until it springs. */

@@ -23,6 +23,9 @@ export class Invariants {
   /** What a consumer that reads all the time has seen, by source and offset; null for a placeholder. */
   readonly #seen = new Map<string, (string | null)[]>()
 
+  /** Since when a gateway says that a source's database is lost. */
+  readonly #lostSince = new Map<string, string>()
+  #mayBeEmpty = false
   #databaseLost = false
 
   constructor(plant: Plant) {
@@ -60,6 +63,19 @@ export class Invariants {
     }
   }
 
+  /** A database that was lost may be empty still when the gateway is killed. */
+  commitFailed(): void {
+    this.#mayBeEmpty = true
+  }
+
+  /** It finds its database lost though nobody took it away since. */
+  #noteLost(source: string): void {
+    const alarm = this.#plant.gatewayAlarms?.list().find(each => each.code === 'buffer_lost' && each.source === source)
+    if (!this.#mayBeEmpty || !alarm || this.#lostSince.get(source) === alarm.since) return
+    this.#lostSince.set(source, alarm.since)
+    this.#cutBack.set(source, this.#cutBack.get(source) ?? 0)
+  }
+
   copyRestored(): void {
     this.#plant.wire.forget()
     this.#excuses.push({ source: undefined, what: 'an older copy was restored' })
@@ -79,6 +95,7 @@ export class Invariants {
       const claim = await this.#plant.claimOf(source)
       if (!claim || outlet.frozen) continue
       const end = log.bounds(claim).next
+      this.#noteLost(source)
       if (settled <= end && end >= (this.#cutBack.get(source) ?? 0)) this.#cutBack.delete(source)
       else if (settled > end && !this.#cutBack.has(source)) this.found(`${source}: ${settled} is settled, the log ends at ${end}`)
     }

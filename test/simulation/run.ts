@@ -133,7 +133,8 @@ async function happen(plant: Plant, invariants: Invariants, event: Event): Promi
       disk.traps.push(powerCut(plant, event))
       return
     case 'commits fail':
-      for (let time = 0; time < event.times; time++) disk.traps.push({ after: event.after + time, at: event.at, spring: full })
+      for (let time = 0; time < event.times; time++)
+        disk.traps.push({ after: event.after + time, at: event.at, spring: () => full(invariants) })
       return
     case 'disk slow':
       disk.latencyMs = event.ms
@@ -223,6 +224,7 @@ function powerCut(plant: Plant, { after, at, downMs }: Extract<Event, { what: 'p
   return { after, at, spring }
 }
 
-function full(): never {
+function full(invariants: Invariants): never {
+  invariants.commitFailed()
   throw new HeadraceError('disk_full', 'no space left on device')
 }

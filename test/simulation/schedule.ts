@@ -141,7 +141,7 @@ export function drawSchedule(seed: number): Schedule {
     else events.push({ what: 'time passes', ms: random.between(1, random.pick([5, 50, 500, 8_000])) })
   }
   // Drawn one after the other, and what is new last: a seed stays the schedule that it was.
-  return {
+  const drawn = {
     seed,
     quotaBytes: isSmall ? 2 ** 20 : 8 * 2 ** 20,
     rewindBytes: random.pick([0, 4_096, 2 ** 20]),
@@ -151,6 +151,7 @@ export function drawSchedule(seed: number): Schedule {
     ingressLimits: drawLimits(random, SMALL_INGRESS_LIMITS),
     ...spreadOver(random, random.pick([2, 2, 2, 3, 4, 6]), events),
   }
+  return { ...drawn, limits: { ...drawn.limits, ...drawFileLimits(random, drawn.limits) } }
 }
 
 /** The same events, each that names a source at one of so many. */
@@ -205,6 +206,19 @@ function drawLimits<Limits>(random: SeededRandom, smallOnes: Small<Limits>): Par
   const share = random.pick([0, 0.3, 0.7])
   const small = Object.entries(smallOnes as Record<string, readonly number[]>).filter(() => random.next() < share)
   return Object.fromEntries(small.map(([limit, values]) => [limit, random.pick(values)])) as Partial<Limits>
+}
+
+/**
+ * In half of them there is a file of blocks, though the quota is far below the one from which on there is. What stays free of it has to hold several batches, in either
+ * place: they are smaller then.
+ */
+function drawFileLimits(
+  random: SeededRandom,
+  { mergeBytes = Number.POSITIVE_INFINITY }: Partial<BufferLimits>,
+): Partial<BufferLimits> {
+  if (random.next() < 0.5) return {}
+  const file = { fileQuotaBytes: 1, fileCommitBytes: random.pick([1, 10_000]), fileBlockBytes: random.pick([1, 300, 5_000]) }
+  return { ...file, blockBytes: 20_000, mergeBytes: Math.min(mergeBytes, 16_000) }
 }
 
 function drawRecords(random: SeededRandom, isSmall: boolean): Event {

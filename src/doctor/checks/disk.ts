@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { DATABASE_FILE } from '../../buffer/database-files.ts'
+import { BLOCKS_FILE, DATABASE_FILE } from '../../buffer/database-files.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import { sizeText } from '../../runtime/units.ts'
 import { error, type Finding, ok, warning } from '../finding.ts'
@@ -27,13 +27,14 @@ export function checkDisk(state: string, quotaBytes?: number): Finding[] {
       error(CHECK, `${folder} cannot be written: ${messageOf(cause)}`, `Make ${state}, owned by the user that Headrace runs as.`),
     ]
   }
-  const growth = quotaBytes === undefined ? undefined : { quotaBytes, takenBytes: takenBy(join(state, 'edge', DATABASE_FILE)) }
+  const growth = quotaBytes === undefined ? undefined : { quotaBytes, takenBytes: takenBy(join(state, 'edge')) }
   return [spaceIn(folder, growth), syncTime(folder, syncs)]
 }
 
 /** What a buffer has of the disk already, and does not need a second time. */
-function takenBy(buffer: string): number {
-  return statSync(buffer, { throwIfNoEntry: false })?.size ?? 0
+function takenBy(folder: string): number {
+  const sizes = [DATABASE_FILE, BLOCKS_FILE].map(file => statSync(join(folder, file), { throwIfNoEntry: false })?.size ?? 0)
+  return sizes.reduce((sum, bytes) => sum + bytes, 0)
 }
 
 function spaceIn(folder: string, growth: { quotaBytes: number; takenBytes: number } | undefined): Finding {

@@ -4,9 +4,11 @@ import { closeSync, openSync, readFileSync, readSync, rmSync, statSync, truncate
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect } from 'vitest'
+import { BLOCKS_FILE } from '../../../src/buffer/database-files.ts'
 import { headrace } from '../../support/headrace-process.ts'
 import type { SeededRandom } from '../../support/random.ts'
 import { until } from '../../support/until.ts'
+import { IN_FILE } from '../in-file.ts'
 import type { Plant } from '../plant.ts'
 import { defineScenario } from '../scenario.ts'
 
@@ -44,6 +46,30 @@ export const databaseDamaged = defineScenario({
       ),
     )
     core?.start()
+    await moves()
+  },
+})
+
+export const blocksDamaged = defineScenario({
+  id: 'blocks-damaged',
+  title: 'the file of blocks beside the database is damaged, and then gone, with a backlog in it: the same',
+  seconds: 50,
+  gaps: 'declared',
+  plant: { counted: 4_000, edge: IN_FILE },
+  async strike({ plant, random, step, moves, lasts }) {
+    const [core] = plant.cores
+    const path = join(plant.edgeState, 'edge', BLOCKS_FILE)
+    const harms = [
+      ['some pages of it are damaged', () => damage(path, random, 12)],
+      ['it is gone', () => rmSync(path)],
+    ] as const
+    for (const [what, harm] of harms) {
+      await moves(50)
+      await core?.kill9()
+      await lasts(2_500)
+      await step(`the gateway ends, and ${what}`, () => plant.restartEdge(() => plant.edge.stop(), harm))
+      core?.start()
+    }
     await moves()
   },
 })

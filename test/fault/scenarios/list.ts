@@ -4,11 +4,11 @@ import { bothBehindCables, cablePulled, coreCablePulled, narrowLine } from './ca
 import { clocksWrong } from './clocks.ts'
 import { clonedBeforeOneCore, clonedBeforeTwoCores } from './clones.ts'
 import { coresTakeTurns } from './cores.ts'
-import { databaseDamaged, databaseDamagedRunning, filesReadOnly, walDamaged } from './damage.ts'
+import { blocksDamaged, databaseDamaged, databaseDamagedRunning, filesReadOnly, walDamaged } from './damage.ts'
 import { coreDiskFull, edgeDiskFull, edgeDiskReadOnly } from './disks.ts'
 import { processesFrozen } from './freezes.ts'
 import { runnerKilled } from './jobs.ts'
-import { coresKilled, edgeKilled } from './kills.ts'
+import { coresKilled, edgeKilled, edgeKilledInFile } from './kills.ts'
 import { badLines, cutInFrames } from './lines.ts'
 import {
   brokerFrozen,
@@ -20,14 +20,16 @@ import {
   rollingKills,
   uncleanElection,
 } from './logs.ts'
-import { bufferOverflows, bufferRestored, databaseLost, powerCut } from './losses.ts'
+import { bufferOverflows, bufferRestored, databaseLost, powerCut, powerCutInFile } from './losses.ts'
 import { batchRefused, claimsContested, smallBatches, topicMadeAnew, topicSetWrong } from './topics.ts'
 
 /** Everything that is done to an installation. */
 export const SCENARIOS: readonly Scenario[] = [
   edgeKilled,
+  edgeKilledInFile,
   coresKilled,
   powerCut,
+  powerCutInFile,
   databaseLost,
   topicMadeAnew,
   runnerKilled,
@@ -57,6 +59,7 @@ export const SCENARIOS: readonly Scenario[] = [
   bufferRestored,
   bufferOverflows,
   databaseDamaged,
+  blocksDamaged,
   databaseDamagedRunning,
   walDamaged,
   filesReadOnly,

@@ -1,9 +1,12 @@
 import { cpSync, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { DATABASE_FILES } from '../../../src/buffer/database-files.ts'
 import { headrace } from '../../support/headrace-process.ts'
 import { until } from '../../support/until.ts'
 import { DiskWithPowerCuts } from '../faults/power.ts'
+import { IN_FILE } from '../in-file.ts'
+import type { ProcessChanges } from '../plant.ts'
 import { defineScenario } from '../scenario.ts'
 
 const disks: DiskWithPowerCuts[] = []
@@ -14,15 +17,18 @@ const disk = () => {
 }
 
 /** The power is cut so many times. */
-const powerCuts = (cuts: number) =>
+const powerCuts = (
+  cuts: number,
+  { id = 'power-cut', title = '', edge = {} }: { id?: string; title?: string; edge?: ProcessChanges } = {},
+) =>
   defineScenario({
-    id: 'power-cut',
-    title: 'the gateway loses its power, and what it had not synced',
+    id,
+    title: `the gateway loses its power, and what it had not synced${title}`,
     seconds: 30,
     needsRoot: true,
     plant: async () => {
       disks.push(new DiskWithPowerCuts())
-      return { edgeState: disk().path }
+      return { edgeState: disk().path, edge }
     },
     cleanUp: () => {
       for (const each of disks.splice(0)) each.remove()
@@ -44,10 +50,14 @@ const powerCuts = (cuts: number) =>
 
 export const powerCut = powerCuts(3)
 export const powerCutOnce = powerCuts(1)
+export const powerCutInFile = powerCuts(3, {
+  id: 'power-cut-in-file',
+  title: ', with its blocks in a file beside the database',
+  edge: IN_FILE,
+})
 
 /** So long a small buffer may take to be full. */
 const FULL_LIMIT_MS = 120_000
-const DATABASE = ['buffer.db', 'buffer.db-wal', 'buffer.db-shm']
 
 export const databaseLost = defineScenario({
   id: 'database-lost',
@@ -62,7 +72,7 @@ export const databaseLost = defineScenario({
       plant.restartEdge(
         () => plant.edge.kill9(),
         () => {
-          for (const name of DATABASE) rmSync(join(plant.edgeState, 'edge', name), { force: true })
+          for (const name of DATABASE_FILES) rmSync(join(plant.edgeState, 'edge', name), { force: true })
         },
       ),
     )

@@ -1,0 +1,271 @@
+import { dirname, join } from 'node:path'
+import type Database from 'better-sqlite3'
+import { HeadraceError } from '../runtime/errors.ts'
+import { isBatch } from './block-codec.ts'
+import { BlocksFile } from './blocks-file.ts'
+import { BLOCKS_FILE } from './database-files.ts'
+import { type Extent, FreePages } from './free-pages.ts'
+import type { BufferLimits } from './limits.ts'
+import { parsePlace, placeText } from './place.ts'
+import { checkRow, rowSum } from './row-sum.ts'
+import { freeOf, PAGE_BYTES } from './schema.ts'
+import type { BlockRow } from './store-calls.ts'
+
+/** What SQLite needs of a page for itself, about, bytes. */
+const PAGE_OVERHEAD_BYTES = 16
+
+/** A block as it lies there. */
+export interface Lying {
+  readonly count: number
+  readonly timeMs: number
+  /** Where it lies in the file of blocks; null in its row. */
+  readonly place: string | null
+  /** Throws `buffer_corrupt` where what lies there is not what was written, or what the system says. */
+  read(): Buffer
+}
+
+interface Staged {
+  readonly row: { -readonly [key in keyof BlockRow]: BlockRow[key] }
+  readonly data: Buffer
+  place: string | null
+}
+
+/**
+ * Where blocks lie: in their rows, or in a file beside the database. SQLite writes all that it is given twice, into its write-ahead log and from there into the database; and
+ * a block goes whole through both. What comes in bulk is written once, to pages of the file that no row names, and synced; then come the rows that name them, in the
+ * transaction that all else is in. So a power cut leaves pages that nobody names, and they are free:
+ *
+ *   FREE ──taken, written, synced──► WRITTEN ──the transaction is on disk──► NAMED ──the row is deleted, and that is on disk──► FREE
+ *                                       └──it failed──► FREE
+ *
+ * Pages that a transaction gives back are not used again in it: until it is on disk the rows that name them are there.
+ */
+export class Shelf {
+  readonly #db: Database.Database
+  readonly #sql: ReturnType<typeof statements>
+  readonly #file: BlocksFile
+  readonly #limits: BufferLimits
+  readonly #hasFile: boolean
+  /** Of database and file together. */
+  readonly #pagesMax: number
+  /** So much the database may have whatever the file has: of a quota that was lowered the file may have all. */
+  readonly #databasePagesMin: number
+  /** Undefined where it is not known, since a transaction failed. */
+  #free: FreePages | undefined
+  #staged: Staged[] = []
+  #freed: Extent[] = []
+
+  constructor(db: Database.Database, options: { path: string; quotaBytes: number; limits: BufferLimits }) {
+    this.#db = db
+    this.#limits = options.limits
+    this.#sql = statements(db)
+    this.#hasFile = options.quotaBytes >= options.limits.fileQuotaBytes
+    // All that is said of the file by the rows is looked through before anything is done to it.
+    const free = this.#pages()
+    this.#file = new BlocksFile(join(dirname(options.path), BLOCKS_FILE))
+    this.#file.truncate(free.pages)
+    const usedBytes = this.usedBytes
+    // Of a file that holds more than its quota, since that was lowered, so much stays free as of any other: without it nothing can be cut, nor drain.
+    this.#pagesMax = pagesIn(Math.max(options.quotaBytes, usedBytes + freeOf(usedBytes)))
+    const isLowered = usedBytes > options.quotaBytes
+    this.#databasePagesMin = isLowered ? this.#databaseUsed() + pagesIn(freeOf(usedBytes)) : 0
+    this.#boundDatabase()
+  }
+
+  get usedBytes(): number {
+    return (this.#databaseUsed() + this.#pages().used) * PAGE_BYTES
+  }
+
+  find(id: number): Lying | undefined {
+    const row = this.#sql.block.get(id)
+    if (!row) return undefined
+    checkBlock(row)
+    const { count, time_ms: timeMs, data, length, crc, place } = row
+    const read = () => (place === null ? data : this.#file.read(extentsOf(place), length ?? 0))
+    return { count, timeMs, place, read: () => checked(read(), crc, place) }
+  }
+
+  /** Its place is free when this transaction is on disk. */
+  forget(id: number): void {
+    const place = this.#sql.forget.get(id)?.place
+    if (place) this.#freed.push(...extentsOf(place))
+  }
+
+  /** A block that is written at the end of this transaction; its row has no number before. */
+  stage(row: Omit<BlockRow, 'id' | 'bytes'>, data: Buffer): BlockRow {
+    return this.#stage(row, data, null)
+  }
+
+  /** A block whose row becomes another one, behind all others; what it holds stays where it is, if that is in the file. */
+  move(id: number, row: Omit<BlockRow, 'id' | 'bytes'>, data: Buffer): BlockRow {
+    const place = this.#sql.forget.get(id)?.place ?? null
+    return this.#stage(row, data, place)
+  }
+
+  /** Brings all that was staged to its place: to be called within the transaction, as the last thing before its end. */
+  write(): void {
+    this.#toFile()
+    for (const { row, data, place } of this.#staged) {
+      const { source, first, count, timeMs: time_ms } = row
+      const [length, inRow] = place === null ? [null, data] : [data.length, NOTHING]
+      const columns = { source, first, count, time_ms, length, crc: checksumOf(data) ?? null, place }
+      const { lastInsertRowid } = this.#sql.insert.run({ ...columns, data: inRow, sum: rowSum(valuesOf(columns)) })
+      row.id = Number(lastInsertRowid)
+    }
+  }
+
+  /** The transaction is on disk. */
+  committed(): void {
+    this.#free?.give(this.#freed)
+    this.#freed = []
+    this.#staged = []
+  }
+
+  /** It is not, or nobody knows. */
+  failed(): void {
+    this.#free = undefined
+    this.#freed = []
+    this.#staged = []
+  }
+
+  close(): void {
+    this.#file.close()
+  }
+
+  #stage(row: Omit<BlockRow, 'id' | 'bytes'>, data: Buffer, place: string | null): BlockRow {
+    const staged = { row: { ...row, id: 0, bytes: data.length }, data, place }
+    this.#staged.push(staged)
+    return staged.row
+  }
+
+  #toFile(): void {
+    if (!this.#hasFile) return
+    const { fileBlockBytes, fileCommitBytes } = this.#limits
+    const unplaced = this.#staged.filter(({ place }) => place === null)
+    if (unplaced.length === 0) return
+    const large = unplaced.filter(({ data }) => data.length >= fileBlockBytes)
+    const isBulk = large.reduce((sum, { data }) => sum + data.length, 0) >= fileCommitBytes
+    let databaseRoom = this.#databaseRoom()
+    let isWritten = false
+    for (const staged of unplaced) {
+      const { data } = staged
+      const pages = pagesInDatabase(data.length)
+      const isWanted = isBulk && data.length >= fileBlockBytes
+      const extents = isWanted || pages > databaseRoom ? this.#pages().take(pagesIn(data.length), this.#growthMax()) : undefined
+      if (!extents) {
+        databaseRoom -= pages
+        continue
+      }
+      this.#file.write(extents, data)
+      staged.place = placeText(extents)
+      isWritten = true
+    }
+    if (!isWritten) return
+    this.#file.sync()
+    this.#boundDatabase()
+  }
+
+  #pages(): FreePages {
+    if (this.#free) return this.#free
+    const used: Extent[] = []
+    for (const row of this.#sql.rows.iterate()) {
+      checkBlock(row)
+      if (row.place !== null) used.push(...extentsOf(row.place))
+    }
+    const free = FreePages.of(used)
+    if (!free) throw new HeadraceError('buffer_corrupt', 'two blocks are said to lie at the same place')
+    this.#free = free
+    return free
+  }
+
+  /** Pages by which the file may grow: what the rows of all that is in it will need is left to the database. */
+  #growthMax(): number {
+    const left = this.#pagesMax - this.#pages().pages - this.#databasePages()
+    return Math.max(0, left - pagesIn(freeOf(this.#pagesMax * PAGE_BYTES)))
+  }
+
+  /** Pages that can be filled in the database. */
+  #databaseRoom(): number {
+    return this.#databasePagesMax() - this.#databaseUsed()
+  }
+
+  #databasePagesMax(): number {
+    return Math.max(this.#pagesMax - this.#pages().pages, this.#databasePagesMin)
+  }
+
+  /** SQLITE_FULL by quota leaves the file working; a file system that is full does not even let rows be deleted. */
+  #boundDatabase(): void {
+    this.#db.pragma(`max_page_count = ${Math.max(1, this.#databasePagesMax())}`)
+  }
+
+  #databasePages(): number {
+    return this.#db.pragma('page_count', { simple: true }) as number
+  }
+
+  #databaseUsed(): number {
+    return this.#databasePages() - (this.#db.pragma('freelist_count', { simple: true }) as number)
+  }
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/** The checksum of nearly all of it that a batch (Kafka protocol guide, "Record Batch") and a block of ours carry themselves; undefined where it has none. */
+function checksumOf(data: Buffer): number | undefined {
+  const at = isBatch(data) ? 17 : 0
+  return at + 4 <= data.length ? data.readUInt32BE(at) : undefined
+}
+
+function extentsOf(place: string): readonly Extent[] {
+  const extents = parsePlace(place)
+  if (!extents) throw new HeadraceError('buffer_corrupt', `"${place}" is no place of a block`)
+  return extents
+}
+
+function pagesIn(bytes: number): number {
+  return Math.ceil(bytes / PAGE_BYTES)
+}
+
+function pagesInDatabase(bytes: number): number {
+  return Math.ceil(bytes / (PAGE_BYTES - PAGE_OVERHEAD_BYTES)) + 1
+}
+
+interface Columns {
+  readonly source: number
+  readonly first: number | null
+  readonly count: number
+  readonly time_ms: number
+  readonly length: number | null
+  readonly crc: number | null
+  readonly place: string | null
+}
+
+type Summed = Columns & { readonly id: number; readonly sum: number | null }
+
+function valuesOf({ source, first, count, time_ms, length, crc, place }: Columns): (string | number | null)[] {
+  return [source, first, count, time_ms, length, crc, place]
+}
+
+function checkBlock(row: Summed): void {
+  checkRow(valuesOf(row), row.sum, `the row of block ${row.id}`)
+}
+
+/** Throws `buffer_corrupt` where this is not what was written: the rest of a block is held against its checksum by whoever reads it. */
+function checked(data: Buffer, crc: number | null, place: string | null): Buffer {
+  if (crc !== null && checksumOf(data) !== crc)
+    throw new HeadraceError('buffer_corrupt', `something else lies where a block was written (${place ?? 'in its row'})`)
+  return data
+}
+
+const COLUMNS = 'id, source, first, count, time_ms, length, crc, place, sum'
+
+function statements(db: Database.Database) {
+  return {
+    block: db.prepare<[number], Summed & { readonly data: Buffer }>(`SELECT ${COLUMNS}, data FROM block WHERE id = ?`),
+    insert: db.prepare(
+      `INSERT INTO block (source, first, count, time_ms, data, length, crc, place, sum)
+       VALUES (@source, @first, @count, @time_ms, @data, @length, @crc, @place, @sum)`,
+    ),
+    forget: db.prepare<[number], { place: string | null }>('DELETE FROM block WHERE id = ? RETURNING place'),
+    rows: db.prepare<[], Summed>(`SELECT ${COLUMNS} FROM block`),
+  }
+}
