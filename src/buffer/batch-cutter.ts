@@ -2,11 +2,8 @@ import { type BatchIdentity, BatchWriter } from '../record/batch-writer.ts'
 import { gapHeader, joinGaps, parseGap } from '../record/gap.ts'
 import { encodePlaceholder } from '../record/placeholder.ts'
 import { type EncodedBatch, type Gap, HEADER } from '../record/record.ts'
-import type { BlockVisitor } from './block-codec.ts'
+import type { BlockVisitor, Records } from './block-codec.ts'
 import { type ClockAtCut, settleTime } from './event-time.ts'
-
-/** Calls with each record of what is to be cut, in order; it may be gone through several times. */
-export type Records = (visit: BlockVisitor) => void
 
 export interface Cut {
   readonly identity: BatchIdentity

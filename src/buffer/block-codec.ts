@@ -96,21 +96,27 @@ export type BlockVisitor = (timeMs: number, bytes: Buffer, from: number, to: num
 
 const NO_HEADERS: readonly RecordHeader[] = []
 
+/** Goes through the records of a block, in order; as often as it is called. */
+export type Records = (visit: BlockVisitor) => void
+
 /**
  * Calls `visit` for each record of a sealed block, or of a batch that was made in its place. Throws `buffer_corrupt`, or an error of the batch codec,
  * where it is damaged.
  */
 export function visitBlock(sealed: Buffer, visit: BlockVisitor): void {
-  if (isBatch(sealed)) {
-    visitBatch(sealed, visit)
-    return
-  }
+  recordsOf(sealed)(visit)
+}
+
+/** The same, for who goes through them more than once: a block is checked and decompressed here, and a batch each time. */
+export function recordsOf(sealed: Buffer): Records {
+  if (isBatch(sealed)) return visit => visitBatch(sealed, visit)
   if (sealed.length < HEADER_BYTES || crc32c(sealed.subarray(4)) !== sealed.readUInt32BE(0)) {
     throw new HeadraceError('buffer_corrupt', 'a block in the buffer does not have the bytes that were written')
   }
   const baseTimeMs = Number(sealed.readBigInt64BE(5))
   const codec = sealed[4] ?? CODEC.none
-  visitEntries(decompress(codec, sealed.subarray(HEADER_BYTES), ENTRIES_BYTES_MAX), baseTimeMs, visit)
+  const entries = decompress(codec, sealed.subarray(HEADER_BYTES), ENTRIES_BYTES_MAX)
+  return visit => visitEntries(entries, baseTimeMs, visit)
 }
 
 /** Whether a row's data is a RecordBatch, encoded with the numbers that its records are likely to get. */

@@ -5,7 +5,7 @@ import { joinGaps, parseGap } from '../record/gap.ts'
 import { type EncodedBatch, type Gap, type GapReason, HEADER } from '../record/record.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { BatchCutter } from './batch-cutter.ts'
-import { type BlockVisitor, isBatch, sealBlock, visitBlock, visitPlain } from './block-codec.ts'
+import { type BlockVisitor, isBatch, type Records, recordsOf, sealBlock, visitBlock, visitPlain } from './block-codec.ts'
 import { writeDurably } from './durable-file.ts'
 import { type ClockAtCut, timeMax } from './event-time.ts'
 import type { BufferLimits } from './limits.ts'
@@ -198,12 +198,12 @@ export class Store implements StoreCalls {
     let gap = step.gap
     let damaged = 0
     let timeMs = 0
-    const whole: Buffer[] = []
+    const whole: Records[] = []
     for (const id of step.ids) {
       const block = this.#shelf.find(id)
       if (!block) throw new HeadraceError('internal', `block ${id} is not there`)
-      const data = readable(block)
-      if (data) whole.push(data)
+      const records = readable(block)
+      if (records) whole.push(records)
       else {
         const at = new Date(block.timeMs).toISOString()
         gap = joinGaps(gap, { records: block.count, from: at, to: at, reason: 'buffer_lost' })
@@ -218,7 +218,7 @@ export class Store implements StoreCalls {
       batches = [this.#cutter.placeholder(step.cut, { count: 1, timeMs, gap: lost })]
     } else {
       const records = (visit: BlockVisitor) => {
-        for (const data of whole) visitBlock(data, visit)
+        for (const records of whole) records(visit)
       }
       batches = this.#cutter.cut(records, { identity: step.cut, gap, bytesMax: step.bytesMax })
     }
@@ -272,16 +272,16 @@ export class Store implements StoreCalls {
   }
 }
 
-/** What a block holds, read through before anything is made of it: half of one must not get numbers. Undefined where it is damaged. */
-function readable(block: Lying): Buffer | undefined {
+/** What a block holds, gone through before anything is made of it: half of one must not get numbers. Undefined where it is damaged. */
+function readable(block: Lying): Records | undefined {
   return unlessDamaged(() => {
-    const data = block.read()
-    visitBlock(data, () => {})
-    return data
+    const records = recordsOf(block.read())
+    records(() => {})
+    return records
   })
 }
 
-function unlessDamaged(read: () => Buffer): Buffer | undefined {
+function unlessDamaged<T>(read: () => T): T | undefined {
   try {
     return read()
   } catch (error) {
