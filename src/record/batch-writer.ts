@@ -148,7 +148,7 @@ export class BatchWriter {
       varintBytes(offsetDelta) +
       keyField.length +
       varintBytes(valueLength) +
-      (valueBytes > 0 ? valueBytes : 0) +
+      Math.max(0, valueBytes) +
       SEQ_FIELD_BYTES +
       (DIGITS_MAX - this.#digitsFrom)
     if (extra && extra.length > 0) bodyBytes += extraHeaderBytes(extra)
