@@ -5,27 +5,33 @@ import { compress } from '../../src/record/compression.ts'
 import { ZstdPacker } from '../../src/record/zstd-packer.ts'
 import { SeededRandom } from '../support/random.ts'
 
-/** Half of them shrink, half do not. */
-const plain = fc.tuple(fc.nat(300_000), fc.nat(), fc.boolean()).map(([size, seed, shrinks]) => {
+/** Letters, which shrink, or bytes that do not. */
+function bytesOf(size: number, seed: number, shrinks: boolean): Buffer {
   const random = new SeededRandom(seed)
-  return Buffer.from(Array.from({ length: size }, () => random.between(shrinks ? 97 : 0, shrinks ? 101 : 256)))
-})
+  const bytes = Buffer.alloc(size)
+  for (let at = 0; at < size; at++) bytes[at] = shrinks ? 97 + random.next() * 4 : random.next() * 256
+  return bytes
+}
+
+const plain = fc.record({ size: fc.nat(200_000), seed: fc.nat(), shrinks: fc.boolean() })
 
 test('one packer makes of many, one after another, what a compressor of their own makes of each', () => {
   fc.assert(
-    fc.property(fc.array(plain, { minLength: 1, maxLength: 6 }), given => {
+    fc.property(fc.array(plain, { minLength: 1, maxLength: 4 }), given => {
       const packer = new ZstdPacker()
-      for (const bytes of given) expect(packer.pack(bytes).equals(compress('zstd', bytes))).toBe(true)
+      for (const { size, seed, shrinks } of given) {
+        const bytes = bytesOf(size, seed, shrinks)
+        expect(packer.pack(bytes).equals(compress('zstd', bytes))).toBe(true)
+      }
     }),
-    { numRuns: 20 },
+    { numRuns: 10 },
   )
 })
 
 test('what does not shrink, and nothing at all, has room', () => {
   const packer = new ZstdPacker()
-  const random = new SeededRandom(1)
   for (const size of [0, 1, 2, 63, 64, 131_071, 131_072, 131_073, 900_000]) {
-    const bytes = Buffer.from(Array.from({ length: size }, () => random.between(0, 256)))
+    const bytes = bytesOf(size, size, false)
     expect(packer.pack(bytes).equals(compress('zstd', bytes))).toBe(true)
   }
 })
