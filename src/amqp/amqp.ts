@@ -25,6 +25,8 @@ export interface Sender {
   readonly room: number
   /** Sends; `settled` is called exactly once, also when the link or the connection ends first. Throws where `room` is 0. */
   send(message: Message, settled: (outcome: Outcome, error?: PeerError) => void): void
+  /** The body of a message that was accepted is needed no more: its memory may be given back. */
+  letGo(body: Buffer): void
   /** Calls each time that room came where there was none. */
   onRoom(call: () => void): void
   /** Resolves when the link has ended, with the peer's error where it gave one. */

@@ -5,6 +5,7 @@ import rhea, {
   type Session as RheaSession,
 } from 'rhea'
 import { assert } from '../runtime/errors.ts'
+import { giveBack } from '../runtime/give-back.ts'
 import type { Message, Outcome, PeerError, Sender } from './amqp.ts'
 import { Gathered } from './gathered.ts'
 import { PROPERTY } from './messages.ts'
@@ -79,6 +80,12 @@ export class SafeSender implements Sender {
     assert(this.room > 0, 'a message is sent only where there is room')
     const delivery = this.#link.send(encode(message) as unknown as Buffer, undefined, MESSAGE_FORMAT)
     this.#unsettled.set(delivery, settled)
+  }
+
+  /** Not while the socket has something unwritten: a peer that accepts what it has not read yet would have the system read memory that is somebody else's by then. */
+  letGo(body: Buffer): void {
+    const socket = socketOf(this.#link.connection)
+    if (socket && !socket.destroyed && socket.writableLength === 0) giveBack(body)
   }
 
   onRoom(call: () => void): void {

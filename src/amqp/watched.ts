@@ -45,6 +45,7 @@ function watchedSender(sender: Sender, watch: MessageWatch): Sender {
       return sender.room
     },
     closed: sender.closed,
+    letGo: body => sender.letGo(body),
     onRoom: call => sender.onRoom(call),
     close: () => sender.close(),
     send(message, settled) {

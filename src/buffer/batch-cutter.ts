@@ -2,6 +2,7 @@ import { type BatchIdentity, BatchWriter } from '../record/batch-writer.ts'
 import { gapHeader, joinGaps, parseGap } from '../record/gap.ts'
 import { encodePlaceholder } from '../record/placeholder.ts'
 import { type EncodedBatch, type Gap, HEADER } from '../record/record.ts'
+import { ZstdPacker } from '../record/zstd-packer.ts'
 import type { BlockVisitor, Records } from './block-codec.ts'
 import { type ClockAtCut, settleTime } from './event-time.ts'
 
@@ -15,7 +16,7 @@ export interface Cut {
 
 /** Makes batches of records that get their numbers now. */
 export class BatchCutter {
-  readonly #writer = new BatchWriter()
+  readonly #writer = new BatchWriter(new ZstdPacker())
   /** By which times are settled in what is cut; they stay as they are where it is missing. */
   clock: ClockAtCut | undefined
 

@@ -204,7 +204,7 @@ export class DataSession {
   #settled(lane: Lane, batch: CutBatch, outcome: Outcome, error: PeerError | undefined): void {
     if (this.#state === 'ended') return
     if (outcome === 'accepted') {
-      lane.accepted(batch)
+      if (lane.accepted(batch)) this.#deps.sender.letGo(batch.bytes)
       this.#deps.onProgress()
     } else if (outcome === 'rejected' && this.#deps.rejected !== 'comes back') {
       lane.rejected(batch, freezeOf(error)).catch(this.#deps.onFailure)

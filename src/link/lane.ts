@@ -167,11 +167,13 @@ export class Lane {
     this.#flight.markSent(batch)
   }
 
-  accepted(batch: CutBatch): void {
-    if (!this.#flight.awaits(batch)) return
+  /** Whether it is settled with that, and not needed any more: one that waits for others before it is sent again where the session ends. */
+  accepted(batch: CutBatch): boolean {
+    if (!this.#flight.awaits(batch)) return false
     const settled = this.#flight.markAccepted(batch)
     this.#progressed()
     if (settled !== undefined) this.outlet.settle(settled)
+    return settled !== undefined
   }
 
   /** Released, modified or lost: goes again after a while, once all of this source that is on its way is back. */

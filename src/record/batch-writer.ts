@@ -3,6 +3,7 @@ import { AT, BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES } from './batch-header.ts'
 import { compress } from './compression.ts'
 import { crc32c } from './crc32c.ts'
 import { BASE_SEQUENCE_MODULUS, CODEC, type CodecName, type EncodedBatch, HEADER, type RecordHeader } from './record.ts'
+import type { ZstdPacker } from './zstd-packer.ts'
 
 /*
   Record, Kafka protocol guide, "Record"
@@ -42,6 +43,8 @@ const VARLONG_BYTES_MAX = 10
 const RECORD_OVERHEAD_BYTES_MAX = 6 * VARLONG_BYTES_MAX + 1
 const SCRATCH_BYTES_FIRST = 256 * 1024
 const DIGITS_MAX = 16
+/** headerCount, then `seq` but for its digits: keyLength, three letters, valueLength. */
+const SEQ_FIELD_BYTES = 1 + 1 + HEADER.seq.length + 1
 
 function zigzag(value: number): number {
   return value >= 0 ? value * 2 : -value * 2 - 1
@@ -88,6 +91,12 @@ export class BatchWriter {
   #keyField = Buffer.from([1])
   readonly #digits = Buffer.alloc(DIGITS_MAX)
   #digitsFrom = DIGITS_MAX
+  readonly #packer: ZstdPacker | undefined
+
+  /** `packer`: for a writer that is busy all day. Others keep no memory for what they do now and then. */
+  constructor(packer?: ZstdPacker) {
+    this.#packer = packer
+  }
 
   begin(identity: BatchIdentity): void {
     assert(Number.isSafeInteger(identity.sequence) && identity.sequence >= identity.epochStart, 'a batch starts within its epoch')
@@ -112,20 +121,18 @@ export class BatchWriter {
 
   /** Adds a record whose value is `bytes[from, to)`. `extra` are headers beside `seq`. */
   append(timeMs: number, bytes: Buffer, from: number, to: number, extra?: readonly RecordHeader[]): void {
-    this.#record(timeMs, to - from, extra, at => bytes.copy(this.#scratch, at, from, to))
+    const at = this.#beginRecord(timeMs, to - from, extra)
+    if (to > from) bytes.copy(this.#scratch, at, from, to)
+    this.#endRecord(at + to - from, extra)
   }
 
   /** Adds a record without a value: a placeholder. */
   appendNull(timeMs: number, extra?: readonly RecordHeader[]): void {
-    this.#record(timeMs, -1, extra, () => 0)
+    this.#endRecord(this.#beginRecord(timeMs, -1, extra), extra)
   }
 
-  #record(
-    timeMs: number,
-    valueBytes: number,
-    extra: readonly RecordHeader[] | undefined,
-    copyValue: (at: number) => number,
-  ): void {
+  /** Writes what comes before the value, −1 bytes for none; gives the place of the value. */
+  #beginRecord(timeMs: number, valueBytes: number, extra: readonly RecordHeader[] | undefined): number {
     if (this.#count === 0) {
       this.#baseTimeMs = timeMs
       this.#maxTimeMs = timeMs
@@ -134,36 +141,40 @@ export class BatchWriter {
     const timeDelta = zigzag(timeMs - this.#baseTimeMs)
     const offsetDelta = this.#count * 2
     const valueLength = zigzag(valueBytes)
-    const digitBytes = DIGITS_MAX - this.#digitsFrom
-    // headerCount, then "seq": keyLength, three letters, valueLength, digits
-    let headerBytes = 1 + 1 + HEADER.seq.length + 1 + digitBytes
-    if (extra && extra.length > 0) headerBytes += extraHeaderBytes(extra)
-    const bodyBytes =
+    const keyField = this.#keyField
+    let bodyBytes =
       1 +
       varintBytes(timeDelta) +
       varintBytes(offsetDelta) +
-      this.#keyField.length +
+      keyField.length +
       varintBytes(valueLength) +
       Math.max(0, valueBytes) +
-      headerBytes
-    this.#reserve(bodyBytes + RECORD_OVERHEAD_BYTES_MAX)
+      SEQ_FIELD_BYTES +
+      (DIGITS_MAX - this.#digitsFrom)
+    if (extra && extra.length > 0) bodyBytes += extraHeaderBytes(extra)
+    const scratch = this.#reserve(bodyBytes + RECORD_OVERHEAD_BYTES_MAX)
 
-    const scratch = this.#scratch
     let at = writeVarint(scratch, this.#at, bodyBytes * 2)
     scratch[at++] = 0
     at = writeVarint(scratch, at, timeDelta)
     at = writeVarint(scratch, at, offsetDelta)
-    const keyField = this.#keyField
     for (let i = 0; i < keyField.length; i++) scratch[at++] = keyField[i] as number
-    at = writeVarint(scratch, at, valueLength)
-    if (valueBytes > 0) at += copyValue(at)
+    return writeVarint(scratch, at, valueLength)
+  }
+
+  /** Writes what comes behind the value. */
+  #endRecord(from: number, extra: readonly RecordHeader[] | undefined): void {
+    const scratch = this.#scratch
+    const digits = this.#digits
+    const digitsFrom = this.#digitsFrom
+    let at = from
     scratch[at++] = (1 + (extra?.length ?? 0)) * 2
     scratch[at++] = 6
     scratch[at++] = 0x73
     scratch[at++] = 0x65
     scratch[at++] = 0x71
-    scratch[at++] = digitBytes * 2
-    for (let i = this.#digitsFrom; i < DIGITS_MAX; i++) scratch[at++] = this.#digits[i] as number
+    scratch[at++] = (DIGITS_MAX - digitsFrom) * 2
+    for (let i = digitsFrom; i < DIGITS_MAX; i++) scratch[at++] = digits[i] as number
     if (extra && extra.length > 0) at = writeExtraHeaders(scratch, at, extra)
     this.#at = at
     this.#count += 1
@@ -175,7 +186,7 @@ export class BatchWriter {
     const identity = this.#identity
     assert(identity && this.#count > 0, 'a batch has a first record')
     const plain = this.#scratch.subarray(0, this.#at)
-    const records = compress(codec, plain)
+    const records = codec === 'zstd' && this.#packer ? this.#packer.pack(plain) : compress(codec, plain)
     const bytes = Buffer.allocUnsafeSlow(BATCH_HEADER_BYTES + records.length)
     bytes.fill(0, 0, BATCH_PREFIX_BYTES)
     bytes.writeInt32BE(bytes.length - BATCH_PREFIX_BYTES, AT.batchLength)
@@ -217,12 +228,13 @@ export class BatchWriter {
     }
   }
 
-  #reserve(bytes: number): void {
+  #reserve(bytes: number): Buffer {
     const wanted = this.#at + bytes
-    if (wanted <= this.#scratch.length) return
+    if (wanted <= this.#scratch.length) return this.#scratch
     const larger = Buffer.allocUnsafeSlow(Math.max(wanted, this.#scratch.length * 2))
     this.#scratch.copy(larger, 0, 0, this.#at)
     this.#scratch = larger
+    return larger
   }
 }
 

@@ -4,7 +4,7 @@ import { CODEC, type CodecName } from './record.ts'
 import { zstdBound } from './zstd-frame.ts'
 
 /** Level 1 of both: telemetry shrinks nearly as far as at 3, at half the time. */
-const ZSTD_PARAMS = { [constants.ZSTD_c_compressionLevel]: 1 }
+export const ZSTD_PARAMS = { [constants.ZSTD_c_compressionLevel]: 1 }
 const GZIP_OPTIONS = { level: 1 }
 /** What is packed gets memory of about its size: with zlib's own pieces of 16 KiB, a gateway that packs a few kilobytes at a time litters ten times as much. */
 const SMALL_CHUNK_BYTES_MIN = 1_024

@@ -261,11 +261,13 @@ export class SourceRunner {
   ): void {
     this.#read += 1
     const decoded = this.#decoder?.(bytes, from, to)
-    if (!decoded) this.#process(this.#timeOf(bytes.subarray(from, to), timeMs), bytes, from, to, headers, bookmark)
+    // Apart from the others: a time that may be one or the other is made anew, on the heap, for each record.
+    if (!decoded && !this.#deviceTime) this.#process(timeMs, bytes, from, to, headers, bookmark)
+    else if (!decoded) this.#process(this.#timeOf(bytes, from, to, timeMs), bytes, from, to, headers, bookmark)
     else if ('held' in decoded) return
     else if ('value' in decoded) {
       const { value } = decoded
-      this.#process(this.#timeOf(value, timeMs), value, 0, value.length, headers, bookmark)
+      this.#process(this.#timeOf(value, 0, value.length, timeMs), value, 0, value.length, headers, bookmark)
     } else {
       this.#decodeErrors += 1
       const why = { key: HEADER.decodeError, value: Buffer.from(decoded.error) }
@@ -274,8 +276,9 @@ export class SourceRunner {
   }
 
   /** The device's time where the pipeline file says so and there is one; the gateway's otherwise. */
-  #timeOf(value: Buffer, gatewayMs: number): number {
-    const read = this.#deviceTime?.(value)
+  #timeOf(bytes: Buffer, from: number, to: number, gatewayMs: number): number {
+    // A view is an object of its own, for each record: most sources have no use for it.
+    const read = this.#deviceTime?.(bytes.subarray(from, to))
     if (!read) return gatewayMs
     if ('timeMs' in read) return read.timeMs
     this.#count(read.missing)

@@ -22,6 +22,11 @@ class ScriptedSender implements Sender {
     this.sent.push({ message, settle })
   }
 
+  readonly letGone: Buffer[] = []
+  letGo(body: Buffer): void {
+    this.letGone.push(body)
+  }
+
   onRoom(call: () => void): void {
     this.#roomCalls.push(call)
   }
@@ -249,6 +254,24 @@ describe('what comes back', () => {
     await clock.pass(1)
     expect(lanes.map(({ state }) => state)).toEqual(['frozen', 'open'])
     expect(buffer.outlet('a')?.frozen).toMatchObject({ code: 'headrace:freeze', message: 'because' })
+  })
+
+  test('lets go of a batch once nothing can make it go again', async () => {
+    const { sender, data, lanes, clock } = await bench(['a'])
+    sender.give(100)
+    sender.sent.splice(0)[0]?.settle('accepted')
+    expect(sender.letGone.length).toBe(1)
+    const [first, second, third] = sender.sent.splice(0)
+    second?.settle('accepted')
+    // One before it is not settled: it would be sent again with that, by another session.
+    expect(sender.letGone.length).toBe(1)
+    first?.settle('accepted')
+    third?.settle('released')
+    await clock.pass(1)
+    expect(sender.letGone).toEqual([expect.anything(), first?.message.body])
+    data.end()
+    expect(lanes[0]?.inFlight).toBeGreaterThan(0)
+    expect(sender.letGone.length).toBe(2)
   })
 
   test('is not listened to once the session is over', async () => {

@@ -2,9 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { checkBatchCrc, readBatchHeader } from '../../src/record/batch-header.ts'
 import { decodeBatch } from '../../src/record/batch-reader.ts'
-import { baseSequenceOf } from '../../src/record/batch-writer.ts'
+import { BatchWriter, baseSequenceOf } from '../../src/record/batch-writer.ts'
 import { crc32c } from '../../src/record/crc32c.ts'
 import { type CodecName, HEADER } from '../../src/record/record.ts'
+import { ZstdPacker } from '../../src/record/zstd-packer.ts'
 import { encode, identity, record, SOMEBODY } from './samples.ts'
 
 describe.each(['none', 'zstd', 'gzip'] as const)('a batch compressed with %s', (codec: CodecName) => {
@@ -56,6 +57,23 @@ describe.each(['none', 'zstd', 'gzip'] as const)('a batch compressed with %s', (
 test('the same records give the same bytes', () => {
   const records = [{ timeMs: 5, value: Buffer.from('a'), headers: [] }]
   expect(encode(SOMEBODY, records, 'zstd').bytes.equals(encode(SOMEBODY, records, 'zstd').bytes)).toBe(true)
+})
+
+test('a writer that keeps its compressor writes the same bytes, each batch in memory of its own', () => {
+  const write = (writer: BatchWriter, sequence: number) => {
+    writer.begin({ ...SOMEBODY, sequence })
+    for (let at = 0; at < 2_000; at++) {
+      const value = Buffer.from(`{"n":${sequence + at}}`)
+      writer.append(sequence + at, value, 0, value.length)
+    }
+    return writer.finish('zstd').bytes
+  }
+  const busy = new BatchWriter(new ZstdPacker())
+  const first = write(busy, 1_000)
+  const second = write(busy, 3_000)
+  expect(first.equals(write(new BatchWriter(), 1_000))).toBe(true)
+  expect(second.equals(write(new BatchWriter(), 3_000))).toBe(true)
+  expect(first.buffer.byteLength).toBe(first.length)
 })
 
 test('the CRC covers everything from the attributes on', () => {

@@ -57,6 +57,7 @@ export class WireWatch {
       get room() {
         return process.alive ? sender.room : 0
       },
+      letGo: body => sender.letGo(body),
       onRoom: call => sender.onRoom(() => process.run(call)),
       close: () => sender.close(),
       send: (message, settled) => {

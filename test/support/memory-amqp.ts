@@ -303,6 +303,8 @@ class Link {
         return link.#room()
       },
       send: (message, settled) => this.#send(message, settled),
+      // Who receives has the very same bytes.
+      letGo: () => {},
       onRoom: call => this.#roomCalls.push(call),
       close: () => {
         this.#endSender(undefined)
