@@ -320,6 +320,7 @@ export class EdgeProcess {
     return {
       status: async () => this.status(),
       metrics: async () => edgeMetrics(this.status()),
+      ...this.#analysers.calls(),
       'source.list': async () => this.status().sources,
       'source.capture': (args: Readonly<Record<string, unknown>>, signal: AbortSignal) =>
         this.#capture(String(args['source']), signal),
