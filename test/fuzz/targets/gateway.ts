@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import fc from 'fast-check'
 import { OPEN_ERROR } from '../../../src/amqp/messages.ts'
 import { openEdgeBuffer } from '../../../src/buffer/open.ts'
@@ -12,9 +11,9 @@ import { MemoryNetwork } from '../../support/memory-amqp.ts'
 import { MemoryLog } from '../../support/memory-log.ts'
 import { SeededRandom } from '../../support/random.ts'
 import { SimulatedClock } from '../../support/simulated-clock.ts'
-import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { anyBytes, mutated } from '../harness/bytes.ts'
 import { type CoreScript, HostileCore, type Said } from '../harness/hostile-core.ts'
+import { scratchFolder } from '../harness/scratch.ts'
 import { target } from '../harness/target.ts'
 
 const GATEWAY = 'gw-1'
@@ -23,8 +22,6 @@ const RECORDS = 40
 const HOSTILE_MS = 40_000
 /** An opening may be waited for for a minute, a refusal for half of one, and each some times over. */
 const RECOVERS_WITHIN_MS = 900_000
-
-const folder = temporaryFolder('gateway')
 
 /** Numbers at which something turns over, as they go over the wire. */
 const numberText = fc.constantFrom(
@@ -125,7 +122,7 @@ class Gateway {
   readonly random = new SeededRandom(1)
   readonly network = new MemoryNetwork(this.clock, () => this.random.next())
   readonly alarms = new Alarms(this.clock)
-  readonly #dir = mkdtempSync(join(folder, 'gateway-'))
+  readonly #dir = scratchFolder()
 
   async run(mode: 'direct' | 'broker', core: HostileCore): Promise<void> {
     await this.network.listen(core.handlers)
@@ -196,13 +193,13 @@ export const targets = [
   target({
     name: 'link: whatever a core says, the gateway goes on, and sends to an honest one',
     input: script,
-    runs: 250,
+    runs: 100,
     run: input => new Gateway().run('direct', new HostileCore(input, new SeededRandom(2))),
   }),
   target({
     name: 'link: whatever a core says through a broker, the gateway goes on',
     input: script,
-    runs: 250,
+    runs: 100,
     run: input => new Gateway().run('broker', new HostileCore(input, new SeededRandom(2))),
   }),
 ]
