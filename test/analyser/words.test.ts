@@ -90,6 +90,19 @@ describe('text in windows: the first, the last, and how many', () => {
     expect(watching.states).toEqual(['1000 raised', '3000 cleared'])
   })
 
+  test('a version that knows numbers alone finds no text among those that are kept', () => {
+    for (const window of [{ sliding: '1s' }, { count: 4 }]) {
+      const watching = new Watching(condition, { window, lateness: '1s', values: SAID })
+      watching.sample(0, { state: 'run' }).sample(5_000, { state: 7 }).sample(5_001, { state: 'idle' })
+      const { held, stage } = (watching.watch.snapshot() as { windows: { held: unknown; stage: unknown } }).windows
+      expect(held).toEqual([
+        [5_000, [7]],
+        [5_001, [null], ['idle']],
+      ])
+      if (Array.isArray(stage)) expect(stage).toEqual([[0, [null], ['run']]])
+    }
+  })
+
   test('what an earlier version kept is gone on with', () => {
     const watching = new Watching(condition, { every: '1s', values: { last: 'last(x)', count: 'count(x)' } })
     watching.sample(0, { x: 4 })

@@ -1,6 +1,6 @@
 import type { Sample } from '../analyser.ts'
 import { WORDS_LENGTH_MAX, wordsLength } from '../field-words.ts'
-import { type FieldPlan, type Row, rowOf } from './row.ts'
+import { type FieldPlan, type RecordSnapshot, type Row, restoreRecord, rowOf, snapshotRecord } from './row.ts'
 import type { Windows } from './windows.ts'
 
 /** Records of one watch that wait for earlier ones; more do not wait any longer. */
@@ -22,7 +22,7 @@ export interface OrderedStage {
 
 interface Snapshot {
   readonly released: number | null
-  readonly held: readonly (readonly [number, Row])[]
+  readonly held: readonly RecordSnapshot[]
   readonly stage: unknown
 }
 
@@ -67,7 +67,7 @@ export class OrderedWindows implements Windows {
   snapshot(): Snapshot {
     return {
       released: Number.isFinite(this.#releasedMs) ? this.#releasedMs : null,
-      held: this.#held.map(({ timeMs, row }) => [timeMs, row.map(value => value ?? null)] as unknown as readonly [number, Row]),
+      held: this.#held.map(({ timeMs, row }) => snapshotRecord(timeMs, row)),
       stage: this.#stage.snapshot(),
     }
   }
@@ -75,7 +75,7 @@ export class OrderedWindows implements Windows {
   restore(snapshot: unknown): void {
     const { released, held, stage } = snapshot as Snapshot
     this.#releasedMs = released ?? Number.NEGATIVE_INFINITY
-    this.#held = held.map(([timeMs, row]) => ({ timeMs, row: row.map(value => value ?? undefined) }))
+    this.#held = held.map(restoreRecord)
     this.#heldWords = this.#held.reduce((sum, { row }) => sum + wordsLength(row), 0)
     this.#stage.restore(stage)
   }

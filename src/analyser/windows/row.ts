@@ -14,6 +14,19 @@ export interface FieldPlan {
 /** Values of one record in the order of a plan; undefined where it has none that counts. */
 export type Row = readonly (number | Word | undefined)[]
 
+/** A record as it is kept: what is no number beside the numbers, where a version that knows numbers alone does not look. */
+export type RecordSnapshot = readonly [timeMs: number, numbers: readonly (number | null)[], words?: readonly (Word | null)[]]
+
+export function snapshotRecord(timeMs: number, row: Row): RecordSnapshot {
+  const numbers = row.map(value => (typeof value === 'number' ? value : null))
+  const hasWords = row.some(value => value !== undefined && typeof value !== 'number')
+  return hasWords ? [timeMs, numbers, row.map(value => (typeof value === 'number' ? null : (value ?? null)))] : [timeMs, numbers]
+}
+
+export function restoreRecord([timeMs, numbers, words]: RecordSnapshot): { timeMs: number; row: Row } {
+  return { timeMs, row: numbers.map((number, index) => number ?? words?.[index] ?? undefined) }
+}
+
 export interface RowsSnapshot {
   readonly records: number
   readonly fields: readonly FieldSnapshot[]

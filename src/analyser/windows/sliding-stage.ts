@@ -1,6 +1,6 @@
-import { WORDS_LENGTH_MAX, type Word, wordsLength } from '../field-words.ts'
+import { WORDS_LENGTH_MAX, wordsLength } from '../field-words.ts'
 import type { HeldRecord, OrderedStage } from './ordered-windows.ts'
-import { type FieldPlan, type Row, Rows } from './row.ts'
+import { type FieldPlan, type RecordSnapshot, Rows, restoreRecord, snapshotRecord } from './row.ts'
 import type { OnClosed } from './windows.ts'
 
 /** Records that one sliding window holds; of more, the oldest leave it early. A hopping window has no such bound. */
@@ -57,9 +57,9 @@ export class SlidingStage implements OrderedStage {
     this.#onClosed({ startMs: timeMs - this.#sizeMs, endMs: timeMs, sinceMs: timeMs, rows })
   }
 
-  snapshot(): readonly (readonly [number, readonly (number | Word | null)[]])[] {
+  snapshot(): readonly RecordSnapshot[] {
     const records = [...this.#older.toReversed(), ...this.#newer]
-    return records.map(({ timeMs, row }) => [timeMs, row.map(value => value ?? null)] as const)
+    return records.map(({ timeMs, row }) => snapshotRecord(timeMs, row))
   }
 
   restore(snapshot: unknown): void {
@@ -67,9 +67,7 @@ export class SlidingStage implements OrderedStage {
     this.#newer = []
     this.#words = 0
     this.#newerSum = new Rows(this.#sumPlan)
-    for (const [timeMs, row] of snapshot as ReturnType<SlidingStage['snapshot']>) {
-      this.#push({ timeMs, row: row.map(value => value ?? undefined) satisfies Row })
-    }
+    for (const record of snapshot as readonly RecordSnapshot[]) this.#push(restoreRecord(record))
   }
 
   get #oldestMs(): number {
