@@ -4,6 +4,7 @@ import type { CheckedPipeline } from '../config/load.ts'
 import { AlertBook } from '../reader/realtime/alert-book.ts'
 import { FileKeeper } from '../reader/realtime/file-keeper.ts'
 import { type GatewayAnalyserStatus, GatewayRunner, type TakenRecord } from '../reader/realtime/gateway-runner.ts'
+import { orSetAside } from '../reader/realtime/set-aside.ts'
 import { SilenceWatch, silencedSink } from '../reader/realtime/silencing.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import type { Clock } from '../runtime/clock.ts'
@@ -38,10 +39,10 @@ export function openGatewayAnalysers(
   const definitions = analyserDefinitions(pipelines, modules, 'gateway')
   if (definitions.length === 0) return undefined
   const folder = join(config.state, 'edge')
-  const keeper = new FileKeeper(join(folder, 'analysers.db'))
-  const book = new AlertBook(join(folder, 'alerts.db'), clock, {
-    onUnwritten: error => logger.error({}, `alerts could not be written down: ${messageOf(error)}`),
-  })
+  const deps = { clock, alarms, log: logger }
+  const keeper = orSetAside(join(folder, 'analysers.db'), path => new FileKeeper(path), deps)
+  const onUnwritten = (error: unknown) => logger.error({}, `alerts could not be written down: ${messageOf(error)}`)
+  const book = orSetAside(join(folder, 'alerts.db'), path => new AlertBook(path, clock, { onUnwritten }), deps)
   const sinks = alertSinks(pipelines, { clock, logger, name: config.gateway })
   const silences = new SilenceWatch({ book, sinks, clock, logger })
   const runner = new GatewayRunner({

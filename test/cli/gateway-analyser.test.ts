@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -80,6 +80,15 @@ test('what analysers of a gateway said is listed there, acknowledged, silenced, 
   expect(told()).toHaveLength(1)
   await headrace(['alerts', 'unsilence', '1', ...state])
   await until('its end is told', () => told().length === 2)
+})
+
+test('files of analysers that are damaged lie aside, and the gateway reads: it did not start', async () => {
+  mkdirSync(join(folder, 'state', 'edge'), { recursive: true })
+  for (const file of ['analysers.db', 'alerts.db']) writeFileSync(join(folder, 'state', 'edge', file), Buffer.alloc(9_000, 3))
+  edge.start()
+  await until('it is told', () => told().length > 0)
+  const status = await statusOf<EdgeStatus>(['--state', join(folder, 'state')])
+  expect(JSON.stringify(status?.alarms)).toContain('analysers_damaged')
 })
 
 test('with the core away, the gateway tells of hot oil; after kill -9 it knows that it did, and tells when it is over', async () => {
