@@ -47,6 +47,12 @@ const int64Text = z
   .transform(Number)
   .refine(Number.isSafeInteger)
 
+/** A number of a source, or where one is to stand. */
+const placeText = int64Text.refine(number => number >= 0)
+
+/** Sessions are counted, so that none comes near: one that is named beyond is no session, and a gateway that went above it could never open again. */
+const SESSION_MAX = 2 ** 52
+
 const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/)
 
 /** A gateway may have this many sources in one opening. */
@@ -81,7 +87,7 @@ export const openRequestSchema = z.object({
 })
 export type OpenRequest = z.output<typeof openRequestSchema>
 
-const lastBatchSchema = z.object({ sequence: int64Text, count: z.int().min(1), crc: z.int().min(0).max(0xffffffff) })
+const lastBatchSchema = z.object({ sequence: placeText, count: z.int().min(1), crc: z.int().min(0).max(0xffffffff) })
 
 export const openedSourceSchema = z.union([
   z.object({ source: name, error: z.object({ code: z.string(), message: z.string(), advice: z.string() }) }),
@@ -89,10 +95,10 @@ export const openedSourceSchema = z.union([
     source: name,
     topic: z.string(),
     partition: z.int().min(0),
-    producerId: int64Text,
+    producerId: placeText,
     epoch: z.int().min(0).max(32_767),
-    epochStart: int64Text,
-    end: int64Text,
+    epochStart: placeText,
+    end: placeText,
     last: lastBatchSchema.nullable(),
     /** Identity of the topic: another one than last time is another log. */
     topicId: z.string(),
@@ -107,7 +113,7 @@ export type OpenedSource = z.output<typeof openedSourceSchema>
 export const openReplySchema = z.union([
   z.object({
     version: z.literal(PROTOCOL_VERSION),
-    session: int64Text,
+    session: placeText.refine(session => session <= SESSION_MAX),
     error: z.object({ code: z.string(), message: z.string(), advice: z.string() }),
   }),
   z.object({
@@ -193,8 +199,8 @@ export const controlSchema = z.discriminatedUnion('ask', [
     ask: z.literal('again'),
     source: name,
     epoch: z.int().min(0),
-    from: int64Text,
-    to: int64Text,
+    from: placeText,
+    to: placeText,
   }),
   /** The source is frozen in this epoch. */
   z.object({

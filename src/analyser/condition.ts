@@ -13,6 +13,7 @@ import {
   withUnits,
 } from './analyser.ts'
 import { checkExpression, compileExpression, type Expression } from './expression.ts'
+import type { Word } from './field-words.ts'
 import { Holding, valuesText } from './holding.ts'
 import type { SampleRun } from './sample-run.ts'
 import { FUTURE_MAX_MS, Watermark } from './watermark.ts'
@@ -99,7 +100,7 @@ interface Snapshot {
 /** Reads one expression of a window or of a record alike. */
 interface Reading {
   of(expression: Expression): unknown
-  valuesOf(expression: Expression): Record<string, number>
+  valuesOf(expression: Expression): Record<string, number | Word>
 }
 
 class ConditionWatch implements Watch {
@@ -232,11 +233,14 @@ class ConditionWatch implements Watch {
     const { clearWhen } = this.#compiled
     // It may be over though it holds: what ended it is another condition.
     const ended = state === 'cleared' ? clearWhen : undefined
-    const values = { ...reading.valuesOf(when), ...(ended && reading.valuesOf(ended)) }
+    const said = { ...reading.valuesOf(when), ...(ended && reading.valuesOf(ended)) }
+    const values = Object.fromEntries(
+      Object.entries(said).filter((each): each is [string, number] => typeof each[1] === 'number'),
+    )
     const { unitOf } = this.#subject
     const known = withUnits({ ...when.unitsOf(unitOf), ...ended?.unitsOf(unitOf) })
     const how = state === 'raised' ? 'holds' : ended ? `is over by ${ended.text}` : 'is over'
-    const message = `${when.text} ${how} for ${subjectName(this.#subject.source)}: ${valuesText(values, known.units)}`
+    const message = `${when.text} ${how} for ${subjectName(this.#subject.source)}: ${valuesText(said, known.units)}`
     this.#out?.alert(this.#holding.alert(state, timeMs, { message, values, ...known }))
   }
 
@@ -287,7 +291,8 @@ function compile(options: Options): Compiled {
   const all = [when, clearWhen, ...(values ?? []).map(([, each]) => each)].filter(each => each !== undefined)
   const names = [...new Set(all.flatMap(each => each.fields))]
   const quantiles = new Set(all.flatMap(each => each.quantiles))
-  const plan = { names, quantiles: names.map(name => quantiles.has(name)) }
+  const words = new Set(all.flatMap(each => each.words))
+  const plan = { names, quantiles: names.map(name => quantiles.has(name)), words: names.map(name => words.has(name)) }
   const patienceMs = options.patience ?? (spec ? lengthOf(spec) : 0)
   return { spec, plan, when, clearWhen, values, options, patienceMs }
 }

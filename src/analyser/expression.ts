@@ -9,6 +9,7 @@ import { ExpressionError, invalidExpression } from './expression-error.ts'
 import { compileNumeric, fieldLeaf, type LeafOf, type NumberOf } from './fast-path.ts'
 import { pathOf, putAt, valueAt } from './field-path.ts'
 import { FieldWindow } from './field-window.ts'
+import type { Word } from './field-words.ts'
 import type { SampleRun } from './sample-run.ts'
 import type { FieldPlan, Rows } from './windows/row.ts'
 
@@ -18,12 +19,12 @@ export const AGGREGATES = {
   sum: (window: FieldWindow) => window.sum,
   min: (window: FieldWindow) => window.min,
   max: (window: FieldWindow) => window.max,
-  first: (window: FieldWindow) => window.first,
-  last: (window: FieldWindow) => window.last,
+  first: (window: FieldWindow) => window.firstValue,
+  last: (window: FieldWindow) => window.lastValue,
   delta: (window: FieldWindow) => window.delta,
   rate: (window: FieldWindow) => window.rate,
   stddev: (window: FieldWindow) => window.stddev,
-  count: (window: FieldWindow) => window.count,
+  count: (window: FieldWindow) => window.values,
   median: (window: FieldWindow) => window.percentile(50),
 } as const
 
@@ -36,7 +37,11 @@ const UNIT_OF: Readonly<Record<string, (unit: string) => string | undefined>> = 
 }
 /** Aggregates that say something of a field which has no value in a window. */
 const OF_NOTHING: readonly string[] = ['count', 'sum']
-const KNOWN = `Known aggregates, of numbers alone: ${Object.keys(AGGREGATES).join(', ')}, ${PERCENTILE}(field, 95), ${RECORDS}(); operators as in CEL: && || ! == != < <= > >= + - * / ? :.`
+/** Those that give a value as it is, number or not. */
+const AS_THEY_ARE: readonly string[] = ['first', 'last']
+/** Those for which text, and true and false, are values too. */
+const OF_WORDS: readonly string[] = [...AS_THEY_ARE, 'count']
+const KNOWN = `Known aggregates: ${Object.keys(AGGREGATES).join(', ')}, ${PERCENTILE}(field, 95), ${RECORDS}(), of numbers alone but for ${OF_WORDS.join(', ')}; operators as in CEL: && || ! == != < <= > >= + - * / ? :.`
 
 /** Over what an expression speaks: aggregates of the fields in a window, or the fields of one record as they are. */
 export type Scope = 'window' | 'record'
@@ -47,12 +52,14 @@ export interface Expression {
   readonly fields: readonly string[]
   /** Those of which it asks percentiles. */
   readonly quantiles: readonly string[]
+  /** Those of which it asks what text counts for. */
+  readonly words: readonly string[]
   ofRows(plan: FieldPlan, rows: Rows): unknown
   ofRecord(fields: Readonly<Record<string, unknown>>): unknown
   /** Whether it is false of every record: told only where numbers are all that it asks of them; else undefined. */
   isFalseThrough(run: SampleRun): boolean | undefined
   /** Each aggregate that it names, with its value: `avg(oil_c)` → 91.2; of a record, each number that it names. */
-  valuesOfRows(plan: FieldPlan, rows: Rows): Record<string, number>
+  valuesOfRows(plan: FieldPlan, rows: Rows): Record<string, number | Word>
   valuesOfRecord(fields: Readonly<Record<string, unknown>>): Record<string, number>
   /** Units of those values, as `unitOf` has them of the fields. */
   unitsOf(unitOf: (field: string) => string | undefined): Record<string, string | undefined>
@@ -75,7 +82,7 @@ interface AggregateCall {
   readonly text: string
   readonly field: string
   readonly name: string
-  readonly of: (window: FieldWindow) => number
+  readonly of: (window: FieldWindow) => number | Word
 }
 
 /**
@@ -110,7 +117,8 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
     )
   }
   const fields = [...found.fields]
-  const needed = new Set(found.calls.filter(({ name }) => !OF_NOTHING.includes(name)).map(({ field }) => field))
+  const needed = found.calls.filter(({ name }) => !OF_NOTHING.includes(name))
+  const asTheyAre = found.calls.filter(({ name }) => AS_THEY_ARE.includes(name)).map(({ field }) => field)
   const context: Record<string, unknown> = {}
   const isTruth = gives === 'truth'
   const numeric = scope === 'record' && isTruth ? compileNumeric(evaluate.ast, fieldLeaf) : undefined
@@ -128,9 +136,11 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
     text,
     fields,
     quantiles: [...found.quantiles],
+    words: found.calls.filter(({ name }) => OF_WORDS.includes(name)).map(({ field }) => field),
     ofRows(plan, rows) {
-      for (const field of needed) if (windowOf({ plan, rows }, field).count === 0) return undefined
-      if (numericOfRows) return numericOfRows({ plan, rows })
+      const asked = { plan, rows }
+      for (const call of needed) if (!hasValue(call, windowOf(asked, call.field))) return undefined
+      if (numericOfRows && !asTheyAre.some(field => windowOf(asked, field).hasWords)) return numericOfRows(asked)
       for (const field of fields) putAt(context, field, windowOf({ plan, rows }, field))
       records = rows.records
       return evaluated(context)
@@ -156,10 +166,10 @@ export function compileExpression(text: string, scope: Scope, gives: 'truth' | '
       return true
     },
     valuesOfRows(plan, rows) {
-      const values: Record<string, number> = {}
-      for (const { text: call, field, of } of found.calls) {
-        const window = windowOf({ plan, rows }, field)
-        if (window.count > 0) values[call] = of(window)
+      const values: Record<string, number | Word> = {}
+      for (const call of found.calls) {
+        const window = windowOf({ plan, rows }, call.field)
+        if (hasValue(call, window)) values[call.text] = call.of(window)
       }
       if (found.usesRecords) values[`${RECORDS}()`] = rows.records
       return values
@@ -198,8 +208,14 @@ function unitOfCall({ name }: AggregateCall, unit: string | undefined): string |
 }
 
 function factsOfCall(call: AggregateCall, factsOf: FactsOf): FieldFacts {
-  const unit = unitOfCall(call, factsOf(call.field).unit)
+  const { type, unit: own } = factsOf(call.field)
+  if (AS_THEY_ARE.includes(call.name) && type !== 'number') return type === undefined ? {} : { type }
+  const unit = unitOfCall(call, own)
   return { type: 'number', ...(unit !== undefined && { unit }) }
+}
+
+function hasValue({ name }: AggregateCall, window: FieldWindow): boolean {
+  return (OF_WORDS.includes(name) ? window.values : window.count) > 0
 }
 
 /** The rows of a window, and where the fields lie in them. */
@@ -232,7 +248,7 @@ function aggregateLeaf(node: ASTNode): NumberOf<Asked> | undefined {
   if (node.op !== 'call' || !isAggregate(node.args[0])) return undefined
   if (node.args[0] === RECORDS) return ({ rows }) => rows.records
   const call = callOf(node, [])
-  return call && (asked => call.of(windowOf(asked, call.field)))
+  return call && (asked => call.of(windowOf(asked, call.field)) as number)
 }
 
 /** An expression in a file: checked when the file is read, with the place in it of what is wrong. */
@@ -260,7 +276,8 @@ export function checkExpression(
 function environment(records: () => number): Environment {
   const cel = expressionEnvironment()
   cel.registerType('Field', FieldWindow)
-  for (const [name, aggregate] of Object.entries(AGGREGATES)) cel.registerFunction(`${name}(Field): double`, aggregate)
+  for (const [name, aggregate] of Object.entries(AGGREGATES))
+    cel.registerFunction(`${name}(Field): ${AS_THEY_ARE.includes(name) ? 'dyn' : 'double'}`, aggregate)
   cel.registerFunction(`${PERCENTILE}(Field, double): double`, (window: FieldWindow, percent: number) =>
     window.percentile(percent),
   )

@@ -1,11 +1,12 @@
+import { FieldWords, type Word, type WordsSnapshot } from './field-words.ts'
 import { Quantiles, type QuantilesSnapshot } from './quantiles.ts'
 
-/** A window's state of one field as it is kept: numbers, and quantiles where they are asked for. */
-export type FieldSnapshot = readonly [readonly number[], QuantilesSnapshot?]
+/** A window's state of one field as it is kept: numbers, quantiles where they are asked for, and words where there were any. */
+export type FieldSnapshot = readonly [readonly number[], (QuantilesSnapshot | null)?, WordsSnapshot?]
 
 /**
  * What one field did in one window; every aggregate is kept as records come, so that a window's memory does not grow with its records.
- * First and last go by event time; of equal times, by the order in which they came.
+ * First and last go by event time; of equal times, by the order in which they came. All but `values`, `firstValue` and `lastValue` is of numbers alone.
  */
 export class FieldWindow {
   count = 0
@@ -20,6 +21,7 @@ export class FieldWindow {
   #mean = 0
   #squares = 0
   readonly quantiles: Quantiles | undefined
+  #words: FieldWords | undefined
 
   constructor(quantiles: Quantiles | undefined = undefined) {
     this.quantiles = quantiles
@@ -44,6 +46,11 @@ export class FieldWindow {
     this.quantiles?.add(value)
   }
 
+  addWord(word: Word, timeMs: number): void {
+    this.#words ??= new FieldWords()
+    this.#words.add(word, timeMs)
+  }
+
   /** The same of many values, beginning with the one at `from`; those that are none (NaN) are left out. */
   addColumn(values: Float64Array, times: Float64Array, from: number): void {
     for (let index = from; index < values.length; index++) {
@@ -52,8 +59,19 @@ export class FieldWindow {
     }
   }
 
+  addWords(words: readonly (Word | undefined)[], times: Float64Array, from: number): void {
+    for (let index = from; index < words.length; index++) {
+      const word = words[index]
+      if (word !== undefined) this.addWord(word, times[index] as number)
+    }
+  }
+
   /** Adds what came after, by event time or of equal times by arrival. */
   merge(later: FieldWindow): void {
+    if (later.#words) {
+      this.#words ??= new FieldWords()
+      this.#words.merge(later.#words)
+    }
     if (later.count === 0) return
     const count = this.count + later.count
     const distance = later.#mean - this.#mean
@@ -72,6 +90,26 @@ export class FieldWindow {
       this.lastMs = later.lastMs
     }
     if (later.quantiles) this.quantiles?.merge(later.quantiles)
+  }
+
+  /** Whether there was anything but numbers. */
+  get hasWords(): boolean {
+    return this.#words !== undefined
+  }
+
+  /** How many there were, numbers or not. */
+  get values(): number {
+    return this.count + (this.#words?.count ?? 0)
+  }
+
+  /** Number or word; of equal times the number. */
+  get firstValue(): number | Word {
+    return this.#words && this.#words.firstMs < this.firstMs ? this.#words.first : this.first
+  }
+
+  /** Number or word; of equal times the word. */
+  get lastValue(): number | Word {
+    return this.#words && this.#words.lastMs >= this.lastMs ? this.#words.last : this.last
   }
 
   get avg(): number {
@@ -98,14 +136,18 @@ export class FieldWindow {
   }
 
   snapshot(): FieldSnapshot {
-    if (this.count === 0) return [[]]
+    const words = this.#words?.snapshot()
+    if (this.count === 0) return words ? [[], null, words] : [[]]
     const { count, sum, min, max, first, last, firstMs, lastMs } = this
     const numbers = [count, sum, min, max, first, last, firstMs, lastMs, this.#mean, this.#squares]
-    return this.quantiles ? [numbers, this.quantiles.snapshot()] : [numbers]
+    const quantiles = this.quantiles?.snapshot()
+    if (words) return [numbers, quantiles ?? null, words]
+    return quantiles ? [numbers, quantiles] : [numbers]
   }
 
-  static restore([numbers, quantiles]: FieldSnapshot, wantsQuantiles: boolean): FieldWindow {
+  static restore([numbers, quantiles, words]: FieldSnapshot, wantsQuantiles: boolean): FieldWindow {
     const window = new FieldWindow(wantsQuantiles ? Quantiles.restore(quantiles ?? {}) : undefined)
+    if (words) window.#words = FieldWords.restore(words)
     const [count = 0, sum = 0, min = 0, max = 0, first = 0, last = 0, firstMs = 0, lastMs = 0, mean = 0, squares = 0] = numbers
     if (count === 0) return window
     Object.assign(window, { count, sum, min, max, first, last, firstMs, lastMs })

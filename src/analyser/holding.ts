@@ -1,4 +1,5 @@
 import { type Alert, type AlertState, type Subject, subjectKey, type Units } from './analyser.ts'
+import type { Word } from './field-words.ts'
 
 /** How a stretch of time was judged; undefined says nothing, and changes nothing. */
 export interface Judgement {
@@ -95,9 +96,11 @@ export class Holding {
   }
 }
 
-/** `avg(oil_c) = 93 °C, max(bar) = 7`, as a person reads it. */
-export function valuesText(values: Readonly<Record<string, number>>, units: Units = {}): string {
+/** `avg(oil_c) = 93 °C, max(bar) = 7, last(door) = open`, as a person reads it. */
+export function valuesText(values: Readonly<Record<string, number | Word>>, units: Units = {}): string {
   return Object.entries(values)
-    .map(([name, value]) => [`${name} = ${Number(value.toPrecision(6))}`, units[name]].filter(Boolean).join(' '))
+    .map(([name, value]) =>
+      [`${name} = ${typeof value === 'number' ? Number(value.toPrecision(6)) : value}`, units[name]].filter(Boolean).join(' '),
+    )
     .join(', ')
 }

@@ -1,5 +1,6 @@
 import type { Sample } from './analyser.ts'
 import { numberAt } from './field-path.ts'
+import { type Word, wordAt } from './field-words.ts'
 import { FUTURE_MAX_MS } from './watermark.ts'
 
 /**
@@ -14,6 +15,7 @@ export class SampleRun {
   /** Whether every record has fields, and a time that counts: no analyser has to look at each to see that. */
   readonly isPlain: boolean
   readonly #columns = new Map<string, Float64Array>()
+  readonly #words = new Map<string, readonly (Word | undefined)[] | undefined>()
   #times: Float64Array | undefined
 
   constructor(samples: readonly Sample[]) {
@@ -43,5 +45,15 @@ export class SampleRun {
       this.#columns.set(name, column)
     }
     return column
+  }
+
+  /** What a field of the records says in words; undefined where none does. */
+  words(name: string): readonly (Word | undefined)[] | undefined {
+    if (!this.#words.has(name)) {
+      const isWhole = !this.column(name).some(Number.isNaN)
+      const words = isWhole ? [] : this.samples.map(({ fields }) => fields && wordAt(fields, name))
+      this.#words.set(name, words.some(word => word !== undefined) ? words : undefined)
+    }
+    return this.#words.get(name)
   }
 }

@@ -60,14 +60,21 @@ export function takeIssued(
   issued: { chain: string; root: string },
   expected: { gateway: string; key: string; root: string },
 ): string {
-  const [root] = certificatesIn(issued.root)
-  const chain = certificatesIn(issued.chain)
-  const [leaf] = chain
   const refuse = (what: string): never => {
     throw new HeadraceError('link_refused', `the certificate that the core gave is refused: ${what}`, {
       advice: 'Something between gateway and core answers in its place, or the core has another authority than the token says.',
     })
   }
+  const read = (pem: string) => {
+    try {
+      return certificatesIn(pem)
+    } catch (cause) {
+      return refuse(`it cannot be read (${messageOf(cause)})`)
+    }
+  }
+  const [root] = read(issued.root)
+  const chain = read(issued.chain)
+  const [leaf] = chain
   if (!root || fingerprintOf(root) !== expected.root) return refuse('it does not come from the authority that is trusted here')
   const wrong = wrongWithChain(chain, { root, purpose: 'client', floorMs: 0 })
   if (wrong !== undefined) return refuse(wrong)

@@ -25,6 +25,7 @@ export function alertCalls(book: AlertBook) {
   }
 }
 
+export type AlertCalls = ReturnType<typeof alertCalls>
 export type AlertJson = ReturnType<typeof alertJson>
 export type SilenceJson = ReturnType<typeof silenceJson>
 

@@ -14,8 +14,9 @@ import { webhookSink } from '../reader/realtime/webhook-sink.ts'
 import { type Fields, withDeclared } from '../record/fields.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { readTlsMaterial } from '../runtime/tls-files.ts'
 import { type AnalyserModules, modulePath } from './analyser-modules.ts'
-import { readLogin, readTlsMaterial } from './tls-material.ts'
+import { readLogin } from './login.ts'
 
 /** Where an analyser may run. */
 export type Place = 'core' | 'gateway'

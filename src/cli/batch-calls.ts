@@ -98,13 +98,14 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
     'batch.offsets': async (args: Args) => {
       const job = find(args)
       const ranges = await job.positions()
-      return ranges.map(({ source, topic, partition, from, to }) => ({
+      return ranges.map(({ source, topic, partition, at, from, to, lost }) => ({
         source,
         topic,
         partition,
-        offset: from,
+        offset: at,
         end: to,
         lag: to - from,
+        lost,
       }))
     },
     'batch.reset': (args: Args) =>

@@ -5,7 +5,7 @@ import { fingerprintOf } from '../ca/pem.ts'
 import { ConfigDocument } from '../config/document.ts'
 import { coreOf } from '../config/load.ts'
 import { control } from '../console/control-client.ts'
-import { systemClock } from '../runtime/clock.ts'
+import { type Clock, systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { authorityFolder } from './authority.ts'
 import type { CaWhere } from './commands/ca.ts'
@@ -73,11 +73,13 @@ export async function newToken(
   return { gateway, token, others: await tellOthers(where) }
 }
 
-export function listCertificates(where: CaWhere) {
+/** As a person asks: one that has ended comes in no more, though nobody revoked it. */
+export function listCertificates(where: CaWhere, clock: Pick<Clock, 'wallMs'> = systemClock) {
+  const nowMs = clock.wallMs()
   return withAuthority(where, authority =>
     authority.list().map(({ gateway, state, issuedMs, endsMs, fingerprint }) => ({
       gateway,
-      state,
+      state: state === 'allowed' && endsMs <= nowMs ? ('ended' as const) : state,
       issued: new Date(issuedMs).toISOString(),
       ends: new Date(endsMs).toISOString(),
       fingerprint,

@@ -12,6 +12,7 @@ import { openLog } from '../log/open.ts'
 import type { RunResult } from '../reader/batch/runner.ts'
 import { Ledger } from '../reader/ledger.ts'
 import { AlertBook } from '../reader/realtime/alert-book.ts'
+import { orSetAside } from '../reader/realtime/set-aside.ts'
 import { isStateTopic } from '../reader/realtime/shard-log.ts'
 import { tail } from '../reader/tail.ts'
 import { Alarms } from '../runtime/alarms.ts'
@@ -123,10 +124,12 @@ export class CoreProcess {
       open.unshift(ledger)
       const deps = { log, ledger, clock, random: Math.random, logger, alarms, name: config.name, stateDir }
       // The embedded log has one core.
-      const book = new AlertBook(join(stateDir, 'alerts.db'), clock, {
+      const bookOptions = {
         shares: config.log.kafka !== undefined,
-        onUnwritten: error => logger.error({}, `alerts could not be written down: ${messageOf(error)}`),
-      })
+        onUnwritten: (error: unknown) => logger.error({}, `alerts could not be written down: ${messageOf(error)}`),
+      }
+      const openBook = (path: string) => new AlertBook(path, clock, bookOptions)
+      const book = orSetAside(join(stateDir, 'alerts.db'), openBook, { clock, alarms, log: logger })
       open.unshift(book)
       const tracing = config.traces && new Tracing(config.traces, { service: 'headrace-core', instance: config.name, logger })
       const onRun = (job: string, result: RunResult) => {

@@ -10,10 +10,11 @@ import { SqliteParking } from '../ingress/parking.ts'
 import type { Log } from '../log/log.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
+import { ListenerTls } from '../runtime/listener-tls.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { readTlsMaterial, type TlsFiles } from '../runtime/tls-files.ts'
 import type { CoreAuthority } from './authority.ts'
-import { ListenerTls } from './listener-tls.ts'
-import { readLogin, readTlsMaterial, type TlsFiles } from './tls-material.ts'
+import { readLogin } from './login.ts'
 import type { Tracing } from './tracing.ts'
 
 /** AMQP sessions of one connection to a router or broker: a few for each gateway behind it. */
@@ -84,6 +85,6 @@ export function createIngress(config: CoreConfig, options: IngressOptions, parts
 }
 
 function fromFiles(files: TlsFiles, logger: Logger): Pick<ListenOptions, 'tls' | 'renewedTls'> & { tls: TlsMaterial } {
-  const listener = new ListenerTls(files, logger)
+  const listener = new ListenerTls('ingress.tls', files, logger)
   return { tls: listener.first, renewedTls: () => listener.renewed() }
 }

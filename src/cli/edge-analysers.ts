@@ -1,11 +1,13 @@
 import type { EdgeConfig } from '../config/edge.ts'
 import type { CheckedPipeline } from '../config/load.ts'
-import type { GatewayAnalyserStatus, GatewayRunner, TakenRecord, Tap, TappedSource } from '../reader/realtime/gateway-runner.ts'
+import type { GatewayAnalyserStatus, TakenRecord, Tap, TappedSource } from '../reader/realtime/gateway-runner.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import type { Clock } from '../runtime/clock.ts'
-import { messageOf } from '../runtime/errors.ts'
+import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import type { AlertCalls } from './alert-calls.ts'
 import { type AnalyserModules, loadAnalyserModules } from './analyser-modules.ts'
+import type { GatewayAnalysers } from './gateway-analysers.ts'
 
 /** Records of one source that are held while its analysers are started anew; past that the newest are not looked at, with an alarm. */
 const HELD_MAX = 100_000
@@ -33,8 +35,8 @@ interface Passage {
 export class EdgeAnalysers {
   readonly #deps: EdgeAnalysersDeps
   readonly #passages = new Map<string, Passage>()
-  readonly #open: () => Promise<GatewayRunner | undefined>
-  #runner: GatewayRunner | undefined
+  readonly #open: () => Promise<GatewayAnalysers | undefined>
+  #runner: GatewayAnalysers | undefined
   #facts: string
   #isChanging = false
 
@@ -61,6 +63,23 @@ export class EdgeAnalysers {
 
   status(): GatewayAnalyserStatus[] {
     return this.#runner?.status() ?? []
+  }
+
+  /** What `headrace alerts …` asks, whichever analysers run now. */
+  calls(): AlertCalls {
+    const asking =
+      <Name extends keyof AlertCalls>(name: Name) =>
+      async (args: Readonly<Record<string, unknown>>): Promise<never> => {
+        if (!this.#runner) throw new HeadraceError('not_found', 'no analyser runs on this gateway')
+        return (await this.#runner.calls[name](args)) as never
+      }
+    return {
+      alerts: async () => (await this.#runner?.calls.alerts()) ?? [],
+      'alerts.acknowledge': asking('alerts.acknowledge'),
+      'alerts.silences': async () => (await this.#runner?.calls['alerts.silences']()) ?? [],
+      'alerts.silence': asking('alerts.silence'),
+      'alerts.unsilence': asking('alerts.unsilence'),
+    }
   }
 
   /** Where a source's records pass. */
@@ -158,8 +177,8 @@ async function openRunner(
   pipelines: readonly CheckedPipeline[],
   modules: AnalyserModules,
   deps: EdgeAnalysersDeps,
-): Promise<GatewayRunner | undefined> {
+): Promise<GatewayAnalysers | undefined> {
   if (!hasAnalysers(pipelines)) return undefined
-  const { gatewayRunner } = await import('./gateway-analysers.ts')
-  return gatewayRunner(pipelines, modules, deps)
+  const { openGatewayAnalysers } = await import('./gateway-analysers.ts')
+  return openGatewayAnalysers(pipelines, modules, deps)
 }

@@ -18,17 +18,18 @@ import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { collectGarbage } from '../runtime/garbage.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { readTlsMaterial } from '../runtime/tls-files.ts'
 import { stillFor, type Vital } from '../runtime/watchdog.ts'
 import { type CaptureHead, type CaptureItem, capture } from '../source/capture.ts'
 import { EdgeAnalysers } from './edge-analysers.ts'
 import { EdgeSources, type SourceChanges, settingsOf } from './edge-sources.ts'
 import { type EdgeStatus, edgeStatus } from './edge-status.ts'
 import { reportOf } from './gateway-report.ts'
+import { readLogin } from './login.ts'
 import { CONFIG_REFUSED, configRefused } from './pipeline-reload.ts'
 import { RetiredSources, withoutRetired } from './retired-sources.ts'
 import { StallWatch } from './stall-watch.ts'
 import { controlPath } from './state-paths.ts'
-import { readLogin, readTlsMaterial } from './tls-material.ts'
 import type { Tracing } from './tracing.ts'
 import { createUplink } from './uplink.ts'
 import { VERSION } from './version.ts'
@@ -320,6 +321,7 @@ export class EdgeProcess {
     return {
       status: async () => this.status(),
       metrics: async () => edgeMetrics(this.status()),
+      ...this.#analysers.calls(),
       'source.list': async () => this.status().sources,
       'source.capture': (args: Readonly<Record<string, unknown>>, signal: AbortSignal) =>
         this.#capture(String(args['source']), signal),

@@ -94,6 +94,7 @@ export async function createAnalysers(
       book.add(alert, id)
       onAlert?.(alert)
     },
+    lastAlertOf: id => book.lastOf(id),
     ...(tracing && { onRead: tracing.analysed.bind(tracing) }),
   })
   return { runner, silences: new SilenceWatch({ book, sinks, clock, logger }) }

@@ -14,7 +14,8 @@ import type { Alarms } from '../runtime/alarms.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { readLogin, readTlsMaterial } from './tls-material.ts'
+import { readTlsMaterial } from '../runtime/tls-files.ts'
+import { readLogin } from './login.ts'
 
 /** What `headrace enroll` got for a gateway. */
 export function identityPath(state: string): string {

@@ -30,7 +30,8 @@ export const jobSchema = z.looseObject({
       error: z.string().nullable(),
     })
     .nullable(),
-  lag: maybe.describe('Records that it has not read; null while that cannot be known.'),
+  lag: maybe.describe('Records that it has not read, and that are there; null while that cannot be known.'),
+  lost: whole.describe('Records that it had not read, and that the log has no more.'),
   waiting_for: z.array(z.string()).describe('Sources for which a run that is due waits.'),
   running: z.looseObject({ run: z.string(), records: whole, total: whole, records_per_second: whole }).nullable(),
 })
@@ -77,6 +78,7 @@ export const offsetSchema = z.looseObject({
   offset: whole.describe('The first that it has not read.'),
   end: whole,
   lag: whole,
+  lost: whole.describe('Of what it has not read, records that the log has no more.'),
 })
 
 export const runLogSchema = z.looseObject({

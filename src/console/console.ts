@@ -5,13 +5,13 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
+import { createServer as createHttpsServer, type ServerOptions } from 'node:https'
 import { join } from 'node:path'
 import type { Clock } from '../runtime/clock.ts'
 import { makeFolder } from '../runtime/durable-folder.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
+import { ListenerTls } from '../runtime/listener-tls.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { readKeyPair } from '../runtime/named-file.ts'
 import { repeating } from '../runtime/repeating.ts'
 import { ApiCalls } from './api-calls.ts'
 import { type Asset, Assets } from './assets.ts'
@@ -76,7 +76,11 @@ export class Console {
     const limits = { headersTimeout: REQUEST_LIMIT_MS, requestTimeout: REQUEST_LIMIT_MS }
     const listener: RequestListener = (request, response) => void this.#take(request, response)
     this.#server = options.tls
-      ? createHttpsServer({ ...limits, handshakeTimeout: REQUEST_LIMIT_MS, ...readKeyPair(options.tls) }, listener)
+      ? httpsServer(
+          { ...limits, handshakeTimeout: REQUEST_LIMIT_MS },
+          new ListenerTls('console.tls', options.tls, logger),
+          listener,
+        )
       : createHttpServer(limits, listener)
     this.#server.maxConnections = CONNECTIONS_MAX
   }
@@ -322,4 +326,11 @@ async function bodyOf(request: IncomingMessage): Promise<Record<string, unknown>
     throw new HttpError(400, 'the body is no JSON')
   }
   throw new HttpError(400, 'the body has to be a JSON object')
+}
+
+/** Certificates are renewed while the process runs. */
+function httpsServer(limits: ServerOptions, tls: ListenerTls, listener: RequestListener): Server {
+  const server = createHttpsServer({ ...limits, ...tls.first }, listener)
+  tls.servedBy(server)
+  return server
 }

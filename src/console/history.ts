@@ -1,6 +1,8 @@
+import { rmSync } from 'node:fs'
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import Database from 'better-sqlite3'
 import type { Clock, Timer } from '../runtime/clock.ts'
+import { DATABASE_ENDINGS, isDamagedDatabase } from '../runtime/damaged-database.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 
@@ -34,7 +36,8 @@ export interface HistoryOf {
 
 /** The last day, a row a minute, in a SQLite file that does not grow beyond it. What is lost of it is of no consequence: no fsync. */
 export class History {
-  readonly #db: Database.Database
+  #db: Database.Database
+  readonly #path: string
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #look: () => Promise<HistoryLook>
@@ -45,12 +48,20 @@ export class History {
     this.#clock = options.clock
     this.#logger = options.logger
     this.#look = options.look
-    this.#db = new Database(options.path)
-    this.#db.pragma('journal_mode = WAL')
-    this.#db.pragma('synchronous = OFF')
-    this.#db.exec(
-      'DROP TABLE IF EXISTS minutes; CREATE TABLE IF NOT EXISTS rows (time INTEGER PRIMARY KEY, total INTEGER NOT NULL, lags TEXT NOT NULL, body BLOB NOT NULL) STRICT',
-    )
+    this.#path = options.path
+    try {
+      this.#db = openHistory(this.#path)
+    } catch (error) {
+      this.#db = this.#anew(error)
+    }
+  }
+
+  /** What is not synced may be damaged by a power cut, and a day of curves is nothing that anybody should do without the console, or the process, for. */
+  #anew(error: unknown): Database.Database {
+    if (!isDamagedDatabase(error)) throw error
+    this.#logger.warn({ path: this.#path, reason: messageOf(error) }, 'the history was damaged, and begins anew')
+    for (const ending of DATABASE_ENDINGS) rmSync(`${this.#path}${ending}`, { force: true })
+    return openHistory(this.#path)
   }
 
   start(): void {
@@ -109,6 +120,10 @@ export class History {
     } catch (error) {
       // What came meanwhile did not come within the minute after.
       this.#before = undefined
+      if (isDamagedDatabase(error)) {
+        this.#db.close()
+        this.#db = this.#anew(error)
+      }
       this.#logger.debug({}, `the history has a hole: ${messageOf(error)}`)
     }
     if (this.#db.open) this.#timer = this.#clock.after(STEP_MS, () => void this.#step(), 'background')
@@ -130,5 +145,20 @@ export class History {
       this.#db.prepare('DELETE FROM rows WHERE time > ?').run(timeMs)
       this.#db.prepare('DELETE FROM rows WHERE time NOT IN (SELECT time FROM rows ORDER BY time DESC LIMIT ?)').run(ROWS_MAX)
     })()
+  }
+}
+
+function openHistory(path: string): Database.Database {
+  const db = new Database(path)
+  try {
+    db.pragma('journal_mode = WAL')
+    db.pragma('synchronous = OFF')
+    db.exec(
+      'DROP TABLE IF EXISTS minutes; CREATE TABLE IF NOT EXISTS rows (time INTEGER PRIMARY KEY, total INTEGER NOT NULL, lags TEXT NOT NULL, body BLOB NOT NULL) STRICT',
+    )
+    return db
+  } catch (error) {
+    db.close()
+    throw error
   }
 }

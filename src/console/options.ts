@@ -33,7 +33,7 @@ export const consoleOptions = z
         key: z.string().min(1).describe('Key file, PEM.'),
       })
       .optional()
-      .describe('Serves HTTPS.'),
+      .describe('Serves HTTPS. What is renewed in the files is shown from then on.'),
     users: z
       .string()
       .min(1)

@@ -19,6 +19,7 @@ import { DataSession } from './data-session.ts'
 import type { Lanes } from './lanes.ts'
 import type { LinkLimits } from './limits.ts'
 import { type Answer, OpeningChannel, type ProofOf } from './opening-channel.ts'
+import { PastOpenings } from './past-openings.ts'
 import type { Reports } from './reports.ts'
 import type { ResumeRequests } from './resume-requests.ts'
 import type { Telling } from './telling.ts'
@@ -79,6 +80,7 @@ export class Forwarding {
   readonly #over = Promise.withResolvers<string>()
   readonly #ended = new AbortController()
   readonly #askBackoff: Backoff
+  readonly #past = new PastOpenings()
   #data: DataSession | undefined
   #acceptedAtMs: number
   #wake = Promise.withResolvers<void>()
@@ -231,7 +233,7 @@ export class Forwarding {
 
   async #ask(channel: OpeningChannel): Promise<'answered' | 'later' | 'at once'> {
     const { gateway, buffer, telling, resumes } = this.#deps
-    const session = await buffer.nextSession(this.#above)
+    const session = await buffer.nextSession(this.#past.newestSession)
     const resume = resumes.open()
     const sources = telling.all(resume)
     const request: OpenRequest = { version: PROTOCOL_VERSION, gateway, instance: buffer.instance, session, sources, resume }
@@ -239,6 +241,7 @@ export class Forwarding {
     if (this.#ended.signal.aborted || answer.kind !== 'reply') return 'later'
     const { reply } = answer
     if (!('error' in reply)) {
+      this.#past.taken()
       await this.#deps.takeIn(reply, resume)
       this.#deps.reports?.begin(channel, session)
       return 'answered'
@@ -247,11 +250,6 @@ export class Forwarding {
       this.#deps.refused(reply.error)
       return 'later'
     }
-    const isNews = this.#above === undefined || reply.session > this.#above
-    this.#above = reply.session
-    return isNews ? 'at once' : 'later'
+    return this.#past.notNew(reply.session) === 'at once' ? 'at once' : 'later'
   }
-
-  /** The newest session that the core knows of this gateway, once it was not below ours. */
-  #above: number | undefined
 }

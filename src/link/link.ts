@@ -278,6 +278,7 @@ export class Link {
     const { reply } = answer
     if ('error' in reply)
       return reply.error.code === OPEN_ERROR.sessionNotNew ? this.#past.notNew(reply.session) : this.#refusals.byCore(reply.error)
+    this.#past.taken()
     await this.#takeIn(reply, resume)
     this.#quota = reply.quota
     const sender = await this.#openData(connection, session)

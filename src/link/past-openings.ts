@@ -9,6 +9,7 @@ export class PastOpenings {
   readonly #unansweredMax: number
   #unanswered = 0
   #newestSession: number | undefined
+  #isBehind = false
 
   constructor(unansweredMax = LINK_LIMITS.unansweredOpenings) {
     this.#unansweredMax = unansweredMax
@@ -33,16 +34,22 @@ export class PastOpenings {
     this.#unanswered = 0
   }
 
+  /** The core took one in. */
+  taken(): void {
+    this.#isBehind = false
+  }
+
   /** No answer came in time. Whether the connection is to be given up. */
   unanswered(): boolean {
     this.#unanswered += 1
     return this.#unanswered % this.#unansweredMax === 0
   }
 
-  /** The core knows a session that is not below ours: the next goes one above it. */
+  /** The core knows a session that is not below ours: the next goes one above it. At once the first time; whoever says so of that one too may do so for ever. */
   notNew(newest: number): Next {
-    const first = this.#newestSession === undefined || newest > this.#newestSession
+    const isFirst = !this.#isBehind
+    this.#isBehind = true
     this.#newestSession = newest
-    return first ? 'at once' : 'again'
+    return isFirst ? 'at once' : 'again'
   }
 }

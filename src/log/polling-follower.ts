@@ -1,4 +1,4 @@
-import { readBatchHeader } from '../record/batch-header.ts'
+import { offsetBehind } from './batch-end.ts'
 import type { Cursor, Fetched, FetchLimits, Follower, Log, Place } from './log.ts'
 import { placeKey } from './place-key.ts'
 
@@ -27,8 +27,7 @@ export class PollingFollower implements Follower {
     for (const { topic, partition, batches } of found) {
       const last = batches.at(-1)
       if (!last) continue
-      const { baseOffset, lastOffsetDelta } = readBatchHeader(last)
-      this.follow({ topic, partition, from: baseOffset + lastOffsetDelta + 1 })
+      this.follow({ topic, partition, from: offsetBehind(last) })
     }
     return found
   }

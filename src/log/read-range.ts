@@ -1,4 +1,5 @@
 import { HeadraceError } from '../runtime/errors.ts'
+import { offsetBehind } from './batch-end.ts'
 import type { Cursor, Fetched, Log, Place } from './log.ts'
 
 /** A part of one partition: `[from, to)`. */
@@ -40,8 +41,9 @@ export async function* readRange(log: Log, ranges: readonly PlaceRange[], limits
       if (!entry) continue
       const { range, next: from } = entry
       if (part.outOfRange) throw outOfRange(range, from, part)
-      const end = endOf(part.batches)
-      if (end === undefined) continue
+      const last = part.batches.at(-1)
+      if (!last) continue
+      const end = offsetBehind(last)
       parts.push({ place: range, from, to: range.to, batches: part.batches })
       entry.next = end
       if (end >= range.to) open.delete(key(range))
@@ -76,9 +78,9 @@ export async function* follow(
     while (!limits.signal.aborted) {
       for (const part of await follower.fetch(limits)) {
         if (part.outOfRange) throw outOfRange(part, from.get(key(part)) ?? 0, part)
-        const end = endOf(part.batches)
-        if (end === undefined) continue
-        from.set(key(part), end)
+        const last = part.batches.at(-1)
+        if (!last) continue
+        from.set(key(part), offsetBehind(last))
         yield { place: part, batches: part.batches }
       }
     }
@@ -91,12 +93,6 @@ export async function* follow(
 
 function key(place: Place): string {
   return `${place.topic}\0${place.partition}`
-}
-
-/** The offset behind the last batch (RecordBatch: baseOffset at 0, lastOffsetDelta at 23). */
-function endOf(batches: readonly Buffer[]): number | undefined {
-  const last = batches.at(-1)
-  return last && Number(last.readBigInt64BE(0)) + last.readInt32BE(23) + 1
 }
 
 /** A reader asked for what the log does not have: never skipped in silence. */

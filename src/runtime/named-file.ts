@@ -17,8 +17,3 @@ export function readNamedFile(what: string, file: string, code: ErrorCode = 'con
 export function readPassword(file: string): string {
   return readNamedFile('password', file).split(/\r?\n/, 1)[0] ?? ''
 }
-
-/** Certificate and key of what listens by TLS (PEM). Throws as {@link readNamedFile}. */
-export function readKeyPair(tls: { readonly cert: string; readonly key: string }): { cert: string; key: string } {
-  return { cert: readNamedFile('certificate', tls.cert), key: readNamedFile('key', tls.key) }
-}

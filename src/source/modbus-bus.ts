@@ -128,7 +128,7 @@ export class ModbusBus {
       this.#backoff.reset()
       return client
     } catch (cause) {
-      client.close(() => {})
+      letGo(client)
       this.#why = messageOf(cause)
       this.#connectAfterMs = this.#clock.monotonicMs() + this.#backoff.nextMs()
       throw new HeadraceError('source_failed', `${this.#line.name}: ${this.#why}`, { cause })
@@ -139,12 +139,17 @@ export class ModbusBus {
     const client = this.#client
     this.#client = undefined
     this.#unanswered = 0
-    if (!client) return
-    // Once it is closed the library does not listen any more, and a write that fails then would end the process.
-    const { _port: port } = client as unknown as { _port?: NodeJS.EventEmitter }
-    port?.on('error', () => {})
-    client.close(() => {})
+    if (client) letGo(client)
   }
+}
+
+function letGo(client: ModbusClient): void {
+  // Once it is closed the library does not listen any more, and a write that fails then would end the process.
+  const { _port: port } = client as unknown as { _port?: NodeJS.EventEmitter & { destroy?(done: () => void): void } }
+  port?.on('error', () => {})
+  client.close(() => {})
+  // It only ends its own side of a socket: a peer that does not end the other would keep it, and be listened to, for ever.
+  port?.destroy?.(() => {})
 }
 
 function ask(client: ModbusClient, { function: code, address, length }: ReadRequest): Promise<{ readonly buffer: Buffer }> {

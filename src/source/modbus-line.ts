@@ -1,14 +1,17 @@
 import { existsSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { z } from 'zod'
 import type { Clock } from '../runtime/clock.ts'
 import { HeadraceError } from '../runtime/errors.ts'
-import type { BusLine } from './modbus-bus.ts'
+import type { BusLine, ModbusClient } from './modbus-bus.ts'
 import { rs485Options, type SwitchablePort, switchDirection } from './rs485.ts'
 import { whyNotOpened } from './serial-machine.ts'
 import { findUsbPort, usbIdentity, usbText } from './serial-usb.ts'
 import { parseAddress } from './socket-address.ts'
 
 const DEFAULT_PORT = 502
+/** No answer is longer (Modbus over serial line 1.02, 4.1), bytes. */
+const RTU_FRAME_BYTES_MAX = 256
 
 /** `rtu:` of a Modbus source. */
 export const rtuOptions = z
@@ -44,9 +47,22 @@ export function lineOf({ tcp, rtu, rtu_over_tcp: overTcp }: LineOptions, clock: 
   const { host, port } = parseAddress(text) ?? { host: text, port: DEFAULT_PORT }
   const name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
   // What the library calls telnet is RTU, byte for byte; its "TcpRTUBuffered" puts the header of Modbus TCP before it.
-  if (overTcp !== undefined)
-    return { name, numbered: false, connect: client => client.connectTelnet(host, { port }), isAbsent: () => false }
+  if (overTcp !== undefined) {
+    const connect = async (client: ModbusClient) => {
+      await client.connectTelnet(host, { port })
+      forgetWhatIsNoAnswer(client)
+    }
+    return { name, numbered: false, connect, isAbsent: () => false }
+  }
   return { name, numbered: true, connect: client => client.connectTCP(host, { port }), isAbsent: () => false }
+}
+
+/** The library keeps all that comes between two answers, and looks through it from the start each time: on a line with another master that is without end. */
+function forgetWhatIsNoAnswer(client: ModbusClient): void {
+  const { _port: port } = client as unknown as { _port: { _buffer: Buffer; readonly _client: Socket } }
+  port._client.prependListener('data', () => {
+    if (port._buffer.length > RTU_FRAME_BYTES_MAX) port._buffer = port._buffer.subarray(-RTU_FRAME_BYTES_MAX)
+  })
 }
 
 function serialLine(rtu: RtuOptions, clock: Clock, sysRoot: string): BusLine {

@@ -1,8 +1,7 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import { z } from 'zod'
 import { settledWithin } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
-import { readKeyPair } from '../runtime/named-file.ts'
 import { duration, size } from '../runtime/units.ts'
 import { carriesToken, readToken } from './bearer-token.ts'
 import { OpeningSource } from './opening-source.ts'
@@ -31,7 +30,7 @@ export const webhookOptions = z.strictObject({
       key: z.string().min(1).describe('File with its key.'),
     })
     .optional()
-    .describe('Listen with TLS.'),
+    .describe('Listen with TLS. What is renewed in the files is shown from then on.'),
 })
 export type WebhookOptions = z.output<typeof webhookOptions>
 
@@ -69,9 +68,7 @@ class WebhookSource extends OpeningSource<Server> {
     const { host, port } = parseAddress(listen) ?? { host: '', port: 0 }
     const answer = (request: IncomingMessage, response: ServerResponse) => void this.#answer(request, response)
     // Loaded where something listens: a program that imports it has 15 MiB more.
-    const server = tls
-      ? (await import('node:https')).createServer(readKeyPair(tls), answer)
-      : (await import('node:http')).createServer(answer)
+    const server = tls ? await this.#secured(tls, answer) : (await import('node:http')).createServer(answer)
     server.requestTimeout = timeout
     server.headersTimeout = timeout
     server.maxConnections = connections_max
@@ -84,6 +81,15 @@ class WebhookSource extends OpeningSource<Server> {
         resolve(server)
       })
     })
+  }
+
+  /** Certificates are renewed while the process runs. */
+  async #secured(files: NonNullable<WebhookOptions['tls']>, answer: RequestListener): Promise<Server> {
+    const [{ createServer }, { ListenerTls }] = await Promise.all([import('node:https'), import('../runtime/listener-tls.ts')])
+    const tls = new ListenerTls('webhook.tls', files, { info: () => {}, error: (_, message) => this.context.trouble(message) })
+    const server = createServer(tls.first, answer)
+    tls.servedBy(server)
+    return server
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -3,7 +3,7 @@ import { compileExpression } from '../../src/analyser/expression.ts'
 import { ExpressionError } from '../../src/analyser/expression-error.ts'
 import { Rows } from '../../src/analyser/windows/row.ts'
 
-const PLAN = { names: ['oil_c', 'bar', 'none'], quantiles: [true, false, false] }
+const PLAN = { names: ['oil_c', 'bar', 'none'], quantiles: [true, false, false], words: [false, false, false] }
 
 function rowsOf(): Rows {
   const rows = new Rows(PLAN)
@@ -56,7 +56,7 @@ describe('a condition over a window', () => {
 })
 
 describe('a field within a field', () => {
-  const NESTED = { names: ['motor.bearing.temp_c', 'motor.rpm'], quantiles: [true, false] }
+  const NESTED = { names: ['motor.bearing.temp_c', 'motor.rpm'], quantiles: [true, false], words: [false, false] }
 
   function nestedRows(): Rows {
     const rows = new Rows(NESTED)
@@ -202,7 +202,7 @@ test.each([
   'delta(a) / stddev(b) > 0',
   'median(b) >= percentile(a, 5.5)',
 ])('%s is the same of a window as the library says it is', text => {
-  const plan = { names: ['b', 'none', 'a'], quantiles: [true, false, true] }
+  const plan = { names: ['b', 'none', 'a'], quantiles: [true, false, true], words: [true, true, true] }
   const fast = compileExpression(text, 'window', 'truth')
   // Text beside the numbers takes the long way.
   const slow = compileExpression(`(${text}) && "yes" != "no"`, 'window', 'truth')

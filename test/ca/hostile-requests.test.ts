@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { keyOfRequest, newKey, newRequest } from '../../src/ca/certificates.ts'
+import { takeIssued } from '../../src/ca/gateway-identity.ts'
 
 const BEGIN = '-----BEGIN CERTIFICATE REQUEST-----\n'
 const END = '-----END CERTIFICATE REQUEST-----\n'
@@ -21,4 +22,10 @@ test('a request that another program wrote is read: its lines end as they may, a
   const key = await keyOfRequest(request)
   expect(await keyOfRequest(`\r\n${request.replaceAll('\n', '\r\n')}\r\n`)).toBe(key)
   expect(await keyOfRequest(request.replaceAll('CERTIFICATE', 'NEW CERTIFICATE'))).toBe(key)
+})
+
+test('what a core gives as a certificate and is none is refused in words that say so', async () => {
+  const none = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
+  const taking = () => takeIssued({ chain: none, root: none }, { gateway: 'gw-1', key: 'key', root: 'root' })
+  expect(taking).toThrow(expect.objectContaining({ code: 'link_refused', message: expect.stringContaining('it cannot be read') }))
 })

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { afterEach, expect, test } from 'vitest'
 import type { AlertJson, SilenceJson } from '../../src/cli/alert-calls.ts'
+import type { AnalyserStatus } from '../../src/reader/realtime/analyser-status.ts'
 import { consoleUrlOf } from '../browser/console-page.ts'
 import { until } from '../support/until.ts'
 import { Up } from './up-process.ts'
@@ -47,6 +48,8 @@ test('alerts are acknowledged and silenced by command, over a kill -9, as the AP
   expect(await up.json('alerts', 'silences')).toEqual(await (await fetch(`${consoleUrlOf(up)}/api/core/silences`)).json())
   expect(listed).toEqual(await (await fetch(`${consoleUrlOf(up)}/api/core/alerts`)).json())
   expect(told('slow')).toBe(0)
+  const { analysers } = (await up.json<{ core: { analysers: AnalyserStatus[] } }>('status')).core
+  expect(analysers.find(({ analyser }) => analyser === 'busy')?.last_alert).toBe(listed.find(({ key }) => key === busy)?.time)
 
   await up.run('alerts', 'unsilence', String(silence.id))
   await until('what still stands is told now', () => told('slow') === 1)

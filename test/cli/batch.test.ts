@@ -19,8 +19,8 @@ test('a job reads what is new, once; its offsets follow; list and runs tell of i
   await start('records_per_second: 1000, count: 300')
   await up.drained(300)
   expect(await up.json<JobStatus[]>('batch', 'list')).toEqual([
-    { job: 'plant.load', next_run: null, last_run: null, lag: 600, waiting_for: [], running: null },
-    { job: 'plant.only-a', next_run: null, last_run: null, lag: 300, waiting_for: [], running: null },
+    { job: 'plant.load', next_run: null, last_run: null, lag: 600, lost: 0, waiting_for: [], running: null },
+    { job: 'plant.only-a', next_run: null, last_run: null, lag: 300, lost: 0, waiting_for: [], running: null },
   ])
   expect((await up.offsets('load')).map(({ source, offset, end, lag }) => [source, offset, end, lag]).sort()).toEqual([
     ['plant-a-1/a', 0, 300, 300],

@@ -54,6 +54,11 @@ test('a simulated device is read by the pipeline that it prints; a capture of it
   const file = join(folder, 'meter.capture')
   const captured = await up.run('capture', 'dsmr', '-o', file, '--for', '2s')
   expect(captured).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+ reads in/) })
+  const piped = await up.run('capture', 'dsmr', '-o', '-', '--for', '1s')
+  expect(piped).toMatchObject({ code: 0, stderr: expect.stringMatching(/^\d+ reads in all/) })
+  writeFileSync(join(folder, 'piped.capture'), piped.stdout)
+  expect(readCapture(join(folder, 'piped.capture')).items.length).toBeGreaterThan(0)
+  expect(existsSync(join(up.folder, '-'))).toBe(false)
   const replayed = await headrace(['replay-capture', file, '--pipeline', join(up.folder, 'p.yaml')])
   expect(replayed.code).toBe(0)
   const records = linesOf(replayed.stdout) as unknown as { time_ms: number; value: { l1_voltage_v: number; time: string } }[]

@@ -45,7 +45,7 @@ const core = {
         job: 'northern-works-of-the-plant.nightly-load-of-everything',
         last_run: { state: 'done', ended: '2026-01-31T08:00:00.000Z' },
       },
-      ...{ lag: 0, next_run: '2026-02-01T02:00:00.000Z' },
+      ...{ lag: 0, lost: 0, next_run: '2026-02-01T02:00:00.000Z' },
     },
   ],
   analysers: edge.analysers.map(each => ({ ...each, lag: 1_000, late: 7, cut: 0 })),

@@ -25,7 +25,7 @@ function coreOf(sources: number, jobs: number): Status[1] {
     gateways: [{}],
     alarms: [],
     sources: Array.from({ length: sources }, (_, partition) => ({ source: `g/s-${partition}`, topic: 't', partition, next: 5 })),
-    jobs: Array.from({ length: jobs }, (_, index) => ({ job: `t.job-${index}`, lag: 0 })),
+    jobs: Array.from({ length: jobs }, (_, index) => ({ job: `t.job-${index}`, lag: 0, lost: 0 })),
   } as unknown as Status[1]
 }
 

@@ -1,5 +1,3 @@
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { headrace } from '../support/headrace-process.ts'
@@ -66,7 +64,7 @@ test('top shows what flows, and says where nothing runs', async () => {
   const { code, stdout } = await up.run('top', '--times', '2')
   expect(code).toBe(0)
   expect(stdout.match(/read\/s/g)).toHaveLength(2)
-  const none = await headrace(['top', '--state', mkdtempSync(join(tmpdir(), 'headrace-none-'))])
+  const none = await headrace(['top', '--state', join(up.folder, 'none')])
   expect(none.code).toBe(1)
   expect(none.stderr).toContain('nothing is running')
 })

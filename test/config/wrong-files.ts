@@ -215,14 +215,14 @@ export const WRONG_PIPELINES: readonly WrongFile[] = [
     what: 'a wrong condition',
     text: 'pipeline: plant\nanalysers:\n  hot: { every: 1m, when: "avg(oil_c >" }\n',
     said: [
-      '3:39: when is wrong: Unexpected token: EOF. Known aggregates, of numbers alone: avg, sum, min, max, first, last, delta, rate, stddev, count, median, percentile(field, 95), records(); operators as in CEL: && || ! == != < <= > >= + - * / ? :.',
+      '3:39: when is wrong: Unexpected token: EOF. Known aggregates: avg, sum, min, max, first, last, delta, rate, stddev, count, median, percentile(field, 95), records(), of numbers alone but for first, last, count; operators as in CEL: && || ! == != < <= > >= + - * / ? :.',
     ],
   },
   {
     what: 'a condition without a field',
     text: 'pipeline: plant\nanalysers:\n  hot: { every: 1m, when: "1 > 0" }\n',
     said: [
-      '3:28: when names no field. Write an aggregate of one. Known aggregates, of numbers alone: avg, sum, min, max, first, last, delta, rate, stddev, count, median, percentile(field, 95), records(); operators as in CEL: && || ! == != < <= > >= + - * / ? :.',
+      '3:28: when names no field. Write an aggregate of one. Known aggregates: avg, sum, min, max, first, last, delta, rate, stddev, count, median, percentile(field, 95), records(), of numbers alone but for first, last, count; operators as in CEL: && || ! == != < <= > >= + - * / ? :.',
     ],
   },
   {

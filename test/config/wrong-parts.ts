@@ -295,7 +295,7 @@ export const WRONG_VALUES: readonly WrongPart[] = [
     what: 'an aggregate that does not exist',
     text: analyser('every: 1m, when: "mean(oil_c) > 90"'),
     said: [
-      `p.yaml:3:28: when mean() is no aggregate; did you mean avg()? Known aggregates, of numbers alone: avg, sum, min, max, first, last, delta, rate, stddev, count, median, percentile(field, 95), records(); operators as in CEL: && || ! == != < <= > >= + - * / ? :.`,
+      `p.yaml:3:28: when mean() is no aggregate; did you mean avg()? Known aggregates: avg, sum, min, max, first, last, delta, rate, stddev, count, median, percentile(field, 95), records(), of numbers alone but for first, last, count; operators as in CEL: && || ! == != < <= > >= + - * / ? :.`,
     ],
   },
   {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -34,6 +34,34 @@ test('the history has a point a minute of each source, of all, and of each job, 
     expect((await history.points({})).length).toBe(24 * 60)
   } finally {
     history.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+test('a history that is damaged begins anew: neither console nor process started', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headrace-history-'))
+  const path = join(folder, 'history.db')
+  const clock = new SimulatedClock()
+  let end = 0
+  const look = async () => ({ ends: new Map([['g/a', end++]]), lags: {} })
+  const opened = () => new History({ path, clock, logger: silentLogger, look })
+  try {
+    writeFileSync(path, Buffer.alloc(20_000, 5))
+    const history = opened()
+    history.start()
+    await clock.pass(3 * MINUTE_MS)
+    expect(await history.points({})).toHaveLength(3)
+    history.close()
+    // Its first page is whole, and the others are not: that shows when it is written.
+    const bytes = readFileSync(path)
+    bytes.fill(0xff, 4_096)
+    writeFileSync(path, bytes)
+    const again = opened()
+    again.start()
+    await clock.pass(4 * MINUTE_MS)
+    expect((await again.points({})).length).toBeGreaterThanOrEqual(2)
+    again.close()
+  } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 })

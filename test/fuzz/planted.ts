@@ -1,14 +1,17 @@
+import { createServer } from 'node:net'
 import fc from 'fast-check'
+import modbus from 'modbus-serial'
 import rhea from 'rhea'
 import { freePort } from '../../hardware/simulators/free-port.ts'
 import { AMQP_HEADER, COSTLY, costlyOpen, frame, HostilePeer } from './harness/hostile-peer.ts'
 import { target } from './harness/target.ts'
 
 /*
-  What the harness has to find: each target is broken on purpose. The last two are rhea as it comes, without anything of ours before it.
+  What the harness has to find: each target is broken on purpose. The last ones are libraries as they come, without anything of ours before them.
 */
 
 const input = fc.nat(1_000)
+const TALK = Buffer.alloc(64 * 1024)
 const kept: Buffer[] = []
 let port = 0
 
@@ -63,6 +66,25 @@ export const targets = [
     input,
     open: openPlainRhea,
     run: () => sayToPlainRhea(costlyOpen(COSTLY['an array of four thousand million nulls'] as Buffer)),
+  }),
+  target({
+    name: 'a plain library for Modbus, and a line on which others talk',
+    input,
+    async open() {
+      const server = createServer(socket => {
+        const talk = () => {
+          while (socket.write(TALK));
+        }
+        socket.on('error', () => {})
+        socket.on('drain', talk)
+        talk()
+      })
+      port = await freePort()
+      server.listen(port, '127.0.0.1')
+      const client = new modbus.default()
+      await client.connectTelnet('127.0.0.1', { port })
+    },
+    run: () => new Promise(resolve => setTimeout(resolve, 10)),
   }),
   target({
     name: 'plain rhea, and a disposition of all there can be',

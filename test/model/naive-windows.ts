@@ -3,6 +3,7 @@
 export interface Event {
   readonly timeMs: number
   readonly x: number | undefined
+  readonly word?: string | undefined
 }
 
 export type Spec =
@@ -55,11 +56,14 @@ export function naiveWindows(spec: Spec, arrived: readonly Event[]): NaiveWindow
     }))
 }
 
-export function naiveAggregates(events: readonly Event[]): Record<string, number> {
+export function naiveAggregates(events: readonly Event[]): Record<string, number | string> {
+  const words = events.flatMap(({ word }) => (word === undefined ? [] : [word]))
   const valued = events.filter((event): event is { timeMs: number; x: number } => event.x !== undefined)
   const values = valued.map(({ x }) => x)
   const sum = values.reduce((a, b) => a + b, 0)
-  const counted = { records: events.length, count: values.length, sum }
+  const [first_word, last_word] = [words[0], words.at(-1)]
+  const said = { words: words.length, ...(first_word !== undefined && { first_word, last_word: last_word ?? '' }) }
+  const counted = { records: events.length, count: values.length, sum, ...said }
   const [first, last] = [valued[0], valued.at(-1)]
   if (!first || !last) return counted
   const avg = sum / values.length

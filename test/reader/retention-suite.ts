@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Retention } from '../../src/reader/batch/retention.ts'
 import { retentionOptions } from '../../src/reader/batch/retention-options.ts'
+import { BatchScheduler } from '../../src/reader/batch/scheduler.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
 import { type Brokers, JobWorld, runNow } from './job-world.ts'
@@ -108,6 +109,25 @@ export function describeRetention(brokers?: Brokers): void {
     await expect(runNow(job)).rejects.toMatchObject({
       message: 'g/a: the job stands at 0, the log has [2, 3): [0, 2) is not there',
     })
+  })
+
+  test('where a job stands is said as well, with how much is lost: its lag was a question mark', async () => {
+    await world.lay('a', ['one', 'two', 'three'])
+    await world.lay('b', ['one'])
+    const job = world.job()
+    world.ledger.setOffsets('plant.load', new Map([['g/a', 1]]))
+    await hours(retention({ age: '10h', unread: 'delete' }, [job]), 12)
+    await world.lay('a', ['four', 'five'])
+    const { log, ledger } = world
+    const scheduler = new BatchScheduler({ jobs: [job], log, ledger, clock, logger: silentLogger })
+    expect(await scheduler.status()).toMatchObject([{ lag: 2, lost: 3 }])
+    expect(await job.positions()).toMatchObject([
+      { source: 'g/a', at: 1, from: 3, to: 5, lost: 2 },
+      { source: 'g/b', at: 0, from: 1, to: 1, lost: 1 },
+    ])
+    // A log that was restored ends before it.
+    world.ledger.setOffsets('plant.load', new Map([['g/a', 9]]))
+    expect((await job.positions())[0]).toMatchObject({ at: 9, from: 5, to: 5, lost: 4 })
   })
 
   test('of too much the oldest goes, down to about the size', async () => {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { readKeyPair, readNamedFile, readPassword } from '../../src/runtime/named-file.ts'
+import { readNamedFile, readPassword } from '../../src/runtime/named-file.ts'
 
 describe('files that the configuration names', () => {
   let folder: string
@@ -15,7 +15,6 @@ describe('files that the configuration names', () => {
     const file = join(folder, 'cert.pem')
     writeFileSync(file, 'text\n')
     expect(readNamedFile('certificate', file)).toBe('text\n')
-    expect(readKeyPair({ cert: file, key: file })).toEqual({ cert: 'text\n', key: 'text\n' })
   })
 
   it.each([

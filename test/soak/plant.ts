@@ -135,7 +135,7 @@ export class SoakPlant {
     }
     const clocks = new Map<HeadraceProcess, WrongClock>()
     const started = (name: string, role: 'edge' | 'core', lines: readonly string[]) => {
-      const clock = new WrongClock()
+      const clock = new WrongClock(join(folder, `${name}.clock`))
       const made = processOf(folder, { name, role, lines, clock })
       clocks.set(made, clock)
       return made

@@ -1,5 +1,6 @@
 import type { Sample } from '../analyser.ts'
-import { type FieldPlan, type Row, rowOf } from './row.ts'
+import { WORDS_LENGTH_MAX, wordsLength } from '../field-words.ts'
+import { type FieldPlan, type RecordSnapshot, type Row, restoreRecord, rowOf, snapshotRecord } from './row.ts'
 import type { Windows } from './windows.ts'
 
 /** Records of one watch that wait for earlier ones; more do not wait any longer. */
@@ -21,7 +22,7 @@ export interface OrderedStage {
 
 interface Snapshot {
   readonly released: number | null
-  readonly held: readonly (readonly [number, Row])[]
+  readonly held: readonly RecordSnapshot[]
   readonly stage: unknown
 }
 
@@ -31,6 +32,7 @@ export class OrderedWindows implements Windows {
   readonly #stage: OrderedStage
   /** In order of time; of equal times in that of arrival. */
   #held: HeldRecord[] = []
+  #heldWords = 0
   #releasedMs = Number.NEGATIVE_INFINITY
 
   constructor(plan: FieldPlan, stage: OrderedStage) {
@@ -42,8 +44,10 @@ export class OrderedWindows implements Windows {
     if (timeMs < this.#releasedMs) return false
     let index = this.#held.length
     while (index > 0 && (this.#held[index - 1] as HeldRecord).timeMs > timeMs) index -= 1
-    this.#held.splice(index, 0, { timeMs, row: rowOf(this.#plan, fields) })
-    if (this.#held.length > HELD_MAX) this.#releaseUntil(this.#held[0]?.timeMs ?? timeMs)
+    const row = rowOf(this.#plan, fields)
+    this.#held.splice(index, 0, { timeMs, row })
+    this.#heldWords += wordsLength(row)
+    if (this.#held.length > HELD_MAX || this.#heldWords > WORDS_LENGTH_MAX) this.#releaseUntil(this.#held[0]?.timeMs ?? timeMs)
     return true
   }
 
@@ -63,7 +67,7 @@ export class OrderedWindows implements Windows {
   snapshot(): Snapshot {
     return {
       released: Number.isFinite(this.#releasedMs) ? this.#releasedMs : null,
-      held: this.#held.map(({ timeMs, row }) => [timeMs, row.map(value => value ?? null)] as unknown as readonly [number, Row]),
+      held: this.#held.map(({ timeMs, row }) => snapshotRecord(timeMs, row)),
       stage: this.#stage.snapshot(),
     }
   }
@@ -71,7 +75,8 @@ export class OrderedWindows implements Windows {
   restore(snapshot: unknown): void {
     const { released, held, stage } = snapshot as Snapshot
     this.#releasedMs = released ?? Number.NEGATIVE_INFINITY
-    this.#held = held.map(([timeMs, row]) => ({ timeMs, row: row.map(value => value ?? undefined) }))
+    this.#held = held.map(restoreRecord)
+    this.#heldWords = this.#held.reduce((sum, { row }) => sum + wordsLength(row), 0)
     this.#stage.restore(stage)
   }
 
@@ -81,6 +86,9 @@ export class OrderedWindows implements Windows {
     if (count === 0) return
     const released = this.#held.splice(0, count)
     this.#releasedMs = Math.max(this.#releasedMs, released.at(-1)?.timeMs ?? ms)
-    for (const record of released) this.#stage.take(record)
+    for (const record of released) {
+      this.#heldWords -= wordsLength(record.row)
+      this.#stage.take(record)
+    }
   }
 }

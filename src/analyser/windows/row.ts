@@ -1,16 +1,31 @@
 import { numberAt } from '../field-path.ts'
 import { type FieldSnapshot, FieldWindow } from '../field-window.ts'
+import { type Word, wordAt } from '../field-words.ts'
 import { Quantiles } from '../quantiles.ts'
 import type { SampleRun } from '../sample-run.ts'
 
-/** Which fields windows keep, and of which of them percentiles are asked. */
+/** Which fields windows keep, of which of them percentiles are asked, and of which what is no number counts too. */
 export interface FieldPlan {
   readonly names: readonly string[]
   readonly quantiles: readonly boolean[]
+  readonly words: readonly boolean[]
 }
 
-/** Numbers of one record in the order of a plan; undefined where it has none. */
-export type Row = readonly (number | undefined)[]
+/** Values of one record in the order of a plan; undefined where it has none that counts. */
+export type Row = readonly (number | Word | undefined)[]
+
+/** A record as it is kept: what is no number beside the numbers, where a version that knows numbers alone does not look. */
+export type RecordSnapshot = readonly [timeMs: number, numbers: readonly (number | null)[], words?: readonly (Word | null)[]]
+
+export function snapshotRecord(timeMs: number, row: Row): RecordSnapshot {
+  const numbers = row.map(value => (typeof value === 'number' ? value : null))
+  const hasWords = row.some(value => value !== undefined && typeof value !== 'number')
+  return hasWords ? [timeMs, numbers, row.map(value => (typeof value === 'number' ? null : (value ?? null)))] : [timeMs, numbers]
+}
+
+export function restoreRecord([timeMs, numbers, words]: RecordSnapshot): { timeMs: number; row: Row } {
+  return { timeMs, row: numbers.map((number, index) => number ?? words?.[index] ?? undefined) }
+}
 
 export interface RowsSnapshot {
   readonly records: number
@@ -30,26 +45,38 @@ export class Rows {
 
   addFields(fields: Readonly<Record<string, unknown>>, timeMs: number): void {
     this.records += 1
-    const { names } = this.#plan
+    const { names, words } = this.#plan
     for (let index = 0; index < names.length; index++) {
-      const value = numberAt(fields, names[index] as string)
-      if (value !== undefined) (this.fields[index] as FieldWindow).add(value, timeMs)
+      const name = names[index] as string
+      const value = numberAt(fields, name)
+      if (value !== undefined) {
+        ;(this.fields[index] as FieldWindow).add(value, timeMs)
+        continue
+      }
+      const word = words[index] ? wordAt(fields, name) : undefined
+      if (word !== undefined) (this.fields[index] as FieldWindow).addWord(word, timeMs)
     }
   }
 
   /** Records that all have fields, beginning with the one at `from`. */
   addRun(run: SampleRun, from: number): void {
     this.records += run.samples.length - from
-    const { names } = this.#plan
-    for (let index = 0; index < names.length; index++)
-      (this.fields[index] as FieldWindow).addColumn(run.column(names[index] as string), run.times, from)
+    const { names, words } = this.#plan
+    for (let index = 0; index < names.length; index++) {
+      const name = names[index] as string
+      const field = this.fields[index] as FieldWindow
+      field.addColumn(run.column(name), run.times, from)
+      const said = words[index] ? run.words(name) : undefined
+      if (said) field.addWords(said, run.times, from)
+    }
   }
 
   addRow(row: Row, timeMs: number): void {
     this.records += 1
     for (let index = 0; index < row.length; index++) {
       const value = row[index]
-      if (value !== undefined) (this.fields[index] as FieldWindow).add(value, timeMs)
+      if (typeof value === 'number') (this.fields[index] as FieldWindow).add(value, timeMs)
+      else if (value !== undefined) (this.fields[index] as FieldWindow).addWord(value, timeMs)
     }
   }
 
@@ -83,5 +110,5 @@ export class Rows {
 }
 
 export function rowOf(plan: FieldPlan, fields: Readonly<Record<string, unknown>>): Row {
-  return plan.names.map(name => numberAt(fields, name))
+  return plan.names.map((name, index) => numberAt(fields, name) ?? (plan.words[index] ? wordAt(fields, name) : undefined))
 }

@@ -1,5 +1,6 @@
+import { WORDS_LENGTH_MAX, wordsLength } from '../field-words.ts'
 import type { HeldRecord, OrderedStage } from './ordered-windows.ts'
-import { type FieldPlan, type Row, Rows } from './row.ts'
+import { type FieldPlan, type RecordSnapshot, Rows, restoreRecord, snapshotRecord } from './row.ts'
 import type { OnClosed } from './windows.ts'
 
 /** Records that one sliding window holds; of more, the oldest leave it early. A hopping window has no such bound. */
@@ -28,6 +29,7 @@ export class SlidingStage implements OrderedStage {
   #older: Inside[] = []
   #newer: HeldRecord[] = []
   #newerSum: Rows
+  #words = 0
   cut = 0
 
   constructor(plan: FieldPlan, sizeMs: number, onClosed: OnClosed) {
@@ -35,7 +37,7 @@ export class SlidingStage implements OrderedStage {
     this.#sizeMs = sizeMs
     this.#recordsMax = Math.min(SLIDING_RECORDS_MAX, Math.floor(NUMBERS_MAX / (1 + plan.names.length)))
     this.#onClosed = onClosed
-    this.#sumPlan = { names: plan.names, quantiles: plan.names.map(() => false) }
+    this.#sumPlan = { ...plan, quantiles: plan.names.map(() => false) }
     this.#newerSum = new Rows(this.#sumPlan)
   }
 
@@ -43,7 +45,7 @@ export class SlidingStage implements OrderedStage {
     const { timeMs } = record
     this.#push(record)
     while (this.#oldestMs <= timeMs - this.#sizeMs) this.#drop()
-    while (this.#older.length + this.#newer.length > this.#recordsMax) {
+    while (this.#older.length + this.#newer.length > this.#recordsMax || this.#words > WORDS_LENGTH_MAX) {
       this.#drop()
       this.cut += 1
     }
@@ -55,18 +57,17 @@ export class SlidingStage implements OrderedStage {
     this.#onClosed({ startMs: timeMs - this.#sizeMs, endMs: timeMs, sinceMs: timeMs, rows })
   }
 
-  snapshot(): readonly (readonly [number, readonly (number | null)[]])[] {
+  snapshot(): readonly RecordSnapshot[] {
     const records = [...this.#older.toReversed(), ...this.#newer]
-    return records.map(({ timeMs, row }) => [timeMs, row.map(value => value ?? null)] as const)
+    return records.map(({ timeMs, row }) => snapshotRecord(timeMs, row))
   }
 
   restore(snapshot: unknown): void {
     this.#older = []
     this.#newer = []
+    this.#words = 0
     this.#newerSum = new Rows(this.#sumPlan)
-    for (const [timeMs, row] of snapshot as ReturnType<SlidingStage['snapshot']>) {
-      this.#push({ timeMs, row: row.map(value => value ?? undefined) satisfies Row })
-    }
+    for (const record of snapshot as readonly RecordSnapshot[]) this.#push(restoreRecord(record))
   }
 
   get #oldestMs(): number {
@@ -79,13 +80,14 @@ export class SlidingStage implements OrderedStage {
       if (!quantiles) continue
       for (const { row } of [...this.#older, ...this.#newer]) {
         const value = row[index]
-        if (value !== undefined) quantiles.add(value)
+        if (typeof value === 'number') quantiles.add(value)
       }
     }
   }
 
   #push(record: HeldRecord): void {
     this.#newer.push(record)
+    this.#words += wordsLength(record.row)
     this.#newerSum.addRow(record.row, record.timeMs)
   }
 
@@ -102,6 +104,6 @@ export class SlidingStage implements OrderedStage {
       this.#newer = []
       this.#newerSum = new Rows(this.#sumPlan)
     }
-    this.#older.pop()
+    this.#words -= wordsLength(this.#older.pop()?.row ?? [])
   }
 }

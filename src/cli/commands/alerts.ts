@@ -1,11 +1,16 @@
 import { userInfo } from 'node:os'
 import { Command, InvalidArgumentError } from 'commander'
-import { control } from '../../console/control-client.ts'
+import { HeadraceError } from '../../runtime/errors.ts'
 import { parseDurationMs } from '../../runtime/units.ts'
 import type { AlertJson, SilenceJson } from '../alert-calls.ts'
 import { wholeNumber } from '../arguments.ts'
 import { print, printJson, table } from '../output.ts'
-import { controlOf, type WhereOptions } from '../where.ts'
+import type { Role } from '../state-paths.ts'
+import { stateOf, type WhereOptions } from '../where.ts'
+import { ask } from './status.ts'
+
+/** Of a core and a gateway in one, the core's alerts come first, and silences are the core's. */
+const ROLES: readonly Role[] = ['core', 'edge']
 
 interface Options extends WhereOptions {
   json?: true
@@ -18,7 +23,7 @@ export function alertsCommand(): Command {
   const add = (sub: Command) =>
     command.addCommand(
       sub
-        .option('--config <file>', 'core.yaml')
+        .option('--config <file>', 'core.yaml, or edge.yaml for analysers that run on that gateway')
         .option('--state <directory>', 'the state directory; ./.headrace unless set')
         .option('--json', 'for programs'),
     )
@@ -58,7 +63,9 @@ export function alertsCommand(): Command {
 }
 
 async function list(options: Options & { standing?: true }): Promise<void> {
-  const all = await control<AlertJson[]>(controlOf(options, 'core'), 'alerts')
+  const said = await Promise.all(ROLES.map(role => ask<AlertJson[]>(stateOf(options), role, 'alerts')))
+  if (said.every(each => each === undefined)) throw nothingRuns(options)
+  const all = said.flatMap(each => each ?? []).sort((a, b) => Date.parse(b.time) - Date.parse(a.time))
   const found = options.standing ? all.filter(({ stands }) => stands) : all
   if (options.json) return printJson(found)
   print(
@@ -79,7 +86,7 @@ async function list(options: Options & { standing?: true }): Promise<void> {
 
 async function acknowledge(key: string, options: Options & { note?: string }): Promise<void> {
   const args = { key, note: options.note ?? '', by: userName() }
-  const alert = await control<AlertJson>(controlOf(options, 'core'), 'alerts.acknowledge', args)
+  const alert = await answer<AlertJson>(options, 'alerts.acknowledge', args)
   if (options.json) printJson(alert)
   else print(`${alert.acknowledged?.by} takes care of it since ${alert.acknowledged?.at}.`)
 }
@@ -87,13 +94,13 @@ async function acknowledge(key: string, options: Options & { note?: string }): P
 async function silence(options: Options & { for: number; analyser: string; source: string; reason?: string }): Promise<void> {
   const { for: forMs, analyser, source, reason = '' } = options
   const args = { analyser, source, for_ms: forMs, reason, by: userName() }
-  const made = await control<SilenceJson>(controlOf(options, 'core'), 'alerts.silence', args)
+  const made = await answer<SilenceJson>(options, 'alerts.silence', args)
   if (options.json) printJson(made)
   else print(`silence ${made.id}: ${made.analyser} about ${made.source} until ${made.until}`)
 }
 
 async function silences(options: Options): Promise<void> {
-  const found = await control<SilenceJson[]>(controlOf(options, 'core'), 'alerts.silences')
+  const found = await answer<SilenceJson[]>(options, 'alerts.silences')
   if (options.json) return printJson(found)
   print(
     table(
@@ -104,9 +111,30 @@ async function silences(options: Options): Promise<void> {
 }
 
 async function unsilence(id: number, options: Options): Promise<void> {
-  const ended = await control<SilenceJson>(controlOf(options, 'core'), 'alerts.unsilence', { id })
+  const ended = await answer<SilenceJson>(options, 'alerts.unsilence', { id })
   if (options.json) printJson(ended)
   else print(`silence ${ended.id} is over; what still stands is told now.`)
+}
+
+/** What the core says, or where there is none, or it does not know what is asked about, the gateway. */
+async function answer<Answer>(options: Options, call: string, args: Readonly<Record<string, unknown>> = {}): Promise<Answer> {
+  let unknown: HeadraceError | undefined
+  for (const role of ROLES) {
+    try {
+      const said = await ask<Answer>(stateOf(options), role, call, args)
+      if (said !== undefined) return said
+    } catch (error) {
+      if (!(error instanceof HeadraceError && error.code === 'not_found')) throw error
+      unknown ??= error
+    }
+  }
+  throw unknown ?? nothingRuns(options)
+}
+
+function nothingRuns(options: Options): HeadraceError {
+  return new HeadraceError('not_running', `neither core nor gateway is running with its state in ${stateOf(options)}`, {
+    advice: 'Name its configuration with --config, or its directory with --state.',
+  })
 }
 
 function durationArgument(text: string): number {

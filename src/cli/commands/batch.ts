@@ -4,7 +4,7 @@ import type { JobStatus } from '../../reader/batch/scheduler.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { boundArgument, momentArgument, resetTarget } from '../arguments.ts'
 import type { Moved } from '../batch-calls.ts'
-import { jobsTable, runsTable } from '../batch-tables.ts'
+import { jobsTable, lagText, runsTable } from '../batch-tables.ts'
 import { fittedTable, terminalSize } from '../fitted-table.ts'
 import { readGiven } from '../given-file.ts'
 import { EXIT, print, printJson, table } from '../output.ts'
@@ -40,6 +40,7 @@ interface OffsetRow {
   readonly offset: number
   readonly end: number
   readonly lag: number
+  readonly lost: number
 }
 
 export function batchCommand(): Command {
@@ -186,7 +187,7 @@ async function offsets(job: string, options: Options): Promise<void> {
     print(
       fittedTable(
         ['source', 'partition', 'offset', 'end', 'lag'],
-        rows.map(row => [row.source, `${row.topic}[${row.partition}]`, row.offset, row.end, row.lag]),
+        rows.map(row => [row.source, `${row.topic}[${row.partition}]`, row.offset, row.end, lagText(row)]),
         { names: ['source', 'partition'], spare: ['partition', 'end'] },
         terminalSize().columns,
       ),

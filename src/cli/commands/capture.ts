@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { controlStream } from '../../console/control-client.ts'
@@ -7,21 +8,26 @@ import { parseSourceKey } from '../../runtime/names.ts'
 import { parseDurationMs, parseSizeBytes, sizeText } from '../../runtime/units.ts'
 import type { CaptureHead, CaptureItem } from '../../source/capture.ts'
 import { durationOption } from '../arguments.ts'
-import { print } from '../output.ts'
+import { print, remark } from '../output.ts'
 import { controlOf, type WhereOptions } from '../where.ts'
+
+const STANDARD_OUTPUT = '-'
 
 export function captureCommand(): Command {
   return new Command('capture')
     .description('Records the bytes of a source as they come, with their timing, into a file.')
     .argument('<source>', '<gateway>/<source>, or its name alone')
-    .requiredOption('-o, --output <file>', 'where to; it must not be there yet')
+    .requiredOption('-o, --output <file>', 'where to; it must not be there yet; - for the standard output')
     .option('--for <duration>', 'how long; until Ctrl-C unless set', durationArgument)
     .addOption(
       new Option('--max-size <size>', 'how large the file may become').argParser(sizeArgument).default(16 * 2 ** 20, '16MiB'),
     )
     .option('--config <file>', 'edge.yaml')
     .option('--state <directory>', 'the state directory; ./.headrace unless set')
-    .addHelpText('after', '\nExample:\n  headrace capture meter-1 -o meter-1.capture --for 10m')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  headrace capture meter-1 -o meter-1.capture --for 10m\n  headrace capture meter-1 -o - | head -3',
+    )
     .action(async (source: string, options: WhereOptions & { output: string; for?: number; maxSize: number }) => {
       const path = controlOf(options, 'edge')
       const ended = new AbortController()
@@ -30,7 +36,7 @@ export function captureCommand(): Command {
       const limit = options.for === undefined ? undefined : systemClock.after(options.for, () => ended.abort())
       const name = parseSourceKey(source)?.source ?? source
       const items = controlStream<CaptureHead | CaptureItem>(path, 'source.capture', { source: name }, ended.signal)
-      let file: number | undefined
+      let file: Written | undefined
       let bytes = 0
       let reads = 0
       try {
@@ -40,23 +46,40 @@ export function captureCommand(): Command {
             process.stderr.write(`headrace: the capture ends here: it has ${sizeText(options.maxSize)}\n`)
             break
           }
-          file ??= create(options.output)
-          bytes += writeSync(file, line)
+          file ??= options.output === STANDARD_OUTPUT ? standardOutput : create(options.output)
+          await file.write(line)
+          bytes += Buffer.byteLength(line)
           if ('base64' in item) reads += 1
         }
       } finally {
         limit?.cancel()
         ended.abort()
-        if (file !== undefined) closeSync(file)
+        file?.close()
       }
-      print(`${reads} reads in ${options.output}`)
+      const said = `${reads} reads in ${options.output === STANDARD_OUTPUT ? 'all' : options.output}`
+      if (options.output === STANDARD_OUTPUT) remark(said)
+      else print(said)
     })
 }
 
+/** Where a capture goes. */
+interface Written {
+  write(line: string): void | Promise<void>
+  close(): void
+}
+
+const standardOutput: Written = {
+  write: async line => {
+    if (!process.stdout.write(line)) await once(process.stdout, 'drain')
+  },
+  close: () => {},
+}
+
 /** Made once there is something to write, so that a source that is not there leaves no file. */
-function create(path: string): number {
+function create(path: string): Written {
   try {
-    return openSync(path, 'wx', 0o640)
+    const file = openSync(path, 'wx', 0o640)
+    return { write: line => void writeSync(file, line), close: () => closeSync(file) }
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
     throw new HeadraceError('config_invalid', `${path} is there already`, { advice: 'Name a file that is not.', cause })

@@ -5,6 +5,7 @@ import type { AnalyserStatus } from '../../reader/realtime/analyser-status.ts'
 import type { GatewayAnalyserStatus } from '../../reader/realtime/gateway-runner.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { sizeText } from '../../runtime/units.ts'
+import { lagText } from '../batch-tables.ts'
 import type { CoreProcess } from '../core-process.ts'
 import type { EdgeSourceStatus, EdgeStatus } from '../edge-status.ts'
 import { fittedTable, terminalSize, wrapped } from '../fitted-table.ts'
@@ -153,7 +154,7 @@ export function coreText(core: CoreStatus, columns: number | undefined): string 
     job.job,
     job.last_run?.state ?? 'never run',
     job.last_run?.ended ?? '',
-    job.lag ?? '?',
+    lagText(job),
     job.next_run ?? 'by hand',
   ])
   const names = ['source', 'partition', 'gateway', 'batch job']

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { pause, systemClock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { wholeNumber } from '../arguments.ts'
+import { lagText } from '../batch-tables.ts'
 import type { CoreProcess } from '../core-process.ts'
 import type { EdgeStatus } from '../edge-status.ts'
 import { fittedTable, middleCut, sharesOf, type TerminalSize, terminalSize } from '../fitted-table.ts'
@@ -104,7 +105,7 @@ export function screen(edge: EdgeStatus | undefined, core: CoreStatus | undefine
     ])
     const title = `core: ${core.gateways.length} gateways, ${core.alarms.length} alarms`
     parts.push({ title, head: ['source', 'stored/s', 'next', 'partition'], rows: busiestFirst(rows) })
-    if (core.jobs.length > 0) parts.push({ head: ['batch job', 'lag'], rows: core.jobs.map(({ job, lag }) => [job, lag ?? '?']) })
+    if (core.jobs.length > 0) parts.push({ head: ['batch job', 'lag'], rows: core.jobs.map(job => [job.job, lagText(job)]) })
   }
   if (parts.length === 0) return 'Nothing is running.'
   const beside = parts.reduce((sum, { title }) => sum + (title === undefined ? 1 : 2), ROWS_BESIDE)

@@ -88,7 +88,11 @@ export const jobPage: PageMaker = context => {
       if (!found) return facts.set('State', 'there is no such job on this core', 'warn')
       const last = lastRun(found, model.timeMs)
       if (typeof last !== 'string' && 'tone' in last) facts.set('Last run', last.text, last.tone)
-      facts.set('Lag', `${number(found.lag)} records`)
+      facts.set(
+        'Lag',
+        `${number(found.lag)} records${found.lost > 0 ? `; ${number(found.lost)} more are lost` : ''}`,
+        found.lost > 0 ? 'warn' : undefined,
+      )
       facts.set('Next run', nextRun(found))
       facts.set('Records of the last run', number(found.last_run?.records))
       facts.set(

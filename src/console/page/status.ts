@@ -50,6 +50,7 @@ export interface Job {
   readonly job: string
   readonly next_run: string | null
   readonly lag: number | null
+  readonly lost: number
   readonly waiting_for: readonly string[]
   readonly running: {
     readonly run: string

@@ -4,10 +4,10 @@ import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import { matchesSource, type SourceId, sourceKey } from '../../runtime/names.ts'
-import type { Due, Ledger, Range, Run, RunKind } from '../ledger.ts'
+import type { Due, Ledger, Run, RunKind } from '../ledger.ts'
 import type { ValueShape } from '../render/renderer.ts'
 import type { BatchJobOptions } from './options.ts'
-import { type Bound, claimsOf, planBackfill, planRun } from './plan.ts'
+import { type Bound, claimsOf, planBackfill, planRun, type Standing, standings } from './plan.ts'
 import { Positions } from './positions.ts'
 import { type Planned, Runner, type RunResult, type Step } from './runner.ts'
 
@@ -122,9 +122,9 @@ export class BatchJob {
   }
 
   /** Where the job stands in each source, and how far the log goes. */
-  async positions(): Promise<Range[]> {
+  async positions(): Promise<Standing[]> {
     const claims = await this.claims()
-    return planRun(this.#deps.log, this.definition.name, claims, await this.#positions.of(claims))
+    return standings(this.#deps.log, claims, await this.#positions.of(claims))
   }
 
   /** Keeps that the job stands at `first` of a source of which it has read nothing yet: so it is told of what is deleted from there on. */

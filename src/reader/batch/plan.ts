@@ -38,6 +38,26 @@ export async function planRun(
   )
 }
 
+/** Where a job stands in a source, whatever became of what it has not read. */
+export interface Standing extends Range {
+  /** The first that it has not read; `from` is the first of these that is there. */
+  readonly at: number
+  /** Of what it has not read, records that the log has no more: what {@link planRun} refuses to leave out. */
+  readonly lost: number
+}
+
+/** Where a job stands in each source, and how far the log goes. */
+export async function standings(log: Log, claims: readonly Claim[], offsets: ReadonlyMap<string, number>): Promise<Standing[]> {
+  const endOf = await allEnds(log, claims)
+  return claims.map(claim => {
+    const source = sourceKey(claim.source)
+    const { first, next } = endOf(claim)
+    const at = offsets.get(source) ?? first
+    const from = Math.min(next, Math.max(first, at))
+    return { source, topic: claim.topic, partition: claim.partition, at, from, to: next, lost: Math.abs(from - at) }
+  })
+}
+
 /** What a run means to read has to be there still: one that is repeated was planned in another night. Throws as {@link planRun} does. */
 export async function checkThere(log: Log, job: string, claims: readonly Claim[], ranges: readonly Range[]): Promise<void> {
   const endOf = await allEnds(log, claims)

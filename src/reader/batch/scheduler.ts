@@ -2,7 +2,7 @@ import type { Log } from '../../log/log.ts'
 import type { Clock, Timer } from '../../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
-import type { Due, Ledger, Range } from '../ledger.ts'
+import type { Due, Ledger } from '../ledger.ts'
 import { Schedule } from './due.ts'
 import type { BatchJob, RunRequest } from './job.ts'
 import { missingSources } from './readiness.ts'
@@ -37,8 +37,10 @@ export interface JobStatus {
     readonly records: number
     readonly error: string | null
   } | null
-  /** Records not yet read by the job; null while it cannot be known. */
+  /** Records not yet read by the job that are there; null while it cannot be known. */
   readonly lag: number | null
+  /** Records not yet read by it that the log has no more: no run begins before they are given up. */
+  readonly lost: number
   /** Sources for which a run that is due waits. */
   readonly waiting_for: readonly string[]
   readonly running: {
@@ -182,7 +184,8 @@ export class BatchScheduler {
                 error: last.error,
               }
             : null,
-          lag: positions ? lagOf(positions) : null,
+          lag: positions ? positions.reduce((lag, { from, to }) => lag + to - from, 0) : null,
+          lost: positions?.reduce((all, { lost }) => all + lost, 0) ?? 0,
           waiting_for: watch?.missing ?? [],
           running: progress
             ? {
@@ -340,8 +343,4 @@ export class BatchScheduler {
       watch.busy = false
     }
   }
-}
-
-function lagOf(ranges: readonly Range[]): number {
-  return ranges.reduce((lag, range) => lag + range.to - range.from, 0)
 }

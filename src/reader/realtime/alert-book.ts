@@ -58,6 +58,8 @@ export class AlertBook {
   /** Alerts of this turn of the event loop: they are written together. Those that the disk did not take wait for the next, so many as are kept. */
   #added: SaidAlert[] = []
   #isAsked = false
+  /** When each analyser last said something, ms, by its id. */
+  readonly #lastMs: Map<string, number>
   /** What is held back for the end of silences. */
   readonly held: HeldAlerts
   readonly #silences: Silences
@@ -78,6 +80,8 @@ export class AlertBook {
       'INSERT OR IGNORE INTO alerts (key, id, analyser, source, state, time, message, vals) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     )
     this.#saying = this.#db.prepare('INSERT INTO words (json) VALUES (?)')
+    const last = this.#db.prepare<[], { id: string; ms: number }>('SELECT id, max(time) AS ms FROM alerts GROUP BY id').all()
+    this.#lastMs = new Map(last.map(({ id, ms }) => [id, ms]))
   }
 
   close(): void {
@@ -114,6 +118,7 @@ export class AlertBook {
   #insert({ key, id, analyser, source, state, timeMs, message, values }: SaidAlert): boolean {
     const vals = JSON.stringify(values)
     const { changes, lastInsertRowid } = this.#insertion.run(key, id, analyser, source, state, timeMs, message, vals)
+    this.#lastMs.set(id, Math.max(timeMs, this.#lastMs.get(id) ?? Number.NEGATIVE_INFINITY))
     if (changes > 0 && Number(lastInsertRowid) % TRIMMED_EVERY === 0) this.#trim(Number(lastInsertRowid))
     return changes > 0
   }
@@ -136,6 +141,13 @@ export class AlertBook {
     this.#db
       .prepare('DELETE FROM acknowledgements WHERE number <= (SELECT max(number) FROM acknowledgements) - ?')
       .run(ACKNOWLEDGED_KEPT)
+  }
+
+  /** When an analyser last said something, here or at a core that shares its alerts, ISO 8601; null where that is not known. */
+  lastOf(id: string): string | null {
+    this.#write()
+    const ms = this.#lastMs.get(id)
+    return ms === undefined ? null : new Date(ms).toISOString()
   }
 
   /** Newest first. */

@@ -16,6 +16,9 @@ export interface AnalyserStatus {
   readonly undelivered: number
 }
 
+/** When an analyser last said something, ISO 8601; null where that is not known. */
+export type LastAlertOf = (id: string) => string | null
+
 /** How far a source is read, by whom. */
 export interface ReadSource {
   readonly watches: readonly RunningWatch[]
@@ -28,6 +31,7 @@ export function statusOf(
   definitions: readonly AnalyserDefinition[],
   shards: readonly ShardState[],
   sources: readonly ReadSource[],
+  lastAlertOf: LastAlertOf,
 ): AnalyserStatus[] {
   const running = Map.groupBy(
     shards.flatMap(shard => [...shard.watches.values()]),
@@ -40,13 +44,10 @@ export function statusOf(
       read.set(id, { sources: before.sources + 1, lag: before.lag + Math.max(0, end - next) })
     }
   }
-  const undelivered = new Map<string, number>()
-  for (const shard of shards)
-    for (const { sink } of shard.outbox.values()) undelivered.set(sink, (undelivered.get(sink) ?? 0) + 1)
+  const undelivered = (sink: string) => shards.reduce((sum, shard) => sum + shard.outbox.waitingFor(sink), 0)
   return definitions.map(({ id, name, sinks }) => {
     const own = running.get(id) ?? []
     const isFailed = own.some(watch => watch.failure !== undefined)
-    const alerts = shards.map(shard => shard.lastAlert.get(id) ?? '').sort()
     return {
       analyser: name,
       pipeline: id.slice(0, id.length - name.length - 1),
@@ -54,8 +55,8 @@ export function statusOf(
       ...(read.get(id) ?? { sources: 0, lag: 0 }),
       late: own.reduce((sum, { late }) => sum + late, 0),
       cut: own.reduce((sum, { cut }) => sum + cut, 0),
-      last_alert: alerts.at(-1) || null,
-      undelivered: [...new Set(sinks)].reduce((sum, sink) => sum + (undelivered.get(sink) ?? 0), 0),
+      last_alert: lastAlertOf(id),
+      undelivered: [...new Set(sinks)].reduce((sum, sink) => sum + undelivered(sink), 0),
     }
   })
 }

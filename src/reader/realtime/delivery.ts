@@ -3,6 +3,7 @@ import { Backoff } from '../../runtime/backoff.ts'
 import { type Clock, settledWithin, type Timer } from '../../runtime/clock.ts'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
+import type { AlertOutbox } from './alert-outbox.ts'
 import { type AlertSink, SINK_STOP_LIMIT_MS } from './alert-sink.ts'
 import type { OutboxAlert } from './state-entry.ts'
 
@@ -10,7 +11,7 @@ const RETRY = { firstMs: 500, maxMs: 60_000 }
 
 /** Alerts that are kept and on their way. */
 export interface Outbox {
-  readonly outbox: ReadonlyMap<number, OutboxAlert>
+  readonly outbox: Pick<AlertOutbox, 'sinks' | 'firstFor'>
   delivered(number: number): void
 }
 
@@ -51,7 +52,7 @@ export class AlertDelivery {
   wake(): void {
     if (this.#stopped) return
     const waiting = new Set<string>()
-    for (const { outbox } of this.#options.outboxes()) for (const { sink } of outbox.values()) waiting.add(sink)
+    for (const { outbox } of this.#options.outboxes()) for (const sink of outbox.sinks()) waiting.add(sink)
     this.wakeSinks(waiting)
   }
 
@@ -121,8 +122,10 @@ export class AlertDelivery {
   }
 
   #first(sink: string): { outbox: Outbox; entry: OutboxAlert } | undefined {
-    for (const outbox of this.#options.outboxes())
-      for (const entry of outbox.outbox.values()) if (entry.sink === sink) return { outbox, entry }
+    for (const outbox of this.#options.outboxes()) {
+      const entry = outbox.outbox.firstFor(sink)
+      if (entry) return { outbox, entry }
+    }
     return undefined
   }
 

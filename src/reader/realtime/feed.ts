@@ -1,3 +1,4 @@
+import { offsetBehind } from '../../log/batch-end.ts'
 import type { Cursor, Fetched, Follower, Log, Place } from '../../log/log.ts'
 import { placeKey } from '../../log/place-key.ts'
 import { AT, readBatchHeader } from '../../record/batch-header.ts'
@@ -81,8 +82,7 @@ export class Feed {
     if (!queue || part.outOfRange) return
     queue.end = part.next
     for (const bytes of part.batches) {
-      const { baseOffset, lastOffsetDelta } = readBatchHeader(bytes)
-      const next = baseOffset + lastOffsetDelta + 1
+      const next = offsetBehind(bytes)
       if (next <= queue.from) continue
       queue.batches.push({ bytes, timeMs: Number(bytes.readBigInt64BE(AT.baseTimestamp)), next })
       queue.from = next

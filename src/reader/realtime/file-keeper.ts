@@ -1,6 +1,7 @@
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { makeFolderDurably } from '../../runtime/durable-folder.ts'
+import { HeadraceError } from '../../runtime/errors.ts'
 import { decodeEntry, encodeEntry, type StateEntry } from './state-entry.ts'
 import type { StateKeeper } from './state-keeper.ts'
 import { StateLength } from './state-length.ts'
@@ -23,7 +24,7 @@ export class FileKeeper implements StateKeeper {
     // better-sqlite3 opens WAL files with NORMAL: an alert could be told of which nothing is known after a power cut.
     this.#db.pragma('synchronous = FULL')
     this.#db.exec('CREATE TABLE IF NOT EXISTS entries (number INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT')
-    this.entries = this.#read()
+    this.entries = this.#readFirst()
     this.#length = new StateLength(LONG_ENTRIES, this.entries.length)
   }
 
@@ -52,6 +53,17 @@ export class FileKeeper implements StateKeeper {
     return async () => {
       ended()
       this.#db.prepare('DELETE FROM entries WHERE number <= ?').run(row?.last ?? 0)
+    }
+  }
+
+  /** Throws `state_damaged` where what lies there is no entry: a disk that gives back other bytes need not break the database. */
+  #readFirst(): StateEntry[] {
+    try {
+      return this.#read()
+    } catch (cause) {
+      this.#db.close()
+      if (!(cause instanceof HeadraceError)) throw cause
+      throw new HeadraceError('state_damaged', cause.message, { cause })
     }
   }
 

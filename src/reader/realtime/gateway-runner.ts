@@ -8,6 +8,7 @@ import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import { type SourceId, sourceKey } from '../../runtime/names.ts'
 import type { AlertSink } from './alert-sink.ts'
+import type { LastAlertOf } from './analyser-status.ts'
 import { type AnalyserDefinition, watchesSource } from './definition.ts'
 import { AlertDelivery } from './delivery.ts'
 import type { FileKeeper } from './file-keeper.ts'
@@ -70,6 +71,10 @@ export interface GatewayRunnerOptions {
   readonly random: () => number
   readonly logger: Logger
   readonly alarms: Alarms
+  /** With the analyser's id. */
+  readonly onAlert?: (alert: Alert, id: string) => void
+  /** What {@link onAlert} was told of each, over restarts. */
+  readonly lastAlertOf?: LastAlertOf
 }
 
 export interface GatewayAnalyserStatus {
@@ -152,14 +157,15 @@ export class GatewayRunner {
   }
 
   status(): GatewayAnalyserStatus[] {
-    return this.#options.definitions.map(({ id, name, sinks }) => {
+    const { definitions, lastAlertOf = () => null } = this.#options
+    return definitions.map(({ id, name, sinks }) => {
       const own = [...this.#state.watches.values()].filter(watch => watch.definition.id === id)
       return {
         analyser: name,
         state: own.some(watch => watch.failure !== undefined) ? 'failed' : 'running',
         sources: [...this.#tapped.values()].filter(({ watches }) => watches.some(watch => own.includes(watch))).length,
-        last_alert: this.#state.lastAlert.get(id) ?? null,
-        undelivered: [...this.#state.outbox.values()].filter(({ sink }) => sinks.includes(sink)).length,
+        last_alert: lastAlertOf(id),
+        undelivered: sinks.reduce((sum, sink) => sum + this.#state.outbox.waitingFor(sink), 0),
       }
     })
   }
@@ -216,7 +222,9 @@ export class GatewayRunner {
     const pass = before.then(async () => {
       const monotonicMs = this.#options.clock.monotonicMs()
       try {
-        await this.#state.keep({ monotonicMs, ...(all && { all: true as const }) }, (_definition, alert) => this.#say(alert))
+        await this.#state.keep({ monotonicMs, ...(all && { all: true as const }) }, (definition, alert) =>
+          this.#say(definition, alert),
+        )
         this.#options.alarms.clear('analysers_stalled')
       } catch (error) {
         this.#options.alarms.raise('analysers_stalled', {
@@ -230,8 +238,10 @@ export class GatewayRunner {
     return pass
   }
 
-  #say({ analyser, source, state, key, message }: Alert): void {
+  #say({ id }: AnalyserDefinition, alert: Alert): void {
+    const { analyser, source, state, key, message } = alert
     this.#options.logger.warn({ analyser, source: source && sourceKey(source), state, key }, message)
+    this.#options.onAlert?.(alert, id)
   }
 
   #sayBehind(tapped: Tapped, { why, advice }: { readonly why: string; readonly advice: string }): void {

@@ -11,7 +11,7 @@ import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import { sourceKey } from '../../runtime/names.ts'
 import type { AlertSink } from './alert-sink.ts'
-import { type AnalyserStatus, statusOf } from './analyser-status.ts'
+import { type AnalyserStatus, type LastAlertOf, statusOf } from './analyser-status.ts'
 import { type AnalyserDefinition, shardOfWatch, watchesSource } from './definition.ts'
 import { AlertDelivery } from './delivery.ts'
 import { DerivedStreams } from './derived-streams.ts'
@@ -53,6 +53,8 @@ export interface AnalyserRunnerOptions {
   readonly alarms: Alarms
   /** With the analyser's id. */
   readonly onAlert?: (alert: Alert, id: string) => void
+  /** What {@link onAlert} was told of each, over restarts. */
+  readonly lastAlertOf?: LastAlertOf
   /** They have seen records [from, to) of a source; wall clock, ms. */
   readonly onRead?: (source: string, from: number, to: number, fromMs: number, toMs: number) => void
 }
@@ -145,7 +147,8 @@ export class AnalyserRunner {
   }
 
   status(): AnalyserStatus[] {
-    return statusOf(this.#options.definitions, [...this.#shards.values()], [...this.#watched.values()])
+    const { definitions, lastAlertOf = () => null } = this.#options
+    return statusOf(definitions, [...this.#shards.values()], [...this.#watched.values()], lastAlertOf)
   }
 
   /** Shards that this core keeps. */

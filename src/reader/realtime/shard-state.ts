@@ -1,12 +1,12 @@
 import type { Alert } from '../../analyser/analyser.ts'
 import type { SourceId } from '../../runtime/names.ts'
+import type { AlertOutbox } from './alert-outbox.ts'
 import type { AnalyserDefinition } from './definition.ts'
 import { RunningWatch, watchSubject } from './running-watch.ts'
 import type { Owner } from './shard-log.ts'
 import {
   type KeptStream,
   type KeptWatch,
-  type OutboxAlert,
   type Positions,
   parseWatchKey,
   type StateEntry,
@@ -50,8 +50,6 @@ export class ShardState {
   #handed: Handed | undefined
   #signedMs = Number.NEGATIVE_INFINITY
   #lookedMs = Number.NEGATIVE_INFINITY
-  /** When each analyser last said something, ISO 8601. */
-  readonly lastAlert = new Map<string, string>()
 
   /** `owner`: who gives signs of life; null where nobody else could take over. */
   constructor(keeper: StateKeeper, owner: Owner | null) {
@@ -64,7 +62,7 @@ export class ShardState {
     return this.#watches
   }
 
-  get outbox(): ReadonlyMap<number, OutboxAlert> {
+  get outbox(): Pick<AlertOutbox, 'sinks' | 'waitingFor' | 'firstFor' | 'all'> {
     return this.#fold.outbox
   }
 
@@ -136,10 +134,7 @@ export class ShardState {
       }
     }
     this.#handed = undefined
-    for (const { definition, alert } of alerts) {
-      this.lastAlert.set(definition.id, new Date(alert.timeMs).toISOString())
-      onAlert(definition, alert)
-    }
+    for (const { definition, alert } of alerts) onAlert(definition, alert)
     return this.isLong ? this.#makeShort() : 'kept'
   }
 
@@ -220,7 +215,7 @@ export class ShardState {
     if (this.#speaking.size === 0) await this.#recallFailed()
     if (this.#speaking.size > 0) return 'kept'
     const entries: StateEntry[] = [
-      { kind: 'pending', nextAlert: this.#fold.nextAlert, alerts: [...this.#fold.outbox.values()] },
+      { kind: 'pending', nextAlert: this.#fold.nextAlert, alerts: this.#fold.outbox.all() },
       ...[...this.#fold.streams].map(([id, { next, derived }]) => ({ kind: 'stream', id, next, derived }) as const),
       ...[...this.#fold.known].map(([id, at]) => ({ kind: 'known', id, at }) as const),
     ]

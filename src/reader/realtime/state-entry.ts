@@ -1,5 +1,6 @@
 import type { Alert } from '../../analyser/analyser.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
+import { AlertOutbox } from './alert-outbox.ts'
 import type { AlertWord } from './alert-words.ts'
 
 /** An alert on its way to one sink. */
@@ -93,7 +94,7 @@ export interface KeptStream {
 export class StateFold {
   readonly watches = new Map<string, KeptWatch>()
   readonly known = new Map<string, Positions>()
-  readonly outbox = new Map<number, OutboxAlert>()
+  readonly outbox = new AlertOutbox()
   readonly streams = new Map<string, KeptStream>()
   nextAlert = 0
 
@@ -129,7 +130,7 @@ export class StateFold {
 
   #takeAlerts(alerts: readonly OutboxAlert[]): void {
     for (const alert of alerts) {
-      this.outbox.set(alert.number, alert)
+      this.outbox.add(alert)
       this.nextAlert = Math.max(this.nextAlert, alert.number + 1)
     }
   }

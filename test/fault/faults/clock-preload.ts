@@ -1,8 +1,9 @@
-/** Loaded before a program (`--import`): its wall clock goes wrong by as many ms as the file named in HEADRACE_TEST_CLOCK says. */
-import { readFileSync } from 'node:fs'
-import { CLOCK_FILE_VARIABLE } from './clocks.ts'
+/** Loaded before a program (`--import`): its wall clock goes wrong by as many ms as HEADRACE_TEST_CLOCK, or the file that it names, says. */
+import { existsSync, readFileSync } from 'node:fs'
+import { CLOCK_VARIABLE } from './clocks.ts'
 
-const shiftMs = Number(readFileSync(process.env[CLOCK_FILE_VARIABLE] ?? '', 'utf8'))
+const said = process.env[CLOCK_VARIABLE] ?? ''
+const shiftMs = Number(existsSync(said) ? readFileSync(said, 'utf8') : /^-?\d+$/.test(said) ? said : 0)
 const RealDate = Date
 
 class ShiftedDate extends RealDate {

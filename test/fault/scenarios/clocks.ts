@@ -22,7 +22,7 @@ export const clocksWrong = defineScenario({
   plant: { edge: clocks.edge.changes, core: clocks.core.changes },
   async strike({ plant, random, step, moves }) {
     const order = SHIFTS.map(shift => ({ shift, lot: random.next() })).sort((a, b) => a.lot - b.lot)
-    for (const { shift } of order) {
+    const strikeWith = async (shift: (typeof SHIFTS)[number]) => {
       const [what, shiftMs] = shift
       await moves()
       await step(`the gateway's clock is ${what}`, () =>
@@ -37,8 +37,12 @@ export const clocksWrong = defineScenario({
         await plant.cores[0]?.kill9()
         plant.cores[0]?.start()
       })
-      if ((await plant.command('batch', 'offsets', 'copy')).code !== 0) continue
-      await moves()
+      if ((await plant.command('batch', 'offsets', 'copy')).code === 0) await moves()
+    }
+    try {
+      for (const { shift } of order) await strikeWith(shift)
+    } finally {
+      for (const clock of [clocks.edge, clocks.core]) clock.set(0)
     }
   },
 })

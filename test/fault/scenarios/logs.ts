@@ -2,7 +2,7 @@ import { cpSync, rmSync } from 'node:fs'
 import { expect } from 'vitest'
 import { plainKafka } from '../../support/kafka/consume.ts'
 import { until } from '../../support/until.ts'
-import { WrongClock } from '../faults/clocks.ts'
+import { clockOffBy } from '../faults/clocks.ts'
 import { defineScenario, type Setting } from '../scenario.ts'
 
 /** What a topic of the pipeline has to be set to, where a test makes it before the core does. */
@@ -181,7 +181,7 @@ export const producersForgotten = defineScenario({
   seconds: 60,
   fullOnly: true,
   cluster: { settings: { 'producer.id.expiration.ms': 2_000, 'producer.id.expiration.check.interval.ms': 500 } },
-  plant: { cores: 2, edge: new WrongClock(-TEN_DAYS_MS).changes },
+  plant: { cores: 2, edge: clockOffBy(-TEN_DAYS_MS) },
   async strike({ plant, random, step, moves, lasts }) {
     for (let time = 1; time <= 3; time++) {
       await moves()

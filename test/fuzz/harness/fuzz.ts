@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { rssMib } from '../../bench/process-figures.ts'
 import type { Order, Report } from './worker.ts'
@@ -32,10 +35,11 @@ export function fuzz(options: FuzzOptions): Promise<Found> {
   const { inputLimitMs = INPUT_LIMIT_MS, gainMibMax = GAIN_MIB_MAX, ...order } = options
   const counter = new SharedArrayBuffer(4)
   const count = new Int32Array(counter)
+  const folder = mkdtempSync(join(tmpdir(), 'headrace-fuzz-'))
   const replay = () => `input ${Atomics.load(count, 0)} of seed ${options.seed}`
   return new Promise(resolve => {
     const worker = new Worker(new URL('./worker.ts', import.meta.url), {
-      workerData: { ...order, counter } satisfies Order,
+      workerData: { ...order, folder, counter } satisfies Order,
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX },
       stdout: true,
       stderr: true,
@@ -43,10 +47,15 @@ export function fuzz(options: FuzzOptions): Promise<Found> {
     const before = rssMib(process.pid)
     let seen = 0
     let seenMs = performance.now()
-    const end = (kind: 'failure' | 'crash' | 'endless' | 'memory', what: string) => {
+    // Handlers of a thread that is ended do not run: what it wrote is removed from here.
+    const ended = async (found: Found) => {
       clearInterval(watch)
-      void worker.terminate().then(() => resolve({ kind, what: `${options.name}: ${what}`, inputs: Atomics.load(count, 0) }))
+      await worker.terminate()
+      rmSync(folder, { recursive: true, force: true })
+      resolve(found)
     }
+    const end = (kind: 'failure' | 'crash' | 'endless' | 'memory', what: string) =>
+      void ended({ kind, what: `${options.name}: ${what}`, inputs: Atomics.load(count, 0) })
     const watch = setInterval(() => {
       const gain = rssMib(process.pid) - before
       if (gain > gainMibMax) return end('memory', `took ${gain} MiB at ${replay()}`)
@@ -57,9 +66,8 @@ export function fuzz(options: FuzzOptions): Promise<Found> {
       } else if (performance.now() - seenMs > inputLimitMs) end('endless', `no end after ${inputLimitMs} ms at ${replay()}`)
     }, LOOK_EVERY_MS)
     worker.on('message', ({ failure, inputs }: Report) => {
-      clearInterval(watch)
-      if (failure !== undefined) return end('failure', failure)
-      void worker.terminate().then(() => resolve({ kind: 'nothing', inputs }))
+      if (failure !== undefined) end('failure', failure)
+      else void ended({ kind: 'nothing', inputs })
     })
     worker.on('error', (error: NodeJS.ErrnoException) => {
       const memory = error.code === 'ERR_WORKER_OUT_OF_MEMORY'

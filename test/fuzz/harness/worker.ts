@@ -9,6 +9,8 @@ export interface Order {
   readonly name: string
   readonly seed: number
   readonly runs: number
+  /** For what it writes. */
+  readonly folder: string
   /** Ends after this time, ms, however many inputs there were. */
   readonly limitMs?: number
   /** Counts the inputs, for whoever watches. */

@@ -4,13 +4,12 @@ import { control } from '../../../src/console/control-client.ts'
 
 import { ControlServer } from '../../../src/console/control-server.ts'
 import { silentLogger } from '../../../src/runtime/logger.ts'
-import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { anyBytes, cuts, inPieces, mutated } from '../harness/bytes.ts'
 import { say } from '../harness/say.ts'
+import { scratchFolder } from '../harness/scratch.ts'
 import { target } from '../harness/target.ts'
 
-const folder = temporaryFolder('doors')
-const path = join(folder, 'control.sock')
+let path = ''
 const HONEST_EVERY = 25
 
 const CALLS = [
@@ -34,6 +33,7 @@ export const targets = [
     input: fc.record({ bytes: fc.oneof({ weight: 4, arbitrary: mutated(CALLS) }, anyBytes(300)), lengths: cuts }),
     runs: 400,
     async open() {
+      path = join(scratchFolder(), 'control.sock')
       // A thread has no umask of its own; a process has, and that is where the socket's permissions are tested.
       process.umask = () => 0o022
       server = new ControlServer(path, { status: async () => ({ fine: true }), stream }, silentLogger)

@@ -9,8 +9,8 @@ import { ConfigError } from '../../../src/config/errors.ts'
 import { pipelineSchema } from '../../../src/config/pipeline.ts'
 import { HeadraceError } from '../../../src/runtime/errors.ts'
 import { loadProfile } from '../../../src/source/modbus-profile.ts'
-import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { anyBytes, mutated } from '../harness/bytes.ts'
+import { scratchFolder } from '../harness/scratch.ts'
 import { target } from '../harness/target.ts'
 
 const PIPELINES = new URL('../../../pipelines/', import.meta.url)
@@ -59,7 +59,7 @@ const laborious = fc.oneof(
   ),
 )
 
-const folder = temporaryFolder('fuzz')
+let folder: string | undefined
 
 function inItsWords(act: () => void): void {
   try {
@@ -70,6 +70,7 @@ function inItsWords(act: () => void): void {
 }
 
 function written(name: string, content: Buffer): string {
+  folder ??= scratchFolder()
   const path = join(folder, name)
   writeFileSync(path, content)
   return path

@@ -6,13 +6,11 @@ import { consoleOptions } from '../../../src/console/options.ts'
 import { systemClock } from '../../../src/runtime/clock.ts'
 import { silentLogger } from '../../../src/runtime/logger.ts'
 import { SourceBench } from '../../source/harness.ts'
-import { temporaryFolder } from '../../support/temporary-folder.ts'
 import { until } from '../../support/until.ts'
 import { anyBytes, cuts, inPieces, mutated } from '../harness/bytes.ts'
 import { say } from '../harness/say.ts'
+import { scratchFolder } from '../harness/scratch.ts'
 import { target } from '../harness/target.ts'
-
-const folder = temporaryFolder('http')
 
 const HONEST_EVERY = 25
 const NOTHING = { version: '1', gateways: [], reports: [], sources: [], jobs: [], analysers: [], alarms: [] }
@@ -72,7 +70,7 @@ export const targets = [
     async open() {
       http = new Console({
         options: consoleOptions.parse({ listen: '127.0.0.1:0' }),
-        stateDir: folder,
+        stateDir: scratchFolder(),
         sides: { core: { status: async () => NOTHING, metrics: async () => coreMetrics(NOTHING) } },
         version: '0',
         clock: systemClock,

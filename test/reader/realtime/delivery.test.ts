@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { AlertOutbox } from '../../../src/reader/realtime/alert-outbox.ts'
 import type { AlertSink } from '../../../src/reader/realtime/alert-sink.ts'
 import { AlertDelivery, type Outbox } from '../../../src/reader/realtime/delivery.ts'
 import type { OutboxAlert } from '../../../src/reader/realtime/state-entry.ts'
@@ -21,9 +22,9 @@ class Refusing implements AlertSink {
   }
 }
 
-function outboxFor(sinks: readonly string[]): Outbox & { readonly left: Map<number, OutboxAlert> } {
-  const alert = {} as OutboxAlert['alert']
-  const left = new Map(sinks.map((sink, number) => [number, { number, sink, alert }]))
+function outboxFor(sinks: readonly string[]): Outbox & { readonly left: AlertOutbox } {
+  const left = new AlertOutbox()
+  for (const [number, sink] of sinks.entries()) left.add({ number, sink, alert: {} as OutboxAlert['alert'] })
   return { outbox: left, left, delivered: number => void left.delete(number) }
 }
 

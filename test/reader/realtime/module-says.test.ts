@@ -50,9 +50,9 @@ test('what a module emits is what it was then: each record was the state as it w
     alert({ message: 'counted', values: state as unknown as Record<string, number> })
   })
   expect(shard.streams.get('p.odd')?.derived.map(({ value }) => value)).toEqual(['{"count":1}', '{"count":2}', '{"count":3}'])
-  const values = [...shard.outbox.values()].flatMap(({ alert: { analyser, json } }) =>
-    analyser === 'odd' ? [JSON.parse(json).values] : [],
-  )
+  const values = shard.outbox
+    .all()
+    .flatMap(({ alert: { analyser, json } }) => (analyser === 'odd' ? [JSON.parse(json).values] : []))
   expect(values).toEqual([{ count: 1 }, { count: 2 }, { count: 3 }])
 })
 

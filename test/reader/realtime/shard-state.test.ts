@@ -53,7 +53,7 @@ function read(state: ShardState, from: number, to: number): void {
   }
 }
 
-const told = (state: ShardState) => [...state.outbox.values()].map(({ alert }) => alert.key)
+const told = (state: ShardState) => state.outbox.all().map(({ alert }) => alert.key)
 
 describe('the states of a shard', () => {
   test('what is said while they are made short is said after a crash as well', async () => {
@@ -135,7 +135,7 @@ describe('the states of a shard', () => {
     read(state, 0, 2)
     await state.keep({ monotonicMs: LATER_MS }, () => {})
     const kept = keeper.entries.length
-    for (const number of [...state.outbox.keys()]) state.delivered(number)
+    for (const { number } of state.outbox.all()) state.delivered(number)
     await state.keep({ monotonicMs: LATER_MS + 1 }, () => {})
     expect(keeper.entries.length).toBe(kept)
     await state.keep({ monotonicMs: 2 * LATER_MS }, () => {})

@@ -49,14 +49,15 @@ const START_ATTEMPTS_MAX = 3
  * when the process ends is ended with it.
  */
 export class KafkaCluster {
-  readonly #dir: string
+  /** Undefined where the nodes are somebody else's. */
+  readonly #dir: string | undefined
   readonly #java: JavaProcesses
   readonly #classPath: string
   readonly #ports: readonly number[]
   readonly #brokers: readonly BrokerProcess[]
 
   private constructor(
-    dir: string,
+    dir: string | undefined,
     java: JavaProcesses,
     classPath: string,
     ports: readonly number[],
@@ -72,13 +73,7 @@ export class KafkaCluster {
   /** A cluster that somebody else has started, for its tools: it has no nodes that could be stopped. */
   static async at(bootstrap: string): Promise<KafkaCluster> {
     const ports = bootstrap.split(',').map(address => Number(address.split(':')[1]))
-    return new KafkaCluster(
-      mkdtempSync(join(tmpdir(), 'headrace-kafka-')),
-      new JavaProcesses(),
-      await kafkaClassPath(),
-      ports,
-      [],
-    )
+    return new KafkaCluster(undefined, new JavaProcesses(), await kafkaClassPath(), ports, [])
   }
 
   /** Resolves when every broker takes requests. */
@@ -159,7 +154,7 @@ export class KafkaCluster {
 
   /** Where a node's data lies. */
   dataDir(node: number): string {
-    return join(this.#dir, `node-${node}`, 'data')
+    return join(this.#dir ?? '', `node-${node}`, 'data')
   }
 
   /** What a node has logged since its latest start. */
@@ -196,7 +191,7 @@ export class KafkaCluster {
   /** Ends every process and deletes the data. */
   async stop(): Promise<void> {
     await this.#java.end()
-    rmSync(this.#dir, { recursive: true, force: true })
+    if (this.#dir) rmSync(this.#dir, { recursive: true, force: true })
   }
 
   /**
@@ -226,7 +221,7 @@ export class KafkaCluster {
   service(mainClass: string, args: readonly string[], log: string): ChildProcess {
     const out = openSync(log, 'w')
     const flags = ['-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', this.#classPath, mainClass]
-    const child = this.#java.spawn([...flags, ...args], { cwd: this.#dir, stdio: ['ignore', out, out] })
+    const child = this.#java.spawn([...flags, ...args], { cwd: this.#dir ?? tmpdir(), stdio: ['ignore', out, out] })
     closeSync(out)
     return child
   }

@@ -1,4 +1,4 @@
-import { readNamedFile, readPassword } from '../runtime/named-file.ts'
+import { readNamedFile } from './named-file.ts'
 
 export interface TlsFiles {
   readonly cert?: string | undefined
@@ -14,12 +14,4 @@ export function readTlsMaterial(files: TlsFiles): { cert?: string; key?: string;
     ...(key !== undefined && { key: readNamedFile('key', key) }),
     ...(ca !== undefined && { ca: readNamedFile('authorities', ca) }),
   }
-}
-
-/** A name and the password in its file's first line. Throws `config_unreadable` where that cannot be read. */
-export function readLogin(sasl: { readonly username: string; readonly password_file: string }): {
-  name: string
-  password: string
-} {
-  return { name: sasl.username, password: readPassword(sasl.password_file) }
 }

@@ -1,8 +1,13 @@
 import { statSync } from 'node:fs'
-import { createSecureContext } from 'node:tls'
-import { HeadraceError, messageOf } from '../runtime/errors.ts'
-import type { Logger } from '../runtime/logger.ts'
-import { readTlsMaterial, type TlsFiles } from './tls-material.ts'
+import { createSecureContext, type Server } from 'node:tls'
+import { HeadraceError, messageOf } from './errors.ts'
+import { readTlsMaterial, type TlsFiles } from './tls-files.ts'
+
+/** Who is told of what became of files. */
+export interface RenewalLog {
+  info(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
 
 type Material = ReturnType<typeof readTlsMaterial>
 
@@ -10,13 +15,15 @@ type Material = ReturnType<typeof readTlsMaterial>
 export class ListenerTls {
   /** What was in them at the start. */
   readonly first: Material
+  readonly #name: string
   readonly #files: TlsFiles
-  readonly #logger: Logger
+  readonly #logger: RenewalLog
   /** How the files were when they were last read. */
   #seen: string
 
-  /** Throws `config_unreadable` with the file that cannot be read, or that does not belong to the other. */
-  constructor(files: TlsFiles, logger: Logger) {
+  /** `name`: what the configuration calls it. Throws `config_unreadable` with the file that cannot be read, or that does not belong to the other. */
+  constructor(name: string, files: TlsFiles, logger: RenewalLog) {
+    this.#name = name
     this.#files = files
     this.#logger = logger
     this.#seen = stateOf(files)
@@ -34,9 +41,18 @@ export class ListenerTls {
       return material
     } catch (cause) {
       const reason = messageOf(cause)
-      this.#logger.error({ reason }, 'ingress.tls cannot be used as it is now: whoever comes is shown what was there before')
+      this.#logger.error({ reason }, `${this.#name} cannot be used as it is now: whoever comes is shown what was there before`)
       return undefined
     }
+  }
+
+  /** Has a server that was made with {@link first} show what is there when a peer comes. */
+  servedBy(server: Server): void {
+    // Before the server itself hears of the connection, and begins with what it has.
+    server.prependListener('connection', () => {
+      const renewed = this.renewed()
+      if (renewed) server.setSecureContext(renewed)
+    })
   }
 }
 
