@@ -193,7 +193,9 @@ export class Commits {
       const hasRecords = isFlush && this.#flushes(sources)
       const plan = this.plan(sources).make(isFlush)
       plan.giveBackWithheld()
-      await this.execute(plan)
+      const isNews = await this.execute(plan)
+      // What was due and waited for room alone does not wait for its durability once more.
+      if (plan.hasPostponed && isNews) this.#lastFlushMs = Number.NEGATIVE_INFINITY
       if (hasRecords || plan.merges > 0) this.#merging.committed(plan.merges, this.#deps.clock.monotonicMs() - nowMs)
       for (const source of sources) if (!plan.unwritten.has(source)) waiting.written(source)
       this.#isCramped = false
@@ -242,14 +244,14 @@ export class Commits {
     }
   }
 
-  /** All of a plan, or nothing: rejects where the commit fails. */
-  async execute(plan: Plan): Promise<void> {
+  /** All of a plan, or nothing: rejects where the commit fails. False where there is nothing in it. */
+  async execute(plan: Plan): Promise<boolean> {
     const isEmpty = ({ step }: Plan['steps'][number]) => step.kind === 'forget' && step.ids.length === 0
     const steps = plan.steps.filter(planned => !isEmpty(planned))
     const marks = this.#deps.reservations.reserve(plan.nextNumbers, this.#deps.index.sources.values())
     if (steps.length === 0 && marks === undefined) {
       for (const { done } of plan.steps) done({ kind: 'done' })
-      return
+      return false
     }
     const { results, disk } = await this.#deps.store
       .commit({ steps: steps.map(({ step }) => step), clock: this.#deps.watch.atCut(), ...(marks !== undefined && { marks }) })
@@ -262,6 +264,7 @@ export class Commits {
     let at = 0
     for (const planned of plan.steps) planned.done((isEmpty(planned) ? undefined : results[at++]) ?? { kind: 'done' })
     for (const { source } of plan.ready) this.#deps.onReady()?.(source)
+    return true
   }
 
   /** Writes the rows of sources, and their marks, at once. */

@@ -61,6 +61,15 @@ export class FreePages {
     return this.#gather(pages)
   }
 
+  /** The file ends where the last page in use does. */
+  trim(): void {
+    const last = this.#runs.at(-1)
+    if (!last || last.page + last.pages < this.#pages) return
+    this.#runs.pop()
+    this.#free -= last.pages
+    this.#pages = last.page
+  }
+
   /** They are free again. */
   give(extents: readonly Extent[]): void {
     for (const extent of extents) this.#add(extent)

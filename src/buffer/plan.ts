@@ -57,6 +57,11 @@ export class Plan {
     return this.#merges
   }
 
+  /** Whether more is to be written as soon as this plan is on disk. */
+  get hasPostponed(): boolean {
+    return this.#room.hasPostponed
+  }
+
   /** `isFlush`: all that was taken is due; otherwise only blocks that are full are written. */
   make(isFlush: boolean): this {
     const { sources } = this.#context

@@ -21,7 +21,7 @@ export interface RefillDeps {
   readonly quotaBytes: number
   /** An empty plan of the present moment. */
   plan(): Plan
-  execute(plan: Plan): Promise<void>
+  execute(plan: Plan): Promise<unknown>
   /** Whom the attached link wants told that a source has a batch; undefined without a link. */
   onReady(): ((source: string) => void) | undefined
 }

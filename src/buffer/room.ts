@@ -36,6 +36,7 @@ export class Room {
   readonly #dropping = new Set<SourceBuffer>()
   readonly #forgetting = new Set<SourceBuffer>()
   readonly #withheld = new Map<SourceBuffer, PendingBlock[]>()
+  #hasPostponed = false
 
   /** `steps`: the plan's. */
   constructor(context: RoomContext, steps: Planned[]) {
@@ -77,6 +78,11 @@ export class Room {
     return this.#context.quotaBytes >= this.#context.index.limits.fileQuotaBytes
   }
 
+  /** Whether something waits for the room that this plan makes: there is some as soon as it is on disk. */
+  get hasPostponed(): boolean {
+    return this.#hasPostponed
+  }
+
   /** Bytes that are free before this plan, and that what it inserts does not take. */
   get restBytes(): number {
     const { sources, quotaBytes, usedBytes } = this.#context
@@ -116,6 +122,9 @@ export class Room {
         fitting += 1
       }
       if (fitting === source.pending.length) continue
+      this.#hasPostponed = true
+      // Looked at now and then, where there is no room to come.
+      source.waitsForRoom = true
       this.#withheld.set(source, [...source.pending.splice(fitting), ...this.withheldOf(source)])
     }
   }

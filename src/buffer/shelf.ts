@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path'
 import type Database from 'better-sqlite3'
-import { HeadraceError } from '../runtime/errors.ts'
+import { assert, HeadraceError } from '../runtime/errors.ts'
 import { isBatch } from './block-codec.ts'
 import { BlocksFile } from './blocks-file.ts'
 import { BLOCKS_FILE } from './database-files.ts'
@@ -61,9 +61,9 @@ export class Shelf {
     this.#sql = statements(db)
     this.#hasFile = options.quotaBytes >= options.limits.fileQuotaBytes
     // All that is said of the file by the rows is looked through before anything is done to it.
-    const free = this.#pages()
+    this.#free = this.#freeByRows()
     this.#file = new BlocksFile(join(dirname(options.path), BLOCKS_FILE))
-    this.#file.truncate(free.pages)
+    this.#file.truncate(this.#free.pages)
     const usedBytes = this.usedBytes
     // Of a file that holds more than its quota, since that was lowered, so much stays free as of any other: without it nothing can be cut, nor drain.
     this.#pagesMax = pagesIn(Math.max(options.quotaBytes, usedBytes + freeOf(usedBytes)))
@@ -100,6 +100,11 @@ export class Shelf {
   move(id: number, row: Omit<BlockRow, 'id' | 'bytes'>, data: Buffer): BlockRow {
     const place = this.#sql.forget.get(id)?.place ?? null
     return this.#stage(row, data, place)
+  }
+
+  /** To be called before a transaction: within one, what it has deleted would pass for free. */
+  begin(): void {
+    this.#pages()
   }
 
   /** Brings all that was staged to its place: to be called within the transaction, as the last thing before its end. */
@@ -145,6 +150,8 @@ export class Shelf {
     if (unplaced.length === 0) return
     const large = unplaced.filter(({ data }) => data.length >= fileBlockBytes)
     const isBulk = large.reduce((sum, { data }) => sum + data.length, 0) >= fileCommitBytes
+    const inRows = unplaced.reduce((sum, { data }) => sum + pagesInDatabase(data.length), 0)
+    if (inRows > this.#databaseRoom()) this.#trim()
     let databaseRoom = this.#databaseRoom()
     let isWritten = false
     for (const staged of unplaced) {
@@ -167,6 +174,21 @@ export class Shelf {
 
   #pages(): FreePages {
     if (this.#free) return this.#free
+    this.#free = this.#freeByRows()
+    this.#trim()
+    return this.#free
+  }
+
+  /** What is free at the end of the file is given to the database, and to others. */
+  #trim(): void {
+    const free = this.#pages()
+    free.trim()
+    this.#file.truncate(free.pages)
+    this.#boundDatabase()
+  }
+
+  #freeByRows(): FreePages {
+    assert(!this.#db.inTransaction, 'what is free is told by rows that are on disk')
     const used: Extent[] = []
     for (const row of this.#sql.rows.iterate()) {
       checkBlock(row)
@@ -174,7 +196,6 @@ export class Shelf {
     }
     const free = FreePages.of(used)
     if (!free) throw new HeadraceError('buffer_corrupt', 'two blocks are said to lie at the same place')
-    this.#free = free
     return free
   }
 
@@ -184,9 +205,9 @@ export class Shelf {
     return Math.max(0, left - pagesIn(freeOf(this.#pagesMax * PAGE_BYTES)))
   }
 
-  /** Pages that can be filled in the database. */
+  /** Pages of the database that blocks can fill: without some for their rows nothing could be written to the file either. */
   #databaseRoom(): number {
-    return this.#databasePagesMax() - this.#databaseUsed()
+    return this.#databasePagesMax() - this.#databaseUsed() - Math.floor(pagesIn(freeOf(this.#pagesMax * PAGE_BYTES)) / 2)
   }
 
   #databasePagesMax(): number {

@@ -100,6 +100,7 @@ export class Store implements StoreCalls {
     if (marks !== undefined) writeDurably(this.#marksPath, marks)
     if (steps.length === 0) return { results: [], disk: this.#disk() }
     const results: StepResult[] = []
+    this.#shelf.begin()
     try {
       this.#db.transaction(() => {
         for (const step of steps) results.push(this.#apply(step))

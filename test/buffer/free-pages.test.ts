@@ -22,6 +22,17 @@ describe('the pages of a file', () => {
     expect([free.pages, free.free, free.used]).toEqual([10, 0, 10])
   })
 
+  test('the file ends where the last page in use does, once it is trimmed', () => {
+    const free = opened([{ page: 0, pages: 10 }])
+    free.give([{ page: 2, pages: 2 }])
+    free.trim()
+    expect([free.pages, free.free]).toEqual([10, 2])
+    free.give([{ page: 7, pages: 3 }])
+    free.trim()
+    expect([free.pages, free.free]).toEqual([7, 2])
+    expect(free.take(3, 3)).toEqual([{ page: 7, pages: 3 }])
+  })
+
   test('what was given back is used before the file grows, and its neighbours become one', () => {
     const free = opened([{ page: 0, pages: 12 }])
     free.give([{ page: 2, pages: 2 }])
@@ -114,6 +125,7 @@ describe('the pages of a file', () => {
           for (const page of pagesOf(given)) owners.delete(page)
           free.give(given)
         } else free = opened([])
+        if (random.next() < 0.05) free.trim()
         expect(free.used).toBe(owners.size)
         expect(free.pages).toBeLessThanOrEqual(most)
         if (random.next() < 0.05) free = opened(held.flat())

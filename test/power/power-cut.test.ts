@@ -39,7 +39,7 @@ describe.skipIf(!hasStrace())('the power goes, and what was not synced goes with
   describe('with blocks in a file beside the database', () => {
     let inFile: Recording
     beforeAll(async () => {
-      inFile = await record({ runs: 1, posts: 60, nodeArgs: ['--import', IN_FILE] })
+      inFile = await record({ runs: 1, posts: 150, nodeArgs: ['--import', IN_FILE] })
     }, 120_000)
     afterAll(() => inFile?.end())
 
@@ -47,7 +47,7 @@ describe.skipIf(!hasStrace())('the power goes, and what was not synced goes with
       const { states, found, stored } = await prove(inFile, { states: STATES, random: new SeededRandom(seed) })
       expect(found).toEqual([])
       expect(states).toBeGreaterThan(STATES / 4)
-      expect(stored).toBeGreaterThanOrEqual(60)
+      expect(stored).toBeGreaterThanOrEqual(150)
       const written = inFile.events.flatMap(each =>
         each.kind === 'write' && each.path.endsWith(BLOCKS_FILE) ? [each.offset] : [],
       )

@@ -1,6 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { EdgeBuffer, Outlet } from '../../src/buffer/buffer.ts'
+import { DATABASE_FILE } from '../../src/buffer/database-files.ts'
+import { openInlineStore } from '../../src/buffer/inline-store.ts'
+import { BUFFER_LIMITS } from '../../src/buffer/limits.ts'
 import { readMarks } from '../../src/buffer/marks.ts'
 import { openEdgeBuffer } from '../../src/buffer/open.ts'
 import type { Claim, Log } from '../../src/log/log.ts'
@@ -22,7 +25,7 @@ const QUIET_LIMIT_MS = 20_000
 
 /** What is wrong with what a power cut left, seen through the code that opens it at the next start; nothing where all is well. */
 export async function wrongWith(state: string, told: Told, lines: readonly string[]): Promise<string[]> {
-  const wrong: string[] = []
+  const wrong = await damagedBlocks(join(state, 'edge'))
   const alarms = new Alarms(systemClock)
   let log: Log | undefined
   let buffer: EdgeBuffer | undefined
@@ -59,6 +62,22 @@ export async function wrongWith(state: string, told: Told, lines: readonly strin
     await log?.close()
   }
   return wrong
+}
+
+/** Each block that the database names is what was written, also what the log has already and is kept for a core that loses it. */
+async function damagedBlocks(folder: string): Promise<string[]> {
+  if (!existsSync(join(folder, DATABASE_FILE))) return []
+  const options = {
+    path: join(folder, DATABASE_FILE),
+    marksPath: join(folder, 'marks.json'),
+    quotaBytes: 2 ** 30,
+    limits: BUFFER_LIMITS,
+  }
+  const store = openInlineStore(options)
+  const blocks = [...store.opened.cut, ...(await store.scan(0, Number.MAX_SAFE_INTEGER))]
+  const read = await store.read(blocks.map(({ id }) => id))
+  await store.close()
+  return read.flatMap(each => ('damaged' in each ? [`block ${each.id} is damaged: ${each.damaged}`] : []))
 }
 
 /** All values of a source: those in the log, and behind them those that the gateway would still send. */
