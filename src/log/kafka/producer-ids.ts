@@ -4,8 +4,8 @@ import { initProducerId } from './apis.ts'
 import type { KafkaCluster } from './cluster.ts'
 import { COORDINATOR_BUSY, KAFKA_ERROR } from './error-codes.ts'
 
-/** Requests under way: a broker gives one id for each, and answers them in turn. */
-const ASKED_AT_ONCE_MAX = 64
+/** Requests under way: a broker gives one id for each and answers them in turn, and what others send on this connection waits behind them. */
+const ASKED_AT_ONCE_MAX = 8
 /** A broker that has just started, or has to ask the controller for more of them, gives none for a moment. */
 const BUSY_PAUSE_MS = 100
 const BUSY_ATTEMPTS_MAX = 100
