@@ -1,5 +1,6 @@
 import { OPEN_ERROR, type OpenedSource, type OpenRequest, type OpenSource } from '../amqp/messages.ts'
-import type { Claim, Log, PartitionEnd } from '../log/log.ts'
+import { factsOf } from '../log/facts-of.ts'
+import type { BatchFacts, Claim, Log, PartitionEnd } from '../log/log.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { DEAD_LETTER_TOPIC } from './dead-letters.ts'
 import type { Gates } from './gates.ts'
@@ -9,6 +10,30 @@ import { isDeadLetterPlaceholder } from './what-lies.ts'
 interface Claimed {
   readonly source: string
   readonly claim: Claim
+}
+
+type Refused = Extract<OpenedSource, { error: unknown }>
+
+/** The log cannot be reached for this source now. */
+interface Away {
+  readonly source: string
+  readonly cause: HeadraceError
+}
+
+/** What the log says of a claimed source. */
+type Found =
+  | {
+      /** Undefined where its partition has no leader that answers. */
+      readonly end: PartitionEnd | undefined
+      /** Undefined where there is none. */
+      readonly last: LastBatch | undefined
+      readonly batchBytesMax: number | undefined
+    }
+  | { readonly away: HeadraceError }
+
+interface LastBatch extends BatchFacts {
+  /** The gateway cannot know a placeholder that the core wrote in the place of a batch of its own. */
+  readonly isOurs: boolean
 }
 
 /**
@@ -21,28 +46,16 @@ export async function openSources(
   session: GatewaySession,
   request: OpenRequest,
 ): Promise<OpenedSource[]> {
-  const resume = new Set(request.resume)
-  const past = await pastQuota(log, session, request)
-  const claims = await eachOf(request.sources, atOnce, each =>
-    past.has(each.source)
-      ? Promise.resolve(tooMany(each.source, session.partitionsMax))
-      : orUnavailable(each.source, () => claimOne(log, request.gateway, each, resume.has(each.source))),
-  )
+  const claims = await claimAll(log, session, request)
+  // Its gateway has opened anew meanwhile: nobody waits for the answer.
+  if (!session.open) return []
   const claimed = claims.filter(claim => 'claim' in claim)
-  const places = claimed.map(({ claim }) => claim)
-  const ends = await log.ends(places)
-  const deadLetters = (await log.claims()).some(claim => claim.topic === DEAD_LETTER_TOPIC)
-  const topics = [...new Set(places.map(({ topic }) => topic))]
-  const limits = new Map(await eachOf(topics, atOnce, async topic => [topic, await log.batchBytesMax(topic)] as const))
-  const opened = await eachOf(claimed, atOnce, entry =>
-    orUnavailable(entry.source, () =>
-      openOne(log, gates, session, entry, {
-        read: ends.get(entry.claim),
-        deadLetters,
-        batchBytesMax: limits.get(entry.claim.topic),
-      }),
-    ),
+  const findOf = await findAll(
+    log,
+    atOnce,
+    claimed.map(({ claim }) => claim),
   )
+  const opened = claimed.map(entry => openOne(gates, session, entry, findOf(entry.claim)))
   const answers = [...claims.flatMap(claim => ('claim' in claim ? [] : [claim])), ...opened]
   const away = answers.filter(answer => 'cause' in answer)
   // Of nothing that was asked anything could be told: another core may reach the log, or this one later.
@@ -53,23 +66,59 @@ export async function openSources(
   return answers.map(answer => ('cause' in answer ? awayError(answer) : answer))
 }
 
-/** The log cannot be reached for this source now. */
-interface Away {
-  readonly source: string
-  readonly cause: HeadraceError
+/** Claims are asked for all at once: a log makes those of one topic together. */
+async function claimAll(log: Log, session: GatewaySession, request: OpenRequest): Promise<(Claimed | Refused | Away)[]> {
+  const resume = new Set(request.resume)
+  const past = await pastQuota(log, session, request)
+  return Promise.all(
+    request.sources.map(each =>
+      past.has(each.source)
+        ? tooMany(each.source, session.partitionsMax)
+        : orUnavailable(each.source, () => claimOne(log, request.gateway, each, resume.has(each.source))),
+    ),
+  )
+}
+
+/** Asks the log about all of them together. */
+async function findAll(log: Log, atOnce: number, claims: readonly Claim[]): Promise<(claim: Claim) => Found> {
+  const ends = await log.ends(claims)
+  const deadLetters = (await log.claims()).some(claim => claim.topic === DEAD_LETTER_TOPIC)
+  const look = (batch: Buffer) => ({ ...factsOf(batch), isOurs: deadLetters && isDeadLetterPlaceholder(batch) })
+  const filled = claims.filter(claim => isFilled(ends.get(claim)))
+  // What an older session still had on its way may come between the two questions.
+  const lasts = await log.lastBatches(filled, look).catch(unavailable)
+  const topics = [...new Set(claims.map(({ topic }) => topic))]
+  const limits = new Map(await eachOf(topics, atOnce, async topic => [topic, await log.batchBytesMax(topic)] as const))
+  return claim => {
+    const end = ends.get(claim)
+    const batchBytesMax = limits.get(claim.topic)
+    if (!isFilled(end)) return { end, last: undefined, batchBytesMax }
+    if (lasts instanceof HeadraceError) return { away: lasts }
+    if (!lasts.has(claim)) return { away: lastUnread(claim) }
+    return { end, last: lasts.get(claim), batchBytesMax }
+  }
+}
+
+function isFilled(end: PartitionEnd | undefined): end is PartitionEnd {
+  return end !== undefined && end.next > end.first
+}
+
+function lastUnread({ topic, partition }: Claim): HeadraceError {
+  return new HeadraceError('log_unavailable', `the last batch of ${topic}[${partition}] could not be read`)
 }
 
 /** One topic or partition that cannot be asked keeps none of the others waiting. */
 async function orUnavailable<Answer>(source: string, ask: () => Promise<Answer>): Promise<Answer | Away> {
-  try {
-    return await ask()
-  } catch (cause) {
-    if (!(cause instanceof HeadraceError) || cause.code !== 'log_unavailable') throw cause
-    return { source, cause }
-  }
+  return ask().catch(cause => ({ source, cause: unavailable(cause) }))
 }
 
-function awayError({ source, cause }: Away): Extract<OpenedSource, { error: unknown }> {
+/** Gives back what says that the log cannot be reached; what else goes wrong is thrown on. */
+function unavailable(cause: unknown): HeadraceError {
+  if (!(cause instanceof HeadraceError) || cause.code !== 'log_unavailable') throw cause
+  return cause
+}
+
+function awayError({ source, cause }: Away): Refused {
   const advice = 'It is asked again by itself. Look at the topic, and at what the core may do with it.'
   return { source, error: { code: OPEN_ERROR.unavailable, message: cause.message, advice } }
 }
@@ -85,7 +134,7 @@ async function pastQuota(log: Log, { partitionsMax }: GatewaySession, { gateway,
   return new Set(fresh.slice(Math.max(0, partitionsMax - used)))
 }
 
-function tooMany(source: string, max: number): Extract<OpenedSource, { error: unknown }> {
+function tooMany(source: string, max: number): Refused {
   const message = `This gateway has the ${max} partitions that it may have.`
   const advice = 'Raise `partitions` in `quotas` of core.yaml, or retire a source. What the source reads is buffered.'
   return { source, error: { code: OPEN_ERROR.quota, message, advice } }
@@ -96,7 +145,7 @@ async function claimOne(
   gateway: string,
   { source, topic, retired }: OpenSource,
   resume: boolean,
-): Promise<Claimed | Extract<OpenedSource, { error: unknown }>> {
+): Promise<Claimed | Refused> {
   const id = { gateway, source }
   try {
     const claim = await log.claim(id, topic)
@@ -119,14 +168,9 @@ function retiredError({ topic, partition }: Claim, retiredMs: number) {
   }
 }
 
-async function openOne(
-  log: Log,
-  gates: Gates,
-  session: GatewaySession,
-  { source, claim }: Claimed,
-  found: { readonly read: PartitionEnd | undefined; readonly deadLetters: boolean; readonly batchBytesMax: number | undefined },
-): Promise<OpenedSource> {
-  const { read, deadLetters, batchBytesMax } = found
+function openOne(gates: Gates, session: GatewaySession, { source, claim }: Claimed, found: Found): OpenedSource | Away {
+  if ('away' in found) return { source, cause: found.away }
+  const { end: read, last: newest, batchBytesMax } = found
   if (!read) {
     const message = `${claim.topic}[${claim.partition}] has no leader that answers.`
     return { source, error: { code: OPEN_ERROR.unavailable, message, advice: 'It is asked again by itself.' } }
@@ -137,27 +181,14 @@ async function openOne(
     const advice = 'Find out who else writes to this partition; then run `headrace source resume` on its gateway.'
     return { source, error: { code: OPEN_ERROR.frozen, message: frozen.description, advice } }
   }
-  const newest = read.next > read.first ? await log.lastBatch(claim) : undefined
-  // What an older session still had on its way may have come between the two questions.
   const end = Math.max(read.next, newest ? newest.sequence + newest.count : 0)
-  const comparable =
-    newest && newest.sequence + newest.count === end && !(deadLetters && (await endsInDeadLetter(log, claim, end)))
+  const isComparable = newest && newest.sequence + newest.count === end && !newest.isOurs
   session.sources.set(source, { claim, gate, end })
   const { topic, partition, producerId, epoch, epochStart, topicId, retiredMs } = claim
-  const last = comparable ? newest : null
+  const last = isComparable ? { sequence: newest.sequence, count: newest.count, crc: newest.crc } : null
   const limit = batchBytesMax === undefined ? {} : { batchBytesMax }
   const retired = retiredMs === undefined ? {} : { retired: true as const }
   return { source, topic, partition, producerId, epoch, epochStart, end, last, topicId, ...limit, ...retired }
-}
-
-/** The gateway cannot know a placeholder that the core wrote in the place of a batch of its own. */
-async function endsInDeadLetter(log: Log, claim: Claim, end: number): Promise<boolean> {
-  const [fetched] = await log.fetch([{ topic: claim.topic, partition: claim.partition, from: end - 1 }], {
-    maxBytes: 1,
-    waitMs: 0,
-  })
-  const batch = fetched?.batches[0]
-  return batch !== undefined && isDeadLetterPlaceholder(batch)
 }
 
 /** Does something for each item, a bounded number at once, and gives the results in their order. */

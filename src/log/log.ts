@@ -41,7 +41,14 @@ export interface SourceFields {
 /** Proof that the end of a partition was read on the connection and leader epoch that are still in use. Engines make it; nobody else looks inside. */
 export type EndProof = { readonly brand: 'end-proof' } & object
 
-/** The end of a partition, and the last batch before it. */
+/** What tells one batch in a partition from another. */
+export interface BatchFacts {
+  readonly sequence: number
+  readonly count: number
+  readonly crc: number
+}
+
+/** The end of a partition. */
 export interface PartitionEnd {
   /** First offset that can still be read. */
   readonly first: number
@@ -164,7 +171,12 @@ export interface Log {
   /** The largest batch that a topic takes, bytes; undefined where the log does not say. A setting that is changed is seen after a while. */
   batchBytesMax(topic: string): Promise<number | undefined>
   /** Header facts of the last batch before `next`; undefined in an empty partition. */
-  lastBatch(place: Place): Promise<{ sequence: number; count: number; crc: number } | undefined>
+  lastBatch(place: Place): Promise<BatchFacts | undefined>
+  /**
+   * What `look` makes of the last batch of each of many partitions, which are read in as few requests as the engine can; undefined where one is empty. A
+   * partition that could not be read is missing in the answer. The bytes are the engine's again afterwards.
+   */
+  lastBatches<Fact>(places: readonly Place[], look: (batch: Buffer) => Fact): Promise<Map<Place, Fact | undefined>>
 
   /**
    * Appends a batch untouched. Resolves once it is as durable as this log can make it; never retries by itself. The proof is looked at in

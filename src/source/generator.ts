@@ -3,13 +3,12 @@ import { pause } from '../runtime/clock.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { readNamedFile } from '../runtime/named-file.ts'
 import { PAYLOAD_BYTES_MAX, seedOf, writePayload } from './generator-payload.ts'
+import { RoomLooks } from './room-looks.ts'
 import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
 /** It looks so often at what is due, where records are more frequent than this; a slow one looks when its next record is, and now and then. */
 const TICK_MS = 10
 const LOOK_AT_LEAST_EVERY_MS = 60_000
-/** Without room it looks again soon, and each time after twice as long: ten thousand that wait for the log would take all of a processor. */
-const ROOM_LOOK_MS = { first: 1, max: 100 }
 /** How often a file that cannot be read is looked for, ms. */
 const FILE_AGAIN_AFTER_MS = 500
 /** Records made without a break, so that the rest of the process gets its turn. */
@@ -37,6 +36,7 @@ class GeneratorSource implements Source {
   readonly #seed: number
   readonly #buffer: Buffer
   #file: { readonly part: Lines; release(): void } | undefined
+  #looks: { readonly part: RoomLooks; release(): void } | undefined
   #loop: Promise<void> | undefined
   #paused: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
 
@@ -56,6 +56,7 @@ class GeneratorSource implements Source {
     this.resume()
     await this.#loop
     this.#file?.release()
+    this.#looks?.release()
   }
 
   pause(): void {
@@ -66,6 +67,15 @@ class GeneratorSource implements Source {
     this.#paused?.resolve()
     this.#paused = undefined
   }
+
+  #roomLooks(): RoomLooks {
+    const { clock, shared } = this.#context
+    this.#looks ??= shared.use('looks for room', () => new RoomLooks(clock))
+    return this.#looks.part
+  }
+
+  /** Whether there is a reason to go on. */
+  readonly #hasRoom = () => this.#stopping.signal.aborted || this.#context.recordsBuffered() < this.#options.ahead
 
   /** Resolves when its file, where it has one, could be read. */
   async #readFile(): Promise<void> {
@@ -91,7 +101,6 @@ class GeneratorSource implements Source {
     const startedMs = clock.monotonicMs()
     const last = count ?? Number.POSITIVE_INFINITY
     this.#context.state('reading')
-    let roomLookMs = ROOM_LOOK_MS.first
     for (let number = first; number < last && !signal.aborted; ) {
       const due = rate === 0 ? number + BURST_RECORDS : first + Math.floor(((clock.monotonicMs() - startedMs) / 1_000) * rate)
       const room = ahead - this.#context.recordsBuffered()
@@ -99,13 +108,10 @@ class GeneratorSource implements Source {
       // One look at the clock for a burst, which takes less than a millisecond.
       const timeMs = Math.floor(clock.wallMs())
       while (number < to && !this.#paused) this.#give(number++, timeMs)
-      if (room > 0) roomLookMs = ROOM_LOOK_MS.first
       if (this.#paused) await this.#paused.promise
       else if (number < due && room > 0 && number < last) await new Promise<void>(resolve => setImmediate(resolve))
-      else if (number < last && room <= 0) {
-        await pause(clock, roomLookMs, signal).catch(() => {})
-        roomLookMs = Math.min(ROOM_LOOK_MS.max, roomLookMs * 2)
-      } else if (number < last) {
+      else if (number < last && room <= 0) await this.#roomLooks().room(this.#hasRoom)
+      else if (number < last) {
         const dueInMs = ((number + 1 - first) / rate) * 1_000 - (clock.monotonicMs() - startedMs)
         const waitMs = rate === 0 ? TICK_MS : Math.min(LOOK_AT_LEAST_EVERY_MS, Math.max(TICK_MS, dueInMs))
         await pause(clock, waitMs, signal).catch(() => {})

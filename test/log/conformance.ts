@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Claim, Log } from '../../src/log/log.ts'
 import { follow, readRange } from '../../src/log/read-range.ts'
+import { AT } from '../../src/record/batch-header.ts'
 import { decodeBatch } from '../../src/record/batch-reader.ts'
 import { BATCH_BYTES_MAX } from '../../src/record/check-batch.ts'
+import { cutBatch } from '../support/batches.ts'
 import { until } from '../support/until.ts'
 import { batchesIn, LIMITS } from './batches-in.ts'
 import { describeFollowing } from './following.ts'
@@ -154,6 +156,22 @@ export function describeLog<E extends Engine>(name: string, can: Abilities, star
         const claim = await filled(2, 3)
         const { crc } = batchOf(claim, 2, 3)
         expect(await log.lastBatch(claim)).toEqual({ sequence: 2, count: 3, crc })
+      })
+
+      test('gives the last batches of many partitions, also where those are more bytes than one answer has', async () => {
+        const { topic, source } = names()
+        const claims = await Promise.all(
+          Array.from({ length: 12 }, (_, index) => log.claim({ ...source, source: `source-${index}` }, topic)),
+        )
+        const filled = claims.slice(1)
+        const large = (claim: Claim) => cutBatch(0, 1, { ...claim, key: 'k', salt: 'x'.repeat(900_000) })
+        for (const claim of filled) await log.append(claim, large(claim), (await log.end(claim)).proof)
+        const found = await log.lastBatches(claims, batch => batch.readUInt32BE(AT.crc))
+        expect(found.size).toBe(claims.length)
+        expect(claims.map(claim => found.get(claim))).toEqual([
+          undefined,
+          ...filled.map(claim => large(claim).bytes.readUInt32BE(AT.crc)),
+        ])
       })
 
       test('the same batch again is a repeat, and is not stored twice', async () => {

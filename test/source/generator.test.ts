@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { generator, generatorOptions } from '../../src/source/generator.ts'
+import { SharedParts } from '../../src/source/shared-parts.ts'
 import type { SourceContext } from '../../src/source/source.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
 import { until } from '../support/until.ts'
@@ -97,4 +98,67 @@ test('a slow one sleeps until its next record: ten thousand of them woke up a mi
   for (const [index, ms] of givenMs.entries()) expect(Math.abs(ms - (index + 1) * 10_000)).toBeLessThanOrEqual(20)
   expect(timers).toBeLessThanOrEqual(20)
   await source.stop()
+})
+
+test('those that wait for room share a timer: each had one of its own for each look, and waiting cost more than working', async () => {
+  const timersOf = async (sources: number) => {
+    const clock = new SimulatedClock()
+    let timers = 0
+    let buffered = 10
+    let given = 0
+    const counting: SourceContext['clock'] = {
+      wallMs: () => clock.wallMs(),
+      monotonicMs: () => clock.monotonicMs(),
+      after(delayMs, call) {
+        timers += 1
+        return clock.after(delayMs, call)
+      },
+    }
+    const shared = new SharedParts()
+    const opened = Array.from({ length: sources }, (_, index) => {
+      const context = {
+        source: { gateway: 'g', source: `s-${index}` },
+        clock: counting,
+        shared,
+        recordsStored: () => 0,
+        recordsBuffered: () => buffered,
+        state: () => {},
+        message: () => {
+          given += 1
+        },
+      } as unknown as SourceContext
+      return generator.open(generatorOptions.parse({ records_per_second: 0, ahead: 10, count: 4 }), context)
+    })
+    for (const source of opened) await source.start()
+    await clock.pass(1_000)
+    expect(given).toBe(0)
+    buffered = 0
+    await clock.pass(200)
+    expect(given).toBe(4 * sources)
+    const used = timers
+    await clock.pass(1_000)
+    expect(timers).toBe(used)
+    await Promise.all(opened.map(source => source.stop()))
+    return used
+  }
+  expect(await timersOf(50)).toBeLessThanOrEqual((await timersOf(1)) + 1)
+})
+
+test('one that waits for room is stopped all the same', async () => {
+  const clock = new SimulatedClock()
+  const context = {
+    source: { gateway: 'g', source: 's' },
+    clock,
+    shared: new SharedParts(),
+    recordsStored: () => 0,
+    recordsBuffered: () => 10,
+    state: () => {},
+    message: () => {},
+  } as unknown as SourceContext
+  const source = generator.open(generatorOptions.parse({ records_per_second: 0, ahead: 10 }), context)
+  await source.start()
+  await clock.pass(500)
+  const stopped = source.stop()
+  await clock.pass(200)
+  await stopped
 })

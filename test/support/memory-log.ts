@@ -1,5 +1,7 @@
+import { factsOf } from '../../src/log/facts-of.ts'
 import type {
   Appended,
+  BatchFacts,
   Claim,
   Cursor,
   EndProof,
@@ -164,10 +166,21 @@ export class MemoryLog implements Log {
     return this.batchBytes
   }
 
-  async lastBatch(place: Place): Promise<{ sequence: number; count: number; crc: number } | undefined> {
+  async lastBatch(place: Place): Promise<BatchFacts | undefined> {
     await this.#reach()
     const last = this.#at(place).stored.at(-1)
-    return last && { sequence: last.offset, count: last.count, crc: readBatchHeader(last.bytes).crc }
+    return last && factsOf(last.bytes)
+  }
+
+  async lastBatches<Fact>(places: readonly Place[], look: (batch: Buffer) => Fact): Promise<Map<Place, Fact | undefined>> {
+    await this.#reach()
+    const led = places.filter(place => !this.leaderless(place))
+    return new Map(
+      led.map(place => {
+        const last = this.#at(place).stored.at(-1)
+        return [place, last && look(last.bytes)]
+      }),
+    )
   }
 
   async append(place: Place, batch: EncodedBatch, proof: EndProof): Promise<Appended> {

@@ -1,5 +1,6 @@
 import type {
   Appended,
+  BatchFacts,
   Claim,
   Cursor,
   EndProof,
@@ -69,8 +70,14 @@ export class SpacedLog implements Log {
     return new Map([...found].map(([place, end]) => [inside.get(place) ?? place, end]))
   }
 
-  lastBatch(place: Place): Promise<{ sequence: number; count: number; crc: number } | undefined> {
+  lastBatch(place: Place): Promise<BatchFacts | undefined> {
     return this.#log.lastBatch(this.#in(place))
+  }
+
+  async lastBatches<Fact>(places: readonly Place[], look: (batch: Buffer) => Fact): Promise<Map<Place, Fact | undefined>> {
+    const inside = new Map(places.map(place => [this.#in(place), place]))
+    const found = await this.#log.lastBatches([...inside.keys()], look)
+    return new Map([...found].map(([place, fact]) => [inside.get(place) ?? place, fact]))
   }
 
   batchBytesMax(topic: string): Promise<number | undefined> {

@@ -104,9 +104,10 @@ export class KafkaCluster {
     return found
   }
 
-  /** The leader may be another by now: it is asked for before the next use. */
-  forgetLeader(place: Place): void {
-    if (this.#leaders.delete(placeKey(place))) for (const call of this.#voidCalls) call()
+  /** Their leaders may be others by now: they are asked for before the next use. */
+  forgetLeader(...places: readonly Place[]): void {
+    const known = places.filter(place => this.#leaders.delete(placeKey(place)))
+    if (known.length > 0) for (const call of this.#voidCalls) call()
   }
 
   /** Whether the brokers said, when they were asked last, that there is no such topic. */

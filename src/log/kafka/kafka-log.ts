@@ -1,11 +1,12 @@
-import { readBatchHeader } from '../../record/batch-header.ts'
 import type { EncodedBatch } from '../../record/record.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import type { SourceId } from '../../runtime/names.ts'
+import { factsOf } from '../facts-of.ts'
 import type {
   Appended,
+  BatchFacts,
   Claim,
   Cursor,
   EndProof,
@@ -29,6 +30,7 @@ import { Fetcher } from './fetcher.ts'
 import { KafkaFollower } from './follower.ts'
 import { groupError, membersOf } from './group-members.ts'
 import { KafkaJournal, type KafkaJournalDeps } from './journal.ts'
+import { LastBatches } from './last-batches.ts'
 import { PartitionEnds } from './partition-ends.ts'
 import { RecordAppender } from './record-appender.ts'
 import { Registry } from './registry.ts'
@@ -66,6 +68,7 @@ class KafkaLog implements Log {
   readonly #clock: Clock
   readonly #appender: Appender
   readonly #ends: PartitionEnds
+  readonly #lasts: LastBatches
   readonly #fetcher: Fetcher
   readonly #registry: Registry
   readonly #limits: TopicLimits
@@ -78,6 +81,7 @@ class KafkaLog implements Log {
     this.#clock = deps.clock
     this.#appender = new Appender(cluster, deps.clock)
     this.#ends = new PartitionEnds(cluster, deps.clock)
+    this.#lasts = new LastBatches(cluster, this.#ends)
     this.#fetcher = new Fetcher(cluster)
     this.#limits = new TopicLimits(cluster, deps.clock, deps.log)
     const appender = new RecordAppender(cluster, deps.clock)
@@ -133,15 +137,12 @@ class KafkaLog implements Log {
     return this.#ends.ofAll(places)
   }
 
-  async lastBatch(place: Place): Promise<{ sequence: number; count: number; crc: number } | undefined> {
-    const { first, next } = await this.end(place)
-    if (next <= first) return undefined
-    const [part] = await this.fetch([{ ...place, from: next - 1 }], { maxBytes: 1, waitMs: 0 })
-    const batch = part?.batches.at(-1)
-    if (!batch)
-      throw new HeadraceError('log_unavailable', `the last batch of ${place.topic}[${place.partition}] could not be read`)
-    const { baseOffset, lastOffsetDelta, crc } = readBatchHeader(batch)
-    return { sequence: baseOffset, count: lastOffsetDelta + 1, crc }
+  lastBatch(place: Place): Promise<BatchFacts | undefined> {
+    return this.#lasts.of(place, factsOf)
+  }
+
+  lastBatches<Fact>(places: readonly Place[], look: (batch: Buffer) => Fact): Promise<Map<Place, Fact | undefined>> {
+    return this.#lasts.ofAll(places, look)
   }
 
   batchBytesMax(topic: string): Promise<number | undefined> {

@@ -1,10 +1,9 @@
 import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import type { EndProof, PartitionEnd, Place } from '../log.ts'
-import { placeKey } from '../place-key.ts'
-import { EARLIEST, LATEST, listOffsets } from './apis.ts'
-import { KafkaProof, toldMs } from './appender.ts'
-import type { KafkaCluster } from './cluster.ts'
+import { KafkaProof } from './appender.ts'
+import { BrokerEnds } from './broker-ends.ts'
+import type { KafkaCluster, Leader } from './cluster.ts'
 import { KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 
 /** A broker that has just started takes requests before it leads its partitions: those are asked for anew, each time after the cluster's pause between looks. */
@@ -20,6 +19,7 @@ interface Answers {
 export class PartitionEnds {
   readonly #cluster: KafkaCluster
   readonly #clock: Clock
+  readonly #brokers = new Map<string, BrokerEnds>()
 
   constructor(cluster: KafkaCluster, clock: Clock) {
     this.#cluster = cluster
@@ -54,40 +54,36 @@ export class PartitionEnds {
   }
 
   async #askLeaders(places: readonly Place[], answers: Answers): Promise<void> {
-    const byNode = Map.groupBy(places, place => this.#cluster.leader(place)?.node ?? -1)
-    byNode.delete(-1)
     for (const place of places) answers.errors.delete(place)
-    const asked = await Promise.allSettled([...byNode].map(([node, mine]) => this.#askNode(node, mine, answers)))
+    const led = places.flatMap(place => {
+      const leader = this.#cluster.leader(place)
+      return leader ? [{ place, leader }] : []
+    })
+    const asked = await Promise.allSettled(led.map(({ place, leader }) => this.#askLeader(place, leader, answers)))
     const failed = asked.find(each => each.status === 'rejected')
     if (failed && answers.ends.size === 0) throw failed.reason
   }
 
-  async #askNode(node: number, places: readonly Place[], { ends, errors }: Answers): Promise<void> {
-    const leaders = new Map(places.map(place => [place, this.#cluster.leader(place)]))
-    const earliest = await this.#cluster.request(node, listOffsets, { places, timestamp: EARLIEST })
-    // What is proven is proven through the connection that carries this request.
-    let generation = -1
-    let askedMs = 0
-    const address = leaders.values().next().value?.address ?? ''
-    const latest = await this.#cluster.send(node, listOffsets, () => {
-      generation = this.#cluster.generation(address)
-      askedMs = this.#clock.monotonicMs()
-      return listOffsets.write({ places, timestamp: LATEST })
-    })
-    const provenMs = toldMs(askedMs, this.#clock.monotonicMs())
-    const first = new Map(earliest.map(part => [placeKey(part), part]))
-    const next = new Map(latest.map(part => [placeKey(part), part]))
-    for (const place of places) {
-      const leader = leaders.get(place)
-      const [from, to] = [first.get(placeKey(place)), next.get(placeKey(place))]
-      if (!leader || !from || !to) continue
-      const error = to.error === KAFKA_ERROR.none ? from.error : to.error
-      if (error === KAFKA_ERROR.none) {
-        ends.set(place, { first: from.offset, next: to.offset, proof: new KafkaProof(leader, generation, provenMs) as EndProof })
-        continue
-      }
-      errors.set(place, error)
-      if (LEADER_MOVED.includes(error)) this.#cluster.forgetLeader(place)
+  async #askLeader(place: Place, leader: Leader, { ends, errors }: Answers): Promise<void> {
+    const { earliest: from, latest: to, generation, provenMs } = await this.#brokerOf(leader).ask(place)
+    if (!from || !to) return
+    const error = to.error === KAFKA_ERROR.none ? from.error : to.error
+    if (error === KAFKA_ERROR.none) {
+      ends.set(place, { first: from.offset, next: to.offset, proof: new KafkaProof(leader, generation, provenMs) as EndProof })
+      return
     }
+    errors.set(place, error)
+    if (LEADER_MOVED.includes(error)) this.#cluster.forgetLeader(place)
+  }
+
+  #brokerOf(leader: Leader): BrokerEnds {
+    // At another address it is reached through another connection.
+    const key = `${leader.node} ${leader.address}`
+    let broker = this.#brokers.get(key)
+    if (!broker) {
+      broker = new BrokerEnds(this.#cluster, this.#clock, leader)
+      this.#brokers.set(key, broker)
+    }
+    return broker
   }
 }

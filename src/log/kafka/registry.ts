@@ -3,30 +3,26 @@ import { fieldsForRegistry } from '../../record/fields.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { type SourceId, sourceKey } from '../../runtime/names.ts'
-import type { Claim, Place, SourceFields } from '../log.ts'
-import { placeKey } from '../place-key.ts'
-import { EARLIEST, initProducerId, LATEST, listOffsets } from './apis.ts'
-import { ClaimFold, encodeClaim, encodeFields, encodeRetired, FIRST_CLAIM } from './claim-fold.ts'
+import type { Claim, SourceFields } from '../log.ts'
+import { EARLIEST, listOffsets } from './apis.ts'
+import { type ClaimEntry, ClaimFold, encodeClaim, encodeFields, encodeRetired, FIRST_CLAIM } from './claim-fold.ts'
 import { answer, ClaimQueue, refuse, type WaitingClaim } from './claim-queue.ts'
 import type { KafkaCluster } from './cluster.ts'
-import { COORDINATOR_BUSY, KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
+import { KAFKA_ERROR } from './error-codes.ts'
 import type { Fetcher } from './fetcher.ts'
+import { FreePartitions, PARTITIONS_STEP } from './free-partitions.ts'
+import { newProducerIds } from './producer-ids.ts'
 import type { RecordAppender } from './record-appender.ts'
-import { endUnread, topicGone } from './registry-errors.ts'
+import { topicGone } from './registry-errors.ts'
 import type { SourcesView } from './sources-view.ts'
-import { addPartitions, ensureTopic } from './topics.ts'
+import { ensureTopic } from './topics.ts'
 
 export const CLAIMS_TOPIC = 'headrace.claims'
-/** Partitions are added so many at a time, as sources come: each addition takes the controller a moment. */
-const PARTITIONS_STEP = 8
 /** Another core may claim the same partition in the same moment; each attempt sees more of what they did. */
 const CLAIM_ATTEMPTS_MAX = 20
-/** Claims that are made together. */
-const CLAIMS_AT_ONCE_MAX = 64
-/** Who leads a partition that has no leader now. */
-const NOBODY = -1
-const BUSY_PAUSE_MS = 100
-const BUSY_ATTEMPTS_MAX = 100
+/** Claims that are made together. What a topic is asked and given for one costs no more for all of them; others wait meanwhile, and all come to nothing if one step does. */
+const CLAIMS_AT_ONCE_MAX = 250
+const LEADERLESS_ANSWERS_MAX = 100
 const READ_BYTES = 4 * 2 ** 20
 /** How long a read waits for what should be there already, ms; and so often it is waited for. */
 const READ_WAIT_MS = 500
@@ -52,6 +48,7 @@ export class Registry {
   readonly #fold = new ClaimFold()
   readonly #checked = new Set<string>()
   readonly #asked = new ClaimQueue()
+  readonly #partitions: FreePartitions
   #next = 0
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -61,6 +58,7 @@ export class Registry {
     this.#clock = deps.clock
     this.#appender = deps.appender
     this.#view = deps.view
+    this.#partitions = new FreePartitions(deps.cluster, deps.clock)
     this.#replication = deps.replication
   }
 
@@ -109,7 +107,8 @@ export class Registry {
       refuse(left, error)
       return
     }
-    for (const [topic, waiting] of Map.groupBy(left, ({ topic }) => topic)) await this.#claimIn(topic, waiting)
+    const [first] = left
+    if (first) await this.#claimIn(first.topic, left)
   }
 
   /** New claims in one topic. Another core may take a partition in the same moment: who wrote first has it, and the other tries the next. */
@@ -121,17 +120,16 @@ export class Registry {
       for (let attempt = 0; attempt < CLAIM_ATTEMPTS_MAX; attempt++) {
         left = await this.#unknownOf(left, claim => this.#withTopicId(claim))
         if (left.length === 0) return
-        for (const waiting of left) if (!producers.has(waiting)) producers.set(waiting, await this.#newProducerId())
-        const partitions = await this.#freePartitions(topic, left.length)
+        await this.#giveProducers(left, producers)
+        const partitions = await this.#partitions.find(topic, left.length, (...place) => this.#fold.isTaken(...place))
         const topicId = await this.#cluster.topicId(topic)
-        await Promise.all(
-          left.map((waiting, index) => {
-            const producerId = producers.get(waiting) ?? -1
-            const partition = partitions[index] ?? -1
-            const first = { producerId, epoch: 0, epochStart: 0, replaces: FIRST_CLAIM }
-            return this.#append({ ...waiting.source, topic, topicId, partition, ...first })
-          }),
-        )
+        const entries = left.map((waiting, index) => {
+          const producerId = producers.get(waiting) ?? -1
+          const partition = partitions[index] ?? -1
+          const first = { producerId, epoch: 0, epochStart: 0, replaces: FIRST_CLAIM }
+          return { ...waiting.source, topic, topicId, partition, ...first }
+        })
+        await this.#append(entries)
         await this.#catchUp()
       }
       const names = left.map(({ source }) => sourceKey(source)).join(', ')
@@ -140,6 +138,13 @@ export class Registry {
     } catch (error) {
       refuse(left, error)
     }
+  }
+
+  async #giveProducers(group: readonly WaitingClaim[], producers: Map<WaitingClaim, number>): Promise<void> {
+    const without = group.filter(waiting => !producers.has(waiting))
+    const { node } = await this.#cluster.findLeader({ topic: CLAIMS_TOPIC, partition: 0 })
+    const ids = await newProducerIds({ cluster: this.#cluster, clock: this.#clock }, node, without.length)
+    for (const [index, waiting] of without.entries()) producers.set(waiting, ids[index] ?? -1)
   }
 
   /** Answers those who asked for sources that have a claim by now, and gives the others. */
@@ -163,21 +168,12 @@ export class Registry {
       await this.#catchUp()
       const standing = this.#fold.of(source)
       if (!standing) throw new HeadraceError('not_found', `${sourceKey(source)} has no claim`)
-      const end = await this.#endOf(standing)
+      const end = await this.#partitions.endOf(standing)
       const { gateway, source: name } = standing.source
       const { topic, partition, producerId, epoch, at } = standing
       const topicId = await this.#cluster.topicId(topic)
-      await this.#append({
-        gateway,
-        source: name,
-        topic,
-        topicId,
-        partition,
-        producerId,
-        epoch: epoch + 1,
-        epochStart: end,
-        replaces: at,
-      })
+      const renewing = { epoch: epoch + 1, epochStart: end, replaces: at }
+      await this.#append([{ gateway, source: name, topic, topicId, partition, producerId, ...renewing }])
       await this.#catchUp()
       const renewed = this.#fold.of(source)
       if (!renewed || renewed.epoch <= epoch)
@@ -194,10 +190,11 @@ export class Registry {
       }
       if (!sources.some(isNews)) return
       await this.#catchUp()
-      for (const each of sources.filter(isNews)) {
-        const key = sourceKey(each.source)
-        await this.#appender.append(CLAIMS_TOPIC, key, encodeFields(each.source, fieldsForRegistry(each.fields)))
-      }
+      const news = sources.filter(isNews).map(({ source, fields }) => ({
+        key: sourceKey(source),
+        value: encodeFields(source, fieldsForRegistry(fields)),
+      }))
+      await this.#appender.appendAll(CLAIMS_TOPIC, news)
       await this.#catchUp()
       for (const { source } of sources) this.#publish(source)
     })
@@ -255,92 +252,9 @@ export class Registry {
     this.#checked.add(topic)
   }
 
-  /** The lowest partitions that nobody has. What holds data without a claim is somebody else's. */
-  async #freePartitions(topic: string, wanted: number): Promise<number[]> {
-    for (;;) {
-      const count = await this.#partitionsOf(topic)
-      const free: number[] = []
-      for (let partition = 0; partition < count && free.length < wanted; partition++) {
-        if (!this.#fold.isTaken(topic, partition)) free.push(partition)
-      }
-      if (free.length === wanted) {
-        await this.#checkEmpty(topic, free)
-        return free
-      }
-      const steps = Math.ceil((wanted - free.length) / PARTITIONS_STEP)
-      await addPartitions(this.#cluster, topic, count + steps * PARTITIONS_STEP)
-      await this.#partitionsOf(topic, count + 1)
-    }
-  }
-
-  async #checkEmpty(topic: string, partitions: readonly number[]): Promise<void> {
-    const ends = await this.#endsOf(partitions.map(partition => ({ topic, partition })))
-    const at = ends.findIndex(end => end > 0)
-    if (at < 0) return
-    throw new HeadraceError(
-      'topic_refused',
-      `topic ${topic} holds data of somebody else: partition ${partitions[at]} has ${ends[at]} records, and no source claims it`,
-      {
-        advice: 'Name another topic in the pipeline (`topic:`); Headrace writes only into topics of its own.',
-      },
-    )
-  }
-
-  /** How many partitions a topic has, once it has so many: what was just made is not known to the broker that is asked in the same moment. */
-  async #partitionsOf(topic: string, atLeast = 1): Promise<number> {
-    for (let attempt = 0; attempt < BUSY_ATTEMPTS_MAX; attempt++) {
-      const { topics } = await this.#cluster.describe([topic])
-      const count = topics[0]?.partitions.length ?? 0
-      if (count >= atLeast) return count
-      await new Promise<void>(resolve => this.#clock.after(BUSY_PAUSE_MS, resolve))
-    }
-    throw new HeadraceError('log_unavailable', `topic ${topic} does not come to ${atLeast} partitions, though they were made`)
-  }
-
-  async #endOf(place: Place): Promise<number> {
-    const [end = 0] = await this.#endsOf([place])
-    return end
-  }
-
-  /** The ends of partitions. One that has just been made has no leader for a moment. */
-  async #endsOf(places: readonly Place[]): Promise<number[]> {
-    const found = new Map<string, number>()
-    let error: number | undefined
-    for (let attempt = 0; attempt < BUSY_ATTEMPTS_MAX; attempt++) {
-      const left = places.filter(place => !found.has(placeKey(place)))
-      const unled = left.find(place => !this.#cluster.leader(place))
-      if (unled) await this.#cluster.findLeader(unled).catch(() => {})
-      const byNode = Map.groupBy(left, place => this.#cluster.leader(place)?.node ?? NOBODY)
-      byNode.delete(NOBODY)
-      for (const [node, mine] of byNode) {
-        for (const part of await this.#cluster.request(node, listOffsets, { places: mine, timestamp: LATEST })) {
-          if (part.error === KAFKA_ERROR.none) found.set(placeKey(part), part.offset)
-          else if (!LEADER_MOVED.includes(part.error)) throw endUnread(part, part.error)
-          else this.#cluster.forgetLeader(part)
-          error = part.error
-        }
-      }
-      if (found.size === places.length) return places.map(place => found.get(placeKey(place)) ?? 0)
-      await new Promise<void>(resolve => this.#clock.after(BUSY_PAUSE_MS, resolve))
-    }
-    throw endUnread(places.find(place => !found.has(placeKey(place))) ?? { topic: '?', partition: -1 }, error)
-  }
-
-  async #newProducerId(): Promise<number> {
-    const { node } = await this.#cluster.findLeader({ topic: CLAIMS_TOPIC, partition: 0 })
-    for (let attempt = 0; attempt < BUSY_ATTEMPTS_MAX; attempt++) {
-      const { error, producerId } = await this.#cluster.request(node, initProducerId, null)
-      if (error === KAFKA_ERROR.none) return producerId
-      if (!COORDINATOR_BUSY.includes(error))
-        throw new HeadraceError('log_unavailable', `Kafka gives no producer id: error ${error}`)
-      await new Promise<void>(resolve => this.#clock.after(BUSY_PAUSE_MS, resolve))
-    }
-    throw new HeadraceError('log_unavailable', 'Kafka gives no producer id: its coordinator does not come up')
-  }
-
-  async #append(entry: Parameters<typeof encodeClaim>[0]): Promise<void> {
-    const value = encodeClaim(entry)
-    await this.#appender.append(CLAIMS_TOPIC, sourceKey(entry), value)
+  #append(entries: readonly ClaimEntry[]): Promise<void> {
+    const records = entries.map(entry => ({ key: sourceKey(entry), value: encodeClaim(entry) }))
+    return this.#appender.appendAll(CLAIMS_TOPIC, records)
   }
 
   /** Reads the log of claims to its end. */
@@ -359,12 +273,12 @@ export class Registry {
     }
     let unread = 0
     let empty = 0
-    for (const end = await this.#endOf(place); this.#next < end; ) {
+    for (const end = await this.#partitions.endOf(place); this.#next < end; ) {
       const [part] = await this.#fetcher.fetch([{ ...place, from: this.#next }], { maxBytes: READ_BYTES, waitMs: READ_WAIT_MS })
       if (!part) {
         // Its leader is another by now. Nobody is kept waiting for as long as there is none.
         unread += 1
-        if (unread >= BUSY_ATTEMPTS_MAX)
+        if (unread >= LEADERLESS_ANSWERS_MAX)
           throw new HeadraceError('log_unavailable', `${CLAIMS_TOPIC} has no leader that can be read`)
         continue
       }

@@ -3,10 +3,13 @@ import type { Logger } from '../../runtime/logger.ts'
 import { sourceKey } from '../../runtime/names.ts'
 import type { Claim } from '../log.ts'
 import type { KafkaCluster } from './cluster.ts'
+import type { KeyedRecord } from './keyed-batch.ts'
 import type { RecordAppender } from './record-appender.ts'
 import { ensureTopic } from './topics.ts'
 
 export const SOURCES_TOPIC = 'headrace.sources'
+/** What is written while more comes: a core that starts hands out thousands. */
+const WRITTEN_AT_ONCE_MAX = 1_000
 
 /**
  * Tells consumers where each source lies: the compacted topic `headrace.sources`, by `<gateway>/<source>`. It is a view of the claims: nobody
@@ -42,13 +45,13 @@ export class SourcesView {
       if (this.#published.size === 0) {
         await ensureTopic(this.#cluster, { topic: SOURCES_TOPIC, partitions: 1, replication: this.#replication, compacted: true })
       }
-      for (const [key, claim] of this.#waiting) {
-        const { source, topic, partition, producerId, epoch, fields, retiredMs } = claim
-        const retired = retiredMs === undefined ? undefined : new Date(retiredMs).toISOString()
-        const value = JSON.stringify({ gateway: source.gateway, topic, partition, producerId, epoch, fields, retired })
-        await this.#appender.append(SOURCES_TOPIC, key, Buffer.from(value))
-        this.#published.set(key, claim)
-        if (this.#waiting.get(key) === claim) this.#waiting.delete(key)
+      while (this.#waiting.size > 0) {
+        const group = [...this.#waiting].slice(0, WRITTEN_AT_ONCE_MAX)
+        await this.#appender.appendAll(SOURCES_TOPIC, group.map(shown))
+        for (const [key, claim] of group) {
+          this.#published.set(key, claim)
+          if (this.#waiting.get(key) === claim) this.#waiting.delete(key)
+        }
       }
     } catch (error) {
       this.#waiting.clear()
@@ -57,4 +60,11 @@ export class SourcesView {
       this.#writing = false
     }
   }
+}
+
+function shown([key, claim]: readonly [string, Claim]): KeyedRecord {
+  const { source, topic, partition, producerId, epoch, fields, retiredMs } = claim
+  const retired = retiredMs === undefined ? undefined : new Date(retiredMs).toISOString()
+  const value = JSON.stringify({ gateway: source.gateway, topic, partition, producerId, epoch, fields, retired })
+  return { key, value: Buffer.from(value) }
 }

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
-import { readBatchHeader } from '../../record/batch-header.ts'
 import { visitRecords } from '../../record/batch-reader.ts'
 import { BATCH_BYTES_MAX } from '../../record/check-batch.ts'
 import type { EncodedBatch } from '../../record/record.ts'
@@ -11,8 +10,10 @@ import { makeFolderDurably } from '../../runtime/durable-folder.ts'
 import { HeadraceError, messageOf } from '../../runtime/errors.ts'
 import type { SourceId } from '../../runtime/names.ts'
 import { writeTransaction } from '../../runtime/write-transaction.ts'
+import { factsOf } from '../facts-of.ts'
 import type {
   Appended,
+  BatchFacts,
   Claim,
   Cursor,
   EndProof,
@@ -163,12 +164,25 @@ class SqliteLog implements Log {
     return new Map(await Promise.all(places.map(async place => [place, await this.end(place)] as const)))
   }
 
-  async lastBatch(place: Place): Promise<{ sequence: number; count: number; crc: number } | undefined> {
+  async lastBatch(place: Place): Promise<BatchFacts | undefined> {
+    const batch = this.#lastOf(place)
+    return batch && factsOf(batch)
+  }
+
+  async lastBatches<Fact>(places: readonly Place[], look: (batch: Buffer) => Fact): Promise<Map<Place, Fact | undefined>> {
+    return new Map(
+      places.map(place => {
+        const batch = this.#lastOf(place)
+        return [place, batch && look(batch)]
+      }),
+    )
+  }
+
+  #lastOf(place: Place): Buffer | undefined {
     const { number } = this.#partition(place)
-    const row = this.#prepare<[number], BatchRow>(
+    return this.#prepare<[number], BatchRow>(
       'SELECT first, last, data FROM batches WHERE partition = ? ORDER BY last DESC LIMIT 1',
-    ).get(number)
-    return row && { sequence: row.first, count: row.last - row.first + 1, crc: readBatchHeader(row.data).crc }
+    ).get(number)?.data
   }
 
   async batchBytesMax(): Promise<number> {
