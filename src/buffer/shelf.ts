@@ -2,12 +2,12 @@ import { dirname, join } from 'node:path'
 import type Database from 'better-sqlite3'
 import { assert, HeadraceError } from '../runtime/errors.ts'
 import { isBatch } from './block-codec.ts'
+import { BlockRows } from './block-rows.ts'
 import { BlocksFile } from './blocks-file.ts'
 import { BLOCKS_FILE } from './database-files.ts'
 import { type Extent, FreePages } from './free-pages.ts'
 import type { BufferLimits } from './limits.ts'
 import { parsePlace, placeText } from './place.ts'
-import { checkRow, rowSum } from './row-sum.ts'
 import { freeOf, PAGE_BYTES } from './schema.ts'
 import type { BlockRow } from './store-calls.ts'
 
@@ -42,7 +42,7 @@ interface Staged {
  */
 export class Shelf {
   readonly #db: Database.Database
-  readonly #sql: ReturnType<typeof statements>
+  readonly #rows: BlockRows
   readonly #file: BlocksFile
   readonly #limits: BufferLimits
   readonly #hasFile: boolean
@@ -58,7 +58,7 @@ export class Shelf {
   constructor(db: Database.Database, options: { path: string; quotaBytes: number; limits: BufferLimits }) {
     this.#db = db
     this.#limits = options.limits
-    this.#sql = statements(db)
+    this.#rows = new BlockRows(db)
     this.#hasFile = options.quotaBytes >= options.limits.fileQuotaBytes
     // All that is said of the file by the rows is looked through before anything is done to it.
     this.#free = this.#freeByRows()
@@ -77,9 +77,8 @@ export class Shelf {
   }
 
   find(id: number): Lying | undefined {
-    const row = this.#sql.block.get(id)
+    const row = this.#rows.find(id)
     if (!row) return undefined
-    checkBlock(row)
     const { count, time_ms: timeMs, data, length, crc, place } = row
     const read = () => (place === null ? data : this.#file.read(extentsOf(place), length ?? 0))
     return { count, timeMs, place, read: () => checked(read(), crc, place) }
@@ -87,8 +86,8 @@ export class Shelf {
 
   /** Its place is free when this transaction is on disk. */
   forget(id: number): void {
-    const place = this.#sql.forget.get(id)?.place
-    if (place) this.#freed.push(...extentsOf(place))
+    const place = this.#rows.remove(id)
+    if (place !== null) this.#freed.push(...extentsOf(place))
   }
 
   /** A block that is written at the end of this transaction; its row has no number before. */
@@ -98,8 +97,7 @@ export class Shelf {
 
   /** A block whose row becomes another one, behind all others; what it holds stays where it is, if that is in the file. */
   move(id: number, row: Omit<BlockRow, 'id' | 'bytes'>, data: Buffer): BlockRow {
-    const place = this.#sql.forget.get(id)?.place ?? null
-    return this.#stage(row, data, place)
+    return this.#stage(row, data, this.#rows.remove(id))
   }
 
   /** To be called before a transaction: within one, what it has deleted would pass for free. */
@@ -113,9 +111,7 @@ export class Shelf {
     for (const { row, data, place } of this.#staged) {
       const { source, first, count, timeMs: time_ms } = row
       const [length, inRow] = place === null ? [null, data] : [data.length, NOTHING]
-      const columns = { source, first, count, time_ms, length, crc: checksumOf(data) ?? null, place }
-      const { lastInsertRowid } = this.#sql.insert.run({ ...columns, data: inRow, sum: rowSum(valuesOf(columns)) })
-      row.id = Number(lastInsertRowid)
+      row.id = this.#rows.insert({ source, first, count, time_ms, length, crc: checksumOf(data) ?? null, place }, inRow)
     }
   }
 
@@ -190,10 +186,7 @@ export class Shelf {
   #freeByRows(): FreePages {
     assert(!this.#db.inTransaction, 'what is free is told by rows that are on disk')
     const used: Extent[] = []
-    for (const row of this.#sql.rows.iterate()) {
-      checkBlock(row)
-      if (row.place !== null) used.push(...extentsOf(row.place))
-    }
+    for (const { place } of this.#rows.all()) if (place !== null) used.push(...extentsOf(place))
     const free = FreePages.of(used)
     if (!free) throw new HeadraceError('buffer_corrupt', 'two blocks are said to lie at the same place')
     return free
@@ -250,43 +243,9 @@ function pagesInDatabase(bytes: number): number {
   return Math.ceil(bytes / (PAGE_BYTES - PAGE_OVERHEAD_BYTES)) + 1
 }
 
-interface Columns {
-  readonly source: number
-  readonly first: number | null
-  readonly count: number
-  readonly time_ms: number
-  readonly length: number | null
-  readonly crc: number | null
-  readonly place: string | null
-}
-
-type Summed = Columns & { readonly id: number; readonly sum: number | null }
-
-function valuesOf({ source, first, count, time_ms, length, crc, place }: Columns): (string | number | null)[] {
-  return [source, first, count, time_ms, length, crc, place]
-}
-
-function checkBlock(row: Summed): void {
-  checkRow(valuesOf(row), row.sum, `the row of block ${row.id}`)
-}
-
 /** Throws `buffer_corrupt` where this is not what was written: the rest of a block is held against its checksum by whoever reads it. */
 function checked(data: Buffer, crc: number | null, place: string | null): Buffer {
   if (crc !== null && checksumOf(data) !== crc)
     throw new HeadraceError('buffer_corrupt', `something else lies where a block was written (${place ?? 'in its row'})`)
   return data
-}
-
-const COLUMNS = 'id, source, first, count, time_ms, length, crc, place, sum'
-
-function statements(db: Database.Database) {
-  return {
-    block: db.prepare<[number], Summed & { readonly data: Buffer }>(`SELECT ${COLUMNS}, data FROM block WHERE id = ?`),
-    insert: db.prepare(
-      `INSERT INTO block (source, first, count, time_ms, data, length, crc, place, sum)
-       VALUES (@source, @first, @count, @time_ms, @data, @length, @crc, @place, @sum)`,
-    ),
-    forget: db.prepare<[number], { place: string | null }>('DELETE FROM block WHERE id = ? RETURNING place'),
-    rows: db.prepare<[], Summed>(`SELECT ${COLUMNS} FROM block`),
-  }
 }

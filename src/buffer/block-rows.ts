@@ -1,0 +1,68 @@
+import type Database from 'better-sqlite3'
+import { checkRow, rowSum } from './row-sum.ts'
+
+/** A row of a block, but for what it holds; as the database names it (schema.ts). */
+export interface BlockColumns {
+  readonly source: number
+  readonly first: number | null
+  readonly count: number
+  readonly time_ms: number
+  readonly length: number | null
+  readonly crc: number | null
+  readonly place: string | null
+}
+
+type Summed = BlockColumns & { readonly id: number; readonly sum: number | null }
+
+/** Rows of blocks, one by one. Whatever gives one throws `buffer_corrupt` where it is not what was written. */
+export class BlockRows {
+  readonly #sql: ReturnType<typeof statements>
+
+  constructor(db: Database.Database) {
+    this.#sql = statements(db)
+  }
+
+  find(id: number): (BlockColumns & { readonly data: Buffer }) | undefined {
+    const row = this.#sql.find.get(id)
+    if (row) check(row)
+    return row
+  }
+
+  *all(): Generator<BlockColumns> {
+    for (const row of this.#sql.all.iterate()) {
+      check(row)
+      yield row
+    }
+  }
+
+  /** The new row's number, above all others. */
+  insert(columns: BlockColumns, data: Buffer): number {
+    return Number(this.#sql.insert.run({ ...columns, data, sum: rowSum(valuesOf(columns)) }).lastInsertRowid)
+  }
+
+  /** Gives the place of what it held; null where that was in the row, or there was none. */
+  remove(id: number): string | null {
+    return this.#sql.remove.get(id)?.place ?? null
+  }
+}
+
+function valuesOf({ source, first, count, time_ms, length, crc, place }: BlockColumns): (string | number | null)[] {
+  return [source, first, count, time_ms, length, crc, place]
+}
+
+function check(row: Summed): void {
+  checkRow(valuesOf(row), row.sum, `the row of block ${row.id}`)
+}
+
+function statements(db: Database.Database) {
+  const columns = 'id, source, first, count, time_ms, length, crc, place, sum'
+  return {
+    find: db.prepare<[number], Summed & { readonly data: Buffer }>(`SELECT ${columns}, data FROM block WHERE id = ?`),
+    all: db.prepare<[], Summed>(`SELECT ${columns} FROM block`),
+    insert: db.prepare(
+      `INSERT INTO block (source, first, count, time_ms, data, length, crc, place, sum)
+       VALUES (@source, @first, @count, @time_ms, @data, @length, @crc, @place, @sum)`,
+    ),
+    remove: db.prepare<[number], { place: string | null }>('DELETE FROM block WHERE id = ? RETURNING place'),
+  }
+}
