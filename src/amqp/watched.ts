@@ -37,6 +37,8 @@ export function watchedHandlers(handlers: ListenHandlers, watch: MessageWatch): 
 }
 
 function watchedSender(sender: Sender, watch: MessageWatch): Sender {
+  /** Whose bytes the watch may look at later, too: it is handed them when they were accepted, which is when nobody else needs them any more. */
+  const seen = new WeakSet<Buffer>()
   return {
     get address() {
       return sender.address
@@ -45,7 +47,9 @@ function watchedSender(sender: Sender, watch: MessageWatch): Sender {
       return sender.room
     },
     closed: sender.closed,
-    letGo: body => sender.letGo(body),
+    letGo: body => {
+      if (!seen.has(body)) sender.letGo(body)
+    },
     onRoom: call => sender.onRoom(call),
     close: () => sender.close(),
     send(message, settled) {
@@ -53,6 +57,7 @@ function watchedSender(sender: Sender, watch: MessageWatch): Sender {
         sender.send(message, settled)
         return
       }
+      seen.add(message.body)
       const fromMs = watch.now()
       sender.send(message, (outcome, error) => {
         settled(outcome, error)

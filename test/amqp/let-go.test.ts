@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { watchedConnection } from '../../src/amqp/watched.ts'
 import { until } from '../support/until.ts'
 import { core, gateway, message } from './ends.ts'
 
@@ -46,4 +47,19 @@ test('and memory that others use as well stays', async () => {
   const part = whole.subarray(0, 100)
   sender.letGo(part)
   expect(part.length).toBe(100)
+})
+
+test('nor is what a watch wants given back: a gateway that is traced found nothing in what it had sent', async () => {
+  const { url, deliveries } = await core()
+  const seen: Buffer[] = []
+  const watch = { wants: () => true, now: () => 0, accepted: ({ body: passed }: { body: Buffer }) => void seen.push(passed) }
+  const connection = watchedConnection(await gateway(url), watch)
+  const sender = await connection.openSender({ address: 'in', timeoutMs: 5_000 })
+  await until('it has credit', () => sender.room > 0)
+  const given = body(20_000)
+  sender.send({ ...message(1), body: given }, () => sender.letGo(given))
+  await until('it has come', () => deliveries[0])
+  deliveries[0]?.accept()
+  await until('it is seen', () => seen.length === 1)
+  expect(seen[0]?.length).toBe(20_000)
 })
