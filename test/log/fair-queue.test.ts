@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { FairQueue, type Queued } from '../../src/log/kafka/fair-queue.ts'
+import { BATCHES_PER_REQUEST_MAX, FairQueue, type Queued } from '../../src/log/kafka/fair-queue.ts'
 
 const MANY = 1_000_000
 
@@ -45,6 +45,16 @@ describe('a broker is shared', () => {
     expect(names(queue.take(MANY))).toBe('a0 b0')
     expect(names(queue.take(MANY, small))).toBe('a0')
     expect(queue.size).toBe(0)
+  })
+
+  test('so that no request keeps a broker for long: a thousand small batches were one', () => {
+    const queue = new FairQueue()
+    for (let partition = 0; partition < 2 * BATCHES_PER_REQUEST_MAX; partition++) queue.push(item('many-', partition))
+    queue.push(item('live-', 0))
+    const [first, second] = [queue.take(MANY), queue.take(MANY)]
+    expect([first.length, second.length]).toEqual([BATCHES_PER_REQUEST_MAX, BATCHES_PER_REQUEST_MAX])
+    expect(first[1]?.sharer).toBe('live-')
+    expect(names(queue.take(MANY))).toBe(`many-${2 * BATCHES_PER_REQUEST_MAX - 1}`)
   })
 
   test('what is larger than a request goes alone', () => {

@@ -167,7 +167,7 @@ export class Appender {
       queue.bytesInFlight += bytes
     }
     for (const { place } of taken) this.#underWay.set(placeKey(place), (this.#underWay.get(placeKey(place)) ?? 0) + 1)
-    let sent: Waiting[] = []
+    let sent: ReadonlySet<Waiting> = new Set()
     let askedMs = 0
     try {
       const answers = await this.#cluster.send(
@@ -175,9 +175,9 @@ export class Appender {
         produce,
         () => {
           // The tick in which the bytes are written: what is void now must not go out.
-          sent = taken.filter(waiting => this.#isGood(waiting, node))
+          sent = new Set(taken.filter(waiting => this.#isGood(waiting, node)))
           askedMs = this.#clock.monotonicMs()
-          const parts = sent.map(({ place, batch }) => ({ ...place, records: batch.bytes }))
+          const parts = [...sent].map(({ place, batch }) => ({ ...place, records: batch.bytes }))
           return produce.write({ parts, timeoutMs: ACKS_LIMIT_MS })
         },
         ACKS_LIMIT_MS,
@@ -187,10 +187,10 @@ export class Appender {
     } catch (error) {
       if (lane === 'express') queue.expressRestsUntilMs = this.#clock.monotonicMs() + EXPRESS_REST_MS
       for (const waiting of taken) {
-        if (sent.includes(waiting)) waiting.settle({ outcome: 'unavailable', detail: messageOf(error) })
+        if (sent.has(waiting)) waiting.settle({ outcome: 'unavailable', detail: messageOf(error) })
         else waiting.settle({ outcome: 'refused', reason: 'proof_void', detail: 'it was not sent' })
-        this.#cluster.forgetLeader(waiting.place)
       }
+      this.#cluster.forgetLeader(...taken.map(({ place }) => place))
       void this.#cluster.refresh().catch(() => {})
     } finally {
       if (lane === 'express') queue.isExpressBusy = false
@@ -217,10 +217,10 @@ export class Appender {
     return this.#cluster.generation(leader.address) === generation && this.#clock.monotonicMs() - provenMs <= PROOF_LIMIT_MS
   }
 
-  #answer(taken: readonly Waiting[], sent: readonly Waiting[], answers: readonly ProducedPartition[], provenMs: number): void {
+  #answer(taken: readonly Waiting[], sent: ReadonlySet<Waiting>, answers: readonly ProducedPartition[], provenMs: number): void {
     const byPlace = new Map(answers.map(answer => [placeKey(answer), answer]))
     for (const waiting of taken) {
-      if (!sent.includes(waiting)) {
+      if (!sent.has(waiting)) {
         waiting.settle(PROOF_VOID)
         continue
       }

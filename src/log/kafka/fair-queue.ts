@@ -1,5 +1,8 @@
 import type { Place } from '../log.ts'
 
+/** Batches in one request, each of another partition: however small they are, a broker has to touch a partition for each, and what comes next on the connection waits. */
+export const BATCHES_PER_REQUEST_MAX = 500
+
 /** What waits to be sent to a broker. */
 export interface Queued {
   readonly place: Place
@@ -32,7 +35,7 @@ export class FairQueue<Item extends Queued> {
   }
 
   /**
-   * Takes one batch of each partition at the most, within the bytes of a request; a batch that is larger by itself goes alone. With `may`, only those of which
+   * Takes one batch of each partition at the most, within the bytes of a request and {@link BATCHES_PER_REQUEST_MAX}; a batch that is larger by itself goes alone. With `may`, only those of which
    * it says so, and none past an earlier one of its partition.
    */
   take(bytesMax: number, may?: (item: Item) => boolean): Item[] {
@@ -63,6 +66,7 @@ export class FairQueue<Item extends Queued> {
     taken: Taken<Item>,
     limits: { bytesMax: number; may: ((item: Item) => boolean) | undefined },
   ): boolean {
+    if (taken.items.length >= BATCHES_PER_REQUEST_MAX) return false
     const own = this.#bySharer.get(sharer) ?? []
     const at = own.findIndex(
       (item, index) =>
