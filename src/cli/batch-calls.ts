@@ -71,7 +71,9 @@ export function batchCalls(scheduler: BatchScheduler, ledger: Ledger, log: Log) 
     'batch.list': async () => scheduler.status(),
     'batch.run': async (args: Args) => {
       const acceptLoss = args['accept_loss'] === true ? ({ acceptLoss: true } as const) : {}
-      return answerOf(await scheduler.run(find(args), acceptLoss))
+      const job = find(args)
+      const result = await scheduler.run(job, acceptLoss)
+      return result.outcome === 'empty' ? { outcome: 'empty', sources: (await job.claims()).length } : answerOf(result)
     },
     'batch.backfill': async (args: Args) => {
       const job = find(args)

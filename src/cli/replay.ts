@@ -84,6 +84,12 @@ export async function replay(request: ReplayRequest): Promise<ReplayResult> {
     const claims = (await log.claims()).filter(
       ({ source, topic }) => !isMadeHere(source) && definitions.some(each => watchesSource(each, source, topic)),
     )
+    if (claims.length === 0) {
+      const topics = [...new Set(definitions.map(({ topic }) => topic))].join(', ')
+      throw new HeadraceError('not_found', `the log has no source that ${analyser ?? 'an analyser'} of ${file} watches`, {
+        advice: `Look at its \`sources\`, and whether the log has records of ${topics}: \`headrace status\` on the core lists what is there.`,
+      })
+    }
     for (const { source, fields } of claims) if (fields) facts.set(sourceKey(source), fields)
     let records = 0
     let nowMs = Number.NEGATIVE_INFINITY

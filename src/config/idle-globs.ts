@@ -23,8 +23,10 @@ export function idleGlobs(pipelines: readonly LoadedPipeline[]): ConfigIssue[] {
       const name = isStream ? glob.slice(STREAMS.length) : glob
       if (name.includes('/') || (!isStream && (known.length === 0 || name.endsWith(RETRIED)))) return []
       if (known.some(each => matchesGlob(name, each))) return []
-      const meant = nearest(name, known)
-      const hint = meant === undefined ? '' : `; did you mean ${isStream ? STREAMS : ''}${meant}?`
+      // A derived stream is named with what makes it one; without that it is taken for a source.
+      const stream = isStream ? nearest(name, streams) : streams.find(each => matchesGlob(name, each))
+      const meant = stream === undefined ? (isStream ? undefined : nearest(name, known)) : `${STREAMS}${stream}`
+      const hint = meant === undefined ? '' : `; did you mean ${meant}?`
       const what = isStream ? 'no derived stream' : 'none of the sources'
       return [document.issue(path, `"${glob}" fits ${what} in these files${hint}`)]
     }

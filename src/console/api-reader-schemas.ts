@@ -69,6 +69,7 @@ export const runSchema = z.looseObject({
 export const ranSchema = z.looseObject({
   outcome: z.enum(['done', 'failed', 'empty']).describe('`empty`: there was nothing new to read.'),
   run: runSchema.optional(),
+  sources: whole.optional().describe('Where there was nothing to read: how many sources of the log it reads.'),
 })
 
 export const offsetSchema = z.looseObject({

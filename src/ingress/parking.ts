@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { writeDurably } from '../buffer/durable-file.ts'
 import type { Alarms } from '../runtime/alarms.ts'
+import { openStateFile } from '../runtime/damaged-database.ts'
 import { makeFolderDurably } from '../runtime/durable-folder.ts'
 import { messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -10,6 +11,9 @@ import type { SourceId } from '../runtime/names.ts'
 
 /** Files that may lie set aside; past that what cannot be used stays with the broker. */
 const SET_ASIDE_MAX = 10_000
+
+const UNOPENED =
+  'Look at the disk. Then move the file away (with -wal and -shm) and start again: what it held is asked of the gateways, and what they keep no more is declared as a gap.'
 
 /** What of a batch is known without reading it. */
 export interface ParkedBatch extends SourceId {
@@ -61,13 +65,8 @@ export class SqliteParking implements Parking {
 
   constructor(deps: ParkingDeps) {
     this.#deps = deps
-    const db = new Database(join(deps.folder, 'parked.db'))
-    db.pragma('journal_mode = WAL')
-    // better-sqlite3 takes a reopened file for NORMAL: a batch that the broker forgot has to be on disk here.
-    db.pragma('synchronous = FULL')
-    db.exec(
-      'CREATE TABLE IF NOT EXISTS parked (id INTEGER PRIMARY KEY, gateway TEXT NOT NULL, source TEXT NOT NULL, sequence INTEGER NOT NULL, count INTEGER NOT NULL, epoch INTEGER NOT NULL, crc INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT',
-    )
+    const path = join(deps.folder, 'parked.db')
+    const db = openStateFile({ path, what: 'what waits for missing numbers', advice: UNOPENED }, openParked)
     this.#db = db
     this.#insert = db.prepare(
       'INSERT INTO parked (gateway, source, sequence, count, epoch, crc, bytes) VALUES (@gateway, @source, @sequence, @count, @epoch, @crc, @bytes)',
@@ -163,4 +162,15 @@ export class SqliteParking implements Parking {
       advice: 'Look at the alarms `numbers_missing`, and at the disk of the core; `ingress.parking` sets the limit.',
     })
   }
+}
+
+function openParked(path: string): Database.Database {
+  const db = new Database(path)
+  db.pragma('journal_mode = WAL')
+  // better-sqlite3 takes a reopened file for NORMAL: a batch that the broker forgot has to be on disk here.
+  db.pragma('synchronous = FULL')
+  db.exec(
+    'CREATE TABLE IF NOT EXISTS parked (id INTEGER PRIMARY KEY, gateway TEXT NOT NULL, source TEXT NOT NULL, sequence INTEGER NOT NULL, count INTEGER NOT NULL, epoch INTEGER NOT NULL, crc INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT',
+  )
+  return db
 }

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
+import { openStateFile } from '../runtime/damaged-database.ts'
 import { makeFolderDurably } from '../runtime/durable-folder.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 import { writeTransaction } from '../runtime/write-transaction.ts'
@@ -122,6 +123,9 @@ function toRun(row: RunRow): Run {
   }
 }
 
+const UNOPENED =
+  'Look at the disk, and put a backup of the file in its place: jobs read what they have read since once more. Without one move it away (with -wal and -shm): each job goes on where its consumer group stands, and what is known of its runs is lost.'
+
 /**
  * The authority on where batch jobs stand, on the core's disk: a SQLite file with an fsync at every commit. A job's offsets move in the same
  * transaction that marks its run as done.
@@ -133,25 +137,7 @@ export class Ledger {
   constructor(path: string, options: { readonly runsKeptPerJob?: number } = {}) {
     this.#runsKept = options.runsKeptPerJob ?? RUNS_KEPT_PER_JOB
     makeFolderDurably(dirname(path))
-    this.#db = new Database(path)
-    this.#db.pragma('journal_mode = WAL')
-    // better-sqlite3 opens WAL files with NORMAL: a power cut could take back what a job was told is done.
-    this.#db.pragma('synchronous = FULL')
-    this.#db.pragma('busy_timeout = 5000')
-    const version = this.#db.pragma('user_version', { simple: true }) as number
-    if (version > LEDGER_VERSIONS.length) {
-      throw new HeadraceError(
-        'config_invalid',
-        `${path} was written by a newer version (schema ${version}, this one knows ${LEDGER_VERSIONS.length})`,
-        {
-          advice: 'Start the newer version again, or restore the state directory from before the upgrade.',
-        },
-      )
-    }
-    writeTransaction(this.#db, () => {
-      for (const step of LEDGER_VERSIONS.slice(version)) this.#db.exec(step)
-      this.#db.pragma(`user_version = ${LEDGER_VERSIONS.length}`)
-    })
+    this.#db = openStateFile({ path, what: 'the ledger of batch jobs', advice: UNOPENED }, openLedger)
   }
 
   offsets(job: string): Map<string, number> {
@@ -374,4 +360,27 @@ export class Ledger {
   close(): void {
     this.#db.close()
   }
+}
+
+function openLedger(path: string): Database.Database {
+  const db = new Database(path)
+  db.pragma('journal_mode = WAL')
+  // better-sqlite3 opens WAL files with NORMAL: a power cut could take back what a job was told is done.
+  db.pragma('synchronous = FULL')
+  db.pragma('busy_timeout = 5000')
+  const version = db.pragma('user_version', { simple: true }) as number
+  if (version > LEDGER_VERSIONS.length) {
+    throw new HeadraceError(
+      'config_invalid',
+      `${path} was written by a newer version (schema ${version}, this one knows ${LEDGER_VERSIONS.length})`,
+      {
+        advice: 'Start the newer version again, or restore the state directory from before the upgrade.',
+      },
+    )
+  }
+  writeTransaction(db, () => {
+    for (const step of LEDGER_VERSIONS.slice(version)) db.exec(step)
+    db.pragma(`user_version = ${LEDGER_VERSIONS.length}`)
+  })
+  return db
 }

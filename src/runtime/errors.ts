@@ -12,7 +12,7 @@ export const ERROR_CODES = [
   'buffer_full',
   'disk_full',
   'disk_unusable', // a file of the state directory cannot be opened, read or written, for another reason
-  'state_damaged', // a file of analysers does not hold what was written
+  'state_damaged', // a file of the state directory does not hold what was written
   'state_locked', // another process uses this state directory
   'log_unavailable', // try again: the caller knows when
   'topic_refused', // a topic of that name holds other data, or is set so that nothing can be promised

@@ -85,3 +85,9 @@ test('a derived stream that lies in the log is not read beside what the replay m
   ])
   expect((await replayed(analysers, written, 130)).alerts).toEqual([])
 })
+
+test('a replay of analysers that watch nothing in the log is the wrong input: it said that there were no alerts', async () => {
+  const written = [{ source: pump('one'), seconds: [0, 1] }]
+  const none = replayed('  quiet: { sources: [pmup-*], silence: 10s }\n', written, 20)
+  await expect(none).rejects.toMatchObject({ code: 'not_found', message: expect.stringContaining('has no source that') })
+})

@@ -45,6 +45,13 @@ test('so is the name of a derived stream that nobody makes', () => {
   ])
 })
 
+test('so is that of a derived stream without what makes it one, which fits no source: a job of it read nothing', () => {
+  const analyser = 'analysers: { each: { every: 1m, values: { n: records() }, stream: { name: per-minute } } }\n'
+  expect(remarks(SOURCES + job('[per-minute]') + analyser)).toEqual([
+    '0.yaml:3:28: "per-minute" fits none of the sources in these files; did you mean analysers/per-minute?',
+  ])
+})
+
 test('sources of other files with the same topic count; what names a gateway, what was retried, and files without sources are left alone', () => {
   const other = 'pipeline: other\ntopic: plant\nsources: { pump-1: { generator: {} } }\n'
   expect(remarks(SOURCES + job('[pump-?]'), other)).toEqual([])

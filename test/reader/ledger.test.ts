@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -18,6 +18,19 @@ beforeEach(() => {
 afterEach(() => {
   ledger.close()
   rmSync(folder, { recursive: true })
+})
+
+test('a ledger that is damaged is named, with what to do: it was a stack trace', () => {
+  const path = join(folder, 'damaged.db')
+  writeFileSync(path, Buffer.alloc(9_000, 3))
+  expect(() => new Ledger(path)).toThrow(
+    expect.objectContaining({
+      code: 'state_damaged',
+      message: `${path} cannot be opened as the ledger of batch jobs: file is not a database`,
+      advice: expect.stringContaining('consumer group'),
+    }),
+  )
+  expect(() => new Ledger(folder)).toThrow(expect.objectContaining({ code: 'disk_unusable' }))
 })
 
 const RANGES = [{ source: 'g/a', topic: 't', partition: 0, from: 0, to: 10 }]

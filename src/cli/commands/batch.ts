@@ -29,6 +29,8 @@ interface BoundArgument {
 interface Answer {
   readonly outcome: string
   readonly run?: RunJson
+  /** Where there was nothing to read: how many sources of the log it reads. */
+  readonly sources?: number
   /** The run before it that had failed, and was repeated first. */
   readonly repeated?: RunJson
 }
@@ -137,7 +139,9 @@ async function list(options: Options): Promise<void> {
 async function runNow(job: string, options: Options & { acceptLoss?: true }): Promise<void> {
   const path = controlOf(options, 'core')
   const run = control<Answer>(path, 'batch.run', { job, accept_loss: options.acceptLoss === true })
-  sayResult(await withProgress(path, job, run), options)
+  const answer = await withProgress(path, job, run)
+  const nothing = answer.sources === 0 ? 'Nothing to read: none of its `sources` has a record in the log.' : undefined
+  sayResult(answer, options, nothing)
 }
 
 async function backfill(
@@ -153,8 +157,9 @@ async function backfill(
   sayResult(await withProgress(path, job, run), options, 'No record lies between these bounds.')
 }
 
-function sayResult({ outcome, run, repeated }: Answer, options: Options, nothing = 'Nothing new to read.'): void {
-  if (options.json) printJson({ outcome, ...(run && { run }), ...(repeated && { repeated }) })
+function sayResult({ outcome, run, repeated, sources }: Answer, options: Options, nothing = 'Nothing new to read.'): void {
+  if (options.json)
+    printJson({ outcome, ...(run && { run }), ...(repeated && { repeated }), ...(sources !== undefined && { sources }) })
   else if (!run) print(nothing)
   else {
     if (repeated) print(`run ${repeated.id}: repeated, ${repeated.state}, ${repeated.records} records`)

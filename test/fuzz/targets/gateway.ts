@@ -1,10 +1,12 @@
 import { rmSync } from 'node:fs'
 import fc from 'fast-check'
+import type { GatewayReport } from '../../../src/amqp/gateway-report.ts'
 import { OPEN_ERROR } from '../../../src/amqp/messages.ts'
 import { openEdgeBuffer } from '../../../src/buffer/open.ts'
 import { identityRule } from '../../../src/ingress/identity.ts'
 import { Ingress } from '../../../src/ingress/ingress.ts'
 import { Link } from '../../../src/link/link.ts'
+import { Reports } from '../../../src/link/reports.ts'
 import { Alarms } from '../../../src/runtime/alarms.ts'
 import { silentLogger } from '../../../src/runtime/logger.ts'
 import { MemoryNetwork } from '../../support/memory-amqp.ts'
@@ -143,7 +145,8 @@ class Gateway {
         const value = Buffer.from(`${each}#${at}`)
         buffer.inlet(each).append(clock.wallMs(), value, 0, value.length)
       }
-    const link = new Link({ ...common, buffer, mode, connect: () => this.network.dial() })
+    const reports = new Reports({ gateway: GATEWAY, instance: buffer.instance, clock, report: () => this.#report() })
+    const link = new Link({ ...common, buffer, mode, reports, connect: () => this.network.dial() })
     link.start()
     await clock.pass(HOSTILE_MS)
     check(core)
@@ -153,6 +156,11 @@ class Gateway {
     await clock.during(link.stop(), HOSTILE_MS)
     await buffer.close()
     rmSync(this.#dir, { recursive: true })
+  }
+
+  #report(): GatewayReport {
+    const nothing = { quota_bytes: 0, used_bytes: 0, written_bytes: 0, records: 0, bytes: 0, oldest_ms: null }
+    return { time_ms: this.clock.wallMs(), ...nothing, sources: [], alarms: [] }
   }
 
   /** An honest core comes in its place: the gateway sends there, and each source is open, or frozen for a person to look at. */
