@@ -41,6 +41,9 @@ test('alerts are acknowledged and silenced by command, over a kill -9, as the AP
   expect((await up.run('alerts', 'acknowledge', busy, '--note', 'on my way')).stdout).toContain('takes care of it')
   expect((await up.run('alerts', 'acknowledge', 'nothing')).code).toBe(2)
 
+  const mistaken = await up.run('alerts', 'silence', '--for', '1h', '--analyser', 'bussy')
+  expect([mistaken.code, mistaken.stderr]).toEqual([0, '1 of 2 alerts that stand are silenced now.\n'])
+
   await up.process.kill9()
   await up.start()
   const listed = await up.json<AlertJson[]>('alerts', 'list')

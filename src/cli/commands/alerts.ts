@@ -4,7 +4,7 @@ import { HeadraceError } from '../../runtime/errors.ts'
 import { parseDurationMs } from '../../runtime/units.ts'
 import type { AlertJson, SilenceJson } from '../alert-calls.ts'
 import { wholeNumber } from '../arguments.ts'
-import { print, printJson, table } from '../output.ts'
+import { print, printJson, remark, table } from '../output.ts'
 import type { Role } from '../state-paths.ts'
 import { stateOf, type WhereOptions } from '../where.ts'
 import { ask } from './status.ts'
@@ -95,8 +95,12 @@ async function silence(options: Options & { for: number; analyser: string; sourc
   const { for: forMs, analyser, source, reason = '' } = options
   const args = { analyser, source, for_ms: forMs, reason, by: userName() }
   const made = await answer<SilenceJson>(options, 'alerts.silence', args)
-  if (options.json) printJson(made)
-  else print(`silence ${made.id}: ${made.analyser} about ${made.source} until ${made.until}`)
+  if (options.json) return printJson(made)
+  print(`silence ${made.id}: ${made.analyser} about ${made.source} until ${made.until}`)
+  // A name that is mistaken fits nothing, and is no error: what it is about may come later.
+  const standing = (await answer<AlertJson[]>(options, 'alerts')).filter(({ stands }) => stands)
+  const silenced = standing.filter(({ silenced_by }) => silenced_by !== null)
+  if (standing.length > 0) remark(`${silenced.length} of ${standing.length} alerts that stand are silenced now.`)
 }
 
 async function silences(options: Options): Promise<void> {
