@@ -41,6 +41,8 @@ export class Plan {
   #merges = 0
   /** Bytes that may still be merged. */
   #mergingRoom = 0
+  /** What this plan makes batches of: by the time that it inserts, that is no backlog any more. */
+  readonly #merged = new Map<SourceBuffer, { readonly blocks: number; readonly records: number }>()
 
   constructor(context: PlanContext) {
     this.#context = context
@@ -104,8 +106,9 @@ export class Plan {
 
   #insert(source: SourceBuffer): void {
     // Behind a backlog nothing is cut at once: numbers follow the order in which records came.
-    let atOnce = source.uncutBlocks === 0
-    let uncut = source.uncutRecords
+    const merged = this.#mergedOf(source)
+    let atOnce = source.uncutBlocks === merged.blocks
+    let uncut = source.uncutRecords - merged.records
     for (const block of source.pending) {
       // The row says it no longer, once the records do.
       if (block.gap) source.dirty = true
@@ -157,6 +160,8 @@ export class Plan {
       at += rows.length
       this.#merges += 1
       this.#mergingRoom -= bytes
+      const before = this.#mergedOf(source)
+      this.#merged.set(source, { blocks: before.blocks + rows.length, records: before.records + records })
       this.#next.set(source, cut.sequence + records)
       const gap = this.#takeHeadGap(source)
       this.steps.push({
@@ -178,6 +183,10 @@ export class Plan {
         },
       })
     }
+  }
+
+  #mergedOf(source: SourceBuffer): { readonly blocks: number; readonly records: number } {
+    return this.#merged.get(source) ?? { blocks: 0, records: 0 }
   }
 
   #writeRow(source: SourceBuffer): void {
