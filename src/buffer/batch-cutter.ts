@@ -2,7 +2,7 @@ import { type BatchIdentity, BatchWriter } from '../record/batch-writer.ts'
 import { gapHeader, joinGaps, parseGap } from '../record/gap.ts'
 import { encodePlaceholder } from '../record/placeholder.ts'
 import { type EncodedBatch, type Gap, HEADER } from '../record/record.ts'
-import { ZstdPacker } from '../record/zstd-packer.ts'
+import type { ZstdPacker } from '../record/zstd-packer.ts'
 import type { BlockVisitor, Records } from './block-codec.ts'
 import { type ClockAtCut, settleTime } from './event-time.ts'
 
@@ -16,9 +16,13 @@ export interface Cut {
 
 /** Makes batches of records that get their numbers now. */
 export class BatchCutter {
-  readonly #writer = new BatchWriter(new ZstdPacker())
+  readonly #writer: BatchWriter
   /** By which times are settled in what is cut; they stay as they are where it is missing. */
   clock: ClockAtCut | undefined
+
+  constructor(packer: ZstdPacker) {
+    this.#writer = new BatchWriter(packer)
+  }
 
   /**
    * One batch of all records; several, one behind the other, where one would be larger than the log takes. A record that is too large by itself has a

@@ -1,7 +1,8 @@
 import { readHeaders, visitRecords } from '../record/batch-reader.ts'
-import { compress, decompress } from '../record/compression.ts'
+import { decompress } from '../record/compression.ts'
 import { crc32c } from '../record/crc32c.ts'
 import { CODEC, HEADER, type RecordHeader } from '../record/record.ts'
+import type { ZstdPacker } from '../record/zstd-packer.ts'
 import { HeadraceError } from '../runtime/errors.ts'
 
 /*
@@ -79,9 +80,9 @@ export class BlockBuilder {
 }
 
 /** Makes a filled block ready for the disk: base time, compression where it pays, checksum. */
-export function sealBlock(plain: Buffer, count: number, baseTimeMs: number): Buffer {
+export function sealBlock(plain: Buffer, count: number, baseTimeMs: number, packer: ZstdPacker): Buffer {
   const entries = plain.subarray(HEADER_BYTES)
-  const packed = count >= COMPRESS_RECORDS_MIN ? compress('zstd', entries) : entries
+  const packed = count >= COMPRESS_RECORDS_MIN ? packer.pack(entries) : entries
   const sealed = packed.length < entries.length ? Buffer.concat([plain.subarray(0, HEADER_BYTES), packed]) : plain
   sealed[4] = sealed === plain ? CODEC.none : CODEC.zstd
   sealed.writeBigInt64BE(BigInt(baseTimeMs), 5)

@@ -3,6 +3,7 @@ import { checkBatchCrc, readBatchHeader } from '../record/batch-header.ts'
 import { type BatchIdentity, baseSequenceOf } from '../record/batch-writer.ts'
 import { joinGaps, parseGap } from '../record/gap.ts'
 import { type EncodedBatch, type Gap, type GapReason, HEADER } from '../record/record.ts'
+import { ZstdPacker } from '../record/zstd-packer.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import { BatchCutter } from './batch-cutter.ts'
 import { type BlockVisitor, isBatch, type Records, recordsOf, sealBlock, visitBlock, visitPlain } from './block-codec.ts'
@@ -38,7 +39,8 @@ const CACHE_KIB = 1_024
 export class Store implements StoreCalls {
   readonly #db: Database.Database
   readonly #marksPath: string
-  readonly #cutter = new BatchCutter()
+  readonly #packer = new ZstdPacker()
+  readonly #cutter = new BatchCutter(this.#packer)
   readonly #sql: ReturnType<typeof statements>
   readonly #sources: SourceRows
   readonly #shelf: Shelf
@@ -166,7 +168,7 @@ export class Store implements StoreCalls {
     if (step.bookmark !== undefined) this.#sources.writeBookmark(step.source, step.bookmark)
     const identity = step.cut ?? step.likely
     if (!identity) {
-      const data = sealBlock(plain, step.count, step.baseTimeMs)
+      const data = sealBlock(plain, step.count, step.baseTimeMs, this.#packer)
       return { kind: 'inserted', row: this.#row(step.source, null, step.count, step.lastTimeMs, data) }
     }
     const records = (visit: BlockVisitor) => visitPlain(plain, step.baseTimeMs, visit)
