@@ -97,7 +97,8 @@ export const openedSourceSchema = z.union([
     partition: z.int().min(0),
     producerId: placeText,
     epoch: z.int().min(0).max(32_767),
-    epochStart: placeText,
+    /** A difference to it is all that is reckoned with: whoever has seeded a registry may have put it below 0. */
+    epochStart: int64Text,
     end: placeText,
     last: lastBatchSchema.nullable(),
     /** Identity of the topic: another one than last time is another log. */

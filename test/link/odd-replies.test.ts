@@ -48,7 +48,7 @@ const reply = (entry: object) => ({ version: 1, session: '1', log: 'l', sources:
 test.each([
   [{}, true],
   [{ end: '-1' }, false],
-  [{ epochStart: '-1' }, false],
+  [{ epochStart: '-1' }, true],
   [{ producerId: '-1' }, false],
   [{ last: { sequence: '-1', count: 1, crc: 1 } }, false],
 ])('numbers of a source begin at 0: %o', (entry, isRead) => {
