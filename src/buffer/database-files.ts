@@ -1,3 +1,5 @@
+import { DATABASE_ENDINGS } from '../runtime/damaged-database.ts'
+
 /** The database of the buffer, in its folder. */
 export const DATABASE_FILE = 'buffer.db'
 
@@ -5,4 +7,4 @@ export const DATABASE_FILE = 'buffer.db'
 export const BLOCKS_FILE = 'blocks.dat'
 
 /** All that belongs together: the database, what SQLite keeps beside it, and the file of blocks. */
-export const DATABASE_FILES = [...['', '-wal', '-shm'].map(ending => `${DATABASE_FILE}${ending}`), BLOCKS_FILE]
+export const DATABASE_FILES = [...DATABASE_ENDINGS.map(ending => `${DATABASE_FILE}${ending}`), BLOCKS_FILE]

@@ -36,6 +36,11 @@ export interface BufferLimits {
   readonly fileQuotaBytes: number
 }
 
+/** Whether a buffer of this quota puts what is large into a file of blocks; it makes room for the next commit only then. */
+export function hasBlocksFile(quotaBytes: number, { fileQuotaBytes }: BufferLimits): boolean {
+  return quotaBytes >= fileQuotaBytes
+}
+
 export const BUFFER_LIMITS: BufferLimits = {
   blockRecords: 2_000,
   blockBytes: 128 * 1024,

@@ -1,5 +1,6 @@
 import type { Gap } from '../record/record.ts'
 import type { BufferIndex, KeptBatch } from './buffer-index.ts'
+import { hasBlocksFile } from './limits.ts'
 import type { Planned } from './planned.ts'
 import { freeOf, PAGE_BYTES } from './schema.ts'
 import type { PendingBlock, SourceBuffer } from './source-buffer.ts'
@@ -75,7 +76,7 @@ export class Room {
 
   /** Whether what gives way makes room for the next commit only: it may lie in the file of blocks. */
   get isLate(): boolean {
-    return this.#context.quotaBytes >= this.#context.index.limits.fileQuotaBytes
+    return hasBlocksFile(this.#context.quotaBytes, this.#context.index.limits)
   }
 
   /** Whether something waits for the room that this plan makes: there is some as soon as it is on disk. */

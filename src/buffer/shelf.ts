@@ -6,7 +6,7 @@ import { BlockRows } from './block-rows.ts'
 import { BlocksFile } from './blocks-file.ts'
 import { BLOCKS_FILE } from './database-files.ts'
 import { type Extent, FreePages } from './free-pages.ts'
-import type { BufferLimits } from './limits.ts'
+import { type BufferLimits, hasBlocksFile } from './limits.ts'
 import { parsePlace, placeText } from './place.ts'
 import { freeOf, PAGE_BYTES } from './schema.ts'
 import type { BlockRow } from './store-calls.ts'
@@ -48,6 +48,8 @@ export class Shelf {
   readonly #hasFile: boolean
   /** Of database and file together. */
   readonly #pagesMax: number
+  /** Pages of these that are left to the database when the file grows: the rows of all that is in it need some. */
+  readonly #pagesForRows: number
   /** So much the database may have whatever the file has: of a quota that was lowered the file may have all. */
   readonly #databasePagesMin: number
   /** Undefined where it is not known, since a transaction failed. */
@@ -59,7 +61,7 @@ export class Shelf {
     this.#db = db
     this.#limits = options.limits
     this.#rows = new BlockRows(db)
-    this.#hasFile = options.quotaBytes >= options.limits.fileQuotaBytes
+    this.#hasFile = hasBlocksFile(options.quotaBytes, options.limits)
     // All that is said of the file by the rows is looked through before anything is done to it.
     this.#free = this.#freeByRows()
     this.#file = new BlocksFile(join(dirname(options.path), BLOCKS_FILE))
@@ -67,6 +69,7 @@ export class Shelf {
     const usedBytes = this.usedBytes
     // Of a file that holds more than its quota, since that was lowered, so much stays free as of any other: without it nothing can be cut, nor drain.
     this.#pagesMax = pagesIn(Math.max(options.quotaBytes, usedBytes + freeOf(usedBytes)))
+    this.#pagesForRows = pagesIn(freeOf(this.#pagesMax * PAGE_BYTES))
     const isLowered = usedBytes > options.quotaBytes
     this.#databasePagesMin = isLowered ? this.#databaseUsed() + pagesIn(freeOf(usedBytes)) : 0
     this.#boundDatabase()
@@ -192,15 +195,14 @@ export class Shelf {
     return free
   }
 
-  /** Pages by which the file may grow: what the rows of all that is in it will need is left to the database. */
+  /** Pages by which the file may grow. */
   #growthMax(): number {
-    const left = this.#pagesMax - this.#pages().pages - this.#databasePages()
-    return Math.max(0, left - pagesIn(freeOf(this.#pagesMax * PAGE_BYTES)))
+    return Math.max(0, this.#pagesMax - this.#pages().pages - this.#databasePages() - this.#pagesForRows)
   }
 
   /** Pages of the database that blocks can fill: without some for their rows nothing could be written to the file either. */
   #databaseRoom(): number {
-    return this.#databasePagesMax() - this.#databaseUsed() - Math.floor(pagesIn(freeOf(this.#pagesMax * PAGE_BYTES)) / 2)
+    return this.#databasePagesMax() - this.#databaseUsed() - Math.floor(this.#pagesForRows / 2)
   }
 
   #databasePagesMax(): number {

@@ -2,6 +2,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { EncodedBatch } from '../record/record.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { collectGarbage } from '../runtime/garbage.ts'
+import { ownMemoryOf } from '../runtime/give-back.ts'
 import { collectWhenIdle } from '../runtime/idle-collection.ts'
 import { Store } from './store.ts'
 import type { Commit, CommitResult } from './store-calls.ts'
@@ -73,10 +74,7 @@ function batchesOf({ results }: CommitResult): EncodedBatch[] {
 
 /** What owns its memory can be moved to the main thread. */
 function memoriesOf(all: readonly ({ readonly bytes: Buffer } | { readonly damaged: string })[]): ArrayBuffer[] {
-  const owned = all.flatMap(each =>
-    'bytes' in each && each.bytes.buffer.byteLength === each.bytes.byteLength ? [each.bytes] : [],
-  )
-  return owned.map(({ buffer }) => buffer as ArrayBuffer)
+  return all.flatMap(each => ('bytes' in each ? (ownMemoryOf(each.bytes) ?? []) : []))
 }
 
 const own = workerData as { headraceStore?: StoreOptions } | null

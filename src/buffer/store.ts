@@ -72,18 +72,15 @@ export class Store implements StoreCalls {
         this.#db.pragma(`user_version = ${SCHEMA_VERSION}`)
       })()
     }
-    const found = this.#db.pragma('quick_check(1)', { simple: true })
-    if (found !== 'ok') {
-      this.#db.close()
-      throw new HeadraceError('buffer_corrupt', `${options.path} is damaged: ${found}`)
-    }
     try {
+      const found = this.#db.pragma('quick_check(1)', { simple: true })
+      if (found !== 'ok') throw new HeadraceError('buffer_corrupt', `${options.path} is damaged: ${found}`)
       this.#sql = statements(this.#db)
+      // All rows are looked at here, where a database that is damaged can still be moved aside: those of blocks by the shelf.
       this.#sources = new SourceRows(this.#db)
-      this.#shelf = new Shelf(this.#db, options)
-      // All rows are looked at here, where a database that is damaged can still be moved aside.
       this.#sources.all()
       this.#sources.bookmarks()
+      this.#shelf = new Shelf(this.#db, options)
     } catch (error) {
       this.#db.close()
       throw error

@@ -3,6 +3,10 @@
  * collection: what comes and goes by the megabyte would have the whole heap looked through every few megabytes. Of bytes that share their memory nothing is given back.
  */
 export function giveBack(bytes: Uint8Array): void {
-  const { buffer } = bytes
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength) buffer.transfer(0)
+  ownMemoryOf(bytes)?.transfer(0)
+}
+
+/** The memory of bytes that have it for themselves: it can be given back, or moved to another thread. Undefined where others may lie in it. */
+export function ownMemoryOf({ buffer, byteLength }: Uint8Array): ArrayBuffer | undefined {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? buffer : undefined
 }

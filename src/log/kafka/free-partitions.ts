@@ -3,6 +3,7 @@ import { HeadraceError } from '../../runtime/errors.ts'
 import type { Place } from '../log.ts'
 import { placeKey } from '../place-key.ts'
 import { LATEST, listOffsets, type OffsetPart } from './apis.ts'
+import { BUSY_ATTEMPTS_MAX, busyPause } from './busy.ts'
 import type { KafkaCluster } from './cluster.ts'
 import { KAFKA_ERROR, LEADER_MOVED } from './error-codes.ts'
 import { endUnread } from './registry-errors.ts'
@@ -12,8 +13,6 @@ import { addPartitions } from './topics.ts'
 export const PARTITIONS_STEP = 8
 /** Who leads a partition that has no leader now. */
 const NOBODY = -1
-const BUSY_PAUSE_MS = 100
-const BUSY_ATTEMPTS_MAX = 100
 /** A broker that is making a thousand partitions has no time to say of each that it is not there yet. */
 const ASKED_FIRST = 8
 const ASKED_MORE = 8
@@ -67,7 +66,7 @@ export class FreePartitions {
       const { topics } = await this.#cluster.describe([topic])
       const count = topics[0]?.partitions.length ?? 0
       if (count >= atLeast) return count
-      await new Promise<void>(resolve => this.#clock.after(BUSY_PAUSE_MS, resolve))
+      await busyPause(this.#clock)
     }
     throw new HeadraceError('log_unavailable', `topic ${topic} does not come to ${atLeast} partitions, though they were made`)
   }
@@ -94,7 +93,7 @@ export class FreePartitions {
       }
       if (attempt % LEADER_ANEW_EVERY === 0) this.#cluster.forgetLeader(...moved)
       attempt += 1
-      await new Promise<void>(resolve => this.#clock.after(BUSY_PAUSE_MS, resolve))
+      await busyPause(this.#clock)
     }
     throw endUnread(places.find(place => !found.has(placeKey(place))) ?? { topic: '?', partition: -1 }, error)
   }

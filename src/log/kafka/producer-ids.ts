@@ -1,14 +1,12 @@
 import type { Clock } from '../../runtime/clock.ts'
 import { HeadraceError } from '../../runtime/errors.ts'
 import { initProducerId } from './apis.ts'
+import { BUSY_ATTEMPTS_MAX, busyPause } from './busy.ts'
 import type { KafkaCluster } from './cluster.ts'
 import { COORDINATOR_BUSY, KAFKA_ERROR } from './error-codes.ts'
 
 /** Requests under way: a broker gives one id for each and answers them in turn, and what others send on this connection waits behind them. */
 const ASKED_AT_ONCE_MAX = 8
-/** A broker that has just started, or has to ask the controller for more of them, gives none for a moment. */
-const BUSY_PAUSE_MS = 100
-const BUSY_ATTEMPTS_MAX = 100
 
 /** So many producer ids that nobody else has, from this broker. */
 export async function newProducerIds(
@@ -29,8 +27,9 @@ export async function newProducerIds(
     if (answers.every(answer => answer.error === KAFKA_ERROR.none)) continue
     if (answers.some(answer => answer.error !== KAFKA_ERROR.none && !COORDINATOR_BUSY.includes(answer.error)))
       throw new HeadraceError('log_unavailable', `Kafka gives no producer id: error ${error}`)
+    // One that has just started, or has to ask the controller for more of them, gives none for a moment.
     busy += 1
-    await new Promise<void>(resolve => clock.after(BUSY_PAUSE_MS, resolve))
+    await busyPause(clock)
   }
   throw new HeadraceError('log_unavailable', `Kafka gives no producer id: its coordinator does not come up (error ${error})`)
 }
