@@ -42,6 +42,9 @@ interface Staged {
  */
 export class Shelf {
   readonly #db: Database.Database
+  /** Prepared: they are asked several times in each commit, and SQLite would read their text each time. */
+  readonly #pageCount: Database.Statement<[], number>
+  readonly #freeCount: Database.Statement<[], number>
   readonly #rows: BlockRows
   readonly #file: BlocksFile
   readonly #limits: BufferLimits
@@ -59,6 +62,8 @@ export class Shelf {
 
   constructor(db: Database.Database, options: { path: string; quotaBytes: number; limits: BufferLimits }) {
     this.#db = db
+    this.#pageCount = db.prepare<[], number>('PRAGMA page_count').pluck()
+    this.#freeCount = db.prepare<[], number>('PRAGMA freelist_count').pluck()
     this.#limits = options.limits
     this.#rows = new BlockRows(db)
     this.#hasFile = hasBlocksFile(options.quotaBytes, options.limits)
@@ -215,11 +220,11 @@ export class Shelf {
   }
 
   #databasePages(): number {
-    return this.#db.pragma('page_count', { simple: true }) as number
+    return this.#pageCount.get() ?? 0
   }
 
   #databaseUsed(): number {
-    return this.#databasePages() - (this.#db.pragma('freelist_count', { simple: true }) as number)
+    return this.#databasePages() - (this.#freeCount.get() ?? 0)
   }
 }
 

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { systemClock } from '../../runtime/clock.ts'
+import { allowGarbage } from '../../runtime/garbage-allowed.ts'
 import { collectWhenIdle } from '../../runtime/idle-collection.ts'
 import { createLogger, type LogLevel } from '../../runtime/logger.ts'
 import { runUntilSignal } from '../run-until-signal.ts'
@@ -44,8 +45,10 @@ export function coreCommand(): Command {
       const reload = new PipelineReload(reloadable, systemClock, log, early)
       const supervision = supervise(core.vitals, log)
       const collection = collectWhenIdle({ clock: systemClock, busyShare: BUSY_SHARE })
+      const garbage = allowGarbage()
       const stop = async () => {
         collection.cancel()
+        garbage.cancel()
         supervision.stopping()
         await reload.end()
         await core.stop()

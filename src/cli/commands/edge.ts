@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { systemClock } from '../../runtime/clock.ts'
+import { allowGarbage } from '../../runtime/garbage-allowed.ts'
 import { collectWhenIdle } from '../../runtime/idle-collection.ts'
 import { createLogger, type LogLevel } from '../../runtime/logger.ts'
 import { letGoOfProgramPages } from '../../runtime/program-pages.ts'
@@ -38,9 +39,11 @@ export function edgeCommand(): Command {
       const reload = new PipelineReload(reloadable, systemClock, log, early)
       const supervision = supervise(edge.vitals, log)
       const collection = collectWhenIdle({ clock: systemClock })
+      const garbage = allowGarbage()
       const pages = letGoOfProgramPages(systemClock)
       const stop = async () => {
         collection.cancel()
+        garbage.cancel()
         pages.cancel()
         supervision.stopping()
         await reload.end()
