@@ -11,7 +11,7 @@ import { Peer } from './peer.ts'
 import { Strangers } from './strangers.ts'
 import { UnfinishedBytes } from './unfinished.ts'
 
-/** Connections at once; more are closed as they come. */
+/** Connections at once, unless told; more are closed as they come. */
 const CONNECTIONS_MAX = 4_000
 const CLOSE_LIMIT_MS = 2_000
 
@@ -35,7 +35,7 @@ export interface ListenOptions {
 
 /** Listens. Rejects with `config_invalid` where the address cannot be had. */
 export async function listen(options: ListenOptions, handlers: ListenHandlers): Promise<Listener> {
-  const { clock, log, openLimitMs = OPEN_LIMIT_MS } = options
+  const { clock, log, openLimitMs = OPEN_LIMIT_MS, connectionsMax = CONNECTIONS_MAX } = options
   const url = new URL(options.url)
   const tls = url.protocol === 'amqps:'
   const host = url.hostname.replace(/^\[|\]$/g, '')
@@ -45,7 +45,9 @@ export async function listen(options: ListenOptions, handlers: ListenHandlers): 
   const strangers = new Strangers(clock, warnings)
   const unfinished = new UnfinishedBytes(UNFINISHED_MAX)
   const take = (socket: Socket) => {
-    if (peers.size >= (options.connectionsMax ?? CONNECTIONS_MAX)) {
+    if (peers.size >= connectionsMax) {
+      const advice = 'Another core takes the others, or raise `connections_max` in `ingress` of core.yaml.'
+      warnings.warn({ remote: socket.remoteAddress }, `${connectionsMax} connections are open, and no more are taken. ${advice}`)
       socket.destroy()
       return
     }

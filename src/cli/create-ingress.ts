@@ -45,7 +45,7 @@ export function createIngress(config: CoreConfig, options: IngressOptions, parts
     logger,
     alarms,
   }
-  const { listen: url, tls, sasl } = options
+  const { listen: url, connections_max: connectionsMax, tls, sasl } = options
   // What is wrong with files is said at the start.
   if (sasl) readLogin(sasl)
   if (url !== undefined) {
@@ -54,7 +54,7 @@ export function createIngress(config: CoreConfig, options: IngressOptions, parts
       ...common,
       listen: handlers =>
         listen(
-          { url, containerId: config.name, ...server, clock: systemClock, log: logger },
+          { url, containerId: config.name, connectionsMax, ...server, clock: systemClock, log: logger },
           watch ? watchedHandlers(handlers, watch) : handlers,
         ),
       mayWrite: identityRule(server?.tls.ca === undefined ? 'optional' : 'required'),

@@ -21,6 +21,14 @@ const sasl = z.strictObject({
 export const ingressOptions = z
   .strictObject({
     listen: amqpUrl.optional().describe('Where gateways connect directly, such as amqp://127.0.0.1:5672.'),
+    connections_max: z
+      .int()
+      .min(1)
+      .max(60_000)
+      .default(4_000)
+      .describe(
+        'Of `listen`: connections at once; more are closed, with a line in the log. A gateway has one, and takes about 200 KiB of memory; the process needs a file handle for each.',
+      ),
     connect: z
       .union([amqpUrl, z.array(amqpUrl).min(1).max(16)])
       .optional()

@@ -200,3 +200,28 @@ test('peers that connect and say nothing keep nobody out, and do not stay', asyn
   await until('they are gone', () => gone === silent.length)
   expect(await Promise.race([connection.closed, Promise.resolve('open')])).toBe('open')
 })
+
+test('a connection more than may be open is closed, and the log says so: a gateway was kept out without a word', async () => {
+  const lines: string[] = []
+  const log: Logger = { ...silentLogger, warn: (_fields, message) => void lines.push(message) }
+  const listener = await listen(
+    { url: `amqp://127.0.0.1:${await freePort()}`, containerId: 'core', connectionsMax: 1, ...deps, log },
+    {
+      onConnection: () => {},
+      onSenderAttach: () => ({ refuse: { condition: 'x', description: '' } }),
+      onReceiverAttach: () => ({ refuse: { condition: 'x', description: '' } }),
+    },
+  )
+  closers.push(() => listener.close())
+  const first = await dial({ url: listener.url, containerId: 'first', ...deps })
+  closers.push(() => first.destroy())
+  expect(lines).toEqual([])
+  await expect(dial({ url: listener.url, containerId: 'second', ...deps })).rejects.toThrow()
+  expect(lines).toEqual([expect.stringContaining('connections_max')])
+  first.destroy()
+  await first.closed
+  const third = await until('there is room again', () =>
+    dial({ url: listener.url, containerId: 'third', ...deps }).catch(() => undefined),
+  )
+  closers.push(() => third.destroy())
+})

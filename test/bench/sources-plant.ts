@@ -21,7 +21,7 @@ const WATCHED_PER_SECOND = 200
 const OTHERS_PER_SECOND = 300
 /** Records that generators at full speed are ahead of the log, over all sources. */
 const AHEAD_RECORDS = 1_000_000
-const AHEAD = { min: 20, max: 5_000 }
+const AHEAD = { min: 20, max: 100_000 }
 const STEADY_MS = { quick: 6_000, full: 20_000 }
 const SPEED_MS = { quick: 6_000, full: 15_000 }
 const WARM_UP_MS = 3_000

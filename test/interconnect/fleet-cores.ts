@@ -14,6 +14,8 @@ import { type CoresCommand, type CoresReport, type CoresSetup, FLEET_TOPIC } fro
 
 const RANGES_AT_ONCE = 500
 const READ_BYTES = 8 * 2 ** 20
+/** Of each core: all of the largest fleet, where the other is away. */
+const CONNECTIONS_MAX = 10_000
 
 /** Openings that are before a log at the same moment: each asks for the ends of several sources at once. */
 const openings = { now: 0, most: 0 }
@@ -55,7 +57,10 @@ async function start(): Promise<void> {
       name,
       log,
       listen: handlers =>
-        listen({ url, containerId: name, clock: systemClock, log: silentLogger }, { ...handlers, onConnection }),
+        listen(
+          { url, containerId: name, connectionsMax: CONNECTIONS_MAX, clock: systemClock, log: silentLogger },
+          { ...handlers, onConnection },
+        ),
       mayWrite: identityRule('optional'),
       clock: systemClock,
       random: Math.random,

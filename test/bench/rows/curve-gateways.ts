@@ -4,7 +4,7 @@ import { until } from '../../support/until.ts'
 import { cpuSeconds } from '../process-figures.ts'
 import type { Curve, Row } from '../row.ts'
 
-const SIZES = { quick: [1, 10, 100], full: [1, 10, 100, 1_000] }
+const SIZES = { quick: [1, 10, 100], full: [1, 10, 100, 1_000, 10_000] }
 /** Of each gateway: what a source more costs is another curve. */
 const SOURCES = 1
 const PARTITIONS_PER_TOPIC = 1_000

@@ -6,10 +6,10 @@ import type { BenchContext, Figure, Row } from '../row.ts'
 import { createTopic, deleteTopics } from '../topics.ts'
 
 const SOURCES = 50
-/** Bytes of records in each run, so that what is large does not take ten times as long. */
-const BYTES = { quick: 60_000_000, full: 150_000_000 }
-/** What a generator may be ahead of the log, bytes. More, and what is measured is a backlog, which is written twice: uncut, and once more as batches. */
-const AHEAD_BYTES = 250_000
+/** Bytes of records in each run, so that what is large does not take ten times as long; with less, the start of Java and of ours would be a large part of it. */
+const BYTES = { quick: 60_000_000, full: 600_000_000 }
+/** What a generator may be ahead of the log, bytes: several blocks of each source, so that none waits for its own outcome. */
+const AHEAD_BYTES = 1_500_000
 const QUICK_KINDS: readonly PayloadKind[] = ['incompressible']
 
 /** What devices really send, each kind beside the Java producer with the same records. */
