@@ -23,11 +23,12 @@ import { latency } from './rows/latency.ts'
 import { payloads } from './rows/payloads.ts'
 import { reader } from './rows/reader.ts'
 import { rsyslog } from './rows/rsyslog.ts'
+import { serial } from './rows/serial.ts'
 import { store } from './rows/store.ts'
 import { telegraf } from './rows/telegraf.ts'
 
 const CURVES: readonly Row[] = [curveSources, curveGateways, curveBacklog, curvePartitions, curveSizes]
-const ROWS: readonly Row[] = [store, latency, fair, reader, payloads, idle, rsyslog, telegraf, ...CURVES]
+const ROWS: readonly Row[] = [store, latency, serial, fair, reader, payloads, idle, rsyslog, telegraf, ...CURVES]
 const ROUNDS = { quick: 1, full: 5 }
 const BROKER_HEAP_MB = 1_024
 /** One broker with ten thousand partitions: small indexes, and one file open for each. */

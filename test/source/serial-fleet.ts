@@ -59,7 +59,8 @@ function lineOf(name: string, number: number): string {
   return `${name},${number},21.5,1013.2,ok`
 }
 
-function writeLines(ptys: readonly Pty[], lines: number, linesPerSecond: number): Promise<void> {
+/** Lets each device write so many lines, all at the same rate; as adapters hand them on, several at once. */
+export function writeLines(ptys: readonly Pty[], lines: number, linesPerSecond: number): Promise<void> {
   const startedMs = performance.now()
   let written = 0
   return new Promise(resolve => {
