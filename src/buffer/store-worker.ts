@@ -2,6 +2,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { EncodedBatch } from '../record/record.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { collectGarbage } from '../runtime/garbage.ts'
+import { allowGarbage } from '../runtime/garbage-allowed.ts'
 import { ownMemoryOf } from '../runtime/give-back.ts'
 import { collectWhenIdle } from '../runtime/idle-collection.ts'
 import { Store } from './store.ts'
@@ -29,6 +30,7 @@ function serve(options: StoreOptions): void {
   })
   collectGarbage()
   collectWhenIdle({ clock: systemClock })
+  allowGarbage()
   port.on('message', (request: Request) => {
     const open = store
     if (!open) return

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { WELL_BEHAVED } from '../../hardware/simulators/mischief.ts'
 import { MODELS } from '../../hardware/simulators/models.ts'
@@ -12,6 +13,8 @@ import { SourceBench } from '../source/harness.ts'
 import { HeadraceProcess, headrace } from '../support/headrace-process.ts'
 import { until } from '../support/until.ts'
 import { linesOf, Up } from './up-process.ts'
+
+const ENDED_WHEN_READY = fileURLToPath(new URL('../support/ended-when-ready.ts', import.meta.url))
 
 let folder: string
 const processes: HeadraceProcess[] = []
@@ -132,6 +135,32 @@ test.each([
   expect(code).toBe(2)
   expect(stderr).toContain(wrong)
 })
+
+test.each([
+  ['simulate', ['simulate', 'line']],
+  ['up', ['up', 'p.yaml']],
+])(
+  '%s that is ended as soon as it says how stops in order: it was killed, and left behind what it had made',
+  async (_what, args) => {
+    const link = join(folder, 'port')
+    const pipeline = join(folder, 'p.yaml')
+    writeFileSync(pipeline, 'pipeline: p\nsources:\n  s: { generator: { records_per_second: 1 } }\n')
+    const given = args.map(arg => (arg === 'p.yaml' ? pipeline : arg))
+    const own = args[0] === 'up' ? ['--state', join(folder, 'state')] : ['--link', link]
+    const device = new HeadraceProcess({
+      name: 'ended when ready',
+      args: [...given, ...own],
+      logPath: join(folder, 'log-ended'),
+      nodeArgs: ['--import', ENDED_WHEN_READY],
+    })
+    processes.push(device)
+    device.start()
+    await until('it has ended', () => !device.running)
+    expect(said(device)).toContain('Ctrl-C')
+    expect(await device.stop()).toBe(0)
+    expect(existsSync(link)).toBe(false)
+  },
+)
 
 test.each([
   ['line', 'a file', 'no link to a pseudo terminal'],

@@ -1,12 +1,24 @@
 import { once } from 'node:events'
-import { isMainThread, Worker } from 'node:worker_threads'
+import { setTimeout } from 'node:timers/promises'
+import { isMainThread, Worker, workerData } from 'node:worker_threads'
 import { collectGarbage } from '../../src/runtime/garbage.ts'
 import { allowGarbage } from '../../src/runtime/garbage-allowed.ts'
 
-/* Collects once in each of two threads, where `allowed` is given by that allowance. What V8 decides of its next collection it says itself (`--trace-gc-verbose`). */
+/*
+  A thread beside the main one that collects often, for a while. How large its heap may become before the next collection is said by V8 itself
+  (`--trace-gc-verbose`).
+*/
+
+const COLLECTIONS = 4
+/** Often, and not twice at once. */
+const EVERY_MS = 50
 
 if (isMainThread) {
-  if (process.argv[2] === 'allowed') allowGarbage()
-  collectGarbage()
-  await once(new Worker(new URL(import.meta.url)), 'exit')
-} else collectGarbage()
+  await once(new Worker(new URL(import.meta.url), { workerData: process.argv[2] }), 'exit')
+} else {
+  if (workerData === 'allowed') allowGarbage()
+  for (let collection = 0; collection < COLLECTIONS; collection++) {
+    collectGarbage()
+    await setTimeout(EVERY_MS)
+  }
+}

@@ -33,7 +33,6 @@ export function coreCommand(): Command {
       const core = config.log.kafka
         ? await startPatiently(start, { clock: systemClock, random: Math.random, logger: log })
         : await start()
-      log.info({ url: core.url, console: core.consoleUrl }, 'core started')
       const reloadable = {
         files: () => filesOf(file, core.pipelinePatterns),
         reload: async () => {
@@ -53,6 +52,8 @@ export function coreCommand(): Command {
         await reload.end()
         await core.stop()
       }
-      process.exitCode = await runUntilSignal(stop, log)
+      const ended = runUntilSignal(stop, log)
+      log.info({ url: core.url, console: core.consoleUrl }, 'core started')
+      process.exitCode = await ended
     })
 }

@@ -27,7 +27,6 @@ export function edgeCommand(): Command {
       early.loaded(filesOf(file, config.pipelines))
       const log = createLogger(logLevel)
       const edge = await EdgeProcess.start(config, pipelines, log)
-      log.info({ gateway: config.gateway, sources: edge.status().sources.length }, 'edge started')
       const reloadable = {
         files: () => filesOf(file, edge.pipelinePatterns),
         reload: async () => {
@@ -49,6 +48,8 @@ export function edgeCommand(): Command {
         await reload.end()
         await edge.stop()
       }
-      process.exitCode = await runUntilSignal(stop, log)
+      const ended = runUntilSignal(stop, log)
+      log.info({ gateway: config.gateway, sources: edge.status().sources.length }, 'edge started')
+      process.exitCode = await ended
     })
 }

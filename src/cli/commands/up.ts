@@ -34,14 +34,16 @@ export function upCommand(): Command {
         log,
         console: '127.0.0.1:0',
       })
-      print(`headrace is up: gateway ${all.gateway}, ${all.sources} sources, core at ${all.url}, files in ${state}`)
-      print(`See it at ${all.consoleUrl}, or with "headrace status" and "headrace tail"; Ctrl-C ends it.`)
       const reload = new PipelineReload({ files: () => files, ...all }, systemClock, log, early)
       const stop = async () => {
         await reload.end()
         await all.stop()
       }
-      process.exitCode = await runUntilSignal(stop, log)
+      // Listens before it says how it is ended: whoever reads that may be quick.
+      const ended = runUntilSignal(stop, log)
+      print(`headrace is up: gateway ${all.gateway}, ${all.sources} sources, core at ${all.url}, files in ${state}`)
+      print(`See it at ${all.consoleUrl}, or with "headrace status" and "headrace tail"; Ctrl-C ends it.`)
+      process.exitCode = await ended
     })
 }
 
