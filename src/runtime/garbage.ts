@@ -9,10 +9,9 @@ type Collect = (how: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }
  * What was compiled and is not running goes as well: most of it was for the start alone, and what is called again is compiled again.
  */
 export function collectGarbage(): void {
-  // The function is in contexts that are made while the flag is set, and only there.
+  // The function is in contexts that are made while the flag is set, and only there. It stays set: it is for all threads, and another may be about to make its own.
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as Collect
-  setFlagsFromString('--no-expose-gc')
   setFlagsFromString('--stress-flush-code')
   collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
   setFlagsFromString('--no-stress-flush-code')
