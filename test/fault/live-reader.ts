@@ -10,30 +10,43 @@ const METADATA_AGE_MS = 1_000
  * event (a consumer's own offsets are at least once) has to be what it was given before.
  */
 export class LiveReader {
-  readonly #consumer: Consumer
+  readonly #from: { readonly brokers: readonly string[]; readonly topic: string }
+  #consumer: Consumer
   readonly #byPlace = new Map<string, ConsumedRecord>()
   readonly #values = new Set<string>()
   readonly #contradictions: string[] = []
 
-  private constructor(consumer: Consumer) {
-    this.#consumer = consumer
+  private constructor(from: { brokers: readonly string[]; topic: string }) {
+    this.#from = from
+    this.#consumer = consumerOf(from.brokers)
   }
 
   static async start(brokers: readonly string[], topic: string): Promise<LiveReader> {
-    const consumer = plainKafka(brokers).consumer({
-      groupId: groupName(),
-      metadataMaxAge: METADATA_AGE_MS,
-      retry: { retries: Number.MAX_SAFE_INTEGER, maxRetryTime: 1_000 },
-    })
-    const reader = new LiveReader(consumer)
+    const reader = new LiveReader({ brokers, topic })
+    await reader.#run()
+    return reader
+  }
+
+  /**
+   * Begins anew, in a group of its own and with the first record: kafkajs's consumer may wait for ever for a broker that was frozen. What it is given once more is compared with
+   * what it was given before.
+   */
+  async renew(): Promise<void> {
+    // One that is stuck does not end either.
+    void this.#consumer.disconnect().catch(() => {})
+    this.#consumer = consumerOf(this.#from.brokers)
+    await this.#run()
+  }
+
+  async #run(): Promise<void> {
+    const consumer = this.#consumer
     await consumer.connect()
-    await consumer.subscribe({ topic, fromBeginning: true })
+    await consumer.subscribe({ topic: this.#from.topic, fromBeginning: true })
     await consumer.run({
       eachBatch: async ({ batch }) => {
-        for (const message of batch.messages) reader.#take(consumedRecord(batch.partition, message))
+        for (const message of batch.messages) this.#take(consumedRecord(batch.partition, message))
       },
     })
-    return reader
   }
 
   /** Whether a record of this value was read. */
@@ -67,6 +80,14 @@ export class LiveReader {
     this.#byPlace.set(place, record)
     if (record.value) this.#values.add(record.value.toString('latin1'))
   }
+}
+
+function consumerOf(brokers: readonly string[]): Consumer {
+  return plainKafka(brokers).consumer({
+    groupId: groupName(),
+    metadataMaxAge: METADATA_AGE_MS,
+    retry: { retries: Number.MAX_SAFE_INTEGER, maxRetryTime: 1_000 },
+  })
 }
 
 function sameValue(a: Buffer | null, b: Buffer | null): boolean {

@@ -115,11 +115,13 @@ async function comeToRest(scenario: Scenario, stage: Stage, reader: LiveReader):
   const { plant, kafka } = stage
   await plant.devices.rest()
   const last = plant.lastValues()
-  await until(
-    'the reader has the last record of every source',
-    () => last.every(value => reader.hasSeen(value)),
-    scenario.restLimitMs ?? DRAIN_LIMIT_MS,
-  )
+  const isRead = () => last.every(value => reader.hasSeen(value))
+  const limitMs = scenario.restLimitMs ?? DRAIN_LIMIT_MS
+  await until('the reader has them', isRead, limitMs / 2).catch(async () => {
+    console.log(`${scenario.id}: the consumer is begun anew`)
+    await reader.renew()
+  })
+  await until('the reader has the last record of every source', isRead, limitMs / 2)
   await until('the gateway knows it', async () =>
     (await plant.edgeStatus())?.sources.every(({ next, settled, buffered }) => next === settled && buffered.records === 0),
   )
