@@ -4,6 +4,8 @@ export const MAX_FRAME_BYTES = 128 * 1024
 export const IDLE_TIMEOUT_MS = 4_000
 /** From a TCP connection to the peer's `open`, ms: TLS, SASL and all. */
 export const OPEN_LIMIT_MS = 5_000
+/** Connections of a listener at once, unless told; more are closed as they come. */
+export const CONNECTIONS_MAX = 4_000
 /** Bytes that a peer may send before it is open. */
 export const BYTES_BEFORE_OPEN_MAX = 64 * 1024
 /** A message, in however many frames: a batch has a million bytes at the most, an opening of ten thousand sources a few. */

@@ -6,13 +6,11 @@ import type { Logger } from '../runtime/logger.ts'
 import { SparingLog } from '../runtime/sparing-log.ts'
 import type { Listener, ListenHandlers } from './amqp.ts'
 import { DOORWAY, Doorway, type DoorwayLimits } from './doorway.ts'
-import { OPEN_LIMIT_MS, type TlsMaterial, UNFINISHED_MAX } from './limits.ts'
+import { CONNECTIONS_MAX, OPEN_LIMIT_MS, type TlsMaterial, UNFINISHED_MAX } from './limits.ts'
 import { Peer } from './peer.ts'
 import { Strangers } from './strangers.ts'
 import { UnfinishedBytes } from './unfinished.ts'
 
-/** Connections at once, unless told; more are closed as they come. */
-const CONNECTIONS_MAX = 4_000
 const CLOSE_LIMIT_MS = 2_000
 
 export interface ListenOptions {

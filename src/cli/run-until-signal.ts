@@ -16,13 +16,17 @@ function endAtOnce(): void {
 /**
  * Waits for SIGTERM or SIGINT, then stops in order and gives the exit code. A second signal ends at once, as does a stop that takes too long. An error that nobody caught ends the
  * process: everything that matters is on disk, and a supervisor starts it again.
+ *
+ * `ready` says how it is ended, once it listens: whoever reads that may be quick.
  */
-export async function runUntilSignal(stop: () => Promise<void>, log: Logger, ended?: Promise<void>): Promise<number> {
+export async function runUntilSignal(stop: () => Promise<void>, log: Logger, ready?: () => void): Promise<number> {
   process.on('uncaughtException', error => {
     log.error({ stack: error.stack }, `an error that nobody caught: ${messageOf(error)}`)
     process.exit(EXIT.failed)
   })
-  await Promise.race([signal(), ended ?? new Promise(() => {})])
+  const ended = signal()
+  ready?.()
+  await ended
   process.once('SIGINT', endAtOnce)
   process.once('SIGTERM', endAtOnce)
   const limit = setTimeout(() => {

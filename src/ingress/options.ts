@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { CONNECTIONS_MAX } from '../amqp/limits.ts'
 import { amqpUrl } from '../runtime/addresses.ts'
 import { size } from '../runtime/units.ts'
 
@@ -25,7 +26,7 @@ export const ingressOptions = z
       .int()
       .min(1)
       .max(60_000)
-      .default(4_000)
+      .default(CONNECTIONS_MAX)
       .describe(
         'Of `listen`: connections at once; more are closed, with a line in the log. A gateway has one, and takes about 200 KiB of memory; the process needs a file handle for each.',
       ),

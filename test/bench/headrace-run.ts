@@ -9,6 +9,7 @@ import { pause, systemClock } from '../../src/runtime/clock.ts'
 import { HeadraceProcess } from '../support/headrace-process.ts'
 import { until } from '../support/until.ts'
 import { bytesSentTo, cpuSeconds, peakRssMib, profileArgs, writtenBytes } from './process-figures.ts'
+import { endAll } from './processes.ts'
 
 const LIMIT_MS = 180_000
 /** Each look costs the edge a report of all its sources. */
@@ -52,12 +53,7 @@ export async function runHeadrace(options: RunOptions): Promise<HeadraceRun> {
   try {
     return await (options.shape === 'through' ? through(pair, folder, options) : drain(pair, folder, options))
   } finally {
-    await edge.stop()
-    await core.stop()
-    await edge.stop()
-    await core.stop()
-    await edge.end()
-    await core.end()
+    await endAll(edge, core)
     rmSync(folder, { recursive: true, force: true })
   }
 }

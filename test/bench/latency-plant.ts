@@ -10,7 +10,7 @@ import { pause, systemClock } from '../../src/runtime/clock.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import { until } from '../support/until.ts'
 import { cpuSeconds } from './process-figures.ts'
-import { BenchProcess, coreConfig, edgeConfig } from './processes.ts'
+import { BenchProcess, coreConfig, edgeConfig, endAll } from './processes.ts'
 import type { BenchContext } from './row.ts'
 import { nowMs, type Seen, watchLog } from './watch-log.ts'
 
@@ -112,10 +112,7 @@ export class LatencyPlant {
 
   async stop(): Promise<void> {
     this.#stopping.abort()
-    await this.#edge.stop()
-    await this.#core.stop()
-    await this.#edge.end()
-    await this.#core.end()
+    await endAll(this.#edge, this.#core)
     await this.#log.close()
     this.#server.closeAllConnections()
     this.#server.close()

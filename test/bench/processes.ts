@@ -50,6 +50,12 @@ export class BenchProcess {
   }
 }
 
+/** Stops them in this order, and ends what did not stop. */
+export async function endAll(...processes: readonly { stop(): Promise<unknown>; end(): Promise<void> }[]): Promise<void> {
+  for (const process of processes) await process.stop()
+  for (const process of processes) await process.end()
+}
+
 /** core.yaml and edge.yaml, but for `state`. */
 export function coreConfig(brokers: readonly string[], port: number, more = ''): string {
   return `log: { kafka: { brokers: ${JSON.stringify(brokers)} } }\ningress: { listen: "amqp://127.0.0.1:${port}" }\n${more}`

@@ -8,7 +8,7 @@ import { silentLogger } from '../../src/runtime/logger.ts'
 import { until } from '../support/until.ts'
 import { writePayloadFile } from './payload.ts'
 import { cpuSeconds, peakRssMib } from './process-figures.ts'
-import { BenchProcess, coreConfig, edgeConfig } from './processes.ts'
+import { BenchProcess, coreConfig, edgeConfig, endAll } from './processes.ts'
 import type { BenchContext } from './row.ts'
 import { percentile, type Seen, watchPlaces } from './watch-log.ts'
 
@@ -73,10 +73,7 @@ export async function measureSources(context: BenchContext, sources: number): Pr
     const [edgeMib, coreMib] = [peakRssMib(edge.pid), peakRssMib(core.pid)]
     return { sources, ...speed, ...steady, edgeMib, coreMib, firstOpenSeconds, openSeconds }
   } finally {
-    await edge.stop()
-    await core.stop()
-    await edge.end()
-    await core.end()
+    await endAll(edge, core)
   }
 }
 

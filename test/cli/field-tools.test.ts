@@ -137,19 +137,15 @@ test.each([
 })
 
 test.each([
-  ['simulate', ['simulate', 'line']],
-  ['up', ['up', 'p.yaml']],
+  ['simulate', () => ['line', '--link', join(folder, 'port')]],
+  ['up', () => [join(folder, 'p.yaml'), '--state', join(folder, 'state')]],
 ])(
   '%s that is ended as soon as it says how stops in order: it was killed, and left behind what it had made',
-  async (_what, args) => {
-    const link = join(folder, 'port')
-    const pipeline = join(folder, 'p.yaml')
-    writeFileSync(pipeline, 'pipeline: p\nsources:\n  s: { generator: { records_per_second: 1 } }\n')
-    const given = args.map(arg => (arg === 'p.yaml' ? pipeline : arg))
-    const own = args[0] === 'up' ? ['--state', join(folder, 'state')] : ['--link', link]
+  async (command, args) => {
+    writeFileSync(join(folder, 'p.yaml'), 'pipeline: p\nsources:\n  s: { generator: { records_per_second: 1 } }\n')
     const device = new HeadraceProcess({
       name: 'ended when ready',
-      args: [...given, ...own],
+      args: [command, ...args()],
       logPath: join(folder, 'log-ended'),
       nodeArgs: ['--import', ENDED_WHEN_READY],
     })
@@ -158,7 +154,7 @@ test.each([
     await until('it has ended', () => !device.running)
     expect(said(device)).toContain('Ctrl-C')
     expect(await device.stop()).toBe(0)
-    expect(existsSync(link)).toBe(false)
+    expect(existsSync(join(folder, 'port'))).toBe(false)
   },
 )
 

@@ -10,5 +10,4 @@ const other = isMainThread ? new Worker(new URL(import.meta.url)) : undefined
 const ended = other && once(other, 'exit')
 if (other) await once(other, 'online')
 for (let collection = 0; collection < COLLECTIONS; collection++) collectGarbage()
-const [code] = (await ended) ?? [0]
-if (code !== 0) process.exitCode = code as number
+await ended

@@ -52,8 +52,8 @@ export function coreCommand(): Command {
         await reload.end()
         await core.stop()
       }
-      const ended = runUntilSignal(stop, log)
-      log.info({ url: core.url, console: core.consoleUrl }, 'core started')
-      process.exitCode = await ended
+      process.exitCode = await runUntilSignal(stop, log, () =>
+        log.info({ url: core.url, console: core.consoleUrl }, 'core started'),
+      )
     })
 }

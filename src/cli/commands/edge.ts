@@ -48,8 +48,8 @@ export function edgeCommand(): Command {
         await reload.end()
         await edge.stop()
       }
-      const ended = runUntilSignal(stop, log)
-      log.info({ gateway: config.gateway, sources: edge.status().sources.length }, 'edge started')
-      process.exitCode = await ended
+      process.exitCode = await runUntilSignal(stop, log, () =>
+        log.info({ gateway: config.gateway, sources: edge.status().sources.length }, 'edge started'),
+      )
     })
 }

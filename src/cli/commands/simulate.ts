@@ -40,11 +40,14 @@ export function simulateCommand(): Command {
       const { startSimulated } = await import('../simulated-device.ts')
       const where = { ...(link !== undefined && { link }), ...(port !== undefined && { port }) }
       const { model, simulator } = await startSimulated(device, { ...where, rate, mischief })
-      // Listens before it says how it is ended: whoever reads that may be quick.
-      const ended = runUntilSignal(() => simulator.stop(), createLogger('error'))
-      print(`# ${model.summary}, at ${simulator.path}; Ctrl-C ends it.`)
-      print(`pipeline: simulated\nsources:\n  ${model.name}:\n${model.yaml(simulator.path).trimEnd()}`)
-      process.exitCode = await ended
+      process.exitCode = await runUntilSignal(
+        () => simulator.stop(),
+        createLogger('error'),
+        () => {
+          print(`# ${model.summary}, at ${simulator.path}; Ctrl-C ends it.`)
+          print(`pipeline: simulated\nsources:\n  ${model.name}:\n${model.yaml(simulator.path).trimEnd()}`)
+        },
+      )
     })
 }
 

@@ -39,11 +39,10 @@ export function upCommand(): Command {
         await reload.end()
         await all.stop()
       }
-      // Listens before it says how it is ended: whoever reads that may be quick.
-      const ended = runUntilSignal(stop, log)
-      print(`headrace is up: gateway ${all.gateway}, ${all.sources} sources, core at ${all.url}, files in ${state}`)
-      print(`See it at ${all.consoleUrl}, or with "headrace status" and "headrace tail"; Ctrl-C ends it.`)
-      process.exitCode = await ended
+      process.exitCode = await runUntilSignal(stop, log, () => {
+        print(`headrace is up: gateway ${all.gateway}, ${all.sources} sources, core at ${all.url}, files in ${state}`)
+        print(`See it at ${all.consoleUrl}, or with "headrace status" and "headrace tail"; Ctrl-C ends it.`)
+      })
     })
 }
 

@@ -6,7 +6,7 @@ import type { EdgeStatus } from '../../../src/cli/edge-status.ts'
 import { pause, systemClock } from '../../../src/runtime/clock.ts'
 import { until } from '../../support/until.ts'
 import { cpuSeconds, rssMib, wakeUps } from '../process-figures.ts'
-import { BenchProcess, coreConfig, edgeConfig } from '../processes.ts'
+import { BenchProcess, coreConfig, edgeConfig, endAll } from '../processes.ts'
 import type { Figure, Row } from '../row.ts'
 
 const SOURCES = 4
@@ -55,10 +55,7 @@ export const idle: Row = {
       })
       return { figures }
     } finally {
-      await edge.stop()
-      await core.stop()
-      await edge.end()
-      await core.end()
+      await endAll(edge, core)
       await Promise.all(ptys.map(pty => pty.close()))
     }
   },

@@ -6,7 +6,7 @@ import type { EdgeStatus } from '../../../src/cli/edge-status.ts'
 import { writeLines } from '../../source/serial-fleet.ts'
 import { until } from '../../support/until.ts'
 import { cpuSeconds, peakRssMib } from '../process-figures.ts'
-import { BenchProcess, coreConfig, edgeConfig } from '../processes.ts'
+import { BenchProcess, coreConfig, edgeConfig, endAll } from '../processes.ts'
 import type { BenchContext, Figure, Row } from '../row.ts'
 
 /** Ports that together give five thousand lines a second. */
@@ -69,10 +69,7 @@ async function measurePorts({ kafka, folder, quick, say }: BenchContext, ports: 
       { name: `${ports} ports, edge`, unit: 'MiB at most', values: [mib] },
     ]
   } finally {
-    await edge.stop()
-    await core.stop()
-    await edge.end()
-    await core.end()
+    await endAll(edge, core)
     await Promise.all(ptys.map(pty => pty.close()))
   }
 }
