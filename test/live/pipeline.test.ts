@@ -3,7 +3,6 @@ import { createServer, type Server } from 'node:http'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { freePort } from '../../hardware/simulators/free-port.ts'
 import { KafkaCluster } from '../support/kafka/cluster.ts'
-import { until } from '../support/until.ts'
 import { GATEWAY, PlantUnderTest } from './plant.ts'
 
 const GENERATED = 500
@@ -72,12 +71,12 @@ analysers:
   })
 
   test('what the device says and what was generated is in the log', async () => {
-    await until(
+    await plant.until(
       'the port is read',
       async () => (await plant.edgeStatus())?.sources.find(({ source }) => source === 'boiler')?.state === 'reading',
     )
     for (let line = 0; line < 20; line++) plant.device.write(`${60 + line / 10},1.5\r\n`)
-    await until('all is settled', async () => {
+    await plant.until('all is settled', async () => {
       const sources = (await plant.edgeStatus())?.sources
       return (
         sources?.find(({ source }) => source === 'boiler')?.settled === 20 &&
@@ -153,14 +152,14 @@ analysers:
       plant.device.write('95,1.6\r\n')
       await new Promise(resolve => setTimeout(resolve, 50))
     }
-    await until('the webhook has it', () => posted.some(({ body }) => body.state === 'raised'))
-    await until('the command has it', () => existsSync(plant.path('alerts')) && plant.read('alerts').includes('raised'))
+    await plant.until('the webhook has it', () => posted.some(({ body }) => body.state === 'raised'))
+    await plant.until('the command has it', () => existsSync(plant.path('alerts')) && plant.read('alerts').includes('raised'))
     for (let line = 0; line < 10; line++) {
       plant.device.write('70,1.5\r\n')
       await new Promise(resolve => setTimeout(resolve, 50))
     }
-    await until('it is over', () => posted.some(({ body }) => body.state === 'cleared'))
-    await until('the command knows', () => plant.read('alerts').includes('cleared'))
+    await plant.until('it is over', () => posted.some(({ body }) => body.state === 'cleared'))
+    await plant.until('the command knows', () => plant.read('alerts').includes('cleared'))
     expect(posted.map(({ body }) => body.state)).toEqual(['raised', 'cleared'])
     expect(new Set(posted.map(({ key }) => key)).size).toBe(2)
     const commanded = plant
@@ -170,7 +169,7 @@ analysers:
       .filter(line => line !== '')
       .map(line => JSON.parse(line))
     expect(commanded.map(({ state }) => state)).toEqual(['raised', 'cleared'])
-    await until(
+    await plant.until(
       'the topic has both',
       async () => (await plant.coreStatus())?.sources.find(each => each.topic === `${topic}-alerts`)?.next === 2,
     )
@@ -181,13 +180,13 @@ analysers:
     await plant.core.kill9()
     plant.core.start()
     plant.edge.start()
-    await until(
+    await plant.until(
       'the port is read',
       async () => (await plant.edgeStatus())?.sources.find(({ source }) => source === 'boiler')?.state === 'reading',
     )
     for (let line = 0; line < 5; line++) plant.device.write(`50,${line}\r\n`)
     const before = 40
-    await until(
+    await plant.until(
       'they are there',
       async () => (await plant.coreStatus())?.sources.find(({ source }) => source.endsWith('/boiler'))?.next === before + 5,
     )

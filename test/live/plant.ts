@@ -4,10 +4,13 @@ import { join } from 'node:path'
 import { freePort } from '../../hardware/simulators/free-port.ts'
 import { Pty } from '../../hardware/simulators/pty.ts'
 import type { EdgeStatus } from '../../src/cli/edge-status.ts'
+import { messageOf } from '../../src/runtime/errors.ts'
 import { type CommandRun, HeadraceProcess, headrace, statusOf } from '../support/headrace-process.ts'
 import { until } from '../support/until.ts'
 
 export const GATEWAY = 'plant-b'
+/** Of each process's log in the account of what was waited for in vain. */
+const ACCOUNT_LINES = 12
 
 /** Parts of a core's status that tests look at. */
 export interface CoreStatus {
@@ -97,11 +100,29 @@ export class PlantUnderTest {
     return JSON.parse(stdout) as Result
   }
 
+  /** {@link until}, which tells what the two processes said and how they stood where it was in vain: of a run elsewhere nothing else is kept. */
+  async until<T>(what: string, look: Parameters<typeof until<T>>[1]): Promise<T> {
+    try {
+      return await until(what, look)
+    } catch (cause) {
+      throw new Error(`${messageOf(cause)}\n${await this.#account()}`, { cause })
+    }
+  }
+
   async end(): Promise<void> {
     await this.edge.end()
     await this.core.end()
     await this.device.close()
     rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  async #account(): Promise<string> {
+    const lastLines = ({ name, logPath }: HeadraceProcess) => {
+      const lines = existsSync(logPath) ? readFileSync(logPath, 'utf8').trim().split('\n') : []
+      return lines.slice(-ACCOUNT_LINES).map(line => `${name}: ${line}`)
+    }
+    const stands = await Promise.all([this.edgeStatus().catch(messageOf), this.coreStatus().catch(messageOf)])
+    return [...lastLines(this.edge), ...lastLines(this.core), ...stands.map(each => JSON.stringify(each))].join('\n')
   }
 
   async #status<Status extends { running: boolean }>(role: string): Promise<Status | undefined> {

@@ -44,21 +44,23 @@ export class Ownership {
     this.#deps = deps
   }
 
-  /** Looks, where it is time, and takes over what is to be taken over. */
-  async look(owned: ReadonlySet<number>): Promise<Map<number, ShardLog>> {
+  /**
+   * Looks, where it is time, and takes over what is to be taken over, each into `taken` as soon as this core has it: where a later one fails, the log says
+   * of those before it that they have a core, and nobody else would come for them until it is silent for too long.
+   */
+  async look(owned: Iterable<number>, taken: Map<number, ShardLog>): Promise<void> {
     const { clock } = this.#deps
-    const taken = new Map<number, ShardLog>()
-    if (owned.size === SHARDS || clock.monotonicMs() - this.#lookedMs < LOOK_EVERY_MS) return taken
-    const others = Array.from({ length: SHARDS }, (_, shard) => shard).filter(shard => !owned.has(shard))
+    const own = new Set([...owned, ...taken.keys()])
+    if (own.size === SHARDS || clock.monotonicMs() - this.#lookedMs < LOOK_EVERY_MS) return
+    const others = Array.from({ length: SHARDS }, (_, shard) => shard).filter(shard => !own.has(shard))
     await this.#see(others)
     const free = others.filter(shard => this.#isFree(shard))
-    const surplus = free.length === 0 ? this.#surplus(others, owned.size) : undefined
+    const surplus = free.length === 0 ? this.#surplus(others, own.size) : undefined
     for (const shard of surplus === undefined ? free : [surplus]) {
       const log = await this.#takeOver(shard)
       if (log) taken.set(shard, log)
     }
     this.#lookedMs = clock.monotonicMs()
-    return taken
   }
 
   /** Another core has it now. */

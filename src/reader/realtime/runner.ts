@@ -95,8 +95,9 @@ export class AnalyserRunner {
   readonly #feed: Feed
   readonly #keeping: Keeping
   readonly #stopping = new AbortController()
-  /** What was found beside the reading, and is taken up between two passes. */
-  #found: { shards: Map<number, ShardLog>; sources: Map<string, SourceSeen> } | undefined
+  /** What was found beside the reading is taken up between two passes: shards that this core has by now, and sources. */
+  readonly #taken = new Map<number, ShardLog>()
+  #found: Map<string, SourceSeen> | undefined
   #looking: Promise<void> | undefined
   #lookedMs = Number.NEGATIVE_INFINITY
   #tickedMs = Number.NEGATIVE_INFINITY
@@ -142,7 +143,7 @@ export class AnalyserRunner {
         logger.warn({ shard: number }, `shard ${number} of the analysers could not be given up: ${messageOf(error)}`)
       }
     }
-    for (const log of this.#found?.shards.values() ?? [])
+    for (const log of this.#taken.values())
       await log.append([{ kind: 'owner', ...this.#options.owner, released: true }]).catch(() => 'lost')
   }
 
@@ -326,34 +327,34 @@ export class AnalyserRunner {
   async #lookAround(): Promise<void> {
     const { log, definitions } = this.#options
     await this.#streams.describe(this.#shards)
-    const shards = await this.#ownership.look(new Set(this.#shards.keys()))
+    await this.#ownership.look(this.#shards.keys(), this.#taken)
     const claims = (await log.claims()).filter(claim => !isStateTopic(claim.topic))
     const wanted = claims.filter(claim => definitions.some(each => watchesSource(each, claim.source, claim.topic)))
     const told = (claim: Claim | undefined) => claim && { fields: claim.fields }
     const isNews = (claim: Claim) => !isDeepStrictEqual(told(this.#sources.get(sourceKey(claim.source))?.claim), told(claim))
-    if (shards.size === 0 && !wanted.some(isNews)) return
+    if (this.#taken.size === 0 && !wanted.some(isNews)) return
     const ends = await log.ends(wanted)
     const sources = new Map<string, SourceSeen>()
     for (const claim of wanted) {
       const end = ends.get(claim)
       if (end) sources.set(sourceKey(claim.source), { claim, end })
     }
-    this.#found = { shards, sources }
+    this.#found = sources
   }
 
   async #takeUp(): Promise<void> {
     const found = this.#found
     if (!found) return
-    for (const [number, log] of found.shards) {
+    for (const [number, log] of this.#taken) {
       const shard = new ShardState(log, this.#options.owner)
       await this.#streams.start(number, shard)
       this.#shards.set(number, shard)
-      found.shards.delete(number)
+      this.#taken.delete(number)
     }
     this.#found = undefined
     // What was kept before they were taken up is told now: of what is said from here on its sinks are told.
     this.#delivery.wake()
-    for (const [key, seen] of found.sources) this.#sources.set(key, seen)
+    for (const [key, seen] of found) this.#sources.set(key, seen)
     this.#streams.look([...this.#sources.values()].map(({ claim }) => claim))
     this.#arrange()
   }
