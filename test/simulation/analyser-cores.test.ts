@@ -6,6 +6,7 @@ import { PollingFollower } from '../../src/log/polling-follower.ts'
 import { type AnalyserDefinition, SHARDS } from '../../src/reader/realtime/definition.ts'
 import { AnalyserRunner } from '../../src/reader/realtime/runner.ts'
 import { Alarms } from '../../src/runtime/alarms.ts'
+import { HeadraceError } from '../../src/runtime/errors.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import type { SourceId } from '../../src/runtime/names.ts'
 import { readRecords, writeRecords } from '../support/log-writer.ts'
@@ -42,7 +43,7 @@ class Core {
   readonly told: string[] = []
   #frozen: { promise: Promise<void>; resolve: () => void } | undefined
 
-  constructor(name: string, run: number, log: Log, clock: SimulatedClock, renew: (source: SourceId) => Promise<Claim>) {
+  constructor(name: string, run: number, { log, clock, renew, fault }: CoreWorld) {
     const thawed = async () => {
       while (this.#frozen) await this.#frozen.promise
     }
@@ -54,7 +55,11 @@ class Core {
           method === 'renewEpoch' ? renew : (target[method as keyof Log] as (...args: unknown[]) => unknown).bind(target)
         return async (...args: [never]) => {
           await thawed()
+          const fails = fault()
+          if (fails === 'before') throw new HeadraceError('log_unavailable', 'the log is away')
           const answer = await call(...args)
+          if (fails === 'after') throw new HeadraceError('log_unavailable', 'the log does not answer')
+          if (fails) await new Promise<void>(resolve => clock.after(fails.lateMs, resolve))
           await thawed()
           return answer
         }
@@ -87,7 +92,21 @@ class Core {
   }
 }
 
+/** What goes wrong with one call of a core to its log: it is not carried out, it is and nobody says so, or the answer is late. */
+type CallFault = 'before' | 'after' | { readonly lateMs: number } | undefined
+
+interface CoreWorld {
+  readonly log: Log
+  readonly clock: SimulatedClock
+  readonly renew: (source: SourceId) => Promise<Claim>
+  readonly fault: () => CallFault
+}
+
 class Works {
+  /** Of a hundred calls so many go wrong. */
+  faults = 0
+  /** How long a core waits for each answer of its log, beside what the log takes. */
+  answersAfterMs: number | undefined
   readonly clock = new SimulatedClock()
   readonly log = new MemoryLog(this.clock)
   readonly cores: Core[] = []
@@ -100,10 +119,22 @@ class Works {
   }
 
   start(name: string): Core {
-    const core = new Core(name, this.cores.length, this.log, this.clock, source => this.#renew(source))
+    const { log, clock } = this
+    const core = new Core(name, this.cores.length, {
+      log,
+      clock,
+      renew: source => this.#renew(source),
+      fault: () => this.#fault(),
+    })
     this.cores.push(core)
     core.runner.start()
     return core
+  }
+
+  #fault(): CallFault {
+    if (this.answersAfterMs !== undefined) return { lateMs: this.answersAfterMs }
+    if (this.#random.between(1, 100) > this.faults) return undefined
+    return this.#random.pick(['before', 'after', { lateMs: this.#random.between(1, 3_000) }] as const)
   }
 
   /** Two that ask in one moment are given the same epoch: the second sees the first's entry and takes it for its own. */
@@ -227,3 +258,36 @@ test('a core that ends gives its shards up at once', async () => {
   await works.verify()
   await works.during(second.runner.stop())
 })
+
+const SEEDS = Array.from({ length: 12 }, (_, index) => index + 10)
+
+test('a source that comes while a core is taking its shards over is looked at from its beginning: analysers began at its end', async () => {
+  const works = new Works(4)
+  // As a busy broker is: before the shards are there, the source is, with all that will ever be said of it.
+  works.answersAfterMs = 300
+  works.start('core-a')
+  await works.clock.pass(1_000)
+  expect(works.shards()).toEqual([0])
+  await works.write(31)
+  expect(works.shards()).toEqual([0])
+  await works.verify()
+  await works.end()
+})
+
+test.each(SEEDS)(
+  'a log that fails now and then delays what analysers say, and neither loses nor repeats any of it (seed %i)',
+  async seed => {
+    const works = new Works(seed)
+    works.start('core-a')
+    if (seed % 2 === 0) works.start('core-b')
+    await works.settled()
+    works.faults = 20
+    for (let part = 0; part < 10; part++) {
+      await works.write(7)
+      await works.clock.pass(2_000)
+    }
+    works.faults = 0
+    await works.verify()
+    await works.end()
+  },
+)

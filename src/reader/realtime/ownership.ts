@@ -56,10 +56,13 @@ export class Ownership {
     await this.#see(others)
     const free = others.filter(shard => this.#isFree(shard))
     const surplus = free.length === 0 ? this.#surplus(others, own.size) : undefined
-    for (const shard of surplus === undefined ? free : [surplus]) {
+    // Side by side: one answer of a busy log after another, for eight of them, took longer than some sources say anything.
+    const takeovers = (surplus === undefined ? free : [surplus]).map(async shard => {
       const log = await this.#takeOver(shard)
       if (log) taken.set(shard, log)
-    }
+    })
+    const failed = (await Promise.allSettled(takeovers)).find(each => each.status === 'rejected')
+    if (failed) throw failed.reason
     this.#lookedMs = clock.monotonicMs()
   }
 

@@ -1,7 +1,6 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { Alert, Sample } from '../../analyser/analyser.ts'
 import { SampleRun } from '../../analyser/sample-run.ts'
-import type { Claim, Fetched, Log, PartitionEnd } from '../../log/log.ts'
+import type { Claim, Fetched, Log } from '../../log/log.ts'
 import { placeKey } from '../../log/place-key.ts'
 import { visitRecords } from '../../record/batch-reader.ts'
 import type { Alarms } from '../../runtime/alarms.ts'
@@ -21,7 +20,8 @@ import { NO_FIELDS } from './known-fields.ts'
 import { Ownership } from './ownership.ts'
 import type { RunningWatch } from './running-watch.ts'
 import { sampleOfView } from './sample.ts'
-import { isStateTopic, type Owner, type ShardLog } from './shard-log.ts'
+import { type SeenSources, SourcesInLog } from './seen-sources.ts'
+import type { Owner, ShardLog } from './shard-log.ts'
 import { ShardState, UNDELIVERED_MAX } from './shard-state.ts'
 import { forgetFailures, sayFailed } from './watch-failures.ts'
 
@@ -69,11 +69,6 @@ interface Watched {
   end: number
 }
 
-interface SourceSeen {
-  readonly claim: Claim
-  readonly end: PartitionEnd
-}
-
 /**
  * Feeds all analysers from one pass over the log: each record is fetched and decoded once, whatever the number of analysers.
  *
@@ -97,11 +92,11 @@ export class AnalyserRunner {
   readonly #stopping = new AbortController()
   /** What was found beside the reading is taken up between two passes: shards that this core has by now, and sources. */
   readonly #taken = new Map<number, ShardLog>()
-  #found: Map<string, SourceSeen> | undefined
+  #found: SeenSources | undefined
   #looking: Promise<void> | undefined
   #lookedMs = Number.NEGATIVE_INFINITY
   #tickedMs = Number.NEGATIVE_INFINITY
-  #sources = new Map<string, SourceSeen>()
+  readonly #sources: SourcesInLog
   #loop: Promise<void> | undefined
   /** Since when too much is on its way, on the monotonic clock, ms; undefined where it is not. */
   #fullSinceMs: number | undefined
@@ -110,6 +105,7 @@ export class AnalyserRunner {
     const { log, clock, random, logger, alarms, sinks, owner, definitions } = options
     this.#options = options
     this.#feed = new Feed(log)
+    this.#sources = new SourcesInLog({ log, clock, definitions })
     this.#ownership = new Ownership({ log, clock, logger, owner })
     this.#delivery = new AlertDelivery({ outboxes: () => this.#shards.values(), sinks, clock, random, logger, alarms })
     this.#keeping = new Keeping({
@@ -325,21 +321,10 @@ export class AnalyserRunner {
   }
 
   async #lookAround(): Promise<void> {
-    const { log, definitions } = this.#options
     await this.#streams.describe(this.#shards)
+    await this.#sources.start(this.#taken.size > 0)
     await this.#ownership.look(this.#shards.keys(), this.#taken)
-    const claims = (await log.claims()).filter(claim => !isStateTopic(claim.topic))
-    const wanted = claims.filter(claim => definitions.some(each => watchesSource(each, claim.source, claim.topic)))
-    const told = (claim: Claim | undefined) => claim && { fields: claim.fields }
-    const isNews = (claim: Claim) => !isDeepStrictEqual(told(this.#sources.get(sourceKey(claim.source))?.claim), told(claim))
-    if (this.#taken.size === 0 && !wanted.some(isNews)) return
-    const ends = await log.ends(wanted)
-    const sources = new Map<string, SourceSeen>()
-    for (const claim of wanted) {
-      const end = ends.get(claim)
-      if (end) sources.set(sourceKey(claim.source), { claim, end })
-    }
-    this.#found = sources
+    this.#found = await this.#sources.look(this.#taken.size > 0)
   }
 
   async #takeUp(): Promise<void> {
@@ -354,22 +339,23 @@ export class AnalyserRunner {
     this.#found = undefined
     // What was kept before they were taken up is told now: of what is said from here on its sinks are told.
     this.#delivery.wake()
-    for (const [key, seen] of found) this.#sources.set(key, seen)
-    this.#streams.look([...this.#sources.values()].map(({ claim }) => claim))
+    this.#sources.take(found)
+    this.#streams.look([...this.#sources.all.values()].map(({ claim }) => claim))
     this.#arrange()
   }
 
   /** Who sees which source, after shards or sources came or went. */
   #arrange(): void {
     const { definitions } = this.#options
-    const ends = Object.fromEntries([...this.#sources].map(([key, { end }]) => [key, end.next]))
-    for (const definition of definitions)
-      for (const shard of this.#shards.values()) shard.know(definition, endsOf(definition, this.#sources, ends))
+    for (const definition of definitions) {
+      const ends = this.#sources.endsFor(definition)
+      for (const shard of this.#shards.values()) shard.know(definition, ends)
+    }
     const before = new Map(this.#watched)
     this.#watched.clear()
     this.#byPlace.clear()
     this.#isAligned = false
-    for (const [key, { claim, end }] of this.#sources) {
+    for (const [key, { claim, end }] of this.#sources.all) {
       const watches: RunningWatch[] = []
       for (const definition of definitions) {
         if (!watchesSource(definition, claim.source, claim.topic)) continue
@@ -385,14 +371,4 @@ export class AnalyserRunner {
       this.#byPlace.set(placeKey(claim), watched)
     }
   }
-}
-
-/** The ends of the sources that an analyser watches. */
-function endsOf(
-  definition: AnalyserDefinition,
-  sources: ReadonlyMap<string, SourceSeen>,
-  ends: Readonly<Record<string, number>>,
-) {
-  const own = [...sources].filter(([, { claim }]) => watchesSource(definition, claim.source, claim.topic))
-  return Object.fromEntries(own.map(([key]) => [key, ends[key] ?? 0]))
 }
