@@ -35,12 +35,7 @@ export function nextMerge(source: SourceBuffer, at: number, limits: BufferLimits
 
 /** Batches of a source that are cut and not yet taken by the link, in memory or not; counted up to `max`. */
 export function untakenOf({ cut, position }: SourceBuffer, max: number): number {
-  let untaken = 0
-  for (let at = cut.length - 1; at >= 0 && untaken < max; at--) {
-    if ((cut[at]?.first ?? 0) < position) break
-    untaken += 1
-  }
-  return untaken
+  return Math.min(max, cut.length - cut.from(position))
 }
 
 /**

@@ -4,27 +4,21 @@ import { NAME_PATTERN } from '../runtime/names.ts'
 import type { Assignment, Freeze } from './buffer.ts'
 import { gapAt } from './gaps.ts'
 import { parseKept } from './kept.ts'
+import { KeptRows } from './kept-rows.ts'
 import type { BufferLimits } from './limits.ts'
 import type { Marks } from './marks.ts'
-import { type CutRow, SourceBuffer, type SourceHooks, type SourceSettings } from './source-buffer.ts'
+import { SourceBuffer, type SourceHooks, type SourceSettings } from './source-buffer.ts'
 import type { Opened, SourceRow } from './store-calls.ts'
 import type { AsyncStore } from './store-thread.ts'
 
 /** How a source is kept that the configuration does not name any more: it only drains. */
 const REMOVED = { whenFull: 'drop_newest', priority: 0, durabilityMs: 1_000 } as const
 
-/** A settled batch that is still on disk: it goes when room is needed, and is sent again when the core asks for it. */
-export interface KeptBatch {
-  readonly source: SourceBuffer
-  readonly row: CutRow
-}
-
 /** All that is known of the database without asking it; its size does not depend on the backlog's. */
 export class BufferIndex {
   readonly sources = new Map<string, SourceBuffer>()
   /** Settled first, first. */
-  readonly kept: KeptBatch[] = []
-  keptBytes = 0
+  readonly kept = new KeptRows()
   /** Bytes of encoded batches in memory, over all sources. */
   readyBytes = 0
   readonly #byId = new Map<number, SourceBuffer>()
@@ -50,18 +44,17 @@ export class BufferIndex {
       const found = this.#byId.get(source)
       if (found) Object.assign(found, { uncutBlocks: blocks, uncutRecords: records, uncutBytes: bytes, uncutSinceMs: oldestMs })
     }
-    for (const source of this.sources.values()) {
-      for (const row of source.cut) if (row.first + row.count <= source.settled) this.keep({ source, row })
-    }
-    this.kept.sort((a, b) => a.row.id - b.row.id)
+    const settled = [...this.sources.values()].flatMap(({ id: source, cut, settled }) =>
+      cut.slice(0).flatMap(row => (row.first + row.count <= settled ? { ...row, source } : [])),
+    )
+    for (const row of settled.sort((a, b) => a.id - b.id)) this.kept.add(row)
   }
 
   /** Forgets the blocks and loads them again: after a commit that failed, what is in memory may be ahead of the disk. */
   reload(opened: Opened): void {
-    this.kept.length = 0
-    this.keptBytes = 0
+    this.kept.clear()
     for (const source of this.sources.values()) {
-      source.cut.length = 0
+      source.cut.clear()
       source.uncut.length = 0
       Object.assign(source, { uncutBlocks: 0, uncutRecords: 0, uncutBytes: 0, loadedThrough: 0, dirty: true })
       const row = opened.sources.find(row => row.id === source.id)
@@ -113,13 +106,12 @@ export class BufferIndex {
 
   /** The database was damaged and is empty now: all that was on disk is lost, and said. Gives the sources that go on at their marks. */
   startAnew(nowMs: number): SourceBuffer[] {
-    this.kept.length = 0
-    this.keptBytes = 0
+    this.kept.clear()
     const lost: SourceBuffer[] = []
     for (const source of this.sources.values()) {
       this.dropReady(source, Number.POSITIVE_INFINITY)
       const { uncutRecords, uncutSinceMs, mark, assignment } = source
-      source.cut.length = 0
+      source.cut.clear()
       source.uncut.length = 0
       Object.assign(source, { uncutBlocks: 0, uncutRecords: 0, uncutBytes: 0, blocksAtOpen: 0, loadedThrough: 0, dirty: true })
       if (assignment) Object.assign(source, { next: mark, settled: mark, position: mark, lostBelow: mark })
@@ -132,16 +124,9 @@ export class BufferIndex {
     return lost
   }
 
-  keep(entry: KeptBatch): void {
-    this.kept.push(entry)
-    this.keptBytes += entry.row.bytes
-  }
-
-  /** Batches of this source from `sequence` on are wanted again, and none of them may be forgotten. */
-  unkeepFrom(source: SourceBuffer, sequence: number): void {
-    const staying = this.kept.filter(entry => entry.source !== source || entry.row.first < sequence)
-    this.kept.splice(0, this.kept.length, ...staying)
-    this.keptBytes = this.kept.reduce((sum, { row }) => sum + row.bytes, 0)
+  /** By its number in the database. */
+  source(id: number): SourceBuffer | undefined {
+    return this.#byId.get(id)
   }
 
   /** Forgets what is in memory of this source's batches below `sequence`. */

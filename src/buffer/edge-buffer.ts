@@ -196,10 +196,10 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
 
   settle(source: SourceBuffer, sequence: number): void {
     if (sequence <= source.settled) return
-    for (let at = source.cutFrom(source.settled); at < source.cut.length; at++) {
-      const row = source.cut[at]
+    for (let at = source.cut.from(source.settled); at < source.cut.length; at++) {
+      const row = source.cut.at(at)
       if (!row || row.first + row.count > sequence) break
-      this.#index.keep({ source, row })
+      this.#index.kept.add({ ...row, source: source.id })
     }
     source.settled = sequence
     if (source.position < sequence) {
@@ -221,15 +221,15 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
 
   /** Puts the link's place back to `sequence`, filling with placeholders what is not kept any more. */
   async rewind(source: SourceBuffer, sequence: number): Promise<void> {
-    const before = source.cut[source.cutFrom(sequence) - 1]
+    const before = source.cut.at(source.cut.from(sequence) - 1)
     const around = before && before.first + before.count > sequence ? before : undefined
     if (around && !(await this.#refill.own(around)).standsForLost?.()) {
       throw new HeadraceError('not_found', `${source.source}: ${sequence} lies within a batch that was cut at ${around.first}`)
     }
     return this.#change(source, async () => {
-      const to = source.cut[source.cutFrom(sequence)]?.first ?? source.next
+      const to = source.cut.at(source.cut.from(sequence))?.first ?? source.next
       this.#index.dropReady(source, Number.POSITIVE_INFINITY)
-      this.#index.unkeepFrom(source, around?.first ?? sequence)
+      this.#index.kept.release(source.id, around?.first ?? sequence)
       Object.assign(source, { settled: sequence, position: sequence, dirty: true })
       const reason: GapReason = around || sequence < source.lostBelow ? 'buffer_lost' : 'core_lost'
       await this.#refill.fill(source, { from: sequence, to, reason, instead: around })
@@ -239,8 +239,8 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
 
   kept(source: SourceBuffer, from: number, to: number): Promise<Kept> {
     return this.#serial.run(async () => {
-      const at = source.cutFrom(from)
-      const before = source.cut[at - 1]
+      const at = source.cut.from(from)
+      const before = source.cut.at(at - 1)
       const begin = before && before.first + before.count > from ? at - 1 : at
       const { keptAtOnce } = this.#index.limits
       const rows = source.cut.slice(begin, begin + keptAtOnce).filter(row => row.first < to)
@@ -274,7 +274,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   async batchBefore(source: SourceBuffer, end: number): Promise<OwnBatch | undefined> {
-    const row = source.cut[source.cutFrom(end) - 1]
+    const row = source.cut.at(source.cut.from(end) - 1)
     return row && row.first + row.count >= end ? this.#refill.own(row) : undefined
   }
 
@@ -313,7 +313,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     return this.#change(source, async () => {
       // What was settled and is not in the log any more, or not yet, gets other numbers as well.
       const from = Math.min(source.settled, end)
-      const unsettled = source.cut.slice(source.cutFrom(from))
+      const unsettled = source.cut.slice(source.cut.from(from))
       const { stateDir, log } = this.#deps
       const older = await oldestUncut(this.#store, source.id, {
         blocks: source.frozen?.olderBlocks ?? 0,
@@ -322,11 +322,11 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       const aside = [...unsettled, ...older]
       await setAside({ store: this.#store, folder: join(stateDir, 'set-aside'), log }, source.source, aside)
       const records = Math.max(0, source.next - from) + older.reduce((sum, row) => sum + row.count, 0)
-      const ids = [...source.cut, ...older].map(row => row.id)
+      const ids = [...source.cut.slice(0), ...older].map(row => row.id)
       source.forgetUncut(older)
-      this.#index.unkeepFrom(source, 0)
+      this.#index.kept.release(source.id, 0)
       this.#index.dropReady(source, Number.POSITIVE_INFINITY)
-      source.cut.length = 0
+      source.cut.clear()
       const mark = Math.max(source.mark, end)
       Object.assign(source, { assignment, frozen: undefined, settled: end, position: end, next: end, lostBelow: 0, mark })
       const nowMs = this.#deps.clock.wallMs()

@@ -6,10 +6,11 @@ import type { Logger } from '../runtime/logger.ts'
 import type { OwnBatch } from './buffer.ts'
 import type { BufferAlarms } from './buffer-alarms.ts'
 import type { BufferIndex } from './buffer-index.ts'
+import type { CutRow } from './cut-rows.ts'
 import { gapAt } from './gaps.ts'
 import type { Plan } from './plan.ts'
 import { roomOf } from './room.ts'
-import type { CutRow, SourceBuffer } from './source-buffer.ts'
+import type { SourceBuffer } from './source-buffer.ts'
 import type { AsyncStore } from './store-thread.ts'
 
 export interface RefillDeps {
@@ -71,7 +72,7 @@ export class Refill {
     const nowMs = this.#deps.clock.wallMs()
     const plan = this.#deps.plan()
     if (instead) {
-      source.cut.splice(source.cut.indexOf(instead), 1)
+      source.cut.remove(instead)
       plan.steps.push({ step: { kind: 'forget', ids: [instead.id] }, done: () => {} })
     }
     plan.steps.push({ step: { kind: 'source', row: source.toRow() }, done: () => {} })
@@ -84,10 +85,10 @@ export class Refill {
 
   async #loadReady(source: SourceBuffer): Promise<boolean> {
     const end = source.readyEnd
-    const from = source.cutFrom(end)
-    if (source.cut[from]?.first !== end) {
+    const from = source.cut.from(end)
+    if (source.cut.at(from)?.first !== end) {
       // Rows are missing where numbers were given away.
-      await this.fill(source, { from: end, to: source.cut[from]?.first ?? source.next, reason: 'buffer_lost' })
+      await this.fill(source, { from: end, to: source.cut.at(from)?.first ?? source.next, reason: 'buffer_lost' })
       return false
     }
     const rows = source.cut.slice(from, from + this.readyMax - source.ready.length)
@@ -115,7 +116,7 @@ export class Refill {
     const { log, alarms, plan: newPlan, execute } = this.#deps
     log.error({ source: source.source, sequence: row.first }, `a batch in the buffer is damaged: ${why}`)
     if (!source.assignment) return
-    source.cut.splice(source.cutFrom(row.first), 1)
+    source.cut.remove(row)
     const { first: from, count, timeMs } = row
     const plan = newPlan()
     plan.placeholder(source, { from, count, timeMs, gap: gapAt(count, timeMs, timeMs, 'buffer_lost') })

@@ -1,5 +1,5 @@
 import type { Gap } from '../record/record.ts'
-import type { BufferIndex, KeptBatch } from './buffer-index.ts'
+import type { BufferIndex } from './buffer-index.ts'
 import { hasBlocksFile } from './limits.ts'
 import type { Planned } from './planned.ts'
 import { freeOf, PAGE_BYTES } from './schema.ts'
@@ -217,43 +217,29 @@ export class Room {
   /** Forgets settled batches, oldest first; gives the bytes that this frees. */
   #forget(wantedBytes: number): number {
     const { index } = this.#context
-    const { kept } = index
-    const going: KeptBatch[] = []
-    let freed = 0
-    while (freed < wantedBytes && going.length < index.limits.deletesPerCommit && going.length < kept.length) {
-      const entry = kept[going.length]
-      if (!entry) break
-      going.push(entry)
-      freed += entry.row.bytes
-    }
+    const going = index.kept.takeFirst(index.limits.deletesPerCommit, wantedBytes)
     if (going.length === 0) return 0
-    kept.splice(0, going.length)
-    index.keptBytes -= freed
     this.#steps.push({
-      step: { kind: 'forget', ids: going.map(entry => entry.row.id) },
+      step: { kind: 'forget', ids: going.map(({ id }) => id) },
       done: () => {
-        for (const { source, row } of going) {
-          const at = source.cutFrom(row.first)
-          if (source.cut[at] === row) source.cut.splice(at, 1)
-        }
+        for (const row of going) index.source(row.source)?.cut.remove(row)
       },
     })
     // What the blocks said of `next` and `settled` has to stand somewhere else before they go, also of a source that this plan is not about.
-    for (const { source } of going) {
+    for (const id of new Set(going.map(row => row.source))) {
+      const source = index.source(id)
+      if (!source) continue
       source.dirty = true
       this.#forgetting.add(source)
     }
-    return freed
+    return going.reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
   /** What is kept for the core beyond the rewind window goes. */
   forgetBeyondWindow(): void {
     const { index, rewindBytes } = this.#context
-    const many = index.kept.slice(0, Math.max(0, index.kept.length - index.limits.keptBatches))
-    const over = Math.max(
-      index.keptBytes - rewindBytes,
-      many.reduce((sum, { row }) => sum + row.bytes, 0),
-    )
+    const { kept, limits } = index
+    const over = Math.max(kept.bytes - rewindBytes, kept.bytesOfFirst(kept.length - limits.keptBatches))
     if (over > 0) this.#forget(over)
   }
 }

@@ -4,6 +4,7 @@ import { assert } from '../runtime/errors.ts'
 import { BlockBuilder } from './block-codec.ts'
 import type { Assignment, BufferedCounts, CutBatch, Freeze, Inlet, WhenFull } from './buffer.ts'
 import { CLOCK_SET_FROM_MS } from './clock-watch.ts'
+import { type CutRow, CutRows } from './cut-rows.ts'
 import { withGapBefore } from './gap-before.ts'
 import { toKept } from './kept.ts'
 import type { BufferLimits } from './limits.ts'
@@ -37,14 +38,6 @@ export interface PendingBlock {
   readonly bookmark: string | undefined
   /** What its records say is missing before them. */
   readonly gap: Gap | undefined
-}
-
-export interface CutRow {
-  readonly id: number
-  readonly first: number
-  readonly count: number
-  readonly bytes: number
-  readonly timeMs: number
 }
 
 /** What a source's buffer tells and asks of the whole. */
@@ -85,7 +78,7 @@ export class SourceBuffer implements Inlet {
   gapSinceMs: number | undefined
   /** The database's row of this source is older than what is here. */
   dirty = false
-  readonly cut: CutRow[] = []
+  readonly cut = new CutRows()
   readonly uncut: BlockRow[] = []
   uncutBlocks = 0
   uncutRecords = 0
@@ -126,10 +119,11 @@ export class SourceBuffer implements Inlet {
   /** Gives what puts back all that was known of its numbers, its place and its cut batches at this moment. */
   remember(): () => void {
     const { assignment, frozen, settled, position, next, lostBelow, mark } = this
-    const cut = [...this.cut]
+    const cut = this.cut.slice(0)
     return () => {
       Object.assign(this, { assignment, frozen, settled, position, next, lostBelow, mark, dirty: true })
-      this.cut.splice(0, this.cut.length, ...cut)
+      this.cut.clear()
+      for (const row of cut) this.cut.add(row)
     }
   }
 
@@ -308,18 +302,6 @@ export class SourceBuffer implements Inlet {
     return bytes
   }
 
-  /** Index of the first cut batch that begins at `sequence` or above. */
-  cutFrom(sequence: number): number {
-    let low = 0
-    let high = this.cut.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((this.cut[middle]?.first ?? sequence) < sequence) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
-
   addUncut(row: BlockRow): void {
     // Only where nothing between is missing in the window may it go on there.
     const follows = this.uncut.length === this.uncutBlocks
@@ -343,9 +325,7 @@ export class SourceBuffer implements Inlet {
   }
 
   addCut(row: CutRow): void {
-    const last = this.cut.at(-1)
-    this.cut.push(row)
-    if (last && last.first > row.first) this.cut.sort((a, b) => a.first - b.first)
+    this.cut.add(row)
     this.next = Math.max(this.next, row.first + row.count)
   }
 
@@ -353,7 +333,7 @@ export class SourceBuffer implements Inlet {
     let bytes = this.uncutBytes + this.pendingBytes
     let oldest: number | undefined
     for (let at = this.cut.length - 1; at >= 0; at--) {
-      const row = this.cut[at]
+      const row = this.cut.at(at)
       if (!row || row.first < this.settled) break
       bytes += row.bytes
       oldest = row.timeMs

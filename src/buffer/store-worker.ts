@@ -30,7 +30,7 @@ function serve(options: StoreOptions): void {
   })
   collectGarbage()
   collectWhenIdle({ clock: systemClock })
-  allowGarbage()
+  allowGarbage(systemClock)
   port.on('message', (request: Request) => {
     const open = store
     if (!open) return

@@ -85,7 +85,7 @@ export class Upkeep {
     }
     if (plan.steps.length > 0) await commits.execute(plan)
     // What the core has already goes as soon as its room is needed.
-    const neededBytes = commits.disk.usedBytes - index.keptBytes
+    const neededBytes = commits.disk.usedBytes - index.kept.bytes
     if (neededBytes < quotaBytes * ROOM_AGAIN) for (const source of sources) if (!source.waitsForRoom) alarms.roomAgain(source)
   }
 }

@@ -1,18 +1,15 @@
+import { totalmem } from 'node:os'
 import { constants, PerformanceObserver } from 'node:perf_hooks'
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
+import { Busyness, SELDOM_MS } from './busyness.ts'
+import type { Clock, Timer } from './clock.ts'
+import { collectGarbage } from './garbage.ts'
+import { GarbageShares } from './garbage-shares.ts'
+import { repeating } from './repeating.ts'
 
-/** So much may lie about beside what lives, at the most, bytes. */
-const GARBAGE_BYTES_MAX = 48 * 2 ** 20
-/** And so much of what lives, percent: V8's own highest. */
-const PERCENT_MAX = 300
-/** Where less would be allowed than V8 allows by itself, it is left to it. */
-const PERCENT_MIN = 50
-/** Full collections within this time are one: what is asked for as a last resort (`garbage.ts`) is done twice, ms. */
-const TWICE_MS = 20
-/** Two full collections of a thread within this time: it is busy, ms. */
-const OFTEN_MS = 1_000
-/** None for so long: it is not any more, ms. */
-const SELDOM_MS = 10_000
+/** Where the threads of this process find what all of them allow. */
+const SHARES = 'headrace.garbage'
 
 interface Collected {
   readonly startTime: number
@@ -20,44 +17,55 @@ interface Collected {
 }
 
 /**
- * Lets garbage of a busy thread lie about until there is as much of it as this allows, and not 9 MiB, which is what V8 allows a heap that is small and grows slowly. What V8 counts
- * are here the bytes of records, which lie outside its heap and are given back by hand (`give-back.ts`): a gateway as fast as it can has more than 9 MiB of them on their
+ * Lets garbage of a busy process lie about until there is as much of it as {@link GarbageShares} allows, and not 9 MiB for each thread, which is what V8 allows a heap that is small and grows
+ * slowly. What V8 counts are here the bytes of records, which lie outside its heap and are given back by hand (`give-back.ts`): a gateway as fast as it can has more than 9 MiB of them on their
  * way, and all of its heap was looked through for each such commit, by this thread and by one beside it. See docs/decisions/0170.
  *
- * To be called in each thread that may be busy; what it says to V8 is for all threads of the process.
+ * To be called in each thread that may be busy, in the main one first; what one says to V8 is for all of them. When nobody is busy any more, each gives back what it has: V8 would keep the pages
+ * for as long as the process lives. See docs/decisions/0173.
  */
-export function allowGarbage(): { cancel(): void } {
-  const allowance = new GarbageAllowance()
+export function allowGarbage(clock: Clock): { cancel(): void } {
+  const shares = sharesOfProcess()
+  const thread = isMainThread ? 0 : 1
+  const busyness = new Busyness()
+  let livingBytes = getHeapStatistics().used_heap_size
+  let looking: Timer | undefined
+  const say = (isBusy: boolean) => {
+    const { percent, isNew } = shares.say(thread, { livingBytes, isBusy })
+    if (isNew) setFlagsFromString(`--heap-growing-percent=${percent}`)
+    if (percent > 0) looking ??= repeating(clock, SELDOM_MS, look)
+    return percent
+  }
+  const look = () => {
+    if (say(busyness.looked(performance.now())) > 0) return
+    looking?.cancel()
+    looking = undefined
+    collectGarbage('code stays')
+  }
+  say(false)
   const observer = new PerformanceObserver(list => {
     for (const entry of list.getEntries()) {
       const { startTime, detail } = entry as Collected
       if (detail?.kind !== constants.NODE_PERFORMANCE_GC_MAJOR) continue
-      const percent = allowance.collected(startTime, getHeapStatistics().used_heap_size)
-      if (percent !== undefined) setFlagsFromString(`--heap-growing-percent=${percent}`)
+      livingBytes = getHeapStatistics().used_heap_size
+      say(busyness.collected(startTime))
     }
   })
   observer.observe({ entryTypes: ['gc'] })
-  return { cancel: () => observer.disconnect() }
-}
-
-/** What one thread allows: nothing, until it collects often; then by what lives in it, until it collects seldom. */
-export class GarbageAllowance {
-  #lastMs = Number.NEGATIVE_INFINITY
-  #isBusy = false
-
-  /** There was a full collection, after which so many bytes live. How much a heap may grow, of what lives in it, before the next, percent; 0 leaves it to V8; undefined: as it is. */
-  collected(atMs: number, livingBytes: number): number | undefined {
-    const sinceMs = atMs - this.#lastMs
-    if (sinceMs < TWICE_MS) return undefined
-    this.#lastMs = atMs
-    const wasBusy = this.#isBusy
-    this.#isBusy = sinceMs < (wasBusy ? SELDOM_MS : OFTEN_MS)
-    if (this.#isBusy) return percentOf(livingBytes)
-    return wasBusy ? 0 : undefined
+  return {
+    cancel: () => {
+      observer.disconnect()
+      looking?.cancel()
+    },
   }
 }
 
-function percentOf(livingBytes: number): number {
-  const percent = Math.min(PERCENT_MAX, Math.floor((GARBAGE_BYTES_MAX / livingBytes) * 100))
-  return percent < PERCENT_MIN ? 0 : percent
+/** One of them for the threads of a process: what the main thread puts there, those that it starts find. */
+function sharesOfProcess(): GarbageShares {
+  const known = getEnvironmentData(SHARES)
+  const memory = known instanceof SharedArrayBuffer ? known : GarbageShares.memory()
+  if (isMainThread) setEnvironmentData(SHARES, memory)
+  // What a container may have; no limit is a number that is larger than any machine, or 0.
+  const constrained = process.constrainedMemory() || Number.POSITIVE_INFINITY
+  return new GarbageShares(memory, Math.min(totalmem(), constrained))
 }

@@ -21,7 +21,7 @@ export interface IdleCollectionOptions {
  * holds megabytes outside of V8's heap as well. Ends with the timer that it gives.
  */
 export function collectWhenIdle(options: IdleCollectionOptions): Timer {
-  const { clock, usedMs = threadMs, collect = collectGarbage, busyShare = BUSY_SHARE } = options
+  const { clock, usedMs = threadMs, collect = () => collectGarbage(), busyShare = BUSY_SHARE } = options
   const now = () => ({ atMs: clock.monotonicMs(), usedMs: usedMs() })
   let from = now()
   return repeating(clock, COLLECT_EVERY_MS, () => {

@@ -1,6 +1,7 @@
 /**
  * What a gateway's agent takes of a small machine: resident memory idle and at 5,000 records/s, and the time from its start to the first record on
- * disk; beside a bare Node with one worker and SQLite, which is what anything of this kind takes at the least.
+ * disk; beside a bare Node with one worker and SQLite, which is what anything of this kind takes at the least. With a core its memory grows for as long as
+ * the window of settled batches does: `--core-minutes` looks at that minute by minute.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -9,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
+import { freePort } from '../../hardware/simulators/free-port.ts'
 import { readArguments, wholeNumber } from '../../scripts/arguments.ts'
 import type { EdgeStatus } from '../../src/cli/edge-status.ts'
 import { controlPath } from '../../src/cli/state-paths.ts'
@@ -23,12 +25,13 @@ const LOOK_EVERY_MS = 5
 const SOURCES = 10
 const BUSY_RECORDS_PER_SECOND = 5_000
 
-const values = readArguments<{ program: string; nodeArgs: string; rounds: number }>(
+const values = readArguments<{ program: string; nodeArgs: string; rounds: number; coreMinutes: number }>(
   new Command('npm run bench:footprint --')
     .description('What a gateway’s agent takes of a small machine.')
     .option('--program <file>', 'what is started: a script, or what starts itself, as a bundle’s bin/headrace', MAIN)
     .option('--node-args <text>', 'flags of Node for a script, as in --node-args=--max-semi-space-size=1', '')
-    .option('--rounds <count>', 'start-ups of which the median counts', wholeNumber(1), 5),
+    .option('--rounds <count>', 'start-ups of which the median counts', wholeNumber(1), 5)
+    .option('--core-minutes <count>', 'how long it is looked at beside a core, which settles what it reads', wholeNumber(0), 0),
 )
 const { program } = values
 const nodeArgs = values.nodeArgs.split(' ').filter(arg => arg !== '')
@@ -52,7 +55,8 @@ async function end(child: ChildProcess): Promise<void> {
   await gone
 }
 
-function edge(name: string, recordsPerSecond: number): { state: string; begin(): ChildProcess } {
+/** `uplink`: nobody listens there, unless it is given: nothing but the gateway's own work is measured. */
+function edge(name: string, recordsPerSecond: number, uplink = 'amqp://127.0.0.1:1'): { state: string; begin(): ChildProcess } {
   const home = join(folder, name)
   const state = join(home, 'state')
   mkdirSync(home)
@@ -61,11 +65,7 @@ function edge(name: string, recordsPerSecond: number): { state: string; begin():
     (_, at) => `  source-${at}: { generator: { records_per_second: ${recordsPerSecond / SOURCES} } }\n`,
   )
   writeFileSync(join(home, 'p.yaml'), `pipeline: p\nsources:\n${sources.join('')}`)
-  // No core is there: nothing but the gateway's own work is measured.
-  writeFileSync(
-    join(home, 'edge.yaml'),
-    `gateway: g\nstate: ${state}\nuplink: { url: "amqp://127.0.0.1:1" }\npipelines: [p.yaml]\n`,
-  )
+  writeFileSync(join(home, 'edge.yaml'), `gateway: g\nstate: ${state}\nuplink: { url: "${uplink}" }\npipelines: [p.yaml]\n`)
   return { state, begin: () => start(program, ['edge', '--config', join(home, 'edge.yaml')]) }
 }
 
@@ -73,6 +73,29 @@ async function rssOf(child: ChildProcess): Promise<number> {
   await pause(systemClock, SETTLE_MS)
   const mib = rssMib(child.pid ?? 0)
   await end(child)
+  return mib
+}
+
+/** Memory of a busy gateway minute by minute, MiB, while a core settles what it reads. */
+async function rssBesideCore(minutes: number): Promise<number[]> {
+  if (minutes === 0) return []
+  const port = await freePort()
+  const address = `amqp://127.0.0.1:${port}`
+  const { begin } = edge('settled', BUSY_RECORDS_PER_SECOND, address)
+  const config = join(folder, 'settled', 'core.yaml')
+  writeFileSync(
+    config,
+    `state: ${join(folder, 'core')}\nlog: { sqlite: {} }\ningress: { listen: "${address}" }\npipelines: [p.yaml]\n`,
+  )
+  const core = start(program, ['core', '--config', config])
+  const child = begin()
+  const mib: number[] = []
+  for (let minute = 0; minute < minutes; minute++) {
+    await pause(systemClock, 60_000)
+    mib.push(rssMib(child.pid ?? 0))
+  }
+  await end(child)
+  await end(core)
   return mib
 }
 
@@ -98,6 +121,7 @@ try {
   const bareMib = await rssOf(bare)
   const idleMib = await rssOf(edge('idle', 0.1 * SOURCES).begin())
   const busyMib = await rssOf(edge('busy', BUSY_RECORDS_PER_SECOND).begin())
+  const besideCoreMib = await rssBesideCore(values.coreMinutes)
   const starts: number[] = []
   for (let round = 0; round < values.rounds; round++) starts.push(await firstRecordMs())
   const middle = starts.toSorted((a, b) => a - b)[Math.floor(starts.length / 2)] ?? Number.NaN
@@ -105,6 +129,8 @@ try {
   line('bare Node, a worker and SQLite', `${bareMib} MiB`)
   line('edge, idle', `${idleMib} MiB, ${(idleMib / bareMib).toFixed(2)} times bare`)
   line(`edge, ${BUSY_RECORDS_PER_SECOND} records/s, no core`, `${busyMib} MiB, ${(busyMib / bareMib).toFixed(2)} times bare`)
+  if (besideCoreMib.length > 0)
+    line(`edge, ${BUSY_RECORDS_PER_SECOND} records/s, a core`, `${besideCoreMib.join(', ')} MiB, minute by minute`)
   line('from start to the first record on disk', `${Math.round(middle)} ms (median of ${starts.length})`)
 } finally {
   for (const child of running) child.kill('SIGKILL')

@@ -1,47 +1,69 @@
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { GarbageAllowance } from '../../src/runtime/garbage-allowed.ts'
+import { Busyness } from '../../src/runtime/busyness.ts'
+import { GarbageShares } from '../../src/runtime/garbage-shares.ts'
 
 const MIB = 2 ** 20
+const GIB = 2 ** 30
 const CHILD = fileURLToPath(new URL('garbage-child.ts', import.meta.url))
 
 describe('a thread', () => {
-  test('that collects seldom allows nothing of its own', () => {
-    const allowance = new GarbageAllowance()
-    for (const atMs of [0, 1_000, 5_000, 6_500]) expect(allowance.collected(atMs, 8 * MIB)).toBeUndefined()
+  test('that collects seldom is not busy, nor is one that has a few seconds of much to do', () => {
+    const busyness = new Busyness()
+    for (const atMs of [0, 1_000, 5_000, 5_200, 5_400, 5_600, 7_000]) expect(busyness.collected(atMs)).toBe(false)
   })
 
-  test('that collects often allows what V8 does at most, until it has not for ten seconds', () => {
-    const allowance = new GarbageAllowance()
-    expect(allowance.collected(0, 8 * MIB)).toBeUndefined()
-    expect(allowance.collected(200, 8 * MIB)).toBe(300)
-    expect(allowance.collected(5_200, 8 * MIB)).toBe(300)
-    expect(allowance.collected(15_200, 8 * MIB)).toBe(0)
-    expect(allowance.collected(20_000, 8 * MIB)).toBeUndefined()
-    expect(allowance.collected(20_200, 8 * MIB)).toBe(300)
+  test('that collects often is, until it has not for ten seconds', () => {
+    const busyness = new Busyness()
+    expect([0, 200, 400, 600, 800].map(atMs => busyness.collected(atMs))).toEqual([false, false, false, false, true])
+    expect(busyness.collected(5_800)).toBe(true)
+    expect([busyness.looked(15_700), busyness.looked(15_800)]).toEqual([true, false])
+    expect(busyness.collected(15_900)).toBe(false)
   })
 
   test('that is asked to collect as a last resort does so twice, and is not busy', () => {
-    const allowance = new GarbageAllowance()
-    for (const atMs of [0, 4, 300_000, 300_003]) expect(allowance.collected(atMs, 8 * MIB)).toBeUndefined()
+    const busyness = new Busyness()
+    for (const atMs of [0, 4, 8, 12, 16, 300_000, 300_003]) expect(busyness.collected(atMs)).toBe(false)
   })
+})
 
+describe('a process with a busy thread', () => {
   test.each([
     ['a small heap may become four times as large', 16 * MIB, 300],
     ['a larger one by 48 MiB', 48 * MIB, 100],
     ['the largest that is allowed anything by half', 96 * MIB, 50],
     ['what is above that is left to V8', 97 * MIB, 0],
     ['that of a core with ten thousand gateways too', 2_000 * MIB, 0],
-  ])('that collects often allows by what lives: %s', (_what, livingBytes, percent) => {
-    const allowance = new GarbageAllowance()
-    allowance.collected(0, livingBytes)
-    expect(allowance.collected(200, livingBytes)).toBe(percent)
+  ])('allows by what lives: %s', (_what, livingBytes, percent) => {
+    const shares = new GarbageShares(GarbageShares.memory(), 64 * GIB)
+    expect(shares.say(0, { livingBytes, isBusy: true }).percent).toBe(percent)
+  })
+
+  test('allows 48 MiB to all of its threads together: a large heap grew with a small one that was busy', () => {
+    const memory = GarbageShares.memory()
+    const [main, store] = [new GarbageShares(memory, 64 * GIB), new GarbageShares(memory, 64 * GIB)]
+    expect(main.say(0, { livingBytes: 24 * MIB, isBusy: false })).toEqual({ percent: 0, isNew: false })
+    expect(store.say(1, { livingBytes: 8 * MIB, isBusy: true })).toEqual({ percent: 150, isNew: true })
+    expect(main.say(0, { livingBytes: 24 * MIB, isBusy: false })).toEqual({ percent: 150, isNew: false })
+    expect(main.say(0, { livingBytes: 40 * MIB, isBusy: true })).toEqual({ percent: 100, isNew: true })
+    expect(store.say(1, { livingBytes: 8 * MIB, isBusy: false })).toEqual({ percent: 100, isNew: false })
+    expect(main.say(0, { livingBytes: 40 * MIB, isBusy: false })).toEqual({ percent: 0, isNew: true })
+  })
+
+  test.each([
+    [4_096, 300],
+    [1_024, 100],
+    [512, 50],
+    [256, 0],
+  ])('allows a 64th of the memory that it may have: of %i MiB', (memoryMib, percent) => {
+    const shares = new GarbageShares(GarbageShares.memory(), memoryMib * MIB)
+    expect(shares.say(0, { livingBytes: 16 * MIB, isBusy: true }).percent).toBe(percent)
   })
 })
 
 /** After each collection of the child's second thread: what lives then, and how large the heap may become before the next, KiB. */
-function limitsOf(how: 'as it is' | 'allowed'): { livingKib: number; limitKib: number }[] {
+function limitsOf(how: 'as it is' | 'allowed' | 'beside the main thread'): { livingKib: number; limitKib: number }[] {
   const said = execFileSync(process.execPath, ['--trace-gc-verbose', CHILD, how], { encoding: 'utf8' })
   return [...said.matchAll(/\[HeapController\] Limit: old size: (\d+) KB, new limit: (\d+) KB/g)].map(([, living, limit]) => ({
     livingKib: Number(living),
@@ -52,8 +74,11 @@ function limitsOf(how: 'as it is' | 'allowed'): { livingKib: number; limitKib: n
 test('V8 takes what is allowed; by itself it allows nine mebibytes', () => {
   const [asItIs, allowed] = [limitsOf('as it is'), limitsOf('allowed')]
   // Each collection is done twice.
-  for (const limits of [asItIs, allowed]) expect(limits).toHaveLength(8)
+  for (const limits of [asItIs, allowed]) expect(limits).toHaveLength(16)
   for (const { livingKib, limitKib } of asItIs) expect(limitKib - livingKib).toBeLessThan(10 * 1024)
   const last = allowed.at(-1)
   expect(last?.limitKib).toBeGreaterThan(3.9 * (last?.livingKib ?? Number.POSITIVE_INFINITY))
+  const beside = limitsOf('beside the main thread').at(-1)
+  // What lives in the main thread counts as well: less than four times as much is allowed.
+  expect(beside?.limitKib).toBeLessThan(3.9 * (beside?.livingKib ?? 0))
 })

@@ -44,7 +44,7 @@ export function coreCommand(): Command {
       const reload = new PipelineReload(reloadable, systemClock, log, early)
       const supervision = supervise(core.vitals, log)
       const collection = collectWhenIdle({ clock: systemClock, busyShare: BUSY_SHARE })
-      const garbage = allowGarbage()
+      const garbage = allowGarbage(systemClock)
       const stop = async () => {
         collection.cancel()
         garbage.cancel()

@@ -26,6 +26,8 @@ export function edgeCommand(): Command {
       const { filesOf } = await import('../pipeline-files.ts')
       early.loaded(filesOf(file, config.pipelines))
       const log = createLogger(logLevel)
+      // Before there is a thread of the store, which shares with this one what both allow.
+      const garbage = allowGarbage(systemClock)
       const edge = await EdgeProcess.start(config, pipelines, log)
       const reloadable = {
         files: () => filesOf(file, edge.pipelinePatterns),
@@ -38,7 +40,6 @@ export function edgeCommand(): Command {
       const reload = new PipelineReload(reloadable, systemClock, log, early)
       const supervision = supervise(edge.vitals, log)
       const collection = collectWhenIdle({ clock: systemClock })
-      const garbage = allowGarbage()
       const pages = letGoOfProgramPages(systemClock)
       const stop = async () => {
         collection.cancel()

@@ -1,0 +1,32 @@
+/** Full collections within this time are one: what is asked for as a last resort (`garbage.ts`) is done twice, ms. */
+const TWICE_MS = 20
+/** Full collections of a thread within this time of one another are often, ms. */
+const OFTEN_MS = 1_000
+/** So many of them in a row: the thread is busy. What a start brings, or the backlog of seconds, are fewer. */
+const OFTEN_TIMES = 4
+/** None for so long: it is not any more, ms. */
+export const SELDOM_MS = 10_000
+
+/** Whether a thread is busy, as its full collections tell: nothing, until it collects often; then until it collects seldom. Times in monotonic ms. */
+export class Busyness {
+  #lastMs = Number.NEGATIVE_INFINITY
+  #inARow = 0
+  #isBusy = false
+
+  /** There was a full collection. */
+  collected(atMs: number): boolean {
+    const sinceMs = atMs - this.#lastMs
+    if (sinceMs < TWICE_MS) return this.#isBusy
+    this.looked(atMs)
+    this.#lastMs = atMs
+    this.#inARow = sinceMs < OFTEN_MS ? this.#inARow + 1 : 0
+    this.#isBusy ||= this.#inARow >= OFTEN_TIMES
+    return this.#isBusy
+  }
+
+  /** There was none since. */
+  looked(nowMs: number): boolean {
+    if (nowMs - this.#lastMs >= SELDOM_MS) this.#isBusy = false
+    return this.#isBusy
+  }
+}
