@@ -29,6 +29,22 @@ export async function readPort(port: ReadablePort, buffer: Buffer): Promise<numb
   return bytesRead
 }
 
+/** The descriptor of an open port; undefined where it has none that the system could be asked of. */
+export function descriptorOf(port: ReadablePort): number | undefined {
+  const { LinuxPortBinding } = library()
+  return port instanceof LinuxPortBinding ? (port.fd ?? undefined) : undefined
+}
+
+/** Reads what is there by now; undefined where nothing is. Throws when the port is gone. */
+export function readWhatIsThere(fd: number, buffer: Buffer): number | undefined {
+  try {
+    return readBytes(fd, buffer, 0, buffer.length, null)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'EAGAIN' || error.code === 'EINTR')) return undefined
+    throw error
+  }
+}
+
 type FsRead = NonNullable<Parameters<typeof import('./serial-binding.ts').unixRead>[0]['fsReadAsync']>
 
 async function readOrEnd(
@@ -38,7 +54,17 @@ async function readOrEnd(
   length: number,
   position: ReadPosition | null,
 ): Promise<{ bytesRead: number; buffer: NodeJS.ArrayBufferView }> {
+  return { bytesRead: readBytes(fd, buffer, offset, length, position), buffer }
+}
+
+function readBytes(
+  fd: number,
+  buffer: NodeJS.ArrayBufferView,
+  offset: number,
+  length: number,
+  position: ReadPosition | null,
+): number {
   const bytesRead = readSync(fd, buffer, offset, length, position)
   if (bytesRead === 0) throw new Error('the port has ended')
-  return { bytesRead, buffer }
+  return bytesRead
 }

@@ -1,11 +1,13 @@
 import { Backoff } from '../runtime/backoff.ts'
 import { pause } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
+import { systemPoll } from '../runtime/system-poll.ts'
+import { PortSweep } from './port-sweep.ts'
 import { linesOf, SerialAsker } from './serial-asker.ts'
 import { type LineErrors, lineErrors } from './serial-line-errors.ts'
 import { type SerialHandle, type SerialMachine, thisMachine } from './serial-machine.ts'
 import { gatherMs, type SerialOptions, serialOptions } from './serial-options.ts'
-import { readPort } from './serial-read.ts'
+import { descriptorOf, readPort, readWhatIsThere } from './serial-read.ts'
 import { findUsbPort, usbText } from './serial-usb.ts'
 import { defineSource, pathsWithin, type Source, type SourceContext } from './source.ts'
 
@@ -16,6 +18,8 @@ const READ_BYTES = 64 * 1024
  * then would make what is behind it later by one pause for every 4,096 bytes, and where the device says more than that in a pause, later and later.
  */
 const MUCH_BYTES = 2_048
+/** A device that is read twice within so many times what its port gathers speaks all the time. */
+const SPEAKS_WITHIN = 4
 const OPEN_AGAIN_AFTER = { firstMs: 250, maxMs: 10_000 }
 /** How often a port that is not there is looked for, ms: to look costs nothing, and a person waits for it. */
 const LOOK_FOR_PORT_MS = 500
@@ -41,6 +45,8 @@ export class SerialSource implements Source {
   #paused: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
   #errors: LineErrors | undefined
   #errorsReadMs = 0
+  #readMs = Number.NEGATIVE_INFINITY
+  #sweep: { readonly part: PortSweep; release(): void } | undefined
 
   constructor(options: SerialOptions, context: SourceContext, machine: SerialMachine) {
     this.#options = options
@@ -58,6 +64,7 @@ export class SerialSource implements Source {
     this.resume()
     await this.#close()
     await this.#loop
+    this.#sweep?.release()
   }
 
   pause(): void {
@@ -125,6 +132,15 @@ export class SerialSource implements Source {
     this.#errors = lineErrors(path, this.#machine.procRoot)
     this.#errorsReadMs = this.#context.clock.monotonicMs()
     this.#context.state('reading')
+    await this.#useSweep()
+  }
+
+  /** The ports of this process are looked at together, where the system can be asked so. */
+  async #useSweep(): Promise<void> {
+    if (this.#sweep || this.#asker) return
+    const poll = await systemPoll()
+    const { shared, clock } = this.#context
+    if (poll) this.#sweep = shared.use('ports that speak all the time', () => new PortSweep(poll, clock))
   }
 
   /** Reads, and asks where the device has to be asked, until one of both fails; neither goes on without the other. */
@@ -156,8 +172,10 @@ export class SerialSource implements Source {
   async #read(port: SerialHandle, path: string, backoff: Backoff): Promise<void> {
     const { clock } = this.#context
     const { signal } = this.#stopping
+    let readable: number | undefined
     while (!signal.aborted) {
-      const bytesRead = await readPort(port, this.#buffer)
+      const isThere = readable === undefined ? undefined : readWhatIsThere(readable, this.#buffer)
+      const bytesRead = isThere ?? (await readPort(port, this.#buffer))
       if (signal.aborted) return
       backoff.reset()
       const read = this.#buffer.subarray(0, bytesRead)
@@ -166,8 +184,25 @@ export class SerialSource implements Source {
       this.#countErrors(path)
       if (this.#paused) await this.#paused.promise
       const gather = bytesRead < MUCH_BYTES ? gatherMs(this.#options, this.#context) : 0
-      if (gather > 0) await pause(clock, gather, signal)
+      readable = gather > 0 ? await this.#leaveAlone(port, gather) : undefined
     }
+  }
+
+  /** Leaves the port alone for a while. Gives its descriptor where it is known that there is something to read then. */
+  async #leaveAlone(port: SerialHandle, gather: number): Promise<number | undefined> {
+    const { clock } = this.#context
+    const { signal } = this.#stopping
+    const nowMs = clock.monotonicMs()
+    // One that speaks seldom is not looked at again and again: it wakes this process when it does.
+    const speaks = nowMs - this.#readMs <= SPEAKS_WITHIN * gather
+    this.#readMs = nowMs
+    const fd = speaks && this.#sweep ? descriptorOf(port) : undefined
+    if (fd === undefined || !this.#sweep) {
+      await pause(clock, gather, signal)
+      return undefined
+    }
+    const isReadable = await this.#sweep.part.left(fd, gather, signal)
+    return isReadable && !signal.aborted && port === this.#port ? fd : undefined
   }
 
   #countErrors(path: string): void {

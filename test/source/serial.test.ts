@@ -146,6 +146,34 @@ test('a plug that is pulled while the source is not reading is noticed, and not 
   await until('another record', () => bench.texts.includes('after'))
 })
 
+test('a device that speaks all the time, falls silent, speaks again, and whose plug is pulled then: all is read, and its end is noticed', async () => {
+  const own = await Pty.open(link)
+  const runner = bench.start('serial', { path: link })
+  await until('it reads', () => runner.status().state === 'reading')
+  let written = 0
+  const speak = async (lines: number) => {
+    for (let line = 0; line < lines; line++) {
+      own.write(`line ${written++}\n`)
+      await new Promise(resolve => setTimeout(resolve, 5))
+    }
+  }
+  await speak(60)
+  await until('all of it', () => bench.records.length === written)
+  // For longer than it is looked at together with others.
+  await new Promise(resolve => setTimeout(resolve, 200))
+  await speak(60)
+  await until('all of the rest', () => bench.records.length === written)
+  expect(bench.texts).toEqual(Array.from({ length: written }, (_, line) => `line ${line}`))
+  void speak(1_000)
+  await until('it speaks', () => bench.records.length > written - 10)
+  await own.close()
+  await until('it is gone', () => runner.status().state === 'waiting')
+  pty = await Pty.open(link)
+  await until('it reads again', () => runner.status().state === 'reading')
+  pty.write('here again\n')
+  await until('a record of the new one', () => bench.texts.includes('here again'))
+})
+
 test('a device that says more in a pause than the system holds for a reader is read to the end, and not a part in each pause', async () => {
   pty = await Pty.open(link)
   const runner = bench.start('serial', { path: link, gather: '1s' })
