@@ -27,7 +27,11 @@ const MAGIC = 98
 const COMPRESS_RECORDS_MIN = 16
 /** What a block's entries may take, decompressed; they are made from far less. */
 const ENTRIES_BYTES_MAX = 16 * 2 ** 20
-const FIRST_BYTES = 4 * 1024
+/** For a block of which nothing is known. */
+const LIKELY_BYTES = 1024
+/** Less is not asked for at once. */
+const LEAST_BYTES = 256
+const NO_BYTES = Buffer.alloc(0)
 /** Two varints of an entry, at the most. */
 const ENTRY_OVERHEAD_BYTES_MAX = 20
 
@@ -36,12 +40,14 @@ export class BlockBuilder {
   count = 0
   baseTimeMs = 0
   lastTimeMs = 0
-  #bytes: Buffer
+  readonly #likelyBytes: number
+  /** Nothing before the first record: most of ten thousand sources fill no block just now. */
+  #bytes = NO_BYTES
   #at = HEADER_BYTES
 
-  /** `likelyBytes`: how large it will become, about, so that it is not copied while it grows. */
-  constructor(likelyBytes = FIRST_BYTES) {
-    this.#bytes = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, likelyBytes))
+  /** `likelyBytes`: how large it will become, about, so that it is not copied while it grows; nor much larger, since all of it counts until it is written. */
+  constructor(likelyBytes = LIKELY_BYTES) {
+    this.#likelyBytes = likelyBytes
   }
 
   get sizeBytes(): number {
@@ -73,7 +79,7 @@ export class BlockBuilder {
   #reserve(bytes: number): void {
     const wanted = this.#at + bytes
     if (wanted <= this.#bytes.length) return
-    const larger = Buffer.allocUnsafeSlow(Math.max(wanted, this.#bytes.length * 2))
+    const larger = Buffer.allocUnsafeSlow(Math.max(wanted, this.#likelyBytes, LEAST_BYTES, this.#bytes.length * 2))
     this.#bytes.copy(larger, 0, 0, this.#at)
     this.#bytes = larger
   }

@@ -10,8 +10,9 @@ import { toKept } from './kept.ts'
 import type { BufferLimits } from './limits.ts'
 import type { BlockRow, SourceRow } from './store-calls.ts'
 
-/** Room in a new block beside what the last one took: for the record that makes it full. */
+/** Room in a new block beside what the last one took: for the record that makes it full. A small one is made for a quarter more than that. */
 const SPARE_BYTES = 512
+const SPARE_SHARE = 1 / 4
 /** What fits into one batch whatever the broker's default, with room for key and headers. */
 export const VALUE_BYTES_MAX = 900_000
 
@@ -224,7 +225,8 @@ export class SourceBuffer implements Inlet {
     this.pendingBytes += plain.length
     this.#hooks.pending.bytes += plain.length
     // As large as the last one, and a little: sources go on as they did.
-    this.#builder = new BlockBuilder(Math.min(this.#hooks.limits.blockBytes, plain.length) + SPARE_BYTES)
+    const spareBytes = Math.floor(Math.min(SPARE_BYTES, plain.length * SPARE_SHARE))
+    this.#builder = new BlockBuilder(Math.min(this.#hooks.limits.blockBytes, plain.length) + spareBytes)
   }
 
   /** The first `blocks` of what was pending are on disk, or were given up. */
