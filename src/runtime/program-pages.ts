@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs'
 import type { Clock, Timer } from './clock.ts'
 import { repeating } from './repeating.ts'
+import { systemFunction } from './system-function.ts'
+
+type Madvise = (address: number, bytes: number, advice: number) => number
 
 /** By then a start is over, which should not wait for this, and most of what it needed is needed no more, ms. */
 const STARTED_AFTER_MS = 5_000
@@ -46,7 +49,7 @@ export function letGoOfProgramPages(clock: Clock): Timer {
   let later: Timer | undefined
   let isOver = false
   const begin = async () => {
-    const madvise = await systemMadvise()
+    const madvise = await systemFunction<Madvise>('int madvise(uintptr_t address, size_t bytes, int advice)')
     if (!madvise || isOver) return
     const letGo = () => {
       for (const { from, to } of ownParts()) madvise(from, to - from, MADV_DONTNEED)
@@ -70,15 +73,5 @@ function ownParts(): CleanPart[] {
     return cleanParts(readFileSync(SMAPS, 'utf8'))
   } catch {
     return []
-  }
-}
-
-/** The system's own function; undefined on a machine for which the way to it is not built, which does without. */
-async function systemMadvise(): Promise<((address: number, bytes: number, advice: number) => number) | undefined> {
-  try {
-    const { default: koffi } = await import('koffi')
-    return koffi.load(null).func('int madvise(uintptr_t address, size_t bytes, int advice)')
-  } catch {
-    return undefined
   }
 }
