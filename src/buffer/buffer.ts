@@ -1,8 +1,17 @@
 import type { EncodedBatch, RecordHeader } from '../record/record.ts'
-import type { SourceSettings } from './source-buffer.ts'
 
 /** What to do with a record for which there is no room. */
 export type WhenFull = 'block' | 'drop_oldest' | 'drop_newest'
+
+/** How a source's records are kept; from its pipeline file. */
+export interface SourceSettings {
+  readonly source: string
+  readonly topic: string
+  readonly whenFull: WhenFull
+  readonly priority: number
+  readonly ttlMs?: number
+  readonly durabilityMs: number
+}
 
 /** Where a source's batches go and as whom: told by the core at the opening, kept on the gateway's disk. */
 export interface Assignment {

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { readBatchHeader } from '../record/batch-header.ts'
+import { gapAt } from '../record/gap.ts'
 import type { GapReason } from '../record/record.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import { type Boot, systemBoot } from '../runtime/boot.ts'
@@ -17,13 +18,13 @@ import {
   OLDER_COPY,
   type Outlet,
   type OwnBatch,
+  type SourceSettings,
 } from './buffer.ts'
 import { BufferAlarms } from './buffer-alarms.ts'
 import { BufferIndex } from './buffer-index.ts'
 import { ClockWatch } from './clock-watch.ts'
 import { Commits } from './commits.ts'
 import { FlashPace } from './flash-pace.ts'
-import { gapAt } from './gaps.ts'
 import { Gathered } from './gathered.ts'
 import { BUFFER_LIMITS, type BufferLimits } from './limits.ts'
 import type { Marks } from './marks.ts'
@@ -32,7 +33,7 @@ import type { RenewableStore } from './renewable-store.ts'
 import { Reservations } from './reservations.ts'
 import { Serial } from './serial.ts'
 import { oldestUncut, setAside } from './set-aside.ts'
-import type { SourceBuffer, SourceHooks, SourceSettings } from './source-buffer.ts'
+import type { SourceBuffer, SourceHooks } from './source-buffer.ts'
 import { type OutletHost, SourceOutlet } from './source-outlet.ts'
 import { Upkeep } from './upkeep.ts'
 

@@ -1,14 +1,9 @@
 import { joinGaps } from '../record/gap.ts'
-import type { Gap, GapReason } from '../record/record.ts'
 import type { Plan } from './plan.ts'
 import type { SourceBuffer } from './source-buffer.ts'
 
 /** A gap that no record has declared for so long is declared by a placeholder, ms. */
 const SILENT_GAP_MS = 60_000
-
-export function gapAt(records: number, fromMs: number, toMs: number, reason: GapReason): Gap {
-  return { records, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), reason }
-}
 
 /** Whether something is missing at the end of a source, and no record comes that could say so. */
 export function isSilentGap(source: SourceBuffer, nowMs: number): boolean {

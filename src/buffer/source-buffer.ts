@@ -1,8 +1,8 @@
-import { gapHeader, joinGaps } from '../record/gap.ts'
+import { gapAt, gapHeader, joinGaps } from '../record/gap.ts'
 import type { Gap, GapReason, RecordHeader } from '../record/record.ts'
 import { assert } from '../runtime/errors.ts'
 import { BlockBuilder } from './block-codec.ts'
-import type { Assignment, BufferedCounts, CutBatch, Freeze, Inlet, WhenFull } from './buffer.ts'
+import type { Assignment, BufferedCounts, CutBatch, Freeze, Inlet, SourceSettings } from './buffer.ts'
 import { CLOCK_SET_FROM_MS } from './clock-watch.ts'
 import { type CutRow, CutRows } from './cut-rows.ts'
 import { withGapBefore } from './gap-before.ts'
@@ -15,16 +15,6 @@ const SPARE_BYTES = 512
 const SPARE_SHARE = 1 / 4
 /** What fits into one batch whatever the broker's default, with room for key and headers. */
 export const VALUE_BYTES_MAX = 900_000
-
-/** How a source's records are kept; from its pipeline file. */
-export interface SourceSettings {
-  readonly source: string
-  readonly topic: string
-  readonly whenFull: WhenFull
-  readonly priority: number
-  readonly ttlMs?: number
-  readonly durabilityMs: number
-}
 
 export interface PendingBlock {
   plain: Buffer
@@ -259,7 +249,7 @@ export class SourceBuffer implements Inlet {
   dropPending(kept: number, reason: GapReason, nowMs: number): void {
     let gone: Gap | undefined
     for (const block of this.pending.splice(kept)) {
-      gone = joinGaps(gone, joinGaps(block.gap, span(block.count, block.baseTimeMs, block.lastTimeMs, reason)))
+      gone = joinGaps(gone, joinGaps(block.gap, gapAt(block.count, block.baseTimeMs, block.lastTimeMs, reason)))
       this.#dropped += block.count
       this.#uncount(block)
     }
@@ -365,14 +355,10 @@ export class SourceBuffer implements Inlet {
 
   #give(timeMs: number, reason: GapReason): 'dropped' {
     this.#dropped += 1
-    this.tailGap = joinGaps(this.tailGap, span(1, timeMs, timeMs, reason))
+    this.tailGap = joinGaps(this.tailGap, gapAt(1, timeMs, timeMs, reason))
     this.gapSinceMs ??= timeMs
     this.dirty = true
     this.#hooks.onPending(this)
     return 'dropped'
   }
-}
-
-function span(records: number, fromMs: number, toMs: number, reason: GapReason): Gap {
-  return { records, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), reason }
 }

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3'
 import { checkBatchCrc, readBatchHeader } from '../record/batch-header.ts'
 import { type BatchIdentity, baseSequenceOf } from '../record/batch-writer.ts'
-import { joinGaps, parseGap } from '../record/gap.ts'
+import { gapAt, joinGaps, parseGap } from '../record/gap.ts'
 import { type EncodedBatch, type Gap, type GapReason, HEADER } from '../record/record.ts'
 import { ZstdPacker } from '../record/zstd-packer.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
@@ -254,7 +254,7 @@ export class Store implements StoreCalls {
       if (isUnreadable(error)) throw error
       // Damaged as well as dropped: its count is known from the row.
     }
-    const own = { records: block.count, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), reason }
+    const own = gapAt(block.count, fromMs, toMs, reason)
     return joinGaps(declared, own) ?? own
   }
 

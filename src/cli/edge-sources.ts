@@ -1,6 +1,5 @@
 import { join } from 'node:path'
-import type { EdgeBuffer } from '../buffer/buffer.ts'
-import type { SourceSettings } from '../buffer/source-buffer.ts'
+import type { EdgeBuffer, SourceSettings } from '../buffer/buffer.ts'
 import { kindOf } from '../config/kind-of.ts'
 import type { CheckedPipeline } from '../config/load.ts'
 import type { SourceConfig } from '../config/pipeline.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { GAP_REASONS, type Gap, HEADER, type RecordHeader } from './record.ts'
+import { GAP_REASONS, type Gap, type GapReason, HEADER, type RecordHeader } from './record.ts'
 
 const gapSchema = z.object({
   records: z.int().min(0),
@@ -7,6 +7,11 @@ const gapSchema = z.object({
   to: z.string(),
   reason: z.enum(GAP_REASONS),
 })
+
+/** So many records are missing, of these times at the outside, wall clock ms. */
+export function gapAt(records: number, fromMs: number, toMs: number, reason: GapReason): Gap {
+  return { records, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString(), reason }
+}
 
 /** The header in which a record or placeholder says what is missing before or in it. */
 export function gapHeader(gap: Gap): RecordHeader {
