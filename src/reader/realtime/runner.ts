@@ -20,7 +20,7 @@ import { NO_FIELDS } from './known-fields.ts'
 import { Ownership } from './ownership.ts'
 import type { RunningWatch } from './running-watch.ts'
 import { sampleOfView } from './sample.ts'
-import { type SeenSources, SourcesInLog } from './seen-sources.ts'
+import { type Look, SourcesInLog } from './seen-sources.ts'
 import type { Owner, ShardLog } from './shard-log.ts'
 import { ShardState, UNDELIVERED_MAX } from './shard-state.ts'
 import { forgetFailures, sayFailed } from './watch-failures.ts'
@@ -92,7 +92,7 @@ export class AnalyserRunner {
   readonly #stopping = new AbortController()
   /** What was found beside the reading is taken up between two passes: shards that this core has by now, and sources. */
   readonly #taken = new Map<number, ShardLog>()
-  #found: SeenSources | undefined
+  #found: Look | undefined
   #looking: Promise<void> | undefined
   #lookedMs = Number.NEGATIVE_INFINITY
   #tickedMs = Number.NEGATIVE_INFINITY
@@ -360,7 +360,7 @@ export class AnalyserRunner {
       for (const definition of definitions) {
         if (!watchesSource(definition, claim.source, claim.topic)) continue
         const shard = this.#shards.get(shardOfWatch(definition, claim.source))
-        if (shard) watches.push(shard.watchFor(definition, claim.source, key, end.first))
+        if (shard) watches.push(shard.watchFor(definition, claim.source, key, end.first, end.next))
       }
       if (watches.length === 0) continue
       for (const watch of watches) watch.know(key, claim.fields ?? NO_FIELDS)

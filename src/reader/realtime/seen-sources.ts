@@ -8,6 +8,9 @@ import { isStateTopic } from './shard-log.ts'
 /** Shards that are taken for so long after the start are such of the start: some are free only when the core before is found to be silent. */
 const START_MS = 60_000
 
+/** Where a source ends that was there and could not be read: wherever it does when it can. */
+export const END_UNKNOWN = Number.MAX_SAFE_INTEGER
+
 /** A source that some analyser looks at, and where its partition began and ended when the log was asked. */
 export interface SeenSource {
   readonly claim: Claim
@@ -16,6 +19,12 @@ export interface SeenSource {
 
 /** By key. */
 export type SeenSources = ReadonlyMap<string, SeenSource>
+
+/** What one look brought: those that there are, and of those whose ends could be read, these. */
+export interface Look {
+  readonly claims: readonly Claim[]
+  readonly seen: SeenSources
+}
 
 export interface SeenSourcesDeps {
   readonly log: Pick<Log, 'claims' | 'ends'>
@@ -27,11 +36,13 @@ export interface SeenSourcesDeps {
 export class SourcesInLog {
   readonly #deps: SeenSourcesDeps
   readonly #all = new Map<string, SeenSource>()
+  /** With those whose ends could not be read yet. */
+  readonly #claims = new Map<string, Claim>()
   /**
    * Where those ended that there were at the start, by key: there an analyser begins that is new. What comes while shards are taken over, which in a busy
-   * log takes seconds, is looked at. One whose end could not be read then has none here. Undefined before the log has told, and when the start is over.
+   * log takes seconds, is looked at. Undefined before the log has told, and when the start is over.
    */
-  #endsAtStart: ReadonlyMap<string, number | undefined> | undefined
+  #endsAtStart: ReadonlyMap<string, number> | undefined
   #startedMs: number | undefined
 
   constructor(deps: SeenSourcesDeps) {
@@ -48,31 +59,37 @@ export class SourcesInLog {
     if (this.#startedMs === undefined) {
       const wanted = await this.#wanted()
       const seen = await this.#endsOf(wanted)
-      this.#endsAtStart = new Map(wanted.map(({ source }) => [sourceKey(source), seen.get(sourceKey(source))?.end.next]))
+      const keys = wanted.map(({ source }) => sourceKey(source))
+      this.#endsAtStart = new Map(keys.map(key => [key, seen.get(key)?.end.next ?? END_UNKNOWN]))
       this.#startedMs = nowMs
     } else if (!isTaking && nowMs - this.#startedMs >= START_MS) this.#endsAtStart = undefined
   }
 
   /** All of them, where something of them is news, or it has to be known in any case. */
-  async look(inAnyCase: boolean): Promise<SeenSources | undefined> {
-    const wanted = await this.#wanted()
+  async look(inAnyCase: boolean): Promise<Look | undefined> {
+    const claims = await this.#wanted()
     const told = (claim: Claim | undefined) => claim && { fields: claim.fields }
     const isNews = (claim: Claim) => !isDeepStrictEqual(told(this.#all.get(sourceKey(claim.source))?.claim), told(claim))
-    return inAnyCase || wanted.some(isNews) ? this.#endsOf(wanted) : undefined
+    return inAnyCase || claims.some(isNews) ? { claims, seen: await this.#endsOf(claims) } : undefined
   }
 
   /** What was found counts from here on. */
-  take(found: SeenSources): void {
-    for (const [key, seen] of found) this.#all.set(key, seen)
+  take({ claims, seen }: Look): void {
+    for (const claim of claims) this.#claims.set(sourceKey(claim.source), claim)
+    for (const [key, each] of seen) this.#all.set(key, each)
   }
 
   /** Where an analyser that is new begins in its sources, by key; in one that came since the start it begins at its beginning, and nothing is said of it. */
   endsFor(definition: AnalyserDefinition): Record<string, number> {
     const atStart = this.#endsAtStart
-    const there = [...this.#all].filter(
-      ([key, { claim }]) => watchesSource(definition, claim.source, claim.topic) && (atStart?.has(key) ?? true),
+    const there = [...this.#claims].filter(
+      ([key, { source, topic }]) => watchesSource(definition, source, topic) && (atStart?.has(key) ?? true),
     )
-    return Object.fromEntries(there.map(([key, { end }]) => [key, atStart?.get(key) ?? end.next]))
+    const endOf = (key: string) => {
+      const end = this.#all.get(key)?.end.next ?? END_UNKNOWN
+      return Math.min(atStart?.get(key) ?? end, end)
+    }
+    return Object.fromEntries(there.map(([key]) => [key, endOf(key)]))
   }
 
   async #wanted(): Promise<Claim[]> {

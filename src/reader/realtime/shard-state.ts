@@ -96,8 +96,14 @@ export class ShardState {
     if (!known) this.#fold.take({ kind: 'stream', id, next, derived: [] })
   }
 
-  /** The watch that sees a source's records; opened with what was kept of it. */
-  watchFor(definition: AnalyserDefinition, source: SourceId, key: string, first: number): RunningWatch {
+  /** The watch that sees a source's records, of which the log has [first, next); opened with what was kept of it. */
+  watchFor(
+    definition: AnalyserDefinition,
+    source: SourceId,
+    key: string,
+    first: number,
+    next: number = Number.POSITIVE_INFINITY,
+  ): RunningWatch {
     const about = watchSubject(definition, source)
     const name = watchKey(definition.id, about ? key : '*')
     let watch = this.#watches.get(name)
@@ -106,7 +112,7 @@ export class ShardState {
       this.#watches.set(name, watch)
       this.#fold.watches.delete(name)
     }
-    if (watch.floor(key) === undefined) watch.setFloor(key, this.#fold.known.get(definition.id)?.[key] ?? first)
+    if (watch.floor(key) === undefined) watch.setFloor(key, Math.min(this.#fold.known.get(definition.id)?.[key] ?? first, next))
     return watch
   }
 

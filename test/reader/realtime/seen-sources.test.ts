@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { condition } from '../../../src/analyser/condition.ts'
 import type { Claim, Place } from '../../../src/log/log.ts'
 import type { AnalyserDefinition } from '../../../src/reader/realtime/definition.ts'
-import { SourcesInLog } from '../../../src/reader/realtime/seen-sources.ts'
+import { END_UNKNOWN, SourcesInLog } from '../../../src/reader/realtime/seen-sources.ts'
 import { writeRecords } from '../../support/log-writer.ts'
 import { MemoryLog } from '../../support/memory-log.ts'
 import { SimulatedClock } from '../../support/simulated-clock.ts'
@@ -54,11 +54,15 @@ test('when the start is over, where they end then; not while a shard that was ta
 })
 
 test('a source whose end could not be read at the start is none that came since: all that it ever said would be looked at', async () => {
-  const { during, write, unreadable, sources, look } = world()
+  const { clock, during, write, unreadable, sources, look } = world()
   await write('old', 5)
   unreadable.add('old')
   await during(sources.start(false))
-  expect(await look()).toEqual({})
+  expect(await look()).toEqual({ 'g/old': END_UNKNOWN })
   unreadable.clear()
+  expect(await look()).toEqual({ 'g/old': 5 })
+  unreadable.add('old')
+  await clock.pass(61_000)
+  await during(sources.start(false))
   expect(await look()).toEqual({ 'g/old': 5 })
 })

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Alert, Sample, Watch } from '../../../src/analyser/analyser.ts'
 import { SampleRun } from '../../../src/analyser/sample-run.ts'
 import type { AnalyserDefinition, StreamTarget } from '../../../src/reader/realtime/definition.ts'
+import { END_UNKNOWN } from '../../../src/reader/realtime/seen-sources.ts'
 import { ShardState } from '../../../src/reader/realtime/shard-state.ts'
 import { MemoryKeeper, PUMP, PUMP_KEY, sampleAt } from '../../support/watches.ts'
 
@@ -211,5 +212,15 @@ describe('the states of a shard', () => {
     withOne.take(new SampleRun([sampleAt(0)]), LATER_MS)
     await state.keep({ monotonicMs: LATER_MS }, () => {})
     expect(keeper.entries).toMatchObject([{ id: 'p.with', derived: [{ sequence: 0, timeMs: 0, value: '{"at":0}' }] }])
+  })
+
+  test('a source that was there and could not be read is watched from its end, wherever that is when it can: all that it ever said was looked at', async () => {
+    const keeper = new MemoryKeeper()
+    const state = new ShardState(keeper, null)
+    state.know(definition, { [PUMP_KEY]: END_UNKNOWN })
+    expect(state.watchFor(definition, PUMP, PUMP_KEY, 0, 7).floor(PUMP_KEY)).toBe(7)
+    await state.keep({ monotonicMs: LATER_MS }, () => {})
+    expect(new ShardState(keeper, null).watchFor(definition, PUMP, PUMP_KEY, 0, 9).floor(PUMP_KEY)).toBeLessThanOrEqual(9)
+    expect(state.watchFor(definition, { ...PUMP, source: 'later' }, 'gw-1/later', 0, 7).floor('gw-1/later')).toBe(0)
   })
 })
