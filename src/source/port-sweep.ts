@@ -1,8 +1,8 @@
 import type { Clock, Timer } from '../runtime/clock.ts'
 import { POLL_FD_BYTES, POLL_IN, type Poll } from '../runtime/system-poll.ts'
 
-/** A port that has had nothing to say for so many times what it gathers is waited for by itself. */
-const QUIET_TIMES = 4
+/** A device that is read twice within so many times what its port gathers speaks all the time; one that has had nothing to say for as long is waited for by itself. */
+export const SPEAKS_WITHIN = 4
 /** A look that is due within this part of what a port gathers is made with the others. */
 const TOGETHER_SHARE = 1 / 2
 
@@ -39,7 +39,7 @@ export class PortSweep {
     return new Promise(resolve => {
       const dueMs = nowMs + gatherMs
       if (signal.aborted) return resolve(false)
-      this.#waiting.add({ fd, gatherMs, dueMs, quietAtMs: nowMs + QUIET_TIMES * gatherMs, resolve })
+      this.#waiting.add({ fd, gatherMs, dueMs, quietAtMs: nowMs + SPEAKS_WITHIN * gatherMs, resolve })
       this.#sleepUntil(dueMs)
     })
   }

@@ -2,7 +2,7 @@ import { Backoff } from '../runtime/backoff.ts'
 import { pause } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { systemPoll } from '../runtime/system-poll.ts'
-import { PortSweep } from './port-sweep.ts'
+import { PortSweep, SPEAKS_WITHIN } from './port-sweep.ts'
 import { linesOf, SerialAsker } from './serial-asker.ts'
 import { type LineErrors, lineErrors } from './serial-line-errors.ts'
 import { type SerialHandle, type SerialMachine, thisMachine } from './serial-machine.ts'
@@ -18,8 +18,6 @@ const READ_BYTES = 64 * 1024
  * then would make what is behind it later by one pause for every 4,096 bytes, and where the device says more than that in a pause, later and later.
  */
 const MUCH_BYTES = 2_048
-/** A device that is read twice within so many times what its port gathers speaks all the time. */
-const SPEAKS_WITHIN = 4
 const OPEN_AGAIN_AFTER = { firstMs: 250, maxMs: 10_000 }
 /** How often a port that is not there is looked for, ms: to look costs nothing, and a person waits for it. */
 const LOOK_FOR_PORT_MS = 500

@@ -259,8 +259,6 @@ test('a core that ends gives its shards up at once', async () => {
   await works.during(second.runner.stop())
 })
 
-const SEEDS = Array.from({ length: 12 }, (_, index) => index + 10)
-
 test('a source that comes while a core is taking its shards over is looked at from its beginning: analysers began at its end', async () => {
   const works = new Works(4)
   // As a busy broker is: before the shards are there, the source is, with all that will ever be said of it.
@@ -273,6 +271,8 @@ test('a source that comes while a core is taking its shards over is looked at fr
   await works.verify()
   await works.end()
 })
+
+const SEEDS = Array.from({ length: 12 }, (_, index) => index + 10)
 
 test.each(SEEDS)(
   'a log that fails now and then delays what analysers say, and neither loses nor repeats any of it (seed %i)',
