@@ -63,6 +63,10 @@ export class Commits {
   #lastCommitMs = Number.NEGATIVE_INFINITY
   #lastFlushMs = Number.NEGATIVE_INFINITY
   #committing = false
+  /** Of these more was pending than one commit takes: the next follows at once, and begins with them. */
+  #left: readonly SourceBuffer[] = []
+  /** The next commit is the last one, and takes all there is. */
+  #isClosing = false
   /** What is in memory may be ahead of the disk: the last commit failed. */
   #stale = false
   /** What is wrong with the database, where it does not hold what was written: another one takes its place. */
@@ -102,6 +106,7 @@ export class Commits {
     }
     await serial.run(() => {
       this.#lastFlushMs = Number.NEGATIVE_INFINITY
+      this.#isClosing = true
       return this.#commit()
     })
     this.#closed = true
@@ -122,6 +127,7 @@ export class Commits {
       usedBytes: this.#disk.usedBytes,
       mergesMax: this.#merging.merges,
       isCramped: this.#isCramped,
+      bytesMax: this.#isClosing ? Number.POSITIVE_INFINITY : index.limits.commitBytes,
       nowMs: clock.wallMs(),
       onDropped: (source, gap) => alarms.gaveWay(source, gap),
       onDamaged: (source, records) => alarms.damaged(source, records),
@@ -160,6 +166,7 @@ export class Commits {
   }
 
   #dueMs(sources: Iterable<SourceBuffer>): number {
+    if (this.#left.length > 0) return Number.NEGATIVE_INFINITY
     for (const source of sources) if (this.#hasMore(source)) return Number.NEGATIVE_INFINITY
     return Math.min(this.#lastCommitMs + ROWS_EVERY_MS, this.#flushDueMs(sources))
   }
@@ -178,7 +185,8 @@ export class Commits {
     if (this.#closed) return
     this.#timer.cancel()
     this.#committing = true
-    const sources = [...this.#wanted]
+    const sources = [...new Set([...this.#left, ...this.#wanted])]
+    this.#left = []
     this.#wanted = new Set()
     const waiting = this.#waiters.waiting(sources)
     try {
@@ -192,8 +200,10 @@ export class Commits {
       if (isFlush) this.#lastFlushMs = nowMs
       const hasRecords = isFlush && this.#flushes(sources)
       const plan = this.plan(sources).make(isFlush)
+      const { left } = plan
       plan.giveBackWithheld()
       const isNews = await this.execute(plan)
+      this.#left = left
       // What was due and waited for room alone does not wait for its durability once more.
       if (plan.hasPostponed && isNews) this.#lastFlushMs = Number.NEGATIVE_INFINITY
       if (hasRecords || plan.merges > 0) this.#merging.committed(plan.merges, this.#deps.clock.monotonicMs() - nowMs)

@@ -7,6 +7,8 @@ export interface BufferLimits {
   readonly pendingBytesPerSource: number
   /** Closed blocks of all sources together that wait for a commit. */
   readonly pendingBytes: number
+  /** What one commit writes, before compression; and one block of each source in any case. */
+  readonly commitBytes: number
   /** Uncut blocks of a source that the index holds; the rest is found by looking through the database again. */
   readonly uncutWindow: number
   /** Rows that one look through the database brings. */
@@ -46,6 +48,7 @@ export const BUFFER_LIMITS: BufferLimits = {
   blockBytes: 128 * 1024,
   pendingBytesPerSource: 2 * 2 ** 20,
   pendingBytes: 64 * 2 ** 20,
+  commitBytes: 8 * 2 ** 20,
   uncutWindow: 256,
   scanRows: 2_000,
   readyBatches: 8,

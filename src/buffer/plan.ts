@@ -64,6 +64,11 @@ export class Plan {
     return this.#room.hasPostponed
   }
 
+  /** Sources of which more was pending than one plan writes. */
+  get left(): readonly SourceBuffer[] {
+    return this.#room.left
+  }
+
   /** `isFlush`: all that was taken is due; otherwise only blocks that are full are written. */
   make(isFlush: boolean): this {
     const { sources } = this.#context
@@ -99,7 +104,7 @@ export class Plan {
     this.#room.drop(source, rows, reason)
   }
 
-  /** What has no room yet is pending again, behind what this plan writes. */
+  /** What this plan does not write is pending again, behind what it writes. */
   giveBackWithheld(): void {
     this.#room.giveBack()
   }

@@ -21,6 +21,8 @@ export interface RoomContext {
   readonly rewindBytes: number
   /** There was no room for the commit before, though there should have been: this one does as little as it can. */
   readonly isCramped: boolean
+  /** What is written at once, before compression, bytes; and a block of each source in any case. */
+  readonly bytesMax: number
   readonly nowMs: number
   readonly index: BufferIndex
   onDropped(source: SourceBuffer, gap: Gap): void
@@ -38,6 +40,8 @@ export class Room {
   readonly #forgetting = new Set<SourceBuffer>()
   readonly #withheld = new Map<SourceBuffer, PendingBlock[]>()
   #hasPostponed = false
+  /** Sources of which more was pending than is written at once. */
+  readonly #left = new Set<SourceBuffer>()
 
   /** `steps`: the plan's. */
   constructor(context: RoomContext, steps: Planned[]) {
@@ -55,12 +59,17 @@ export class Room {
     return this.#forgetting
   }
 
-  /** Sources that have pending records for which there is no room yet. */
+  /** Sources whose turn comes with the next plan, for which there is room already. */
+  get left(): SourceBuffer[] {
+    return [...this.#left].filter(source => this.#withheld.has(source) && !source.waitsForRoom)
+  }
+
+  /** Sources that have pending records which this plan does not write: there is no room yet, or it is not their turn. */
   get withheld(): Iterable<SourceBuffer> {
     return this.#withheld.keys()
   }
 
-  /** Pending records of the source for which there is no room yet. */
+  /** Pending records of the source that this plan does not write. */
   withheldOf(source: SourceBuffer): readonly PendingBlock[] {
     return this.#withheld.get(source) ?? []
   }
@@ -68,6 +77,7 @@ export class Room {
   /** Room for what is to be written: settled batches go first, then uncut records of whoever lets its oldest go, lowest priority first. */
   make(): void {
     const { quotaBytes, usedBytes, isCramped } = this.#context
+    this.#takeTurns()
     const gaveWay = this.#makeRoom()
     const freeBytes = quotaBytes - usedBytes
     if (isCramped) this.#postpone(freeBytes, 0)
@@ -94,7 +104,7 @@ export class Room {
   /** False where there is enough of it. */
   #makeRoom(): boolean {
     const { sources, quotaBytes, usedBytes } = this.#context
-    const wanted = sources.reduce((sum, source) => sum + pagesOf(source.pendingBytes, source.pending.length), 0)
+    const wanted = sources.reduce((sum, source) => sum + pagesOf(this.#bytesOf(source), source.pending.length), 0)
     let short = usedBytes + wanted - roomOf(quotaBytes)
     if (short <= 0) {
       for (const source of sources) source.waitsForRoom = false
@@ -104,6 +114,26 @@ export class Room {
     if (short > 0) short -= this.#dropOldest(short)
     this.#holdBack(Math.max(0, wanted - Math.max(0, short)))
     return true
+  }
+
+  /**
+   * So much is written at once and no more, the sources in turn, a block of each at a time; the first one of each in any case. The rest is next, as soon as this is on
+   * disk: what all of a busy gateway's sources took meanwhile would be megabytes that no cache holds.
+   */
+  #takeTurns(): void {
+    const { sources, bytesMax } = this.#context
+    let left = bytesMax
+    for (const { pending } of sources) left -= pending[0]?.bytes ?? 0
+    let turn = sources.filter(({ pending }) => pending.length > 1)
+    for (let at = 1; turn.length > 0; at++) {
+      for (const source of turn) {
+        left -= source.pending[at]?.bytes ?? 0
+        if (left >= 0) continue
+        this.#left.add(source)
+        this.#withhold(source, at)
+      }
+      turn = turn.filter(({ pending }) => pending.length > at + 1)
+    }
   }
 
   /**
@@ -126,7 +156,7 @@ export class Room {
       this.#hasPostponed = true
       // Looked at now and then, where there is no room to come.
       source.waitsForRoom = true
-      this.#withheld.set(source, [...source.pending.splice(fitting), ...this.withheldOf(source)])
+      this.#withhold(source, fitting)
     }
   }
 
@@ -148,19 +178,36 @@ export class Room {
       source.waitsForRoom = false
       if (fitting === source.pending.length) continue
       this.#context.onFull(source)
-      if (source.settings.whenFull === 'block') this.#withhold(source, fitting)
-      else source.dropPending(fitting, 'buffer_full', this.#context.nowMs)
+      if (source.settings.whenFull === 'block') {
+        source.waitsForRoom = true
+        this.#withhold(source, fitting)
+        continue
+      }
+      // Behind what is lost stands the record that says so: none that waits for its turn may come between.
+      this.#giveBackOf(source)
+      source.dropPending(fitting, 'buffer_full', this.#context.nowMs)
     }
   }
 
-  #withhold(source: SourceBuffer, fitting: number): void {
-    source.waitsForRoom = true
-    this.#withheld.set(source, source.pending.splice(fitting))
+  /** What is pending of the source behind its first `blocks` is not written by this plan. */
+  #withhold(source: SourceBuffer, blocks: number): void {
+    this.#withheld.set(source, [...source.pending.splice(blocks), ...this.withheldOf(source)])
   }
 
-  /** What has no room yet is pending again, behind what this plan writes. */
+  #giveBackOf(source: SourceBuffer): void {
+    source.pending.push(...this.withheldOf(source))
+    this.#withheld.delete(source)
+  }
+
+  /** What this plan does not write is pending again, behind what it writes. */
   giveBack(): void {
-    for (const [source, blocks] of this.#withheld) source.pending.push(...blocks)
+    for (const source of [...this.#withheld.keys()]) this.#giveBackOf(source)
+  }
+
+  /** What this plan writes of the source, bytes. */
+  #bytesOf(source: SourceBuffer): number {
+    const withheld = this.#withheld.get(source)
+    return withheld ? withheld.reduce((left, { bytes }) => left - bytes, source.pendingBytes) : source.pendingBytes
   }
 
   #dropOldest(wantedBytes: number): number {

@@ -23,7 +23,10 @@ import {
 
 const SMALL_QUOTA = 400 * 1024
 
-describe.each(PLACES)('blocks that lie %s', (_where, limits) => {
+/** Every commit takes one block of each source, so that what has no room is looked for among those whose turn it is. */
+const ONE_AT_A_TIME = ['in their rows, one at a time', { commitBytes: 1, blockRecords: 5 }] as const
+
+describe.each([...PLACES, ONE_AT_A_TIME])('blocks that lie %s', (_where, limits) => {
   let bench: Bench
   beforeEach(() => {
     bench = new Bench(limits)

@@ -168,6 +168,7 @@ const SMALL_LIMITS: Small<BufferLimits> = {
   blockRecords: [1, 3, 20],
   pendingBytesPerSource: [2_000, 100_000],
   pendingBytes: [1, 10_000],
+  commitBytes: [1, 2_000],
   uncutWindow: [2, 3, 8],
   scanRows: [1, 2, 7],
   readyBatches: [1, 2, 5],
