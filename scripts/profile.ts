@@ -5,11 +5,11 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { table } from '../src/cli/output.ts'
 import { type HeadraceRun, type RunOptions, runHeadrace } from '../test/bench/headrace-run.ts'
 import { LatencyPlant } from '../test/bench/latency-plant.ts'
-import { writePayloadFile } from '../test/bench/payload.ts'
+import { PAYLOAD_KINDS, type PayloadKind, writePayloadFile } from '../test/bench/payload.ts'
 import { describeMachine, loadNow, machineText, short } from '../test/bench/report.ts'
 import { percentile } from '../test/bench/watch-log.ts'
 import { KafkaCluster } from '../test/support/kafka/cluster.ts'
@@ -24,11 +24,12 @@ const FUNCTIONS_NAMED = 12
 const BROKER_HEAP_MB = 1_024
 const LATENCY = { perSecond: 200, forMs: 5_000, warmUpMs: 3_000 }
 
-const values = readArguments<{ out: string; records: number }>(
+const values = readArguments<{ out: string; records: number; payload: PayloadKind }>(
   new Command('npm run profile --')
     .description('Flame graphs of edge and core, and how near each figure comes to what the machine does at best.')
     .option('--out <folder>', 'where the flame graphs go', 'profile-results')
-    .option('--records <count>', 'records of each run', wholeNumber(1), 2_000_000),
+    .option('--records <count>', 'records of each run', wholeNumber(1), 2_000_000)
+    .addOption(new Option('--payload <kind>', 'what the records are').choices(PAYLOAD_KINDS).default('meter')),
 )
 const { out } = values
 const records = Math.ceil(values.records / SOURCES) * SOURCES
@@ -37,7 +38,7 @@ mkdirSync(out, { recursive: true })
 const kafka = await KafkaCluster.start({ heapMb: BROKER_HEAP_MB })
 try {
   const payloadFile = join(folder, 'payload')
-  const recordBytes = writePayloadFile(payloadFile)
+  const recordBytes = writePayloadFile(payloadFile, values.payload)
   console.log(`${machineText(describeMachine())}; load ${loadNow().toFixed(1)}`)
   const limits = await measureLimits(folder)
   console.log(limitsText(limits))
