@@ -6,24 +6,33 @@ export const SPEAKS_WITHIN = 4
 /** A look that is due within this part of what a port gathers is made with the others. */
 const TOGETHER_SHARE = 1 / 2
 
-interface Waiting {
+/** Reads what is there. Gives for how long the port is left alone then, ms; undefined where it is not to be looked at here any more. */
+export type ReadSwept = () => number | undefined
+
+interface Port {
   readonly fd: number
-  readonly gatherMs: number
-  readonly quietAtMs: number
+  readonly signal: AbortSignal
+  readonly read: ReadSwept
+  readonly over: PromiseWithResolvers<void>
+  gatherMs: number
   dueMs: number
-  readonly resolve: (isReadable: boolean) => void
+  quietAtMs: number
+  isOver: boolean
 }
 
 /**
  * Looks at the ports of all devices that speak all the time by one call of the system, for each time that they are left alone. To wait for each by itself takes, for each line of
- * a device: a timer, a read that finds nothing and says so by an exception, and a wait for the port in the event loop.
+ * a device: a timer, a read that finds nothing and says so by an exception, and a wait for the port in the event loop. What a port has is read here and now: a promise for each read would be
+ * most of what five thousand of them a second leave behind.
  *
  * Ports that are due soon are looked at with those that are due now, so that after a few turns all are due in one moment.
  */
 export class PortSweep {
   readonly #poll: Poll
   readonly #clock: Clock
-  readonly #waiting = new Set<Waiting>()
+  #ports: Port[] = []
+  /** Those that are looked at just now. */
+  readonly #due: Port[] = []
   #fds = Buffer.alloc(0)
   #timer: Timer | undefined
   #timerMs = Number.POSITIVE_INFINITY
@@ -33,22 +42,26 @@ export class PortSweep {
     this.#clock = clock
   }
 
-  /** Resolves, once the port was left alone for at most so long, with whether there is something to read, an end or an error; or when it has said nothing for a while, or is given up. */
-  left(fd: number, gatherMs: number, signal: AbortSignal): Promise<boolean> {
-    const nowMs = this.#clock.monotonicMs()
-    return new Promise(resolve => {
-      const dueMs = nowMs + gatherMs
-      if (signal.aborted) return resolve(false)
-      this.#waiting.add({ fd, gatherMs, dueMs, quietAtMs: nowMs + SPEAKS_WITHIN * gatherMs, resolve })
-      this.#sleepUntil(dueMs)
-    })
+  /**
+   * Calls `read` whenever the port was left alone for at most so long and there is something to read, an end or an error. Resolves when it has said nothing for a while, `read` wants no
+   * more, or it is given up; rejects with what `read` throws.
+   */
+  follow(fd: number, gatherMs: number, signal: AbortSignal, read: ReadSwept): Promise<void> {
+    const over = Promise.withResolvers<void>()
+    const port: Port = { fd, signal, read, over, gatherMs: 0, dueMs: 0, quietAtMs: 0, isOver: signal.aborted }
+    if (port.isOver) over.resolve()
+    else {
+      leaveAlone(port, this.#clock.monotonicMs(), gatherMs)
+      this.#ports.push(port)
+      this.#sleepUntil(port.dueMs)
+    }
+    return over.promise
   }
 
   /** Those that wait find out by themselves. */
   close(): void {
     this.#timer?.cancel()
-    for (const { resolve } of this.#waiting) resolve(false)
-    this.#waiting.clear()
+    for (const { over } of this.#ports.splice(0)) over.resolve()
   }
 
   #sleepUntil(dueMs: number): void {
@@ -61,27 +74,53 @@ export class PortSweep {
   #look(): void {
     this.#timerMs = Number.POSITIVE_INFINITY
     const nowMs = this.#clock.monotonicMs()
-    const due = [...this.#waiting].filter(({ dueMs, gatherMs }) => dueMs <= nowMs + gatherMs * TOGETHER_SHARE)
+    const due = this.#due
+    due.length = 0
+    for (const port of this.#ports) if (port.dueMs <= nowMs + port.gatherMs * TOGETHER_SHARE) due.push(port)
     this.#askFor(due)
-    for (const [index, each] of due.entries()) {
-      const isReadable = this.#fds.readInt16LE(index * POLL_FD_BYTES + 6) !== 0
-      if (!isReadable && nowMs < each.quietAtMs) {
-        each.dueMs = nowMs + each.gatherMs
-        continue
-      }
-      this.#waiting.delete(each)
-      each.resolve(isReadable)
+    let isSomeOver = false
+    for (let index = 0; index < due.length; index++) {
+      const port = due[index] as Port
+      this.#turn(port, nowMs, this.#fds.readInt16LE(index * POLL_FD_BYTES + 6) !== 0)
+      isSomeOver ||= port.isOver
     }
-    if (this.#waiting.size > 0) this.#sleepUntil(Math.min(...[...this.#waiting].map(({ dueMs }) => dueMs)))
+    if (isSomeOver) this.#ports = this.#ports.filter(({ isOver }) => !isOver)
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const { dueMs } of this.#ports) nextMs = Math.min(nextMs, dueMs)
+    if (nextMs < Number.POSITIVE_INFINITY) this.#sleepUntil(nextMs)
   }
 
-  #askFor(due: readonly Waiting[]): void {
+  #turn(port: Port, nowMs: number, isReadable: boolean): void {
+    if (!isReadable && nowMs < port.quietAtMs) {
+      port.dueMs = nowMs + port.gatherMs
+      return
+    }
+    try {
+      const gatherMs = isReadable && !port.signal.aborted ? port.read() : undefined
+      if (gatherMs !== undefined) {
+        leaveAlone(port, nowMs, gatherMs)
+        return
+      }
+      port.over.resolve()
+    } catch (error) {
+      port.over.reject(error)
+    }
+    port.isOver = true
+  }
+
+  #askFor(due: readonly Port[]): void {
     if (this.#fds.length < due.length * POLL_FD_BYTES) this.#fds = Buffer.alloc(2 * due.length * POLL_FD_BYTES)
-    for (const [index, { fd }] of due.entries()) {
-      this.#fds.writeInt32LE(fd, index * POLL_FD_BYTES)
+    for (let index = 0; index < due.length; index++) {
+      this.#fds.writeInt32LE((due[index] as Port).fd, index * POLL_FD_BYTES)
       this.#fds.writeInt16LE(POLL_IN, index * POLL_FD_BYTES + 4)
       this.#fds.writeInt16LE(0, index * POLL_FD_BYTES + 6)
     }
     this.#poll(this.#fds, due.length, 0)
   }
+}
+
+function leaveAlone(port: Port, nowMs: number, gatherMs: number): void {
+  port.gatherMs = gatherMs
+  port.dueMs = nowMs + gatherMs
+  port.quietAtMs = nowMs + SPEAKS_WITHIN * gatherMs
 }

@@ -168,26 +168,30 @@ export class SerialSource implements Source {
   }
 
   async #read(port: SerialHandle, path: string, backoff: Backoff): Promise<void> {
-    const { clock } = this.#context
     const { signal } = this.#stopping
-    let readable: number | undefined
     while (!signal.aborted) {
-      const isThere = readable === undefined ? undefined : readWhatIsThere(readable, this.#buffer)
-      const bytesRead = isThere ?? (await readPort(port, this.#buffer))
+      const bytesRead = await readPort(port, this.#buffer)
       if (signal.aborted) return
-      backoff.reset()
-      const read = this.#buffer.subarray(0, bytesRead)
-      const said = this.#asker?.hear(read) ?? read
-      if (said.length > 0) this.#context.bytes(said, clock.wallMs())
-      this.#countErrors(path)
+      const gather = this.#take(bytesRead, path, backoff)
       if (this.#paused) await this.#paused.promise
-      const gather = bytesRead < MUCH_BYTES ? gatherMs(this.#options, this.#context) : 0
-      readable = gather > 0 ? await this.#leaveAlone(port, gather) : undefined
+      if (gather > 0) await this.#leaveAlone(port, gather, fd => this.#readWhatIsThere(port, fd, path, backoff))
+      if (this.#paused) await this.#paused.promise
     }
   }
 
-  /** Leaves the port alone for a while. Gives its descriptor where it is known that there is something to read then. */
-  async #leaveAlone(port: SerialHandle, gather: number): Promise<number | undefined> {
+  /** What was read. Gives for how long the port is to be left alone then, ms. */
+  #take(bytesRead: number, path: string, backoff: Backoff): number {
+    const { clock } = this.#context
+    backoff.reset()
+    const read = this.#buffer.subarray(0, bytesRead)
+    const said = this.#asker?.hear(read) ?? read
+    if (said.length > 0) this.#context.bytes(said, clock.wallMs())
+    this.#countErrors(path)
+    return bytesRead < MUCH_BYTES ? gatherMs(this.#options, this.#context) : 0
+  }
+
+  /** Leaves the port alone for a while; one that speaks all the time is read with the others that do, for as long as it does. */
+  async #leaveAlone(port: SerialHandle, gather: number, read: (fd: number) => number | undefined): Promise<void> {
     const { clock } = this.#context
     const { signal } = this.#stopping
     const nowMs = clock.monotonicMs()
@@ -195,12 +199,18 @@ export class SerialSource implements Source {
     const speaks = nowMs - this.#readMs <= SPEAKS_WITHIN * gather
     this.#readMs = nowMs
     const fd = speaks && this.#sweep ? descriptorOf(port) : undefined
-    if (fd === undefined || !this.#sweep) {
-      await pause(clock, gather, signal)
-      return undefined
-    }
-    const isReadable = await this.#sweep.part.left(fd, gather, signal)
-    return isReadable && !signal.aborted && port === this.#port ? fd : undefined
+    if (fd === undefined || !this.#sweep) return pause(clock, gather, signal)
+    return this.#sweep.part.follow(fd, gather, signal, () => read(fd))
+  }
+
+  /** What a port has that is read with others. Undefined where it is to be waited for by itself. */
+  #readWhatIsThere(port: SerialHandle, fd: number, path: string, backoff: Backoff): number | undefined {
+    if (port !== this.#port) return undefined
+    const bytesRead = readWhatIsThere(fd, this.#buffer)
+    if (bytesRead === undefined) return undefined
+    this.#readMs = this.#context.clock.monotonicMs()
+    const gather = this.#take(bytesRead, path, backoff)
+    return gather > 0 && !this.#paused ? gather : undefined
   }
 
   #countErrors(path: string): void {

@@ -22,47 +22,77 @@ function world() {
   return { clock, readable, asked, sweep: new PortSweep(poll, clock), signal: new AbortController().signal }
 }
 
-test('a port is left alone, and then told whether there is something to read', async () => {
+/** Notes that it was called, and goes on. */
+const goesOn = (calls: number[], clock: SimulatedClock) => () => {
+  calls.push(clock.monotonicMs())
+  return GATHER_MS
+}
+
+test('a port is left alone, and then read where there is something to read', async () => {
   const { clock, readable, asked, sweep, signal } = world()
-  const told: boolean[] = []
+  const calls: number[] = []
   readable.add(7)
-  void sweep.left(7, GATHER_MS, signal).then(isReadable => told.push(isReadable))
+  const from = clock.monotonicMs()
+  void sweep.follow(7, GATHER_MS, signal, goesOn(calls, clock))
   await clock.pass(9)
-  expect([told, asked]).toEqual([[], []])
+  expect([calls, asked]).toEqual([[], []])
   await clock.pass(1)
-  expect([told, asked]).toEqual([[true], [[7]]])
+  expect([calls, asked]).toEqual([[from + 10], [[7]]])
+  await clock.pass(10)
+  expect(calls).toEqual([from + 10, from + 20])
 })
 
 test('one that says nothing is looked at a few times, and no longer', async () => {
   const { clock, asked, sweep, signal } = world()
-  const left = sweep.left(7, GATHER_MS, signal)
+  const calls: number[] = []
+  const over = sweep.follow(7, GATHER_MS, signal, goesOn(calls, clock))
   await clock.pass(1_000)
-  expect([await left, asked.length]).toEqual([false, 4])
+  await over
+  expect([calls.length, asked.length]).toEqual([0, 4])
+})
+
+test('who has read enough is not looked at again, and what a read throws is told; the others go on', async () => {
+  const { clock, readable, asked, sweep, signal } = world()
+  const calls: number[] = []
+  for (const fd of [6, 7, 8]) readable.add(fd)
+  const enough = sweep.follow(6, GATHER_MS, signal, () => undefined)
+  const failed = sweep.follow(7, GATHER_MS, signal, () => {
+    throw new Error('the port has ended')
+  })
+  void sweep.follow(8, GATHER_MS, signal, goesOn(calls, clock))
+  const told = expect(failed).rejects.toThrow('the port has ended')
+  await clock.pass(30)
+  await Promise.all([enough, told])
+  expect(calls).toHaveLength(3)
+  expect(asked).toEqual([[6, 7, 8], [8], [8]])
 })
 
 test('ports that begin at different times are all looked at in one moment after a few turns', async () => {
   const { clock, readable, asked, sweep, signal } = world()
-  const stopping = new AbortController()
   for (let fd = 0; fd < 50; fd++) {
     readable.add(fd)
-    const read = async () => {
-      while (!stopping.signal.aborted) await sweep.left(fd, GATHER_MS, signal)
-    }
-    void read()
+    void sweep.follow(fd, GATHER_MS, signal, goesOn([], clock))
     await clock.pass(0.7)
   }
   await clock.pass(100)
   asked.length = 0
   await clock.pass(1_000)
-  stopping.abort()
   expect(asked.length).toBeLessThanOrEqual(101)
   for (const fds of asked) expect(fds).toHaveLength(50)
 })
 
 test('who was stopped is not left waiting, nor anybody when there is no sweep any more', async () => {
-  const { sweep, signal } = world()
-  expect(await sweep.left(7, GATHER_MS, AbortSignal.abort())).toBe(false)
-  const left = sweep.left(7, GATHER_MS, signal)
+  const { clock, readable, sweep, signal } = world()
+  const calls: number[] = []
+  readable.add(7)
+  await sweep.follow(7, GATHER_MS, AbortSignal.abort(), goesOn(calls, clock))
+  const stopping = new AbortController()
+  const stopped = sweep.follow(7, GATHER_MS, stopping.signal, goesOn(calls, clock))
+  stopping.abort()
+  await clock.pass(10)
+  await stopped
+  const left = sweep.follow(7, GATHER_MS, signal, goesOn(calls, clock))
   sweep.close()
-  expect(await left).toBe(false)
+  await left
+  expect(calls).toEqual([])
 })
