@@ -20,7 +20,7 @@ const sasl = require('rhea/lib/sasl.js') as { client_mechanisms(): object }
 
 interface OutgoingFrame {
   readonly performative?: object
-  readonly payload?: Buffer | Gathered | undefined
+  payload?: Buffer | Gathered | undefined
 }
 
 interface ConnectionInside {
@@ -56,14 +56,27 @@ export function gatherOutput(connection: RheaConnection): void {
   }
 }
 
+/** Up to so many bytes of a frame are put together: each piece by itself costs more than its copy. */
+const COPIED_BYTES_MAX = 2 * 1024
+
 /** AMQP 1.0 part 2, 2.3.1: a frame begins with its size, which counts what it carries. */
 function writeFrame(frame: OutgoingFrame, socket: Socket): void {
-  const head = frames.write_frame({ ...frame, payload: undefined })
   const { payload } = frame
-  if (payload) head.writeUInt32BE(head.length + payload.length, 0)
+  frame.payload = undefined
+  const head = frames.write_frame(frame)
+  if (!payload) {
+    socket.write(head)
+    return
+  }
+  const bytes = head.length + payload.length
+  head.writeUInt32BE(bytes, 0)
+  const pieces = payload instanceof Gathered ? payload.pieces : [payload]
+  if (bytes <= COPIED_BYTES_MAX) {
+    socket.write(Buffer.concat([head, ...pieces], bytes))
+    return
+  }
   socket.write(head)
-  if (payload instanceof Gathered) for (const piece of payload.pieces) socket.write(piece)
-  else if (payload) socket.write(payload)
+  for (const piece of pieces) socket.write(piece)
 }
 
 /** Bytes that say nothing, but that the peer is alive. */

@@ -1,14 +1,10 @@
-import rhea, {
-  type Delivery as RheaDelivery,
-  type Message as RheaMessage,
-  type Sender as RheaSender,
-  type Session as RheaSession,
-} from 'rhea'
+import type { Delivery as RheaDelivery, Sender as RheaSender, Session as RheaSession } from 'rhea'
+import { Chain, ChainLink } from '../runtime/chain.ts'
 import { assert } from '../runtime/errors.ts'
 import { giveBack } from '../runtime/give-back.ts'
 import type { Message, Outcome, PeerError, Sender } from './amqp.ts'
 import { Gathered } from './gathered.ts'
-import { PROPERTY } from './messages.ts'
+import { MessageHeads } from './message-head.ts'
 import { socketOf } from './rhea-internals.ts'
 import { creditOf, giveBackWhenDrained, letGoOfBody, placesLeft, untransferred } from './rhea-sessions.ts'
 
@@ -19,12 +15,20 @@ const UNWRITTEN_BYTES_MAX = 4 * 2 ** 20
 
 /** AMQP 1.0 part 3, 3.2.16: what a message of sections is called in a transfer. */
 const MESSAGE_FORMAT = 0
-/** Part 3, 3.2.6, a data section: described, smallulong 0x75, then a binary of up to 2³² bytes. */
-const DATA_SECTION = Buffer.from([0x00, 0x53, 0x75, 0xb0])
-const EMPTY_DATA_SECTION = Buffer.from([0x00, 0x53, 0x75, 0xa0, 0x00])
-const SIZE_BYTES = 4
-
 type Settled = (outcome: Outcome, error?: PeerError) => void
+
+/** A delivery whose outcome is not known. */
+class Unsettled extends ChainLink<Unsettled> {
+  readonly settled: Settled
+
+  constructor(settled: Settled) {
+    super()
+    this.settled = settled
+  }
+}
+
+/** rhea's delivery, and what it is to us. */
+type Awaited = RheaDelivery & { unsettled?: Unsettled | undefined }
 
 /** A sending link on rhea: keeps its own account of what is unsettled, since rhea forgets it without a word when the connection goes. */
 export class SafeSender implements Sender {
@@ -33,8 +37,9 @@ export class SafeSender implements Sender {
   readonly #link: RheaSender
   readonly #session: RheaSession
   readonly #ownsSession: boolean
-  readonly #unsettled = new Map<RheaDelivery, Settled>()
+  readonly #unsettled = new Chain<Unsettled>()
   readonly #roomCalls: (() => void)[] = []
+  readonly #heads = new MessageHeads()
   readonly #resolveClosed: (error: PeerError | undefined) => void
   #ended = false
   #wasFull = true
@@ -78,8 +83,10 @@ export class SafeSender implements Sender {
 
   send(message: Message, settled: Settled): void {
     assert(this.room > 0, 'a message is sent only where there is room')
-    const delivery = this.#link.send(encode(message) as unknown as Buffer, undefined, MESSAGE_FORMAT)
-    this.#unsettled.set(delivery, settled)
+    const whole = new Gathered([this.#heads.encode(message), message.body])
+    const delivery: Awaited = this.#link.send(whole as unknown as Buffer, undefined, MESSAGE_FORMAT)
+    delivery.unsettled = new Unsettled(settled)
+    this.#unsettled.push(delivery.unsettled)
   }
 
   /** Not while the socket has something unwritten: a peer that accepts what it has not read yet would have the system read memory that is somebody else's by then. */
@@ -103,18 +110,20 @@ export class SafeSender implements Sender {
   end(error: PeerError | undefined): void {
     if (this.#ended) return
     this.#ended = true
-    const lost = [...this.#unsettled.values()]
-    this.#unsettled.clear()
-    for (const settled of lost) settled('lost')
+    for (let lost = this.#unsettled.first; lost; lost = this.#unsettled.first) {
+      this.#unsettled.remove(lost)
+      lost.settled('lost')
+    }
     this.#resolveClosed(error)
   }
 
-  #settle(delivery: RheaDelivery | undefined, outcome: Outcome, error?: PeerError): void {
-    const settled = delivery && this.#unsettled.get(delivery)
-    if (!settled) return
-    this.#unsettled.delete(delivery)
+  #settle(delivery: Awaited | undefined, outcome: Outcome, error?: PeerError): void {
+    const unsettled = delivery?.unsettled
+    if (!delivery || unsettled?.chain !== this.#unsettled) return
+    this.#unsettled.remove(unsettled)
+    delivery.unsettled = undefined
     letGoOfBody(delivery)
-    settled(outcome, error)
+    unsettled.settled(outcome, error)
     this.#roomChanged()
   }
 
@@ -139,31 +148,4 @@ export function peerError(error: unknown): PeerError | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   const { condition, description } = error as { condition?: unknown; description?: unknown }
   return { condition: String(condition ?? 'unknown'), description: String(description ?? '') }
-}
-
-/** The sections before the body by rhea; the body itself stays where it is, where rhea would copy it four times. */
-function encode(message: Message): Gathered {
-  const properties: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(message.properties)) {
-    if (typeof value === 'string') properties[name] = value
-    else properties[name] = name === PROPERTY.count ? rhea.types.wrap_uint(value) : rhea.types.wrap_ulong(value)
-  }
-  const sections: RheaMessage = {
-    // rhea knows no message without a body: an empty one is taken off again.
-    body: rhea.message.data_section(Buffer.alloc(0)),
-    application_properties: properties,
-    ...(message.to !== undefined && { to: message.to }),
-    ...(message.replyTo !== undefined && { reply_to: message.replyTo }),
-    ...(message.correlationId !== undefined && { correlation_id: message.correlationId }),
-    ...(message.durable && { durable: true }),
-    ...(message.ttlMs !== undefined && { ttl: message.ttlMs }),
-  }
-  const withEmptyBody: Buffer = rhea.message.encode(sections)
-  const before = withEmptyBody.subarray(0, -EMPTY_DATA_SECTION.length)
-  assert(withEmptyBody.subarray(before.length).equals(EMPTY_DATA_SECTION), 'the body is the last section')
-  const { body } = message
-  const section = Buffer.allocUnsafe(DATA_SECTION.length + SIZE_BYTES)
-  DATA_SECTION.copy(section)
-  section.writeUInt32BE(body.length, DATA_SECTION.length)
-  return new Gathered([before, section, body])
 }

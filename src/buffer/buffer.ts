@@ -110,6 +110,8 @@ export interface Outlet {
   /** After a new epoch: next = settled = position = `end`; old cut batches that were never settled go back as a declared gap. */
   resume(assignment: Assignment, end: number): Promise<void>
   buffered(): BufferedCounts
+  /** The records that {@link buffered} counts, for who asks again and again. */
+  readonly recordsBuffered: number
 }
 
 /** A batch as this gateway cut it. */

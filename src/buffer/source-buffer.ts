@@ -83,6 +83,7 @@ export class SourceBuffer implements Inlet {
   readonly ready: CutBatch[] = []
   readonly pending: PendingBlock[] = []
   pendingBytes = 0
+  #pendingRecords = 0
   /** On disk, with all that was read up to it. */
   storedBookmark: string | undefined
   /** Of the block that is being filled. */
@@ -213,6 +214,7 @@ export class SourceBuffer implements Inlet {
     this.#newBookmark = undefined
     this.#newGap = undefined
     this.pendingBytes += plain.length
+    this.#pendingRecords += count
     this.#hooks.pending.bytes += plain.length
     // As large as the last one, and a little: sources go on as they did.
     const spareBytes = Math.floor(Math.min(SPARE_BYTES, plain.length * SPARE_SHARE))
@@ -225,8 +227,9 @@ export class SourceBuffer implements Inlet {
     this.#callForRoom()
   }
 
-  #uncount({ bytes }: PendingBlock): void {
+  #uncount({ bytes, count }: PendingBlock): void {
     this.pendingBytes -= bytes
+    this.#pendingRecords -= count
     this.#hooks.pending.bytes -= bytes
   }
 
@@ -321,6 +324,10 @@ export class SourceBuffer implements Inlet {
     this.next = Math.max(this.next, row.first + row.count)
   }
 
+  get recordsBuffered(): number {
+    return this.next - this.settled + this.uncutRecords + this.#pendingRecords + this.#builder.count
+  }
+
   buffered(): BufferedCounts {
     let bytes = this.uncutBytes + this.pendingBytes
     let oldest: number | undefined
@@ -331,8 +338,7 @@ export class SourceBuffer implements Inlet {
       oldest = row.timeMs
     }
     oldest ??= this.uncut[0]?.timeMs ?? (this.uncutBlocks > 0 ? this.uncutSinceMs : this.pending[0]?.baseTimeMs)
-    const pending = this.pending.reduce((sum, block) => sum + block.count, this.#builder.count)
-    const records = this.next - this.settled + this.uncutRecords + pending
+    const records = this.recordsBuffered
     return { records, bytes, ...(oldest !== undefined && records > 0 && { oldestMs: oldest }) }
   }
 

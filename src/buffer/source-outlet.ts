@@ -92,6 +92,10 @@ export class SourceOutlet implements Outlet {
     return this.#host.resume(this.#source, assignment, end)
   }
 
+  get recordsBuffered(): number {
+    return this.#source.recordsBuffered
+  }
+
   buffered(): BufferedCounts {
     return this.#source.buffered()
   }

@@ -85,7 +85,7 @@ export class EdgeProcess {
       parts.buffer.outlets().map(outlet => ({
         source: outlet.source,
         settled: outlet.settled,
-        buffered: outlet.buffered().records,
+        buffered: outlet.recordsBuffered,
       })),
     )
     this.#stalls = new StallWatch(systemClock, parts.alarms, () => parts.sources.loops())
@@ -239,7 +239,7 @@ export class EdgeProcess {
     this.#retired.add(source)
     await this.#apply()
     const named = this.#pipelines.find(({ config }) => source in config.sources)
-    return { outcome: 'retired', buffered: outlet.buffered().records, pipeline: named?.config.pipeline ?? null }
+    return { outcome: 'retired', buffered: outlet.recordsBuffered, pipeline: named?.config.pipeline ?? null }
   }
 
   /** Ends a freeze, or a retirement, for which nobody but this gateway has to be asked until the core has heard of it. */

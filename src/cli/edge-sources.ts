@@ -225,7 +225,7 @@ export class EdgeSources {
     const { kind, options } = kindOf(config)
     const inlet = this.#buffer.inlet(source)
     const outlet = this.#buffer.outlet(source)
-    const buffered = () => outlet?.buffered().records ?? 0
+    const buffered = () => outlet?.recordsBuffered ?? 0
     const tap = this.#analysers.tap(source, topic, { stored: () => inlet.stored(), fields: () => this.#fields.get(source) })
     return new SourceRunner({
       id: { gateway: this.#gateway, source },

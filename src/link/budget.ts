@@ -79,7 +79,7 @@ export class Budget {
   allowsAnyOf(buffer: EdgeBuffer): boolean {
     if (this.floor === Number.NEGATIVE_INFINITY) return true
     const mayBeSent = ({ priority = 0, frozen }: Outlet) => priority >= this.floor && frozen === undefined
-    return buffer.outlets().some(outlet => mayBeSent(outlet) && outlet.buffered().records > 0)
+    return buffer.outlets().some(outlet => mayBeSent(outlet) && outlet.recordsBuffered > 0)
   }
 
   /** Whether the connection is to be closed now. `isBusy`: something that may be sent waits, or is on its way. */

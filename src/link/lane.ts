@@ -9,6 +9,7 @@ import type { Logger } from '../runtime/logger.ts'
 import type { InFlight } from './flight.ts'
 import { LINK_LIMITS } from './limits.ts'
 import { type Decision, decideOpening, epochAhead, type Told, toldOf } from './opening.ts'
+import type { Turn } from './turns.ts'
 
 /** How long a source that came back waits before it is sent again, ms: a partition that lost its leader has a new one within seconds. */
 const RESEND_AFTER = { firstMs: 100, maxMs: 5_000 }
@@ -57,7 +58,8 @@ export interface OpenedLane {
  *
  * Only in OPEN is anything of it sent.
  */
-export class Lane {
+export class Lane implements Turn {
+  turns: object | undefined
   readonly outlet: Outlet
   readonly #flight: InFlight
   readonly #clock: Clock
@@ -122,13 +124,13 @@ export class Lane {
 
   /** Whether all that this gateway had of it is settled. */
   get isDrained(): boolean {
-    return this.#flight.size === 0 && this.outlet.settled === this.outlet.next && this.outlet.buffered().records === 0
+    return this.#flight.size === 0 && this.outlet.settled === this.outlet.next && this.outlet.recordsBuffered === 0
   }
 
   /** Whether what waits of it is what has just come, and no backlog. */
   get upToDate(): boolean {
     const { outlet } = this
-    return outlet.buffered().records - (outlet.position - outlet.settled) <= this.#upToDateRecords
+    return outlet.recordsBuffered - (outlet.position - outlet.settled) <= this.#upToDateRecords
   }
 
   /**
@@ -139,7 +141,7 @@ export class Lane {
     const { outlet } = this
     if (this.#state !== 'open' || this.#flight.holds || this.resendInMs > 0 || this.#flight.size < this.#window()) return false
     if (this.#clock.monotonicMs() - this.#progressAtMs >= ASK_END_AFTER_MS) return false
-    return outlet.buffered().records > outlet.position - outlet.settled
+    return outlet.recordsBuffered > outlet.position - outlet.settled
   }
 
   /** How long until its next batch may be sent again, ms; 0 where nothing keeps it back. */
@@ -269,7 +271,7 @@ export class Lane {
     if (this.#state === 'frozen') return false
     if (this.#state === 'closed') {
       const closedMs = now - this.#progressAtMs
-      if (closedMs >= STUCK_ALARM_AFTER_MS && this.outlet.buffered().records > 0) this.#raiseStuck(closedMs)
+      if (closedMs >= STUCK_ALARM_AFTER_MS && this.outlet.recordsBuffered > 0) this.#raiseStuck(closedMs)
       return this.#due(now, this.#askBackoff.nextMs.bind(this.#askBackoff))
     }
     if (!this.pending) {

@@ -1,9 +1,22 @@
+import { Chain, ChainLink } from '../runtime/chain.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { LinkLimits } from './limits.ts'
 import { type Departure, SendingWindow } from './sending-window.ts'
 
 /** So long after it was sent, and overtaken by then, a batch waits at the other end, and not on the way there, ms. */
 export const HELD_AFTER_MS = 1_500
+
+/** A batch that is not settled. */
+export class Sent extends ChainLink<Sent> {
+  readonly departure: Departure
+  readonly bytes: number
+
+  constructor(departure: Departure, bytes: number) {
+    super()
+    this.departure = departure
+    this.bytes = bytes
+  }
+}
 
 /**
  * What of the sent batches takes room on the way. A link keeps the order: once a later one is settled, an earlier one has arrived. If it is not settled for long, it
@@ -20,9 +33,9 @@ export class OnItsWay {
   readonly #clock: Clock
   readonly #window: SendingWindow
   readonly #bytesMax: number
-  /** Bytes of each that is on its way, in the order in which they were sent. */
-  readonly #sent = new Map<Departure, number>()
-  readonly #held = new Map<Departure, number>()
+  /** In the order in which they were sent. */
+  readonly #sent = new Chain<Sent>()
+  readonly #held = new Chain<Sent>()
   #sentBytes = 0
   #heldBytes = 0
   #settledAtMs: number
@@ -60,30 +73,29 @@ export class OnItsWay {
     return this.#sentBytes + this.#heldBytes < this.#bytesMax
   }
 
-  sent(bytes: number): Departure {
-    const departure = this.#window.sent()
-    if (this.#sent.size === 0) this.#progressed(departure.atMs)
+  sent(bytes: number): Sent {
+    const sent = new Sent(this.#window.sent(), bytes)
+    if (this.#sent.size === 0) this.#progressed(sent.departure.atMs)
     if (!this.hasRoom) this.#probes += 1
-    this.#sent.set(departure, bytes)
+    this.#sent.push(sent)
     this.#sentBytes += bytes
-    return departure
+    return sent
   }
 
-  /** It is known what became of a batch. */
-  settled(departure: Departure): void {
+  /** It is known what became of a batch; what is said of it once more counts for nothing. */
+  settled(sent: Sent): void {
+    if (sent.chain === undefined) return
     const nowMs = this.#clock.monotonicMs()
-    const held = this.#held.get(departure)
-    const bytes = held ?? this.#sent.get(departure) ?? 0
-    if (held === undefined) {
-      this.#progressed(nowMs)
-      this.#hold(departure, nowMs)
-      this.#sent.delete(departure)
-      this.#sentBytes -= bytes
+    if (sent.chain === this.#held) {
+      this.#held.remove(sent)
+      this.#heldBytes -= sent.bytes
     } else {
-      this.#held.delete(departure)
-      this.#heldBytes -= bytes
+      this.#progressed(nowMs)
+      this.#hold(sent, nowMs)
+      this.#sent.remove(sent)
+      this.#sentBytes -= sent.bytes
     }
-    this.#window.settled(departure, bytes)
+    this.#window.settled(sent.departure, sent.bytes)
   }
 
   #progressed(atMs: number): void {
@@ -92,13 +104,13 @@ export class OnItsWay {
   }
 
   /** Those that were sent before this one and are old. */
-  #hold(overtaker: Departure, nowMs: number): void {
-    for (const [departure, bytes] of this.#sent) {
-      if (departure === overtaker || nowMs - departure.atMs < HELD_AFTER_MS) return
-      this.#sent.delete(departure)
-      this.#sentBytes -= bytes
-      this.#held.set(departure, bytes)
-      this.#heldBytes += bytes
+  #hold(overtaker: Sent, nowMs: number): void {
+    for (let sent = this.#sent.first; sent && sent !== overtaker; sent = this.#sent.first) {
+      if (nowMs - sent.departure.atMs < HELD_AFTER_MS) return
+      this.#sent.remove(sent)
+      this.#sentBytes -= sent.bytes
+      this.#held.push(sent)
+      this.#heldBytes += sent.bytes
     }
   }
 }

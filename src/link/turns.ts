@@ -5,6 +5,8 @@ const TURNS_BEFORE_A_BACKLOG = 16
 
 export interface Turn {
   readonly priority: number
+  /** Where it waits for its turn; theirs alone. A set of those that wait would make a table anew every few hundred turns, and keep what stood in the old one. */
+  turns?: object | undefined
 }
 
 interface Level<Lane> {
@@ -21,29 +23,27 @@ interface Level<Lane> {
  * left, in turn within a priority, a higher priority four times as often as the next lower one. Nobody waits for ever.
  */
 export class Turns<Lane extends Turn> {
-  readonly #queued = new Set<Lane>()
   /** From the highest priority down. */
   readonly #levels: Level<Lane>[] = []
   #freshInARow = 0
 
   has(lane: Lane): boolean {
-    return this.#queued.has(lane)
+    return lane.turns === this
   }
 
   add(lane: Lane, kind: 'fresh' | 'backlog'): void {
-    if (this.#queued.has(lane)) return
-    this.#queued.add(lane)
+    if (this.has(lane)) return
+    lane.turns = this
     this.#level(lane.priority)[kind].push(lane)
   }
 
   /** Takes whose turn it is out of the queue; of those only that have this priority or a higher one. */
   next(floor = Number.NEGATIVE_INFINITY): Lane | undefined {
-    const allowed = this.#levels.filter(({ priority }) => priority >= floor)
-    const lane = this.#freshInARow < TURNS_BEFORE_A_BACKLOG ? this.#fresh(allowed) : undefined
+    const lane = this.#freshInARow < TURNS_BEFORE_A_BACKLOG ? this.#fresh(floor) : undefined
     if (lane) this.#freshInARow += 1
-    const chosen = lane ?? this.#backlog(allowed) ?? this.#fresh(allowed)
+    const chosen = lane ?? this.#backlog(floor) ?? this.#fresh(floor)
     if (!lane) this.#freshInARow = 0
-    if (chosen) this.#queued.delete(chosen)
+    if (chosen) chosen.turns = undefined
     return chosen
   }
 
@@ -51,24 +51,27 @@ export class Turns<Lane extends Turn> {
   mostImportant(floor: number): Lane | undefined {
     const level = this.#levels.find(({ priority, fresh, backlog }) => priority >= floor && fresh.length + backlog.length > 0)
     const lane = level?.fresh.shift() ?? level?.backlog.shift()
-    if (lane) this.#queued.delete(lane)
+    if (lane) lane.turns = undefined
     return lane
   }
 
   clear(): void {
-    this.#queued.clear()
-    this.#levels.length = 0
+    for (const { fresh, backlog } of this.#levels.splice(0))
+      for (const lane of [...fresh, ...backlog]) if (this.has(lane)) lane.turns = undefined
   }
 
-  #fresh(levels: readonly Level<Lane>[]): Lane | undefined {
-    return levels.find(({ fresh }) => fresh.length > 0)?.fresh.shift()
+  // Levels are few, and gone through for every batch: no list of some of them is made.
+
+  #fresh(floor: number): Lane | undefined {
+    for (const { priority, fresh } of this.#levels) if (priority >= floor && fresh.length > 0) return fresh.shift()
+    return undefined
   }
 
-  #backlog(levels: readonly Level<Lane>[]): Lane | undefined {
-    const waiting = levels.filter(({ backlog }) => backlog.length > 0)
-    for (const [at, level] of waiting.entries()) {
-      const isLowest = at === waiting.length - 1
-      if (!isLowest && level.taken >= TURNS_BEFORE_A_LOWER) {
+  #backlog(floor: number): Lane | undefined {
+    const lowest = this.#levels.findLast(({ priority, backlog }) => priority >= floor && backlog.length > 0)
+    for (const level of this.#levels) {
+      if (level.priority < floor || level.backlog.length === 0) continue
+      if (level !== lowest && level.taken >= TURNS_BEFORE_A_LOWER) {
         level.taken = 0
         continue
       }

@@ -259,8 +259,12 @@ export class MemoryOutlet implements Outlet {
     ]
   }
 
+  get recordsBuffered(): number {
+    return this.#disk.next - this.#disk.settled + this.#disk.uncut.length
+  }
+
   buffered(): BufferedCounts {
-    return { records: this.#disk.next - this.#disk.settled + this.#disk.uncut.length, bytes: 0 }
+    return { records: this.recordsBuffered, bytes: 0 }
   }
 
   /** Forgets settled batches below `sequence`. */
