@@ -7,7 +7,7 @@ import { createTopic, deleteTopics } from '../topics.ts'
 
 const SOURCES = 50
 /** Bytes of records in each run, so that what is large does not take ten times as long; with less, the start of Java and of ours would be a large part of it. */
-const BYTES = { quick: 60_000_000, full: 600_000_000 }
+const BYTES = { quick: 60_000_000, full: 1_200_000_000 }
 /** What a generator may be ahead of the log, bytes: several blocks of each source, so that none waits for its own outcome. */
 const AHEAD_BYTES = 1_500_000
 const QUICK_KINDS: readonly PayloadKind[] = ['incompressible']
