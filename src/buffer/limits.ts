@@ -1,8 +1,10 @@
 /** Bounds of what the buffer holds in memory, or does at once. Who looks for what goes wrong at one hands in a small one: a simulation meets it soon. */
 export interface BufferLimits {
-  /** A block is closed at either: large enough to compress well, small enough for one AMQP frame once it is compressed. */
+  /** A block is closed at either: so large that what each batch costs is little beside its records. */
   readonly blockRecords: number
   readonly blockBytes: number
+  /** And where it would be larger than this once it is compressed, as far as its source's last one tells: so it fits into one AMQP frame, and is no large message to Artemis (100 KiB). */
+  readonly blockStoredBytes: number
   /** Records of one source that wait for a commit; past that the device has to wait, or gives way. */
   readonly pendingBytesPerSource: number
   /** Closed blocks of all sources together that wait for a commit. */
@@ -45,7 +47,8 @@ export function hasBlocksFile(quotaBytes: number, { fileQuotaBytes }: BufferLimi
 
 export const BUFFER_LIMITS: BufferLimits = {
   blockRecords: 2_000,
-  blockBytes: 128 * 1024,
+  blockBytes: 256 * 1024,
+  blockStoredBytes: 96 * 1024,
   pendingBytesPerSource: 2 * 2 ** 20,
   pendingBytes: 64 * 2 ** 20,
   commitBytes: 8 * 2 ** 20,

@@ -129,6 +129,7 @@ export class Plan {
         step,
         done: result => {
           source.storedBookmark = block.bookmark ?? source.storedBookmark
+          source.packed(block.bytes, storedBytesOf(result))
           this.#inserted(source, result)
         },
         failed: () => {
@@ -255,6 +256,11 @@ export class Plan {
       this.ready.add(source)
     }
   }
+}
+
+function storedBytesOf(result: StepResult): number {
+  if (result.kind === 'inserted') return result.row.bytes
+  return result.kind === 'cut' ? result.batches.reduce((sum, { row }) => sum + row.bytes, 0) : 0
 }
 
 function insertStep(

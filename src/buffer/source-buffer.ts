@@ -13,6 +13,9 @@ import type { BlockRow, SourceRow } from './store-calls.ts'
 /** Room in a new block beside what the last one took: for the record that makes it full. A small one is made for a quarter more than that. */
 const SPARE_BYTES = 512
 const SPARE_SHARE = 1 / 4
+/** Of the largest block: what the first one of a source takes, of which nobody knows how it compresses; and the smallest at which one is closed. */
+const BLOCK_SHARE_FIRST = 1 / 2
+const BLOCK_SHARE_MIN = 1 / 4
 /** What fits into one batch whatever the broker's default, with room for key and headers. */
 export const VALUE_BYTES_MAX = 900_000
 
@@ -84,6 +87,8 @@ export class SourceBuffer implements Inlet {
   readonly pending: PendingBlock[] = []
   pendingBytes = 0
   #pendingRecords = 0
+  /** At which a block is closed. */
+  #blockBytes: number
   /** On disk, with all that was read up to it. */
   storedBookmark: string | undefined
   /** Of the block that is being filled. */
@@ -106,6 +111,7 @@ export class SourceBuffer implements Inlet {
     this.source = settings.source
     this.settings = settings
     this.#hooks = hooks
+    this.#blockBytes = hooks.limits.blockBytes * BLOCK_SHARE_FIRST
   }
 
   /** Gives what puts back all that was known of its numbers, its place and its cut batches at this moment. */
@@ -163,7 +169,7 @@ export class SourceBuffer implements Inlet {
     this.#taken += 1
     if (builder.count === 1) this.#hooks.onPending(this)
     if (this.#isWithinGroup) return 'taken'
-    if (builder.count >= limits.blockRecords || builder.sizeBytes >= limits.blockBytes) this.flush()
+    if (builder.count >= limits.blockRecords || builder.sizeBytes >= this.#blockBytes) this.flush()
     return 'taken'
   }
 
@@ -218,7 +224,14 @@ export class SourceBuffer implements Inlet {
     this.#hooks.pending.bytes += plain.length
     // As large as the last one, and a little: sources go on as they did.
     const spareBytes = Math.floor(Math.min(SPARE_BYTES, plain.length * SPARE_SHARE))
-    this.#builder = new BlockBuilder(Math.min(this.#hooks.limits.blockBytes, plain.length) + spareBytes)
+    this.#builder = new BlockBuilder(Math.min(this.#blockBytes, plain.length) + spareBytes)
+  }
+
+  /** A block of so many bytes took so many when it was written: the next ones are closed by that. */
+  packed(plainBytes: number, storedBytes: number): void {
+    const { blockBytes, blockStoredBytes } = this.#hooks.limits
+    const fitting = Math.floor((plainBytes / Math.max(1, storedBytes)) * blockStoredBytes)
+    this.#blockBytes = Math.min(blockBytes, Math.max(blockBytes * BLOCK_SHARE_MIN, fitting))
   }
 
   /** The first `blocks` of what was pending are on disk, or were given up. */
