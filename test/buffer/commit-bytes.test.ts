@@ -3,9 +3,19 @@ import type { CutBatch } from '../../src/buffer/buffer.ts'
 import { openInlineStore } from '../../src/buffer/inline-store.ts'
 import type { Commit } from '../../src/buffer/store-calls.ts'
 import type { StoreOptions } from '../../src/buffer/store-thread.ts'
-import { systemClock } from '../../src/runtime/clock.ts'
 import { until } from '../support/until.ts'
-import { ASSIGNMENT, Bench, isContiguous, noise, numberOf, outletOf, put, recordsOf, takeRecords } from './harness.ts'
+import {
+  ASSIGNMENT,
+  Bench,
+  countingClock,
+  isContiguous,
+  noise,
+  numberOf,
+  outletOf,
+  put,
+  recordsOf,
+  takeRecords,
+} from './harness.ts'
 
 /** Blocks of one record, about 1.2 kB each: two of each source, and one that is over. */
 const LIMITS = { blockRecords: 1, commitBytes: 9_000 }
@@ -79,33 +89,20 @@ test('what has no room is missing where it was, also while more of the source wa
   await outletOf(buffer).assign(ASSIGNMENT)
   buffer.attachLink(() => {})
   const taken: CutBatch[] = []
-  const takeAll = () => {
+  const allTaken = () => {
     for (let batch = outletOf(buffer).take(); batch; batch = outletOf(buffer).take()) {
       taken.push(batch)
       outletOf(buffer).settle(batch.sequence + batch.count)
     }
+    return outletOf(buffer).recordsBuffered === 0
   }
   for (let number = 0; number < 600; number++) put(buffer, 'pump-1', noise(number))
   // The link comes when the disk is full: from then on there is room for some, and again for some.
   await until('the disk is full', () => bench.alarms.list().some(({ code }) => code === 'buffer_full'), 5_000)
-  await until(
-    'all of it is taken',
-    () => {
-      takeAll()
-      return outletOf(buffer).buffered().records === 0
-    },
-    5_000,
-  )
+  await until('all of it is taken', allTaken, 5_000)
   put(buffer, 'pump-1', noise(600))
   await buffer.inlet('pump-1').stored()
-  await until(
-    'the last one is taken',
-    () => {
-      takeAll()
-      return outletOf(buffer).buffered().records === 0
-    },
-    5_000,
-  )
+  await until('the last one is taken', allTaken, 5_000)
   const records = recordsOf(taken)
   expect(isContiguous(records)).toBe(true)
   let missing = 0
@@ -116,19 +113,10 @@ test('what has no room is missing where it was, also while more of the source wa
   expect(missing).toBeGreaterThan(0)
 })
 
-/** How often the process comes round while it is looked at, and how often it may look at the clock in that time: a commit does so several times. */
-const TURNS = 500
 const LOOKS_MAX = 100
 
 test('where there is no room, nobody tries again and again for those whose turn it would be', async () => {
-  let looks = 0
-  const clock = {
-    ...systemClock,
-    monotonicMs: () => {
-      looks += 1
-      return systemClock.monotonicMs()
-    },
-  }
+  const { clock, looksWhileIdle } = countingClock()
   const buffer = await bench.open({ clock, sources: SOURCES, quotaBytes: 120_000 })
   for (let number = 0; number < 200; number++) for (const name of NAMES) put(buffer, name, noise(number))
   await until(
@@ -136,7 +124,5 @@ test('where there is no room, nobody tries again and again for those whose turn 
     () => bench.alarms.list().filter(({ code }) => code === 'buffer_full').length === NAMES.length,
     5_000,
   )
-  looks = 0
-  for (let turn = 0; turn < TURNS; turn++) await new Promise(resolve => setImmediate(resolve))
-  expect(looks).toBeLessThan(LOOKS_MAX)
+  expect(await looksWhileIdle()).toBeLessThan(LOOKS_MAX)
 })

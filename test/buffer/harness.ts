@@ -168,6 +168,30 @@ export async function takeRecords(buffer: EdgeBuffer, source: string, count: num
   return taken
 }
 
+/** How often the process comes round while it is looked at, where nothing is to be done. */
+const IDLE_TURNS = 500
+
+/** A clock that counts how often it is looked at: a commit does so several times. */
+export function countingClock() {
+  let looks = 0
+  const clock = {
+    ...systemClock,
+    monotonicMs: () => {
+      looks += 1
+      return systemClock.monotonicMs()
+    },
+  }
+  return {
+    clock,
+    /** Looks at it in the next turns of the process. */
+    async looksWhileIdle(): Promise<number> {
+      looks = 0
+      for (let turn = 0; turn < IDLE_TURNS; turn++) await new Promise(resolve => setImmediate(resolve))
+      return looks
+    },
+  }
+}
+
 export interface Delivered {
   readonly sequence: number
   readonly text: string | null
