@@ -8,7 +8,8 @@ import { HeadraceError } from '../runtime/errors.ts'
                              E, F  size, count (1, 4 bytes), one constructor, then the data of count values
     A size counts what follows it, the count included.
 */
-const DESCRIBED = 0x00
+/** Begins a value that has a descriptor. */
+export const DESCRIBED = 0x00
 const FIXED_BYTES: Readonly<Record<number, number>> = { 5: 1, 6: 2, 7: 4, 8: 8, 9: 16 }
 const ZERO_WIDTH = 4
 const MAP_LOW_HALF = 1
@@ -20,7 +21,8 @@ const DEPTH_MAX = 16
 
 /** Sections of a message (part 3, 3.2): header 0x70 to footer 0x78. */
 const SECTION = { first: 0x70, last: 0x78 }
-const SMALL_ULONG = 0x53
+/** A ulong of one byte, as descriptors are written. */
+export const SMALL_ULONG = 0x53
 /** Part 2, 2.3.1: size, data offset in words of four bytes, type, channel. */
 const DATA_OFFSET_AT = 4
 const WORD_BYTES = 4

@@ -1,5 +1,6 @@
 import { assert } from '../runtime/errors.ts'
 import type { Message } from './amqp.ts'
+import { DESCRIBED, SMALL_ULONG } from './encoded-values.ts'
 import { PROPERTY } from './messages.ts'
 
 /*
@@ -12,8 +13,6 @@ import { PROPERTY } from './messages.ts'
   A list or map of up to 255 bytes has its size and count in one byte each, else in four. What a list ends with and does not say is left out.
 */
 const SECTION = { header: 0x70, properties: 0x73, applicationProperties: 0x74, data: 0x75 } as const
-const DESCRIBED = 0x00
-const SMALL_ULONG = 0x53
 const LIST = { short: 0xc0, long: 0xd0 } as const
 const MAP = { short: 0xc1, long: 0xd1 } as const
 const NULL = 0x40

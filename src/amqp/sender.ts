@@ -15,6 +15,7 @@ const UNWRITTEN_BYTES_MAX = 4 * 2 ** 20
 
 /** AMQP 1.0 part 3, 3.2.16: what a message of sections is called in a transfer. */
 const MESSAGE_FORMAT = 0
+
 type Settled = (outcome: Outcome, error?: PeerError) => void
 
 /** A delivery whose outcome is not known. */

@@ -2,9 +2,8 @@ import { assert } from './errors.ts'
 
 /** What stands in a {@link Chain}: it knows its neighbours itself. */
 export abstract class ChainLink<Own extends ChainLink<Own>> {
-  /** The chain's alone. */
+  /** To be changed by the chain alone, as all here. */
   before: Own | undefined
-  /** The chain's alone. */
   after: Own | undefined
   chain: Chain<Own> | undefined
 }
@@ -13,7 +12,7 @@ export abstract class ChainLink<Own extends ChainLink<Own>> {
  * Things in the order in which they came, each of which may leave at any time. A Map does the same, but replaces its table again and again where entries come and go by the thousand; each table that lived
  * for a moment too long keeps all that stood in it, and what hangs on that, until the whole heap is looked through. See docs/decisions/0178.
  */
-export class Chain<Item extends ChainLink<Item>> implements Iterable<Item> {
+export class Chain<Item extends ChainLink<Item>> {
   #first: Item | undefined
   #last: Item | undefined
   #size = 0
@@ -49,14 +48,5 @@ export class Chain<Item extends ChainLink<Item>> implements Iterable<Item> {
     item.before = undefined
     item.after = undefined
     this.#size -= 1
-  }
-
-  /** From the first to the last; the one that is given may be taken out meanwhile. */
-  *[Symbol.iterator](): Generator<Item, void> {
-    for (let item = this.#first; item; ) {
-      const next: Item | undefined = item.after
-      yield item
-      item = next
-    }
   }
 }
