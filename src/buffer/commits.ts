@@ -7,6 +7,7 @@ import type { ClockWatch } from './clock-watch.ts'
 import { CommitTimer } from './commit-timer.ts'
 import { CommitWaiters } from './commit-waiters.ts'
 import type { FlashPace } from './flash-pace.ts'
+import { ForgetPace } from './forget-pace.ts'
 import { MergePace } from './merge-pace.ts'
 import { Plan, type PlanContext } from './plan.ts'
 import type { Refill } from './refill.ts'
@@ -57,6 +58,7 @@ export class Commits {
   readonly #timer: CommitTimer
   readonly #waiters = new CommitWaiters()
   readonly #merging: MergePace
+  readonly #forgetting: ForgetPace
   #disk: StoreDisk
   /** Sources that the next commit looks at. */
   #wanted = new Set<SourceBuffer>()
@@ -79,6 +81,7 @@ export class Commits {
     this.#deps = deps
     this.#disk = deps.store.opened.disk
     this.#merging = new MergePace(deps.clock, deps.index.limits.mergesPerCommit)
+    this.#forgetting = new ForgetPace({ ...deps, kept: deps.index.kept, limits: deps.index.limits })
     this.#timer = new CommitTimer(deps.clock, () => void deps.serial.run(() => this.#commit()))
   }
 
@@ -116,11 +119,10 @@ export class Commits {
 
   /** What the next commit does; empty until it is made. */
   plan(sources: readonly SourceBuffer[] = []): Plan {
-    const { gateway, quotaBytes, rewindBytes, clock, index, watch, alarms, onReady } = this.#deps
+    const { gateway, quotaBytes, clock, index, watch, alarms, onReady } = this.#deps
     const context: PlanContext = {
       gateway,
       quotaBytes,
-      rewindBytes,
       sources,
       index,
       attached: onReady() !== undefined && !watch.isAwaited,
@@ -129,6 +131,7 @@ export class Commits {
       isCramped: this.#isCramped,
       bytesMax: this.#isClosing ? Number.POSITIVE_INFINITY : index.limits.commitBytes,
       nowMs: clock.wallMs(),
+      beyondWindow: () => this.#forgetting.next(),
       onDropped: (source, gap) => alarms.gaveWay(source, gap),
       onDamaged: (source, records) => alarms.damaged(source, records),
       onFull: source => alarms.full(source),

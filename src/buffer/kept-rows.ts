@@ -16,6 +16,7 @@ const BYTES = 1
 export class KeptRows {
   readonly #rows = new PackedRows({ wide: 2, narrow: 2 })
   #bytes = 0
+  #added = 0
 
   get length(): number {
     return this.#rows.length
@@ -24,6 +25,11 @@ export class KeptRows {
   /** Of all of them on disk. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** Ever. */
+  get added(): number {
+    return this.#added
   }
 
   /** Undefined where there is none. */
@@ -41,6 +47,7 @@ export class KeptRows {
   add({ source, id, first, bytes }: KeptRow): void {
     this.#rows.insert(this.length, [id, first], [source, bytes])
     this.#bytes += bytes
+    this.#added += 1
   }
 
   /** Takes the first ones out, until they are so many or have so many bytes. */

@@ -23,7 +23,7 @@ export interface BufferLimits {
   readonly mergesPerCommit: number
   /** Stored bytes of uncut blocks that go into one batch; compressed about as they were, it fits into one AMQP frame. */
   readonly mergeBytes: number
-  /** Blocks deleted in one commit. */
+  /** Uncut blocks of a source that give way in one commit; and settled ones beyond the window that go at a time, at the least. */
   readonly deletesPerCommit: number
   /** Settled batches that are kept for a core that lost its end; many small ones would fill the memory before the disk. */
   readonly keptBatches: number

@@ -83,9 +83,14 @@ export class Plan {
       if (source.uncutBlocks > 0) this.#merge(source)
       if (source.pending.length > 0) this.#insert(source)
     }
-    this.#room.forgetBeyondWindow()
-    for (const source of new Set([...sources, ...this.#room.forgetting])) if (source.dirty) this.#writeRow(source)
+    this.forgetBeyondWindow()
     return this
+  }
+
+  /** Settled batches that are kept no longer go; and with that, rows of sources are written that are not what they were. */
+  forgetBeyondWindow(): void {
+    this.#room.forgetBeyondWindow()
+    for (const source of new Set([...this.#context.sources, ...this.#room.forgetting])) if (source.dirty) this.#writeRow(source)
   }
 
   placeholder(source: SourceBuffer, range: { from: number; count: number; gap: Gap; timeMs: number }): void {

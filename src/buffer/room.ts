@@ -18,13 +18,14 @@ export interface RoomContext {
   readonly sources: readonly SourceBuffer[]
   readonly quotaBytes: number
   readonly usedBytes: number
-  readonly rewindBytes: number
   /** There was no room for the commit before, though there should have been: this one does as little as it can. */
   readonly isCramped: boolean
   /** What is written at once, before compression, bytes; and a block of each source in any case. */
   readonly bytesMax: number
   readonly nowMs: number
   readonly index: BufferIndex
+  /** What goes of the settled batches beyond the window; what makes room for others goes in any case. */
+  beyondWindow(): { readonly bytes: number; readonly countMax: number } | undefined
   onDropped(source: SourceBuffer, gap: Gap): void
   onFull(source: SourceBuffer): void
 }
@@ -110,7 +111,7 @@ export class Room {
       for (const source of sources) source.waitsForRoom = false
       return false
     }
-    short -= this.#forget(short)
+    short -= this.#forget(short, Number.POSITIVE_INFINITY)
     if (short > 0) short -= this.#dropOldest(short)
     this.#holdBack(Math.max(0, wanted - Math.max(0, short)))
     return true
@@ -262,9 +263,9 @@ export class Room {
   }
 
   /** Forgets settled batches, oldest first; gives the bytes that this frees. */
-  #forget(wantedBytes: number): number {
+  #forget(wantedBytes: number, countMax: number): number {
     const { index } = this.#context
-    const going = index.kept.takeFirst(index.limits.deletesPerCommit, wantedBytes)
+    const going = index.kept.takeFirst(countMax, wantedBytes)
     if (going.length === 0) return 0
     this.#steps.push({
       step: { kind: 'forget', ids: going.map(({ id }) => id) },
@@ -279,15 +280,18 @@ export class Room {
       source.dirty = true
       this.#forgetting.add(source)
     }
-    return going.reduce((sum, { bytes }) => sum + bytes, 0)
+    return going.reduce((sum, { bytes }) => sum + this.#freedBy(bytes), 0)
+  }
+
+  /** What a large block held of pages held them whole, in the file as in the database. */
+  #freedBy(bytes: number): number {
+    return bytes < this.#context.index.limits.fileBlockBytes ? bytes : Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES
   }
 
   /** What is kept for the core beyond the rewind window goes. */
   forgetBeyondWindow(): void {
-    const { index, rewindBytes } = this.#context
-    const { kept, limits } = index
-    const over = Math.max(kept.bytes - rewindBytes, kept.bytesOfFirst(kept.length - limits.keptBatches))
-    if (over > 0) this.#forget(over)
+    const going = this.#context.beyondWindow()
+    if (going) this.#forget(going.bytes, going.countMax)
   }
 }
 

@@ -83,6 +83,8 @@ export class Upkeep {
       }
       if (onReady() && isSilentGap(source, nowMs)) declareGap(plan, source, nowMs)
     }
+    // Of what was settled last no commit says any more that it lies beyond the window, where nothing comes.
+    plan.forgetBeyondWindow()
     if (plan.steps.length > 0) await commits.execute(plan)
     // What the core has already goes as soon as its room is needed.
     const neededBytes = commits.disk.usedBytes - index.kept.bytes
