@@ -4,6 +4,7 @@ import { crc32c } from '../record/crc32c.ts'
 import { CODEC, HEADER, type RecordHeader } from '../record/record.ts'
 import type { ZstdPacker } from '../record/zstd-packer.ts'
 import { HeadraceError } from '../runtime/errors.ts'
+import { memoryFor, ownMemoryOf } from '../runtime/give-back.ts'
 
 /*
   Block: records of one source that have no numbers yet
@@ -54,6 +55,11 @@ export class BlockBuilder {
     return this.#at
   }
 
+  /** Whether others have something in the memory of this block: it is a small one. */
+  get isShared(): boolean {
+    return ownMemoryOf(this.#bytes) === undefined
+  }
+
   append(timeMs: number, bytes: Buffer, from: number, to: number, headers: readonly RecordHeader[] | undefined): void {
     const valueBytes = to - from
     const some = headers !== undefined && headers.length > 0
@@ -79,7 +85,7 @@ export class BlockBuilder {
   #reserve(bytes: number): void {
     const wanted = this.#at + bytes
     if (wanted <= this.#bytes.length) return
-    const larger = Buffer.allocUnsafeSlow(Math.max(wanted, this.#likelyBytes, LEAST_BYTES, this.#bytes.length * 2))
+    const larger = memoryFor(Math.max(wanted, this.#likelyBytes, LEAST_BYTES, this.#bytes.length * 2))
     this.#bytes.copy(larger, 0, 0, this.#at)
     this.#bytes = larger
   }

@@ -37,12 +37,14 @@ export class BlockRows {
 
   /** The new row's number, above all others. */
   insert(columns: BlockColumns, data: Buffer): number {
-    return Number(this.#sql.insert.run({ ...columns, data, sum: rowSum(valuesOf(columns)) }).lastInsertRowid)
+    const { source, first, count, time_ms, length, crc, place } = columns
+    const sum = rowSum(valuesOf(columns))
+    return Number(this.#sql.insert.run(source, first, count, time_ms, data, length, crc, place, sum).lastInsertRowid)
   }
 
-  /** Gives the place of what it held; null where that was in the row, or there was none. */
-  remove(id: number): string | null {
-    return this.#sql.remove.get(id)?.place ?? null
+  /** Removes the rows of all numbers from `first` to `last`. Gives the place of what each held; null where that was in the row. */
+  remove(first: number, last: number): (string | null)[] {
+    return this.#sql.remove.all(first, last)
   }
 }
 
@@ -59,10 +61,9 @@ function statements(db: Database.Database) {
   return {
     find: db.prepare<[number], Summed & { readonly data: Buffer }>(`SELECT ${columns}, data FROM block WHERE id = ?`),
     all: db.prepare<[], Summed>(`SELECT ${columns} FROM block`),
-    insert: db.prepare(
-      `INSERT INTO block (source, first, count, time_ms, data, length, crc, place, sum)
-       VALUES (@source, @first, @count, @time_ms, @data, @length, @crc, @place, @sum)`,
+    insert: db.prepare<[number, number | null, number, number, Buffer, number | null, number | null, string | null, number]>(
+      `INSERT INTO block (source, first, count, time_ms, data, length, crc, place, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
-    remove: db.prepare<[number], { place: string | null }>('DELETE FROM block WHERE id = ? RETURNING place'),
+    remove: db.prepare<[number, number], string | null>('DELETE FROM block WHERE id BETWEEN ? AND ? RETURNING place').pluck(),
   }
 }

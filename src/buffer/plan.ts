@@ -278,7 +278,7 @@ function insertStep(
     bytesMax: number | undefined
   },
 ): Extract<Step, { kind: 'insert' }> {
-  const { plain, count, baseTimeMs, lastTimeMs, bookmark } = block
+  const { plain, isShared, count, baseTimeMs, lastTimeMs, bookmark } = block
   const { cut, likely, gap, bytesMax } = as
   const identity = {
     ...(cut && { cut }),
@@ -287,5 +287,5 @@ function insertStep(
     ...(bytesMax !== undefined && { bytesMax }),
     ...(bookmark !== undefined && { bookmark }),
   }
-  return { kind: 'insert', source: source.id, plain, count, baseTimeMs, lastTimeMs, ...identity }
+  return { kind: 'insert', source: source.id, plain, isShared, count, baseTimeMs, lastTimeMs, ...identity }
 }

@@ -92,10 +92,10 @@ export class Shelf {
     return { count, timeMs, place, read: () => checked(read(), crc, place) }
   }
 
-  /** Its place is free when this transaction is on disk. */
-  forget(id: number): void {
-    const place = this.#rows.remove(id)
-    if (place !== null) this.#freed.push(...extentsOf(place))
+  /** Their places are free when this transaction is on disk. */
+  forget(ids: readonly number[]): void {
+    for (const [first, last] of runsOf(ids))
+      for (const place of this.#rows.remove(first, last)) if (place !== null) this.#freed.push(...extentsOf(place))
   }
 
   /** A block that is written at the end of this transaction; its row has no number before. */
@@ -105,7 +105,7 @@ export class Shelf {
 
   /** A block whose row becomes another one, behind all others; what it holds stays where it is, if that is in the file. */
   move(id: number, row: Omit<BlockRow, 'id' | 'bytes'>, data: Buffer): BlockRow {
-    return this.#stage(row, data, this.#rows.remove(id))
+    return this.#stage(row, data, this.#rows.remove(id, id)[0] ?? null)
   }
 
   /** To be called before a transaction: within one, what it has deleted would pass for free. */
@@ -234,6 +234,17 @@ const NOTHING = Buffer.alloc(0)
 function checksumOf(data: Buffer): number | undefined {
   const at = isBatch(data) ? 17 : 0
   return at + 4 <= data.length ? data.readUInt32BE(at) : undefined
+}
+
+/** What is settled together was mostly written together: its rows lie in a row, and go with one call. */
+function runsOf(ids: readonly number[]): readonly (readonly [first: number, last: number])[] {
+  const runs: [number, number][] = []
+  for (const id of ids.toSorted((a, b) => a - b)) {
+    const run = runs.at(-1)
+    if (run && id <= run[1] + 1) run[1] = id
+    else runs.push([id, id])
+  }
+  return runs
 }
 
 function extentsOf(place: string): readonly Extent[] {

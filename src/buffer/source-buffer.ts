@@ -23,6 +23,8 @@ export interface PendingBlock {
   plain: Buffer
   /** Of `plain`, which is elsewhere while it is written. */
   readonly bytes: number
+  /** Others have something in the memory of `plain`. */
+  readonly isShared: boolean
   readonly count: number
   readonly baseTimeMs: number
   readonly lastTimeMs: number
@@ -204,11 +206,12 @@ export class SourceBuffer implements Inlet {
   flush(): void {
     const builder = this.#builder
     if (builder.count === 0) return
-    const { count, baseTimeMs, lastTimeMs } = builder
+    const { count, baseTimeMs, lastTimeMs, isShared } = builder
     const plain = builder.take()
     this.pending.push({
       plain,
       bytes: plain.length,
+      isShared,
       count,
       baseTimeMs,
       lastTimeMs,

@@ -38,6 +38,8 @@ export type Step =
       readonly source: number
       /** Moved to where the commit is made; where that fails, it is given back here. */
       plain: Uint8Array
+      /** Others have something in its memory: it is copied, and not moved. */
+      readonly isShared?: boolean
       readonly count: number
       readonly baseTimeMs: number
       readonly lastTimeMs: number

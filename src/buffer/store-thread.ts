@@ -1,16 +1,25 @@
 import { Worker } from 'node:worker_threads'
 import { HeadraceError } from '../runtime/errors.ts'
 import type { BufferLimits } from './limits.ts'
-import type { BlockRow, Commit, CommitResult, Opened, ReadBatch, Step } from './store-calls.ts'
+import {
+  insertsOf,
+  movedMemoryOf,
+  type PackedCommit,
+  type PackedResult,
+  packCommit,
+  restore,
+  unpackResult,
+} from './packed-commit.ts'
+import type { BlockRow, Commit, CommitResult, Opened, ReadBatch } from './store-calls.ts'
 import { type Failure, toError } from './store-failure.ts'
 
 /*
-  The store in a thread of its own: an fsync of 30 ms in the main thread would cost serial data. One request is under way at a time; requests
-  and replies are objects as store.ts has them, their bytes moved, not copied.
+  The store in a thread of its own: an fsync of 30 ms in the main thread would cost serial data. One request is under way at a time; commits go as packed-commit.ts has them,
+  other requests and replies are objects as store.ts has them, and large bytes are moved, not copied.
 */
 
 export type Request =
-  | { readonly call: 'commit'; readonly commit: Commit }
+  | { readonly call: 'commit'; readonly commit: PackedCommit }
   | { readonly call: 'read'; readonly ids: readonly number[] }
   | { readonly call: 'scan'; readonly after: number; readonly limit: number }
   | { readonly call: 'index' }
@@ -18,7 +27,7 @@ export type Request =
 
 export type Reply =
   | { readonly value: unknown }
-  /** `plains`: the records of a commit that failed, given back. */
+  /** `plains`: the blocks of a commit that failed which had been moved, given back. */
   | { readonly failure: Failure; readonly plains?: readonly Uint8Array[] }
 
 export interface StoreOptions {
@@ -62,15 +71,10 @@ export async function openStoreThread(options: StoreOptions): Promise<AsyncStore
   })
   worker.on('error', failAll)
   worker.on('exit', () => failAll(new HeadraceError('internal', 'the thread of the buffer has ended')))
-  const ask = <T>(request: Request): Promise<T> =>
+  const ask = <T>(request: Request, moved: ArrayBuffer[] = [], commit?: Commit): Promise<T> =>
     new Promise<T>((resolve, reject) => {
-      const commit = request.call === 'commit' ? { commit: request.commit } : {}
-      waiting.push({ resolve: resolve as (value: unknown) => void, reject, ...commit })
-      // Moved, not copied; a commit that fails gives them back.
-      worker.postMessage(
-        request,
-        request.call === 'commit' ? plainsOf(request.commit).map(({ plain }) => plain.buffer as ArrayBuffer) : [],
-      )
+      waiting.push({ resolve: resolve as (value: unknown) => void, reject, ...(commit && { commit }) })
+      worker.postMessage(request, moved)
     })
   const opened = await new Promise<Opened>((resolve, reject) =>
     waiting.push({ resolve: resolve as (value: unknown) => void, reject }),
@@ -81,9 +85,8 @@ export async function openStoreThread(options: StoreOptions): Promise<AsyncStore
   return {
     opened,
     async commit(commit) {
-      const result = await ask<CommitResult>({ call: 'commit', commit })
-      for (const each of result.results) if (each.kind === 'cut') for (const { batch } of each.batches) restore(batch)
-      return result
+      const { packed, moved } = packCommit(commit)
+      return unpackResult(await ask<PackedResult>({ call: 'commit', commit: packed }, moved, commit))
     },
     async read(ids) {
       const batches = await ask<ReadBatch[]>({ call: 'read', ids })
@@ -102,20 +105,9 @@ export async function openStoreThread(options: StoreOptions): Promise<AsyncStore
   }
 }
 
-/** The steps of a commit that carry records; each one's memory is its own. */
-export function plainsOf(commit: Commit): Extract<Step, { kind: 'insert' }>[] {
-  return commit.steps.filter(step => step.kind === 'insert')
-}
-
 function giveBack(commit: Commit, plains: readonly Uint8Array[]): void {
-  for (const [index, step] of plainsOf(commit).entries()) {
+  for (const [index, step] of insertsOf(commit).filter(movedMemoryOf).entries()) {
     const plain = plains[index]
     if (plain) step.plain = Buffer.from(plain.buffer as ArrayBuffer, plain.byteOffset, plain.byteLength)
   }
-}
-
-/** A Buffer arrives from another thread as a Uint8Array. */
-function restore(holder: { readonly bytes: Buffer }): void {
-  const { buffer, byteOffset, byteLength } = holder.bytes as Uint8Array
-  Object.assign(holder, { bytes: Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength) })
 }

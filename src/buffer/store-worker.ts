@@ -1,14 +1,13 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
-import type { EncodedBatch } from '../record/record.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { collectGarbage } from '../runtime/garbage.ts'
 import { allowGarbage } from '../runtime/garbage-allowed.ts'
 import { ownMemoryOf } from '../runtime/give-back.ts'
 import { collectWhenIdle } from '../runtime/idle-collection.ts'
+import { type PackedCommit, packResult, unpackCommit } from './packed-commit.ts'
 import { Store } from './store.ts'
-import type { Commit, CommitResult } from './store-calls.ts'
 import { toFailure } from './store-failure.ts'
-import { plainsOf, type Reply, type Request, type StoreOptions } from './store-thread.ts'
+import type { Reply, Request, StoreOptions } from './store-thread.ts'
 
 /* What runs in the thread of the store: see store-thread.ts, which starts it and is all that the main thread loads. */
 
@@ -49,13 +48,13 @@ function serve(options: StoreOptions): void {
   })
 }
 
-function commitAndAnswer(port: MessagePort, store: Store, commit: Commit): void {
+function commitAndAnswer(port: MessagePort, store: Store, packed: PackedCommit): void {
+  const { pieces, large: plains } = packed.inserts
   try {
-    const value = store.commit(commit)
-    port.postMessage({ value } satisfies Reply, memoriesOf(batchesOf(value)))
-    for (const { plain } of plainsOf(commit)) release(plain.buffer as ArrayBuffer)
+    const { packed: value, moved } = packResult(store.commit(unpackCommit(packed)))
+    port.postMessage({ value } satisfies Reply, moved)
+    for (const { buffer } of [...pieces, ...plains]) release(buffer as ArrayBuffer)
   } catch (error) {
-    const plains = plainsOf(commit).map(({ plain }) => plain)
     const reply: Reply = { failure: toFailure(error), plains }
     port.postMessage(
       reply,
@@ -67,11 +66,6 @@ function commitAndAnswer(port: MessagePort, store: Store, commit: Commit): void 
 /** Gives memory back at once. This thread makes so little of its own that nothing would be collected before tens of megabytes lie about. */
 function release(memory: ArrayBuffer): void {
   if (!memory.detached) memory.transfer(0)
-}
-
-/** The encoded batches of a commit. */
-function batchesOf({ results }: CommitResult): EncodedBatch[] {
-  return results.flatMap(each => (each.kind === 'cut' ? each.batches.map(({ batch }) => batch) : []))
 }
 
 /** What owns its memory can be moved to the main thread. */

@@ -145,11 +145,11 @@ export class Store implements StoreCalls {
         return this.#merge(step)
       case 'placeholder': {
         const batch = this.#cutter.placeholder(step.cut, step)
-        if (step.replaces !== undefined) this.#shelf.forget(step.replaces)
+        if (step.replaces !== undefined) this.#shelf.forget([step.replaces])
         return this.#cut(step.source, [batch], step.timeMs)
       }
       case 'forget':
-        for (const id of step.ids) this.#shelf.forget(id)
+        this.#shelf.forget(step.ids)
         return { kind: 'done' }
       case 'drop':
         return this.#drop(step)
@@ -210,8 +210,8 @@ export class Store implements StoreCalls {
         damaged += block.count
       }
       timeMs = block.timeMs
-      this.#shelf.forget(id)
     }
+    this.#shelf.forget(step.ids)
     let batches: EncodedBatch[]
     if (whole.length === 0) {
       const lost = gap ?? { records: 0, from: '', to: '', reason: 'buffer_lost' as const }
@@ -232,8 +232,8 @@ export class Store implements StoreCalls {
       const block = this.#shelf.find(id)
       if (!block) continue
       gap = joinGaps(gap, this.#lossOf(block, step.reason))
-      this.#shelf.forget(id)
     }
+    this.#shelf.forget(step.ids)
     if (!gap) return { kind: 'done' }
     this.#sources.writeHeadGap(step.source, JSON.stringify(gap))
     return { kind: 'dropped', gap }

@@ -1,4 +1,5 @@
 import { assert } from '../runtime/errors.ts'
+import { memoryFor } from '../runtime/give-back.ts'
 import { AT, BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES } from './batch-header.ts'
 import { compress } from './compression.ts'
 import { crc32c } from './crc32c.ts'
@@ -86,9 +87,9 @@ export class BatchWriter {
   #baseTimeMs = 0
   #maxTimeMs = 0
   #identity: BatchIdentity | undefined
-  #key: Buffer | undefined
-  /** keyLength and key, the same in every record. */
-  #keyField = Buffer.from([1])
+  /** keyLength and key, the same in every record; so many bytes of it. */
+  #keyField = Buffer.alloc(VARLONG_BYTES_MAX)
+  #keyFieldBytes = 0
   readonly #digits = Buffer.alloc(DIGITS_MAX)
   #digitsFrom = DIGITS_MAX
   readonly #packer: ZstdPacker | undefined
@@ -100,7 +101,7 @@ export class BatchWriter {
 
   begin(identity: BatchIdentity): void {
     assert(Number.isSafeInteger(identity.sequence) && identity.sequence >= identity.epochStart, 'a batch starts within its epoch')
-    if (this.#identity?.key !== identity.key || this.#key === undefined) this.#setKey(identity.key)
+    if (this.#identity?.key !== identity.key || this.#keyFieldBytes === 0) this.#setKey(identity.key)
     this.#identity = identity
     this.#at = 0
     this.#count = 0
@@ -142,11 +143,12 @@ export class BatchWriter {
     const offsetDelta = this.#count * 2
     const valueLength = zigzag(valueBytes)
     const keyField = this.#keyField
+    const keyFieldBytes = this.#keyFieldBytes
     let bodyBytes =
       1 +
       varintBytes(timeDelta) +
       varintBytes(offsetDelta) +
-      keyField.length +
+      keyFieldBytes +
       varintBytes(valueLength) +
       Math.max(0, valueBytes) +
       SEQ_FIELD_BYTES +
@@ -158,7 +160,7 @@ export class BatchWriter {
     scratch[at++] = 0
     at = writeVarint(scratch, at, timeDelta)
     at = writeVarint(scratch, at, offsetDelta)
-    for (let i = 0; i < keyField.length; i++) scratch[at++] = keyField[i] as number
+    for (let i = 0; i < keyFieldBytes; i++) scratch[at++] = keyField[i] as number
     return writeVarint(scratch, at, valueLength)
   }
 
@@ -187,7 +189,7 @@ export class BatchWriter {
     assert(identity && this.#count > 0, 'a batch has a first record')
     const plain = this.#scratch.subarray(0, this.#at)
     const records = codec === 'zstd' && this.#packer ? this.#packer.pack(plain) : compress(codec, plain)
-    const bytes = Buffer.allocUnsafeSlow(BATCH_HEADER_BYTES + records.length)
+    const bytes = memoryFor(BATCH_HEADER_BYTES + records.length)
     bytes.fill(0, 0, BATCH_PREFIX_BYTES)
     bytes.writeInt32BE(bytes.length - BATCH_PREFIX_BYTES, AT.batchLength)
     bytes.writeInt32BE(-1, AT.partitionLeaderEpoch)
@@ -209,11 +211,10 @@ export class BatchWriter {
   }
 
   #setKey(key: string | null): void {
-    const text = Buffer.from(key ?? '')
-    const length = Buffer.alloc(VARLONG_BYTES_MAX)
-    const lengthBytes = writeVarint(length, 0, key === null ? 1 : text.length * 2)
-    this.#key = text
-    this.#keyField = Buffer.concat([length.subarray(0, lengthBytes), text])
+    const bytes = key === null ? 0 : Buffer.byteLength(key)
+    if (this.#keyField.length < VARLONG_BYTES_MAX + bytes) this.#keyField = Buffer.alloc(VARLONG_BYTES_MAX + bytes)
+    const from = writeVarint(this.#keyField, 0, key === null ? 1 : bytes * 2)
+    this.#keyFieldBytes = from + (key === null ? 0 : this.#keyField.write(key, from))
   }
 
   /** The sequence's decimal digits, one up: cheaper than a number to text for every record. */

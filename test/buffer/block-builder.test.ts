@@ -19,9 +19,14 @@ describe('a block that is being filled', () => {
   })
 
   test('has about what it will need: each had four kilobytes, for two lines of a device', () => {
-    const builder = filled(120, [Buffer.from('21.5,1013.2'), Buffer.from('21.6,1013.1')])
-    expect(builder.take().buffer.byteLength).toBeLessThanOrEqual(256)
-    expect(textsOf(builder)).toEqual(['21.5,1013.2', '21.6,1013.1'])
+    const values = [Buffer.from('21.5,1013.2'), Buffer.from('21.6,1013.1')]
+    const builders = Array.from({ length: 1_000 }, () => filled(120, values))
+    expect(builders.every(({ isShared }) => isShared)).toBe(true)
+    const memories = new Set(builders.map(builder => builder.take().buffer))
+    const sum = [...memories].reduce((bytes, { byteLength }) => bytes + byteLength, 0)
+    // What they share is counted whole, also where others have something in it.
+    expect(sum).toBeLessThanOrEqual(1_000 * 264 + 2 * Buffer.poolSize)
+    for (const builder of builders) expect(textsOf(builder)).toEqual(['21.5,1013.2', '21.6,1013.1'])
   })
 
   test.each([undefined, 0, 1, 300, 100_000])('grows where it becomes larger than it was thought to (%s)', likelyBytes => {

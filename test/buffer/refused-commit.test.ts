@@ -1,8 +1,11 @@
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
+import { DATABASE_FILE } from '../../src/buffer/database-files.ts'
 import { openInlineStore } from '../../src/buffer/inline-store.ts'
 import { HeadraceError } from '../../src/runtime/errors.ts'
 import { until } from '../support/until.ts'
-import { ASSIGNMENT, Bench, outletOf, put, takeRecords } from './harness.ts'
+import { ASSIGNMENT, Bench, isContiguous, noise, outletOf, put, recordsOf, takeRecords } from './harness.ts'
 
 /** A buffer whose disk refuses commits while `disk.refuses`. */
 async function onRefusingDisk(bench: Bench, disk: { refuses: boolean }) {
@@ -71,3 +74,29 @@ test('a resume that the disk refused changes nothing: what was cut is still ther
   expect(outlet.frozen).toBeUndefined()
   await bench.end()
 })
+
+test.each(['inline', 'thread'] as const)(
+  'blocks of a commit that failed are written with the next, small ones and large ones (%s)',
+  async worker => {
+    const bench = new Bench({ blockBytes: 64 * 1024 })
+    const buffer = await bench.open({ worker, sources: { 'pump-1': {}, 'pump-2': {} } })
+    await outletOf(buffer, 'pump-1').assign(ASSIGNMENT)
+    buffer.attachLink(() => {})
+    const disk = new Database(join(bench.folder, 'edge', DATABASE_FILE))
+    disk.exec("CREATE TRIGGER refuses BEFORE INSERT ON block BEGIN SELECT raise(ABORT, 'refused'); END")
+    const texts = ['small', noise(1).repeat(60), 'small again']
+    for (const text of texts) for (const source of ['pump-1', 'pump-2']) put(buffer, source, text)
+    await until('a commit failed', () => bench.alarms.list().length > 0)
+    disk.exec('DROP TRIGGER refuses')
+    disk.close()
+    // What had no numbers was sealed as it was written, in the memory that it lies in; it is read back as well.
+    await buffer.inlet('pump-2').stored()
+    await outletOf(buffer, 'pump-2').assign(ASSIGNMENT)
+    for (const source of ['pump-1', 'pump-2']) {
+      const records = recordsOf(await takeRecords(buffer, source, texts.length))
+      expect(records.map(({ text }) => text)).toEqual(texts)
+      expect(isContiguous(records)).toBe(true)
+    }
+    await bench.end()
+  },
+)
