@@ -7,16 +7,9 @@ import { messageOf } from '../runtime/errors.ts'
 import type { SparingLog } from '../runtime/sparing-log.ts'
 import type { ListenHandlers, PeerError, PeerIdentity } from './amqp.ts'
 import { FrameGuard, type Passed } from './frame-guard.ts'
+import { gatherOutput } from './gathered-output.ts'
 import { BYTES_BEFORE_OPEN_MAX, IDLE_TIMEOUT_MS, MAX_FRAME_BYTES, UNREAD_BYTES_MAX } from './limits.ts'
-import {
-  acceptSocket,
-  createContainer,
-  gatherOutput,
-  guardInput,
-  markDisconnected,
-  offerExternal,
-  wrongLimits,
-} from './rhea-internals.ts'
+import { acceptSocket, createContainer, guardInput, markDisconnected, offerExternal, wrongLimits } from './rhea-internals.ts'
 import { mendSession, Unfinished } from './rhea-sessions.ts'
 import { SafeConnection } from './safe-connection.ts'
 import type { Holder, UnfinishedBytes } from './unfinished.ts'

@@ -2,82 +2,26 @@ import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import rhea, { type Container, type Connection as RheaConnection } from 'rhea'
 import type { Passed } from './frame-guard.ts'
-import { Gathered } from './gathered.ts'
 import { PEER_FRAME_BYTES_MIN, PEER_IDLE_TIMEOUT_MAX_MS, PEER_IDLE_TIMEOUT_MIN_MS } from './limits.ts'
 
 /*
-  What connections of rhea 3.0.5 have inside, mended; rhea-sessions.ts has what is below them:
+  What connections of rhea 3.0.5 have inside, mended; gathered-output.ts has how they write, and rhea-sessions.ts what is below them:
     - lib/connection.js, output: the longest idle time-out that can be said, for peers that mean none, makes it a heartbeat a millisecond.
     - lib/sasl.js, PlainClient: cuts a name or a password off where they are not ASCII.
-    - lib/transport.js, write, and lib/frames.js, write_frame: copy what a frame carries twice, into memory that is set to zero before, and ask the
-      system to send each frame by itself.
 */
 
 const require = createRequire(import.meta.url)
-const frames = require('rhea/lib/frames.js') as { write_frame(frame: OutgoingFrame): Buffer }
-
 const sasl = require('rhea/lib/sasl.js') as { client_mechanisms(): object }
-
-interface OutgoingFrame {
-  readonly performative?: object
-  payload?: Buffer | Gathered | undefined
-}
 
 interface ConnectionInside {
   readonly socket?: Socket
   readonly remote: { readonly open?: { readonly max_frame_size?: number; idle_time_out?: number } }
-  readonly amqp_transport: TransportInside
   input(bytes: Buffer): void
   accept(socket: Socket): void
   _disconnected(error?: Error): void
 }
 
-interface TransportInside {
-  pending: OutgoingFrame[]
-  readonly header_sent?: object
-  write(socket: Socket): void
-}
-
 const within = (connection: RheaConnection) => connection as unknown as ConnectionInside
-
-/** Frames of one tick leave with one call to the system, and what they carry is sent from where it lies. Call once the connection has its socket: it makes its transport anew then. */
-export function gatherOutput(connection: RheaConnection): void {
-  const transport = within(connection).amqp_transport
-  const write = transport.write
-  transport.write = function (this: TransportInside, socket: Socket) {
-    const pending = this.pending
-    this.pending = []
-    write.call(this, socket)
-    if (pending.length > 0 && socket.writableCorked === 0) {
-      socket.cork()
-      process.nextTick(() => socket.uncork())
-    }
-    for (const frame of pending) writeFrame(frame, socket)
-  }
-}
-
-/** Up to so many bytes of a frame are put together: each piece by itself costs more than its copy. */
-const COPIED_BYTES_MAX = 2 * 1024
-
-/** AMQP 1.0 part 2, 2.3.1: a frame begins with its size, which counts what it carries. */
-function writeFrame(frame: OutgoingFrame, socket: Socket): void {
-  const { payload } = frame
-  frame.payload = undefined
-  const head = frames.write_frame(frame)
-  if (!payload) {
-    socket.write(head)
-    return
-  }
-  const bytes = head.length + payload.length
-  head.writeUInt32BE(bytes, 0)
-  const pieces = payload instanceof Gathered ? payload.pieces : [payload]
-  if (bytes <= COPIED_BYTES_MAX) {
-    socket.write(Buffer.concat([head, ...pieces], bytes))
-    return
-  }
-  socket.write(head)
-  for (const piece of pieces) socket.write(piece)
-}
 
 /** Bytes that say nothing, but that the peer is alive. */
 const SIGN_OF_LIFE = Buffer.alloc(0)

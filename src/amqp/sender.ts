@@ -16,6 +16,8 @@ const UNWRITTEN_BYTES_MAX = 4 * 2 ** 20
 /** AMQP 1.0 part 3, 3.2.16: what a message of sections is called in a transfer. */
 const MESSAGE_FORMAT = 0
 
+const TAG_BYTES = 4
+
 type Settled = (outcome: Outcome, error?: PeerError) => void
 
 /** A delivery whose outcome is not known. */
@@ -41,6 +43,7 @@ export class SafeSender implements Sender {
   readonly #unsettled = new Chain<Unsettled>()
   readonly #roomCalls: (() => void)[] = []
   readonly #heads = new MessageHeads()
+  #tags = 0
   readonly #resolveClosed: (error: PeerError | undefined) => void
   #ended = false
   #wasFull = true
@@ -85,9 +88,17 @@ export class SafeSender implements Sender {
   send(message: Message, settled: Settled): void {
     assert(this.room > 0, 'a message is sent only where there is room')
     const whole = new Gathered([this.#heads.encode(message), message.body])
-    const delivery: Awaited = this.#link.send(whole as unknown as Buffer, undefined, MESSAGE_FORMAT)
+    const delivery: Awaited = this.#link.send(whole as unknown as Buffer, this.#nextTag(), MESSAGE_FORMAT)
     delivery.unsettled = new Unsettled(settled)
     this.#unsettled.push(delivery.unsettled)
+  }
+
+  /** AMQP 1.0 part 2, 2.6.12: unique among what is unsettled on the link. rhea's own makes an object of the number, and goes through its digits. */
+  #nextTag(): Buffer {
+    this.#tags = (this.#tags + 1) >>> 0
+    const tag = Buffer.allocUnsafe(TAG_BYTES)
+    tag.writeUInt32BE(this.#tags)
+    return tag
   }
 
   /** Not while the socket has something unwritten: a peer that accepts what it has not read yet would have the system read memory that is somebody else's by then. */

@@ -155,7 +155,7 @@ export class Commits {
   want(source: SourceBuffer): void {
     this.note(source)
     // Of this one alone: the others have said when they are due, and looking at all of them for each would cost the square of their number.
-    if (!this.#rests) this.#timer.at(this.#dueMs([source]))
+    if (!this.#rests) this.#timer.at(this.#hasMore(source) ? Number.NEGATIVE_INFINITY : this.#rowsOrFlushMs(urgencyOf(source)))
   }
 
   /** Commits when something is due: what the link waits for at once, records by their durability, the keeping of books now and then. */
@@ -171,7 +171,11 @@ export class Commits {
   #dueMs(sources: Iterable<SourceBuffer>): number {
     if (this.#left.length > 0) return Number.NEGATIVE_INFINITY
     for (const source of sources) if (this.#hasMore(source)) return Number.NEGATIVE_INFINITY
-    return Math.min(this.#lastCommitMs + ROWS_EVERY_MS, this.#flushDueMs(sources))
+    return this.#rowsOrFlushMs(mostUrgentMs(sources))
+  }
+
+  #rowsOrFlushMs(urgencyMs: number): number {
+    return Math.min(this.#lastCommitMs + ROWS_EVERY_MS, this.#flushDueMs(urgencyMs))
   }
 
   /**
@@ -180,8 +184,8 @@ export class Commits {
    * What the link makes the buffer write in between takes no half-filled blocks with it: they would be compressed badly, and once more when they
    * are merged.
    */
-  #flushDueMs(sources: Iterable<SourceBuffer>): number {
-    return this.#lastFlushMs + this.#deps.pace.waitMs(mostUrgentMs(sources))
+  #flushDueMs(urgencyMs: number): number {
+    return this.#lastFlushMs + this.#deps.pace.waitMs(urgencyMs)
   }
 
   async #commit(): Promise<void> {
@@ -198,10 +202,11 @@ export class Commits {
       this.#stale = false
       await this.#deps.refill.load(sources, this.#disk.usedBytes + this.#deps.pending.bytes)
       const nowMs = this.#deps.clock.monotonicMs()
-      const isFlush = nowMs >= this.#flushDueMs(sources)
+      const urgencyMs = mostUrgentMs(sources)
+      const isFlush = nowMs >= this.#flushDueMs(urgencyMs)
       this.#lastCommitMs = nowMs
       if (isFlush) this.#lastFlushMs = nowMs
-      const hasRecords = isFlush && this.#flushes(sources)
+      const hasRecords = isFlush && this.#flushes(urgencyMs)
       const plan = this.plan(sources).make(isFlush)
       const { left } = plan
       plan.giveBackWithheld()
@@ -222,11 +227,10 @@ export class Commits {
   }
 
   /** All that was taken goes to disk; false where nothing was. */
-  #flushes(sources: readonly SourceBuffer[]): boolean {
-    const durabilityMs = mostUrgentMs(sources)
-    if (durabilityMs === Number.POSITIVE_INFINITY) return false
+  #flushes(urgencyMs: number): boolean {
+    if (urgencyMs === Number.POSITIVE_INFINITY) return false
     this.#deps.pace.committed()
-    this.#merging.records(durabilityMs)
+    this.#merging.records(urgencyMs)
     return true
   }
 
@@ -304,12 +308,16 @@ export class Commits {
 
 /** The shortest time, ms, in which what some of these took has to be on disk; without end where none took anything. */
 function mostUrgentMs(sources: Iterable<SourceBuffer>): number {
-  let durabilityMs = Number.POSITIVE_INFINITY
+  let shortestMs = Number.POSITIVE_INFINITY
   for (const source of sources) {
-    if (!source.hasPending) continue
-    const ownMs = source.waitsForRoom ? Math.max(ROOM_LOOK_EVERY_MS, source.settings.durabilityMs) : source.settings.durabilityMs
-    durabilityMs = Math.min(durabilityMs, ownMs)
-    if (durabilityMs === 0) break
+    shortestMs = Math.min(shortestMs, urgencyOf(source))
+    if (shortestMs === 0) break
   }
-  return durabilityMs
+  return shortestMs
+}
+
+/** The same of one. */
+function urgencyOf({ hasPending, waitsForRoom, settings: { durabilityMs } }: SourceBuffer): number {
+  if (!hasPending) return Number.POSITIVE_INFINITY
+  return waitsForRoom ? Math.max(ROOM_LOOK_EVERY_MS, durabilityMs) : durabilityMs
 }

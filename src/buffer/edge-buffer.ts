@@ -200,7 +200,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     for (let at = source.cut.from(source.settled); at < source.cut.length; at++) {
       const row = source.cut.at(at)
       if (!row || row.first + row.count > sequence) break
-      this.#index.kept.add({ ...row, source: source.id })
+      this.#index.kept.add({ source: source.id, id: row.id, first: row.first, bytes: row.bytes })
     }
     source.settled = sequence
     if (source.position < sequence) {

@@ -119,6 +119,8 @@ export class Plan {
     const merged = this.#mergedOf(source)
     let atOnce = source.uncutBlocks === merged.blocks
     let uncut = source.uncutRecords - merged.records
+    const blocks = source.pending.length
+    let left = blocks
     for (const block of source.pending) {
       // The row says it no longer, once the records do.
       if (block.gap) source.dirty = true
@@ -136,6 +138,8 @@ export class Plan {
           source.storedBookmark = block.bookmark ?? source.storedBookmark
           source.packed(block.bytes, storedBytesOf(result))
           this.#inserted(source, result)
+          left -= 1
+          if (left === 0) source.unpend(blocks)
         },
         failed: () => {
           block.plain = step.plain as Buffer
@@ -143,8 +147,6 @@ export class Plan {
         },
       })
     }
-    const blocks = source.pending.length
-    this.steps.push({ step: { kind: 'forget', ids: [] }, done: () => source.unpend(blocks) })
   }
 
   /**
@@ -268,6 +270,9 @@ function storedBytesOf(result: StepResult): number {
   return result.kind === 'cut' ? result.batches.reduce((sum, { row }) => sum + row.bytes, 0) : 0
 }
 
+type Insert = Extract<Step, { kind: 'insert' }>
+
+/** Made name by name: it is made for each block, and of what is spread into an object an object is made first. */
 function insertStep(
   source: SourceBuffer,
   block: PendingBlock,
@@ -277,15 +282,21 @@ function insertStep(
     gap: Gap | undefined
     bytesMax: number | undefined
   },
-): Extract<Step, { kind: 'insert' }> {
-  const { plain, isShared, count, baseTimeMs, lastTimeMs, bookmark } = block
-  const { cut, likely, gap, bytesMax } = as
-  const identity = {
-    ...(cut && { cut }),
-    ...(likely && { likely }),
-    ...(gap && { gap }),
-    ...(bytesMax !== undefined && { bytesMax }),
-    ...(bookmark !== undefined && { bookmark }),
+): Insert {
+  const { plain, isShared, count, baseTimeMs, lastTimeMs } = block
+  const step: { -readonly [name in keyof Insert]: Insert[name] } = {
+    kind: 'insert',
+    source: source.id,
+    plain,
+    isShared,
+    count,
+    baseTimeMs,
+    lastTimeMs,
   }
-  return { kind: 'insert', source: source.id, plain, isShared, count, baseTimeMs, lastTimeMs, ...identity }
+  if (as.cut) step.cut = as.cut
+  if (as.likely) step.likely = as.likely
+  if (as.gap) step.gap = as.gap
+  if (as.bytesMax !== undefined) step.bytesMax = as.bytesMax
+  if (block.bookmark !== undefined) step.bookmark = block.bookmark
+  return step
 }
