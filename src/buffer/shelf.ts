@@ -14,6 +14,9 @@ import type { BlockRow } from './store-calls.ts'
 /** What SQLite needs of a page for itself, about, bytes. */
 const PAGE_OVERHEAD_BYTES = 16
 
+/** Pages that a transaction needs for all that is no block. With so much room left over nobody has to ask the database how much there is, which takes longer than a small row. */
+const OTHER_ROWS_PAGES = 1_024
+
 /** A block as it lies there. */
 export interface Lying {
   readonly count: number
@@ -57,6 +60,8 @@ export class Shelf {
   readonly #databasePagesMin: number
   /** Undefined where it is not known, since a transaction failed. */
   #free: FreePages | undefined
+  /** Of the database when it was asked last, after the last commit at the latest. */
+  #knownPages = Number.POSITIVE_INFINITY
   #staged: Staged[] = []
   #freed: Extent[] = []
 
@@ -155,6 +160,7 @@ export class Shelf {
     const large = unplaced.filter(({ data }) => data.length >= fileBlockBytes)
     const isBulk = large.reduce((sum, { data }) => sum + data.length, 0) >= fileCommitBytes
     const inRows = unplaced.reduce((sum, { data }) => sum + pagesInDatabase(data.length), 0)
+    if (!isBulk && inRows + OTHER_ROWS_PAGES < this.#databaseRoomFor(this.#knownPages)) return
     if (inRows > this.#databaseRoom()) this.#trim()
     let databaseRoom = this.#databaseRoom()
     let isWritten = false
@@ -207,7 +213,11 @@ export class Shelf {
 
   /** Pages of the database that blocks can fill: without some for their rows nothing could be written to the file either. */
   #databaseRoom(): number {
-    return this.#databasePagesMax() - this.#databaseUsed() - Math.floor(this.#pagesForRows / 2)
+    return this.#databaseRoomFor(this.#databaseUsed())
+  }
+
+  #databaseRoomFor(usedPages: number): number {
+    return this.#databasePagesMax() - usedPages - Math.floor(this.#pagesForRows / 2)
   }
 
   #databasePagesMax(): number {
@@ -220,7 +230,8 @@ export class Shelf {
   }
 
   #databasePages(): number {
-    return this.#pageCount.get() ?? 0
+    this.#knownPages = this.#pageCount.get() ?? 0
+    return this.#knownPages
   }
 
   #databaseUsed(): number {
