@@ -39,6 +39,7 @@ export class BufferIndex {
     for (const { id, source, first, count, bytes, timeMs } of cut) {
       if (first !== null) this.#byId.get(source)?.addCut({ id, first, count, bytes, timeMs })
     }
+    for (const source of this.sources.values()) settleBeforeBlocks(source)
     for (const { source, blocks, records, bytes, oldestMs } of uncut) {
       const found = this.#byId.get(source)
       if (found) Object.assign(found, { uncutBlocks: blocks, uncutRecords: records, uncutBytes: bytes, uncutSinceMs: oldestMs })
@@ -184,6 +185,14 @@ export class BufferIndex {
     this.#lastId = Math.max(this.#lastId, id)
     return source
   }
+}
+
+/** Only what is settled goes: what would lie before the oldest block was, also where the row of the source was written before that. */
+function settleBeforeBlocks(source: SourceBuffer): void {
+  const oldest = source.cut.at(0)
+  if (!oldest || oldest.first <= source.settled) return
+  source.settled = oldest.first
+  source.position = Math.max(source.position, oldest.first)
 }
 
 /**

@@ -2,10 +2,7 @@ import type { Clock } from '../runtime/clock.ts'
 import type { KeptRows } from './kept-rows.ts'
 import type { BufferLimits } from './limits.ts'
 
-/**
- * How often settled batches go that lie beyond the window, ms. With what goes of a source its own row has to be written: a source of twenty batches a second has one written for five of
- * them, and not for each.
- */
+/** How often settled batches go that lie beyond the window, ms: many that were written one after another go with one call. */
 const EVERY_MS = 250
 /** And sooner where so much of the window lies beyond it: disks are filled faster than that. */
 const BEYOND_SHARE = 1 / 8

@@ -208,6 +208,7 @@ export class Plan {
       step: { kind: 'source', row, keepHeadGap: this.#room.isDropping(source) },
       done: () => {
         source.dirty = false
+        source.rowWrittenMs = this.#context.nowMs
       },
     })
   }

@@ -1,5 +1,6 @@
 import type { Gap } from '../record/record.ts'
 import type { BufferIndex } from './buffer-index.ts'
+import type { KeptRow } from './kept-rows.ts'
 import { hasBlocksFile } from './limits.ts'
 import type { Planned } from './planned.ts'
 import { freeOf, PAGE_BYTES } from './schema.ts'
@@ -13,6 +14,9 @@ export function roomOf(quotaBytes: number): number {
 
 /** Where what gives way is free only behind the commit, what is pending takes this part of what is free before it. The rest is left for merging. */
 const PENDING_ROOM_SHARE = 1 / 2
+
+/** How often the row of a source is written of which blocks go and others stay, ms. */
+const ROW_EVERY_MS = 10_000
 
 export interface RoomContext {
   readonly sources: readonly SourceBuffer[]
@@ -273,14 +277,26 @@ export class Room {
         for (const row of going) index.source(row.source)?.cut.remove(row)
       },
     })
-    // What the blocks said of `next` and `settled` has to stand somewhere else before they go, also of a source that this plan is not about.
-    for (const id of new Set(going.map(row => row.source))) {
+    this.#writeRowsOf(going)
+    return going.reduce((sum, { bytes }) => sum + this.#freedBy(bytes), 0)
+  }
+
+  /**
+   * What the last block of a source said of its `next` and `settled` has to stand somewhere else before it goes, also of a source that this plan is not about. While others of
+   * it stay they say as much: what lies before them was settled; so it is brought up to date now and then, and not with each that goes.
+   */
+  #writeRowsOf(going: readonly KeptRow[]): void {
+    const { index, nowMs } = this.#context
+    const blocks = new Map<number, number>()
+    for (const { source } of going) blocks.set(source, (blocks.get(source) ?? 0) + 1)
+    for (const [id, count] of blocks) {
       const source = index.source(id)
       if (!source) continue
+      // A clock that jumps has it written once more.
+      if (source.cut.length > count && Math.abs(nowMs - source.rowWrittenMs) < ROW_EVERY_MS) continue
       source.dirty = true
       this.#forgetting.add(source)
     }
-    return going.reduce((sum, { bytes }) => sum + this.#freedBy(bytes), 0)
   }
 
   /** What a large block held of pages held them whole, in the file as in the database. */

@@ -74,6 +74,8 @@ export class SourceBuffer implements Inlet {
   gapSinceMs: number | undefined
   /** The database's row of this source is older than what is here. */
   dirty = false
+  /** When that was written last, by the clock on the wall. */
+  rowWrittenMs = Number.NEGATIVE_INFINITY
   readonly cut = new CutRows()
   readonly uncut: BlockRow[] = []
   uncutBlocks = 0

@@ -3,11 +3,30 @@ import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { EdgeBuffer } from '../../src/buffer/buffer.ts'
 import { DATABASE_FILE } from '../../src/buffer/database-files.ts'
+import { openInlineStore } from '../../src/buffer/inline-store.ts'
+import type { Commit } from '../../src/buffer/store-calls.ts'
+import type { StoreOptions } from '../../src/buffer/store-thread.ts'
 import { until } from '../support/until.ts'
-import { ASSIGNMENT, Bench, noise, outletOf, PLACES, put, takeRecords } from './harness.ts'
+import {
+  ASSIGNMENT,
+  Bench,
+  declared,
+  isContiguous,
+  noise,
+  numberOf,
+  outletOf,
+  PLACES,
+  put,
+  recordsOf,
+  takeRecords,
+} from './harness.ts'
 
 const NAMES = Array.from({ length: 40 }, (_, at) => `pump-${at}`)
 const ROUNDS = 30
+const [PUMP = '', ...OTHERS] = NAMES
+/** Holds what all of them say in seven rounds, about, of 0.7 kB each. */
+const WINDOW_BYTES = 200_000
+const WINDOW_ROUNDS = 9
 const QUOTA_BYTES = 2 ** 20
 
 describe.each(PLACES)('blocks that lie %s', (_where, limits) => {
@@ -26,11 +45,11 @@ describe.each(PLACES)('blocks that lie %s', (_where, limits) => {
   }
 
   /** A record of each source, on disk and settled; so often. */
-  async function goOn(buffer: EdgeBuffer): Promise<void> {
+  async function goOn(buffer: EdgeBuffer, names = NAMES): Promise<void> {
     for (let round = 0; round < ROUNDS; round++) {
-      for (const name of NAMES) put(buffer, name, noise(round))
-      await Promise.all(NAMES.map(name => buffer.inlet(name).stored()))
-      for (const name of NAMES) {
+      for (const name of names) put(buffer, name, noise(round))
+      await Promise.all(names.map(name => buffer.inlet(name).stored()))
+      for (const name of names) {
         const [batch] = await takeRecords(buffer, name, 1)
         if (batch) outletOf(buffer, name).settle(batch.sequence + batch.count)
       }
@@ -68,5 +87,60 @@ describe.each(PLACES)('blocks that lie %s', (_where, limits) => {
     for (const name of NAMES) put(buffer, name, large)
     await Promise.all(NAMES.map(name => buffer.inlet(name).stored()))
     expect(NAMES.map(name => buffer.inlet(name).counts().dropped)).toEqual(NAMES.map(() => 0))
+  })
+
+  test('after a power cut what lies before the oldest block is settled, though the row of its source does not say so yet: it is not declared lost', async () => {
+    const buffer = await open('drop_newest', WINDOW_BYTES)
+    await goOn(buffer)
+    await until('only what is within the window is kept', () => blocks() <= WINDOW_ROUNDS * NAMES.length)
+    const after = bench.cut()
+    const again = await after.open({ sources: { [PUMP]: {} }, rewindBytes: WINDOW_BYTES, quotaBytes: QUOTA_BYTES })
+    const outlet = outletOf(again, PUMP)
+    expect(outlet.next).toBe(ROUNDS)
+    expect(outlet.settled).toBeGreaterThanOrEqual(ROUNDS - WINDOW_ROUNDS)
+    again.attachLink(() => {})
+    put(again, PUMP, noise(ROUNDS))
+    const records = recordsOf(await takeRecords(again, PUMP, ROUNDS + 1 - outlet.settled))
+    expect(records.map(({ text }) => numberOf(text)).at(-1)).toBe(ROUNDS)
+    expect(isContiguous(records, outlet.settled)).toBe(true)
+    expect(declared(records)).toBe(0)
+    await after.end()
+  })
+
+  test('a source of which no block is left goes on behind what it said, also after a power cut', async () => {
+    const buffer = await open('drop_newest', WINDOW_BYTES)
+    put(buffer, PUMP, noise(0))
+    await buffer.inlet(PUMP).stored()
+    await takeRecords(buffer, PUMP, 1)
+    outletOf(buffer, PUMP).settle(1)
+    await goOn(buffer, OTHERS)
+    await until('only what is within the window is kept', () => blocks() <= WINDOW_ROUNDS * OTHERS.length)
+    const after = bench.cut()
+    const again = await after.open({ sources: { [PUMP]: {} }, quotaBytes: QUOTA_BYTES })
+    expect(outletOf(again, PUMP)).toMatchObject({ settled: 1, next: 1 })
+    await after.end()
+  })
+
+  test('the row of a source is not written with each block that goes, and is when the last one does', async () => {
+    const rows: string[] = []
+    const sources = Object.fromEntries(NAMES.map(name => [name, { whenFull: 'drop_newest' as const }]))
+    const openStore = (options: StoreOptions) => {
+      const store = openInlineStore(options)
+      return {
+        ...store,
+        commit: (commit: Commit) => {
+          for (const step of commit.steps) if (step.kind === 'source') rows.push(step.row.name)
+          return store.commit(commit)
+        },
+      }
+    }
+    const buffer = await bench.open({ sources, rewindBytes: WINDOW_BYTES, quotaBytes: QUOTA_BYTES, openStore })
+    for (const name of NAMES) await outletOf(buffer, name).assign(ASSIGNMENT)
+    buffer.attachLink(() => {})
+    rows.length = 0
+    await goOn(buffer)
+    // Each once, when its first block goes; and whoever has no block left but in the window of others.
+    expect(rows.length).toBeLessThanOrEqual(NAMES.length * 4)
+    await bench.close(buffer)
   })
 })
