@@ -17,8 +17,13 @@ interface OutgoingFrame {
   payload?: Buffer | Gathered | undefined
 }
 
+/** A frame as it is sent. */
+type Pieces = readonly Buffer[]
+
 interface TransportInside {
-  pending: OutgoingFrame[]
+  /** Of frames, as rhea has it; all that it asks of it is how many there are. */
+  pending: (Pieces | Error)[]
+  encode(frame: OutgoingFrame): void
   write(socket: Socket): void
 }
 
@@ -56,18 +61,25 @@ export function gatherOutput(connection: RheaConnection): void {
     }
   }
   const write = transport.write
+  // Encoded at once, and not when it is written: what a frame says of an error is taken back as soon as it was handed over.
+  transport.encode = function (this: TransportInside, frame) {
+    this.pending.push(encoded(frame))
+  }
   transport.write = function (this: TransportInside, socket: Socket) {
-    const pending = this.pending
+    const { pending } = this
     this.pending = []
     write.call(this, socket)
     if (pending.length === 0) return
     socket.cork()
-    writeFrames(pending, socket)
+    const failed = pending.findIndex(pieces => pieces instanceof Error)
+    writeFrames((failed < 0 ? pending : pending.slice(0, failed)) as Pieces[], socket)
     socket.uncork()
+    // Where rhea writes it knows what to do about it: the connection ends with it.
+    if (failed >= 0) throw pending[failed]
   }
 }
 
-function writeFrames(pending: readonly OutgoingFrame[], socket: Socket): void {
+function writeFrames(pending: readonly Pieces[], socket: Socket): void {
   let together: Buffer[] = []
   let togetherBytes = 0
   const writeTogether = () => {
@@ -75,8 +87,7 @@ function writeFrames(pending: readonly OutgoingFrame[], socket: Socket): void {
     together = []
     togetherBytes = 0
   }
-  for (const frame of pending) {
-    const pieces = piecesOf(frame)
+  for (const pieces of pending) {
     const bytes = pieces.reduce((sum, { length }) => sum + length, 0)
     if (bytes > COPIED_BYTES_MAX || togetherBytes + bytes > TOGETHER_BYTES_MAX) writeTogether()
     if (bytes > COPIED_BYTES_MAX) for (const piece of pieces) socket.write(piece)
@@ -88,8 +99,17 @@ function writeFrames(pending: readonly OutgoingFrame[], socket: Socket): void {
   writeTogether()
 }
 
+/** What cannot be said is found out where it is written. */
+function encoded(frame: OutgoingFrame): Pieces | Error {
+  try {
+    return piecesOf(frame)
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  }
+}
+
 /** AMQP 1.0 part 2, 2.3.1: a frame begins with its size, which counts what it carries. */
-function piecesOf(frame: OutgoingFrame): readonly Buffer[] {
+function piecesOf(frame: OutgoingFrame): Pieces {
   const { payload } = frame
   frame.payload = undefined
   const head = frames.write_frame(frame)

@@ -2,9 +2,7 @@ import type { Clock } from '../runtime/clock.ts'
 import type { KeptRows } from './kept-rows.ts'
 import type { BufferLimits } from './limits.ts'
 
-/** How often settled batches go that lie beyond the window, ms: many that were written one after another go with one call. */
-const EVERY_MS = 250
-/** And sooner where so much of the window lies beyond it: disks are filled faster than that. */
+/** They go sooner where so much of the window lies beyond it: disks are filled faster than that. */
 const BEYOND_SHARE = 1 / 8
 /** So many go for each that was settled since the last ones went: what goes has to catch up with what comes. */
 const FOR_EACH_SETTLED = 2
@@ -32,7 +30,7 @@ export class ForgetPace {
     const { clock, kept, limits, rewindBytes } = this.#deps
     const bytes = Math.max(kept.bytes - rewindBytes, kept.bytesOfFirst(kept.length - limits.keptBatches))
     const nowMs = clock.monotonicMs()
-    if (bytes <= 0 || (nowMs - this.#atMs < EVERY_MS && bytes <= rewindBytes * BEYOND_SHARE)) return undefined
+    if (bytes <= 0 || (nowMs - this.#atMs < limits.forgetEveryMs && bytes <= rewindBytes * BEYOND_SHARE)) return undefined
     const settled = kept.added - this.#addedThen
     this.#atMs = nowMs
     this.#addedThen = kept.added

@@ -25,6 +25,8 @@ export interface BufferLimits {
   readonly mergeBytes: number
   /** Uncut blocks of a source that give way in one commit; and settled ones beyond the window that go at a time, at the least. */
   readonly deletesPerCommit: number
+  /** How often settled batches go that lie beyond the window, ms: many that were written one after another go with one call. */
+  readonly forgetEveryMs: number
   /** Settled batches that are kept for a core that lost its end; many small ones would fill the memory before the disk. */
   readonly keptBatches: number
   /** Batches that are read for the core at once, when it asks for what it misses. */
@@ -59,6 +61,7 @@ export const BUFFER_LIMITS: BufferLimits = {
   mergesPerCommit: 64,
   mergeBytes: 96 * 1024,
   deletesPerCommit: 500,
+  forgetEveryMs: 250,
   keptBatches: 200_000,
   keptAtOnce: 64,
   fileBlockBytes: 8 * 1024,

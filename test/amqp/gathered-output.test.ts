@@ -5,7 +5,10 @@ import { expect, test } from 'vitest'
 import { Gathered } from '../../src/amqp/gathered.ts'
 import { gatherOutput } from '../../src/amqp/gathered-output.ts'
 
-const frames = createRequire(import.meta.url)('rhea/lib/frames.js') as { transfer(fields: object): object }
+const frames = createRequire(import.meta.url)('rhea/lib/frames.js') as {
+  transfer(fields: object): object
+  close(fields: object): { error: unknown }
+}
 
 interface Inside {
   socket: unknown
@@ -83,4 +86,35 @@ test('what a turn has written leaves also where the turn ends with an error', ()
   expect(Buffer.concat(calls.flat()).toString('latin1')).toContain('said')
   connection._write_frame(0, frames.transfer({ handle: 0 }), Buffer.from('afterwards'))
   expect(Buffer.concat(calls.flat()).toString('latin1')).toContain('afterwards')
+})
+
+test('what an end says of its error goes with it, though rhea takes it back before the turn is over: it went without', () => {
+  const close = frames.close({ error: { condition: 'amqp:connection:forced', description: 'revoked' } })
+  const { connection, calls } = connectionWith([], gatherOutput)
+  Object.assign(connection.local_channel_map[0] ?? {}, {
+    _process: () => {
+      connection._write_frame(0, close, undefined)
+      close.error = undefined
+    },
+  })
+  connection._process()
+  expect(Buffer.concat(calls.flat()).toString('latin1')).toContain('revoked')
+})
+
+test('a frame that cannot be encoded ends its connection, and nothing else', () => {
+  const { connection, calls } = connectionWith([Buffer.from('before')], gatherOutput)
+  const errors: unknown[] = []
+  Object.assign(connection, { dispatch: (_name: string, error: unknown) => errors.push(error) })
+  const session = connection.local_channel_map[0]
+  const own = session?._process
+  Object.assign(session ?? {}, {
+    _process: () => {
+      own?.()
+      connection._write_frame(0, frames.transfer({ handle: -5 }), undefined)
+    },
+  })
+  connection._process()
+  expect(errors).toHaveLength(1)
+  expect(Buffer.concat(calls.flat()).toString('latin1')).toContain('before')
+  expect((connection.socket as Writable).writableEnded).toBe(true)
 })

@@ -176,6 +176,7 @@ const SMALL_LIMITS: Small<BufferLimits> = {
   mergesPerCommit: [1, 2],
   mergeBytes: [1, 300, 4_000],
   deletesPerCommit: [1, 3],
+  forgetEveryMs: [0, 50],
   keptBatches: [0, 2, 5],
   keptAtOnce: [1, 2],
 }
