@@ -40,7 +40,8 @@ async function measurePorts({ kafka, folder, quick, say }: BenchContext, ports: 
   const core = new BenchProcess(own, { name: 'core', role: 'core', config: coreConfig(kafka.addresses, port) })
   const edge = new BenchProcess(own, {
     name: 'edge',
-    role: 'edge', // What a gateway keeps is soon full, and what comes drives out what was: 64 MiB would not be within what is measured.
+    role: 'edge',
+    // What a gateway keeps is soon full, and what comes drives out what was: 64 MiB would not be within what is measured.
     config: `${edgeConfig(`serial-${ports}`, port, [pipeline])}buffer: { rewind: 1MiB }\n`,
   })
   const lines = async () => (await edge.status<EdgeStatus>())?.sources.reduce((sum, { settled }) => sum + settled, 0) ?? 0
