@@ -53,11 +53,12 @@ export class BufferIndex {
   /** Forgets the blocks and loads them again: after a commit that failed, what is in memory may be ahead of the disk. */
   reload(opened: Opened): void {
     this.kept.clear()
+    const rows = new Map(opened.sources.map(row => [row.id, row]))
     for (const source of this.sources.values()) {
       source.cut.clear()
       source.uncut.length = 0
       Object.assign(source, { uncutBlocks: 0, uncutRecords: 0, uncutBytes: 0, loadedThrough: 0, dirty: true })
-      const row = opened.sources.find(row => row.id === source.id)
+      const row = rows.get(source.id)
       // One whose row was never written has it in memory alone: that of a database that is lost.
       if (row) source.headGap = parseKept(row.head_gap)
       if (source.headGap || source.tailGap) source.gapSinceMs ??= 0

@@ -150,6 +150,7 @@ export interface DiskCounts {
 /** The gateway's buffer: a log on disk with a size bound, which the link reads. */
 export interface EdgeBuffer {
   inlet(source: string): Inlet
+  /** Of all sources that it knows; the same array until there are more of them. */
   outlets(): readonly Outlet[]
   outlet(source: string): Outlet | undefined
   /** While a link is attached, batches are cut ahead of it; without one, records stay uncut, so that they can merge or give way. */

@@ -38,8 +38,14 @@ export class CutRows {
 
   /** The first one that begins at `sequence` or above; {@link length} where none does. */
   from(sequence: number): number {
-    let low = 0
+    // Mostly one of the last is asked for, behind hundreds that are kept: so from the end on, in steps that double, until one lies below.
     let high = this.length
+    let low = high
+    for (let step = 1; low > 0; step *= 2) {
+      low = Math.max(0, low - step)
+      if (this.#rows.wide(low, FIRST) < sequence) break
+      high = low
+    }
     while (low < high) {
       const middle = (low + high) >>> 1
       if (this.#rows.wide(middle, FIRST) < sequence) low = middle + 1
@@ -56,7 +62,8 @@ export class CutRows {
 
   /** The batch of this id, unless it is gone already. */
   remove({ id, first }: Pick<CutRow, 'id' | 'first'>): void {
-    let row = this.from(first)
+    // The oldest goes first.
+    let row = this.length > 0 && this.#rows.wide(0, FIRST) === first ? 0 : this.from(first)
     while (row < this.length && this.#rows.wide(row, FIRST) === first && this.#rows.wide(row, ID) !== id) row += 1
     if (row < this.length && this.#rows.wide(row, ID) === id) this.#rows.remove(row)
   }

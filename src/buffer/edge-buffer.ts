@@ -67,6 +67,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   readonly #serial = new Serial()
   readonly #index: BufferIndex
   readonly #outlets = new Map<SourceBuffer, SourceOutlet>()
+  #allOutlets: readonly SourceOutlet[] = []
   readonly #reservations: Reservations
   readonly #alarms: BufferAlarms
   readonly #pace: FlashPace
@@ -142,7 +143,10 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
   }
 
   outlets(): readonly Outlet[] {
-    return [...this.#index.sources.values()].map(source => this.#outletOf(source))
+    const { sources } = this.#index
+    // One that was known once stays known: all that can be new is that there are more.
+    if (this.#allOutlets.length !== sources.size) this.#allOutlets = [...sources.values()].map(source => this.#outletOf(source))
+    return this.#allOutlets
   }
 
   outlet(source: string): Outlet | undefined {

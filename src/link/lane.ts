@@ -272,21 +272,21 @@ export class Lane implements Turn {
     if (this.#state === 'closed') {
       const closedMs = now - this.#progressAtMs
       if (closedMs >= STUCK_ALARM_AFTER_MS && this.outlet.recordsBuffered > 0) this.#raiseStuck(closedMs)
-      return this.#due(now, this.#askBackoff.nextMs.bind(this.#askBackoff))
+      return now >= this.#askAtMs && this.#asks(now, this.#askBackoff.nextMs())
     }
     if (!this.pending) {
       this.#progressed()
-      return now >= this.#askIdleAtMs && this.#due(now, () => 0)
+      return now >= this.#askIdleAtMs && now >= this.#askAtMs && this.#asks(now, 0)
     }
     if (mayBeHeld && this.inFlight === 0 && this.#inVain < IN_VAIN_MAX) this.#progressAtMs = now
     const stuckMs = now - this.#progressAtMs
     if (stuckMs >= STUCK_ALARM_AFTER_MS) this.#raiseStuck(stuckMs)
-    return stuckMs >= ASK_END_AFTER_MS && this.#due(now, () => ASK_END_AFTER_MS)
+    return stuckMs >= ASK_END_AFTER_MS && now >= this.#askAtMs && this.#asks(now, ASK_END_AFTER_MS)
   }
 
-  #due(now: number, nextInMs: () => number): boolean {
-    if (now < this.#askAtMs) return false
-    this.#askAtMs = now + nextInMs()
+  /** Its end is asked for now, and again in so many ms at the earliest. */
+  #asks(now: number, nextInMs: number): true {
+    this.#askAtMs = now + nextInMs
     this.#askIdleAtMs = now + ASK_IDLE_END_AFTER_MS
     this.#settledWhenAsked = this.outlet.settled
     return true

@@ -1,4 +1,4 @@
-import type { EdgeBuffer } from '../buffer/buffer.ts'
+import type { EdgeBuffer, Outlet } from '../buffer/buffer.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -20,13 +20,20 @@ export interface LanesDeps {
 export class Lanes implements Iterable<Lane> {
   readonly #deps: LanesDeps
   readonly #bySource = new Map<string, Lane>()
+  readonly #all: Lane[] = []
+  /** The buffer's, when they were looked through last: others once it has more. */
+  #outlets: readonly Outlet[] = []
 
   constructor(deps: LanesDeps) {
     this.#deps = deps
   }
 
   [Symbol.iterator](): Iterator<Lane> {
-    return this.#bySource.values()
+    return this.#all.values()
+  }
+
+  get all(): readonly Lane[] {
+    return this.#all
   }
 
   get(source: string): Lane | undefined {
@@ -35,9 +42,14 @@ export class Lanes implements Iterable<Lane> {
 
   refresh(): void {
     const { buffer, newFlight, ...deps } = this.#deps
-    for (const outlet of buffer.outlets()) {
-      if (!this.#bySource.has(outlet.source))
-        this.#bySource.set(outlet.source, new Lane({ outlet, flight: newFlight(), ...deps }))
+    const outlets = buffer.outlets()
+    if (outlets === this.#outlets) return
+    this.#outlets = outlets
+    for (const outlet of outlets) {
+      if (this.#bySource.has(outlet.source)) continue
+      const lane = new Lane({ outlet, flight: newFlight(), ...deps })
+      this.#bySource.set(outlet.source, lane)
+      this.#all.push(lane)
     }
   }
 

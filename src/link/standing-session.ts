@@ -15,6 +15,8 @@ import type { Telling } from './telling.ts'
 
 /** How often the session is looked at, ms. */
 const WATCH_EVERY_MS = 250
+/** Sources that one look is about: those of a large gateway in turn, so that none of its looks takes long. */
+const WATCHED_AT_ONCE = 1_000
 /** How long the core may take to say where a source ends, ms. */
 const END_TIMEOUT_MS = 3_000
 
@@ -44,6 +46,8 @@ export class StandingSession {
   readonly #deps: StandingSessionDeps
   readonly #data: DataSession
   readonly #over = Promise.withResolvers<string>()
+  /** The lane at which the next look begins. */
+  #watchedTo = 0
 
   constructor(deps: StandingSessionDeps) {
     this.#deps = deps
@@ -107,18 +111,24 @@ export class StandingSession {
     this.#deps.onTurn()
     const { lanes, telling, patience, clock, budget } = this.#deps
     lanes.refresh()
-    const all = [...lanes]
     const floor = budget?.floor ?? Number.NEGATIVE_INFINITY
-    const pending = all.some(lane => lane.priority >= floor && lane.pending)
+    const pending = lanes.all.some(lane => lane.pending && lane.priority >= floor)
     const facts = { pending, starved: this.#data.starved }
     if (budget) this.#data.look()
     if (budget?.isOver(pending || this.#data.batchesInFlight > 0)) this.over('the budget allows nothing more now')
     const why = patience.lost(clock.monotonicMs(), facts)
     if (why) this.over(why)
     const mayBeHeld = this.#deps.silenceMs > 0 || budget !== undefined
-    const unsure = all.filter(lane => lane.watch(mayBeHeld) || telling.isDue(lane))
+    const unsure = this.#nextWatched().filter(lane => lane.watch(mayBeHeld) || telling.isDue(lane))
     if (unsure.length > 0) this.#askEnds(unsure).catch(cause => this.over(messageOf(cause)))
     this.#watchLater()
+  }
+
+  #nextWatched(): readonly Lane[] {
+    const { all } = this.#deps.lanes
+    const from = this.#watchedTo < all.length ? this.#watchedTo : 0
+    this.#watchedTo = from + WATCHED_AT_ONCE
+    return all.slice(from, this.#watchedTo)
   }
 
   /** Asks, within the session, for the ends of sources that do not move, could not be opened, or have news. */

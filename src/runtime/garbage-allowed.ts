@@ -48,7 +48,7 @@ export function allowGarbage(clock: Clock): { cancel(): void } {
       const { startTime, detail } = entry as Collected
       if (detail?.kind !== constants.NODE_PERFORMANCE_GC_MAJOR) continue
       livingBytes = getHeapStatistics().used_heap_size
-      say(busyness.collected(startTime))
+      say(busyness.collected(startTime, livingBytes))
     }
   })
   observer.observe({ entryTypes: ['gc'] })

@@ -55,6 +55,20 @@ test('batches lie in the order of their numbers, in whichever they come, and one
   expect([cut.at(-1), cut.at(5)]).toEqual([undefined, undefined])
 })
 
+test('where a number would lie is found in every length, also between batches and where two begin with the same', () => {
+  const cut = new CutRows()
+  const firsts: number[] = []
+  for (let length = 0; length <= 70; length++) {
+    for (let sequence = -1; sequence <= firsts.length + 1; sequence++) {
+      const behind = firsts.findIndex(first => first >= sequence)
+      expect(cut.from(sequence), `${sequence} among ${length}`).toBe(behind < 0 ? length : behind)
+    }
+    const first = length % 9 === 8 ? (firsts.at(-1) ?? 0) : length
+    cut.add({ id: length, first, count: 1, bytes: 1, timeMs: 0 })
+    firsts.push(first)
+  }
+})
+
 test('what is kept goes in order, with its bytes counted, but for what is wanted again', () => {
   const kept = new KeptRows()
   const row = (source: number, first: number) => ({ source, id: first + source, first, bytes: 50 })

@@ -36,6 +36,23 @@ test('the registry hears of the fields at the opening, and of others within the 
   expect(gateway.link.status()).toMatchObject({ session, state: 'sending' })
 })
 
+test('of a large gateway every source has its turn to be looked at: the last of thousands is heard too', async () => {
+  const world = new World(6)
+  await world.startIngress()
+  const sources = Array.from({ length: 2_100 }, (_, at) => `source-${at}`)
+  const fields = new Map<string, Fields>()
+  const gateway = world.startGateway('plant', new MemoryDisk('instance-1'), sources, {
+    facts: { fieldsOf: source => fields.get(source), standingOf: () => 'read', left: () => {} },
+  })
+  await world.clock.pass(10_000)
+  expect(gateway.link.status().state).toBe('sending')
+  const named = ['source-0', 'source-1000', 'source-2099']
+  for (const source of named) fields.set(source, SPEED)
+  await world.clock.pass(2_000)
+  for (const source of named) expect((await world.log.claimOf({ gateway: 'plant', source }))?.fields, source).toEqual(SPEED)
+  expect((await world.log.claimOf({ gateway: 'plant', source: 'source-1' }))?.fields).toBeUndefined()
+})
+
 test('a source that is retired drains first, is marked then, and is named no more', async () => {
   const { world, gateway, standings, claim } = await start()
   await world.clock.pass(2_000)

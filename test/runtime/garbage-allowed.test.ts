@@ -11,20 +11,29 @@ const CHILD = fileURLToPath(new URL('garbage-child.ts', import.meta.url))
 describe('a thread', () => {
   test('that collects seldom is not busy, nor is one that has a few seconds of much to do', () => {
     const busyness = new Busyness()
-    for (const atMs of [0, 1_000, 5_000, 5_200, 5_400, 5_600, 7_000]) expect(busyness.collected(atMs)).toBe(false)
+    for (const atMs of [0, 1_000, 5_000, 5_200, 5_400, 5_600, 7_000]) expect(busyness.collected(atMs, 16 * MIB)).toBe(false)
   })
 
   test('that collects often is, until it has not for ten seconds', () => {
     const busyness = new Busyness()
-    expect([0, 200, 400, 600, 800].map(atMs => busyness.collected(atMs))).toEqual([false, false, false, false, true])
-    expect(busyness.collected(5_800)).toBe(true)
+    expect([0, 200, 400, 600, 800].map(atMs => busyness.collected(atMs, 16 * MIB))).toEqual([false, false, false, false, true])
+    expect(busyness.collected(5_800, 16 * MIB)).toBe(true)
     expect([busyness.looked(15_700), busyness.looked(15_800)]).toEqual([true, false])
-    expect(busyness.collected(15_900)).toBe(false)
+    expect(busyness.collected(15_900, 16 * MIB)).toBe(false)
+  })
+
+  test('with a large heap is busy where it collects as long: every few seconds, and until it has not for as many more', () => {
+    const busyness = new Busyness()
+    const every2300Ms = [0, 1, 2, 3, 4].map(at => at * 2_300)
+    expect(every2300Ms.map(atMs => busyness.collected(atMs, 120 * MIB))).toEqual([false, false, false, false, true])
+    expect([busyness.looked(69_100), busyness.looked(69_200)]).toEqual([true, false])
+    const small = new Busyness()
+    for (const atMs of every2300Ms) expect(small.collected(atMs, 20 * MIB)).toBe(false)
   })
 
   test('that is asked to collect as a last resort does so twice, and is not busy', () => {
     const busyness = new Busyness()
-    for (const atMs of [0, 4, 8, 12, 16, 300_000, 300_003]) expect(busyness.collected(atMs)).toBe(false)
+    for (const atMs of [0, 4, 8, 12, 16, 300_000, 300_003]) expect(busyness.collected(atMs, 16 * MIB)).toBe(false)
   })
 })
 
