@@ -67,6 +67,8 @@ export class Commits {
   #committing = false
   /** Of these more was pending than one commit takes: the next follows at once, and begins with them. */
   #left: readonly SourceBuffer[] = []
+  /** Of these the block that is being filled was due, and has its turn in the next. */
+  #due: readonly SourceBuffer[] = []
   /** The next commit is the last one, and takes all there is. */
   #isClosing = false
   /** What is in memory may be ahead of the disk: the last commit failed. */
@@ -155,7 +157,8 @@ export class Commits {
   want(source: SourceBuffer): void {
     this.note(source)
     // Of this one alone: the others have said when they are due, and looking at all of them for each would cost the square of their number.
-    if (!this.#rests) this.#timer.at(this.#hasMore(source) ? Number.NEGATIVE_INFINITY : this.#rowsOrFlushMs(urgencyOf(source)))
+    if (!this.#rests)
+      this.#timer.at(this.#hasMore(source) ? Number.NEGATIVE_INFINITY : this.#rowsOrFlushMs(this.#urgencyOf(source)))
   }
 
   /** Commits when something is due: what the link waits for at once, records by their durability, the keeping of books now and then. */
@@ -169,9 +172,9 @@ export class Commits {
   }
 
   #dueMs(sources: Iterable<SourceBuffer>): number {
-    if (this.#left.length > 0) return Number.NEGATIVE_INFINITY
+    if (this.#left.length > 0 || this.#due.length > 0) return Number.NEGATIVE_INFINITY
     for (const source of sources) if (this.#hasMore(source)) return Number.NEGATIVE_INFINITY
-    return this.#rowsOrFlushMs(mostUrgentMs(sources))
+    return this.#rowsOrFlushMs(this.#mostUrgentMs(sources))
   }
 
   #rowsOrFlushMs(urgencyMs: number): number {
@@ -180,7 +183,7 @@ export class Commits {
 
   /**
    * When records that were taken have to be on disk: at once where none was written for a while, after the shortest `durability` of them otherwise, or
-   * sooner where the budget of the disk affords it.
+   * sooner where the budget of the disk affords it, or they fill half of the memory that they may have.
    * What the link makes the buffer write in between takes no half-filled blocks with it: they would be compressed badly, and once more when they
    * are merged.
    */
@@ -192,8 +195,10 @@ export class Commits {
     if (this.#closed) return
     this.#timer.cancel()
     this.#committing = true
-    const sources = [...new Set([...this.#left, ...this.#wanted])]
+    const due = this.#due
+    const sources = [...new Set([...due, ...this.#left, ...this.#wanted])]
     this.#left = []
+    this.#due = []
     this.#wanted = new Set()
     const waiting = this.#waiters.waiting(sources)
     try {
@@ -202,16 +207,17 @@ export class Commits {
       this.#stale = false
       await this.#deps.refill.load(sources, this.#disk.usedBytes + this.#deps.pending.bytes)
       const nowMs = this.#deps.clock.monotonicMs()
-      const urgencyMs = mostUrgentMs(sources)
+      const urgencyMs = this.#mostUrgentMs(sources)
       const isFlush = nowMs >= this.#flushDueMs(urgencyMs)
       this.#lastCommitMs = nowMs
       if (isFlush) this.#lastFlushMs = nowMs
       const hasRecords = isFlush && this.#flushes(urgencyMs)
-      const plan = this.plan(sources).make(isFlush)
-      const { left } = plan
+      const plan = this.plan(sources).make(isFlush ? sources : due)
+      const { left, stillDue } = plan
       plan.giveBackWithheld()
       const isNews = await this.execute(plan)
       this.#left = left
+      this.#due = stillDue
       // What was due and waited for room alone does not wait for its durability once more.
       if (plan.hasPostponed && isNews) this.#lastFlushMs = Number.NEGATIVE_INFINITY
       if (hasRecords || plan.merges > 0) this.#merging.committed(plan.merges, this.#deps.clock.monotonicMs() - nowMs)
@@ -304,20 +310,22 @@ export class Commits {
     for (const source of sources) this.#wanted.add(source)
     this.#timer.at(this.#deps.clock.monotonicMs() + FULL_RETRY_MS)
   }
-}
 
-/** The shortest time, ms, in which what some of these took has to be on disk; without end where none took anything. */
-function mostUrgentMs(sources: Iterable<SourceBuffer>): number {
-  let shortestMs = Number.POSITIVE_INFINITY
-  for (const source of sources) {
-    shortestMs = Math.min(shortestMs, urgencyOf(source))
-    if (shortestMs === 0) break
+  /** The shortest time, ms, in which what some of these took has to be on disk; without end where none took anything. */
+  #mostUrgentMs(sources: Iterable<SourceBuffer>): number {
+    let shortestMs = Number.POSITIVE_INFINITY
+    for (const source of sources) {
+      shortestMs = Math.min(shortestMs, this.#urgencyOf(source))
+      if (shortestMs === 0) break
+    }
+    return shortestMs
   }
-  return shortestMs
-}
 
-/** The same of one. */
-function urgencyOf({ hasPending, waitsForRoom, settings: { durabilityMs } }: SourceBuffer): number {
-  if (!hasPending) return Number.POSITIVE_INFINITY
-  return waitsForRoom ? Math.max(ROOM_LOOK_EVERY_MS, durabilityMs) : durabilityMs
+  /** The same of one. What waits for room on the disk is not sooner there where memory becomes short. */
+  #urgencyOf({ hasPending, waitsForRoom, settings: { durabilityMs } }: SourceBuffer): number {
+    if (!hasPending) return Number.POSITIVE_INFINITY
+    if (waitsForRoom) return Math.max(ROOM_LOOK_EVERY_MS, durabilityMs)
+    const { pending, index } = this.#deps
+    return pending.bytes > index.limits.pendingBytes / 2 ? 0 : durabilityMs
+  }
 }

@@ -50,7 +50,7 @@ export interface BufferDeps {
   readonly alarms: Alarms
   /** The machine's, unless set. */
   readonly boot?: Boot
-  /** {@link BUFFER_LIMITS}, unless set. */
+  /** {@link BUFFER_LIMITS}, unless set; who opens it sets those of the machine. */
   readonly limits?: BufferLimits
   /** Makes what knows the database, in place of {@link BufferIndex}: a test hands in what breaks a rule. */
   readonly newIndex?: (hooks: SourceHooks) => BufferIndex
@@ -93,6 +93,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       limits: deps.limits ?? BUFFER_LIMITS,
       stampFor: timeMs => watch.stampFor(timeMs),
       onPending: source => this.#commits.want(source),
+      onPressed: () => this.#commits.kick(),
       stored: source => this.#commits.stored(source),
     })
     this.#refill = new Refill({

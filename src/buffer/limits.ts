@@ -7,9 +7,9 @@ export interface BufferLimits {
   readonly blockStoredBytes: number
   /** Records of one source that wait for a commit; past that the device has to wait, or gives way. */
   readonly pendingBytesPerSource: number
-  /** Closed blocks of all sources together that wait for a commit. */
+  /** What all sources together took and is not on disk, before compression, also in blocks that are being filled; where half of it is there, it is written at once. */
   readonly pendingBytes: number
-  /** What one commit writes, before compression; and one block of each source in any case. */
+  /** What one commit writes, before compression; and one block of each source in any case that is closed by then. */
   readonly commitBytes: number
   /** Uncut blocks of a source that the index holds; the rest is found by looking through the database again. */
   readonly uncutWindow: number
@@ -67,4 +67,14 @@ export const BUFFER_LIMITS: BufferLimits = {
   fileBlockBytes: 8 * 1024,
   fileCommitBytes: 128 * 1024,
   fileQuotaBytes: 64 * 2 ** 20,
+}
+
+/** Of the memory that the process may have so much may wait for a commit, between the least, which {@link BUFFER_LIMITS} has, and the most, bytes. */
+const PENDING_SHARE = 1 / 64
+const PENDING_BYTES_MAX = 256 * 2 ** 20
+
+/** Those of a gateway with so much memory: with ten thousand busy sources what may wait of each decides how many records share what a batch costs. */
+export function limitsOf(memoryBytes: number): BufferLimits {
+  const pendingBytes = Math.min(PENDING_BYTES_MAX, Math.max(BUFFER_LIMITS.pendingBytes, Math.floor(memoryBytes * PENDING_SHARE)))
+  return { ...BUFFER_LIMITS, pendingBytes }
 }

@@ -2,10 +2,11 @@ import { existsSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeFolderDurably } from '../runtime/durable-folder.ts'
 import { messageOf } from '../runtime/errors.ts'
+import { processMemory } from '../runtime/process-memory.ts'
 import type { EdgeBuffer, SourceSettings } from './buffer.ts'
 import { DATABASE_FILE, DATABASE_FILES } from './database-files.ts'
 import { type BufferDeps, SqliteEdgeBuffer } from './edge-buffer.ts'
-import { BUFFER_LIMITS } from './limits.ts'
+import { limitsOf } from './limits.ts'
 import { readInstance, readMarks } from './marks.ts'
 import { isDamaged, RenewableStore } from './renewable-store.ts'
 import { StateLock } from './state-lock.ts'
@@ -28,6 +29,7 @@ export async function openEdgeBuffer(options: EdgeBufferOptions): Promise<EdgeBu
   makeFolderDurably(options.stateDir, 0o750)
   const lock = StateLock.take(options.stateDir)
   try {
+    const limits = options.limits ?? limitsOf(processMemory())
     const marksPath = join(options.stateDir, 'marks.json')
     const marks = readMarks(marksPath)
     const instance = readInstance(join(options.stateDir, 'identity.json'))
@@ -35,11 +37,11 @@ export async function openEdgeBuffer(options: EdgeBufferOptions): Promise<EdgeBu
       path: join(options.stateDir, DATABASE_FILE),
       marksPath,
       quotaBytes: options.quotaBytes,
-      limits: options.limits ?? BUFFER_LIMITS,
+      limits,
     }
     const replace = (why: string) => openAnew(options, place, why)
     const store = new RenewableStore(await openStore(options, place, replace), { replace, closed: () => lock.release() })
-    return new SqliteEdgeBuffer(store, options.sources, marks, instance, options)
+    return new SqliteEdgeBuffer(store, options.sources, marks, instance, { ...options, limits })
   } catch (error) {
     lock.release()
     throw error

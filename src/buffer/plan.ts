@@ -3,9 +3,10 @@ import type { Gap } from '../record/record.ts'
 import { sourceKey } from '../runtime/names.ts'
 import { hasAppetite, nextMerge, untakenOf } from './appetite.ts'
 import type { Assignment } from './buffer.ts'
+import type { PendingBlock } from './pending-block.ts'
 import type { Planned } from './planned.ts'
 import { Room, type RoomContext, removeUncut } from './room.ts'
-import type { PendingBlock, SourceBuffer } from './source-buffer.ts'
+import type { SourceBuffer } from './source-buffer.ts'
 import type { BlockRow, Step, StepResult } from './store-calls.ts'
 
 /** Records of a block, before compression, from which merging it with others gains nothing. */
@@ -69,13 +70,16 @@ export class Plan {
     return this.#room.left
   }
 
-  /** `isFlush`: all that was taken is due; otherwise only blocks that are full are written. */
-  make(isFlush: boolean): this {
+  /** Sources whose open block was due, and waits for its turn. */
+  get stillDue(): readonly SourceBuffer[] {
+    return this.#room.stillDue
+  }
+
+  /** `due`: of these the block that is being filled has to be written; of all others only blocks that are full are. */
+  make(due: readonly SourceBuffer[]): this {
     const { sources } = this.#context
-    for (const source of sources) {
-      if (isFlush && !source.waitsForRoom) source.flush()
-      if (source.isFilling) this.unwritten.add(source)
-    }
+    this.#room.closeOpen(due)
+    for (const source of sources) if (source.isFilling) this.unwritten.add(source)
     this.#room.make()
     for (const source of this.#room.withheld) this.unwritten.add(source)
     this.#mergingRoom = this.#room.isLate ? this.#room.restBytes * MERGING_ROOM_SHARE : Number.POSITIVE_INFINITY

@@ -2,9 +2,10 @@ import type { Gap } from '../record/record.ts'
 import type { BufferIndex } from './buffer-index.ts'
 import type { KeptRow } from './kept-rows.ts'
 import { hasBlocksFile } from './limits.ts'
+import type { PendingBlock } from './pending-block.ts'
 import type { Planned } from './planned.ts'
 import { freeOf, PAGE_BYTES } from './schema.ts'
-import type { PendingBlock, SourceBuffer } from './source-buffer.ts'
+import type { SourceBuffer } from './source-buffer.ts'
 import type { BlockRow } from './store-calls.ts'
 
 /** What may be filled of a quota, bytes. */
@@ -47,6 +48,8 @@ export class Room {
   #hasPostponed = false
   /** Sources of which more was pending than is written at once. */
   readonly #left = new Set<SourceBuffer>()
+  /** Sources whose open block is due, and is not closed for this plan. */
+  readonly stillDue: SourceBuffer[] = []
 
   /** `steps`: the plan's. */
   constructor(context: RoomContext, steps: Planned[]) {
@@ -77,6 +80,28 @@ export class Room {
   /** Pending records of the source that this plan does not write. */
   withheldOf(source: SourceBuffer): readonly PendingBlock[] {
     return this.#withheld.get(source) ?? []
+  }
+
+  /**
+   * Closes blocks that are being filled and due, as many as are written at once; the others go on being filled until it is their turn, so that what each batch costs is little beside its records also
+   * where thousands of sources are busy. Those that hold no more than an equal share do not wait for the others: what says little is never behind what says much.
+   */
+  closeOpen(due: readonly SourceBuffer[]): void {
+    const { bytesMax, sources } = this.#context
+    const open = due.filter(source => source.isFilling && !source.waitsForRoom)
+    const share = bytesMax / open.length
+    let left = sources.reduce((rest, { pending }) => rest - (pending[0]?.bytes ?? 0), bytesMax)
+    let isFirst = left === bytesMax
+    for (const source of open) {
+      const { fillingBytes } = source
+      if (fillingBytes > share && fillingBytes > left && !isFirst) {
+        this.stillDue.push(source)
+        continue
+      }
+      isFirst = false
+      left -= fillingBytes
+      source.flush()
+    }
   }
 
   /** Room for what is to be written: settled batches go first, then uncut records of whoever lets its oldest go, lowest priority first. */

@@ -8,6 +8,7 @@ import { type CutRow, CutRows } from './cut-rows.ts'
 import { withGapBefore } from './gap-before.ts'
 import { toKept } from './kept.ts'
 import type { BufferLimits } from './limits.ts'
+import type { PendingBlock } from './pending-block.ts'
 import type { BlockRow, SourceRow } from './store-calls.ts'
 
 /** Room in a new block beside what the last one took: for the record that makes it full. A small one is made for a quarter more than that. */
@@ -19,30 +20,15 @@ const BLOCK_SHARE_MIN = 1 / 4
 /** What fits into one batch whatever the broker's default, with room for key and headers. */
 export const VALUE_BYTES_MAX = 900_000
 
-export interface PendingBlock {
-  plain: Buffer
-  /** Of `plain`, which is elsewhere while it is written. */
-  readonly bytes: number
-  /** Others have something in the memory of `plain`. */
-  readonly isShared: boolean
-  readonly count: number
-  readonly baseTimeMs: number
-  readonly lastTimeMs: number
-  /** Some of its times may change when it is cut. */
-  readonly hasUnsetTimes: boolean
-  /** That of the last record in it that has one. */
-  readonly bookmark: string | undefined
-  /** What its records say is missing before them. */
-  readonly gap: Gap | undefined
-}
-
 /** What a source's buffer tells and asks of the whole. */
 export interface SourceHooks {
   onPending(source: SourceBuffer): void
   stored(source: SourceBuffer): Promise<void>
   /** The mark of a record whose time an unset clock gave. */
   stampFor(timeMs: number): RecordHeader | undefined
-  /** Bytes pending over all sources, counted by each; and those that have room of their own and wait until the others have less. */
+  /** Half of what may be pending is: it goes to disk now. */
+  onPressed(): void
+  /** Bytes pending over all sources, those of blocks that are being filled too, counted by each; and sources that have room of their own and wait until the others have less. */
   readonly pending: { bytes: number; readonly waiting: Set<SourceBuffer> }
   readonly limits: BufferLimits
 }
@@ -104,6 +90,8 @@ export class SourceBuffer implements Inlet {
   /** Blocks are pending for which there was no room: what comes after them is gathered until there is. */
   waitsForRoom = false
   #builder = new BlockBuilder()
+  /** Of it so many bytes are counted as pending over all sources. */
+  #fillingBytes = 0
   #hasUnsetTimes = false
   #taken = 0
   #dropped = 0
@@ -172,6 +160,7 @@ export class SourceBuffer implements Inlet {
     if (typeof bookmark === 'string') this.#newBookmark = bookmark
     this.#taken += 1
     if (builder.count === 1) this.#hooks.onPending(this)
+    this.#countFilling()
     if (this.#isWithinGroup) return 'taken'
     if (builder.count >= limits.blockRecords || builder.sizeBytes >= this.#blockBytes) this.flush()
     return 'taken'
@@ -204,6 +193,11 @@ export class SourceBuffer implements Inlet {
     return this.#builder.count > 0
   }
 
+  /** Bytes of the block that is being filled. */
+  get fillingBytes(): number {
+    return this.#fillingBytes
+  }
+
   /** Closes the block that is being filled. */
   flush(): void {
     const builder = this.#builder
@@ -226,7 +220,8 @@ export class SourceBuffer implements Inlet {
     this.#newGap = undefined
     this.pendingBytes += plain.length
     this.#pendingRecords += count
-    this.#hooks.pending.bytes += plain.length
+    // Counted over all sources since it was filled.
+    this.#fillingBytes = 0
     // As large as the last one, and a little: sources go on as they did.
     const spareBytes = Math.floor(Math.min(SPARE_BYTES, plain.length * SPARE_SHARE))
     this.#builder = new BlockBuilder(Math.min(this.#blockBytes, plain.length) + spareBytes)
@@ -243,6 +238,14 @@ export class SourceBuffer implements Inlet {
   unpend(blocks: number): void {
     for (const block of this.pending.splice(0, blocks)) this.#uncount(block)
     this.#callForRoom()
+  }
+
+  #countFilling(): void {
+    const { pending, limits } = this.#hooks
+    const wasPressed = pending.bytes > limits.pendingBytes / 2
+    pending.bytes += this.#builder.sizeBytes - this.#fillingBytes
+    this.#fillingBytes = this.#builder.sizeBytes
+    if (!wasPressed && pending.bytes > limits.pendingBytes / 2) this.#hooks.onPressed()
   }
 
   #uncount({ bytes, count }: PendingBlock): void {
@@ -277,6 +280,7 @@ export class SourceBuffer implements Inlet {
     if (gone && this.#builder.count > 0) {
       // Those that came after it are in memory already. What is missing at the tail came after them, and is said by whoever comes next.
       this.#builder = withGapBefore(gone, this.#builder, SPARE_BYTES)
+      this.#countFilling()
       this.#newGap = joinGaps(gone, this.#newGap)
     } else if (gone) {
       this.tailGap = joinGaps(gone, this.tailGap)

@@ -1,4 +1,3 @@
-import { totalmem } from 'node:os'
 import { constants, PerformanceObserver } from 'node:perf_hooks'
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
@@ -6,6 +5,7 @@ import { Busyness, SELDOM_MS } from './busyness.ts'
 import type { Clock, Timer } from './clock.ts'
 import { collectGarbage } from './garbage.ts'
 import { GarbageShares } from './garbage-shares.ts'
+import { processMemory } from './process-memory.ts'
 import { repeating } from './repeating.ts'
 
 /** Where the threads of this process find what all of them allow. */
@@ -65,7 +65,5 @@ function sharesOfProcess(): GarbageShares {
   const known = getEnvironmentData(SHARES)
   const memory = known instanceof SharedArrayBuffer ? known : GarbageShares.memory()
   if (isMainThread) setEnvironmentData(SHARES, memory)
-  // What a container may have; no limit is a number that is larger than any machine, or 0.
-  const constrained = process.constrainedMemory() || Number.POSITIVE_INFINITY
-  return new GarbageShares(memory, Math.min(totalmem(), constrained))
+  return new GarbageShares(memory, processMemory())
 }

@@ -19,9 +19,9 @@ const WATCHED_MAX = 100
 /** Records a second of all that are watched together, and of all others together. */
 const WATCHED_PER_SECOND = 200
 const OTHERS_PER_SECOND = 300
-/** Records that generators at full speed are ahead of the log, over all sources. */
+/** Records that generators at full speed are ahead of the log, over all sources; of each so many that a batch holds what the gateway gathers, and not what the generator may. */
 const AHEAD_RECORDS = 1_000_000
-const AHEAD = { min: 20, max: 100_000 }
+const AHEAD = { min: 400, max: 100_000 }
 const STEADY_MS = { quick: 6_000, full: 20_000 }
 const SPEED_MS = { quick: 6_000, full: 15_000 }
 const WARM_UP_MS = 3_000
