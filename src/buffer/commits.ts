@@ -173,7 +173,7 @@ export class Commits {
 
   #dueMs(sources: Iterable<SourceBuffer>): number {
     if (this.#left.length > 0 || this.#due.length > 0) return Number.NEGATIVE_INFINITY
-    for (const source of sources) if (this.#hasMore(source)) return Number.NEGATIVE_INFINITY
+    for (const source of sources) if (this.#isDue(source)) return Number.NEGATIVE_INFINITY
     return this.#rowsOrFlushMs(this.#mostUrgentMs(sources))
   }
 
@@ -238,6 +238,11 @@ export class Commits {
     this.#deps.pace.committed()
     this.#merging.records(urgencyMs)
     return true
+  }
+
+  /** Whether the next commit is about this source at once: the link waits for it, or its device soon would. Its closed blocks are enough then. */
+  #isDue(source: SourceBuffer): boolean {
+    return (!source.hasOwnRoom && !source.waitsForRoom) || this.#hasMore(source)
   }
 
   /** Whether there is something to cut, or to bring into memory, for the link. */
@@ -322,9 +327,10 @@ export class Commits {
   }
 
   /** The same of one. What waits for room on the disk is not sooner there where memory becomes short. */
-  #urgencyOf({ hasPending, waitsForRoom, settings: { durabilityMs } }: SourceBuffer): number {
-    if (!hasPending) return Number.POSITIVE_INFINITY
-    if (waitsForRoom) return Math.max(ROOM_LOOK_EVERY_MS, durabilityMs)
+  #urgencyOf(source: SourceBuffer): number {
+    const { durabilityMs } = source.settings
+    if (!source.hasPending) return Number.POSITIVE_INFINITY
+    if (source.waitsForRoom) return Math.max(ROOM_LOOK_EVERY_MS, durabilityMs)
     const { pending, index } = this.#deps
     return pending.bytes > index.limits.pendingBytes / 2 ? 0 : durabilityMs
   }

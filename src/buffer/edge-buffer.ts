@@ -93,7 +93,7 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
       limits: deps.limits ?? BUFFER_LIMITS,
       stampFor: timeMs => watch.stampFor(timeMs),
       onPending: source => this.#commits.want(source),
-      onPressed: () => this.#commits.kick(),
+      onPressed: source => this.#commits.want(source),
       stored: source => this.#commits.stored(source),
     })
     this.#refill = new Refill({

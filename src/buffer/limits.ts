@@ -5,7 +5,7 @@ export interface BufferLimits {
   readonly blockBytes: number
   /** And where it would be larger than this once it is compressed, as far as its source's last one tells: so it fits into one AMQP frame, and is no large message to Artemis (100 KiB). */
   readonly blockStoredBytes: number
-  /** Records of one source that wait for a commit; past that the device has to wait, or gives way. */
+  /** Closed blocks of one source that wait for a commit; past that the device has to wait, or gives way. Where half of it is there, it is written at once. */
   readonly pendingBytesPerSource: number
   /** What all sources together took and is not on disk, before compression, also in blocks that are being filled; where half of it is there, it is written at once. */
   readonly pendingBytes: number

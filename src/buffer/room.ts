@@ -44,6 +44,8 @@ export class Room {
   readonly #steps: Planned[]
   readonly #dropping = new Set<SourceBuffer>()
   readonly #forgetting = new Set<SourceBuffer>()
+  /** Settled batches of each source, by its number, that go in this plan: for want of room, and since they lie beyond the window. */
+  readonly #going = new Map<number, number>()
   readonly #withheld = new Map<SourceBuffer, PendingBlock[]>()
   #hasPostponed = false
   /** Sources of which more was pending than is written at once. */
@@ -312,13 +314,13 @@ export class Room {
    */
   #writeRowsOf(going: readonly KeptRow[]): void {
     const { index, nowMs } = this.#context
-    const blocks = new Map<number, number>()
-    for (const { source } of going) blocks.set(source, (blocks.get(source) ?? 0) + 1)
-    for (const [id, count] of blocks) {
+    for (const { source } of going) this.#going.set(source, (this.#going.get(source) ?? 0) + 1)
+    for (const id of new Set(going.map(({ source }) => source))) {
       const source = index.source(id)
       if (!source) continue
+      const isLast = source.cut.length <= (this.#going.get(id) ?? 0)
       // A clock that jumps has it written once more.
-      if (source.cut.length > count && Math.abs(nowMs - source.rowWrittenMs) < ROW_EVERY_MS) continue
+      if (!isLast && Math.abs(nowMs - source.rowWrittenMs) < ROW_EVERY_MS) continue
       source.dirty = true
       this.#forgetting.add(source)
     }

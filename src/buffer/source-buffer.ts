@@ -26,8 +26,8 @@ export interface SourceHooks {
   stored(source: SourceBuffer): Promise<void>
   /** The mark of a record whose time an unset clock gave. */
   stampFor(timeMs: number): RecordHeader | undefined
-  /** Half of what may be pending is: it goes to disk now. */
-  onPressed(): void
+  /** Half of what may be pending is, of it or of all sources: it goes to disk now. */
+  onPressed(source: SourceBuffer): void
   /** Bytes pending over all sources, those of blocks that are being filled too, counted by each; and sources that have room of their own and wait until the others have less. */
   readonly pending: { bytes: number; readonly waiting: Set<SourceBuffer> }
   readonly limits: BufferLimits
@@ -173,7 +173,7 @@ export class SourceBuffer implements Inlet {
   onRoom(call: () => void): void {
     this.#roomCalls.push(call)
     // One that has nothing pending writes nothing, and would not be looked at again by itself.
-    if (this.#hasOwnRoom) this.#hooks.pending.waiting.add(this)
+    if (this.hasOwnRoom) this.#hooks.pending.waiting.add(this)
   }
 
   counts(): { taken: number; dropped: number } {
@@ -222,6 +222,7 @@ export class SourceBuffer implements Inlet {
     this.#pendingRecords += count
     // Counted over all sources since it was filled.
     this.#fillingBytes = 0
+    if (!this.hasOwnRoom) this.#hooks.onPressed(this)
     // As large as the last one, and a little: sources go on as they did.
     const spareBytes = Math.floor(Math.min(SPARE_BYTES, plain.length * SPARE_SHARE))
     this.#builder = new BlockBuilder(Math.min(this.#blockBytes, plain.length) + spareBytes)
@@ -242,10 +243,10 @@ export class SourceBuffer implements Inlet {
 
   #countFilling(): void {
     const { pending, limits } = this.#hooks
-    const wasPressed = pending.bytes > limits.pendingBytes / 2
+    const before = pending.bytes
     pending.bytes += this.#builder.sizeBytes - this.#fillingBytes
     this.#fillingBytes = this.#builder.sizeBytes
-    if (!wasPressed && pending.bytes > limits.pendingBytes / 2) this.#hooks.onPressed()
+    if (before <= limits.pendingBytes / 2 && pending.bytes > limits.pendingBytes / 2) this.#hooks.onPressed(this)
   }
 
   #uncount({ bytes, count }: PendingBlock): void {
@@ -254,14 +255,15 @@ export class SourceBuffer implements Inlet {
     this.#hooks.pending.bytes -= bytes
   }
 
-  get #hasOwnRoom(): boolean {
+  /** Half of what may be pending of a source is not, in closed blocks. */
+  get hasOwnRoom(): boolean {
     return this.pendingBytes <= this.#hooks.limits.pendingBytesPerSource / 2
   }
 
   /** Of this source less is pending: it has room now, or those have that waited for the others. */
   #callForRoom(): void {
     const { pending, limits } = this.#hooks
-    if (this.#roomCalls.length > 0 && this.#hasOwnRoom) pending.waiting.add(this)
+    if (this.#roomCalls.length > 0 && this.hasOwnRoom) pending.waiting.add(this)
     for (const source of [...pending.waiting]) {
       if (pending.bytes > limits.pendingBytes) return
       pending.waiting.delete(source)

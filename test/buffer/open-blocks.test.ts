@@ -56,6 +56,19 @@ test('where half of what may wait does, it is written at once, whatever its dura
   await buffer.inlet(NAMES[20] as string).stored()
 })
 
+test('the same of one source: it waited for its durability though it had nothing but to wait', async () => {
+  const limits = { pendingBytesPerSource: 20_000, blockBytes: 4_000 }
+  const buffer = await bench.open({ sources: { fast: { durabilityMs: HOUR_MS, whenFull: 'block' } }, limits })
+  put(buffer, 'fast', TEXT)
+  await buffer.inlet('fast').stored()
+  const records = 200
+  for (let given = 1; given < records; ) {
+    if (put(buffer, 'fast', TEXT) === 'taken') given += 1
+    else await new Promise<void>(resolve => buffer.inlet('fast').onRoom(resolve))
+  }
+  expect(outletOf(buffer, 'fast').buffered().records).toBe(records)
+})
+
 test('of blocks that are due and more than one commit takes, some are closed and the others go on being filled until it is their turn', async () => {
   const commits: { source: number; bytes: number }[][] = []
   const commitBytes = 20_000

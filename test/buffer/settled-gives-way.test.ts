@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -119,6 +120,36 @@ describe.each(PLACES)('blocks that lie %s', (_where, limits) => {
     const again = await after.open({ sources: { [PUMP]: {} }, quotaBytes: QUOTA_BYTES })
     expect(outletOf(again, PUMP)).toMatchObject({ settled: 1, next: 1 })
     await after.end()
+  })
+
+  test('a source whose blocks go in one commit for want of room and for want of a place in the window goes on behind what it said: its row was not written, and the log was ahead of it', async () => {
+    const records = 12
+    const text = (number: number) => `${number}:${randomBytes(8_000).toString('hex')}`
+    const sources = { [PUMP]: {}, other: {} }
+    const options = { sources, rewindBytes: 4_096, quotaBytes: QUOTA_BYTES, limits: { blockRecords: 1, forgetEveryMs: 60_000 } }
+    // How much room is wanted says how many go for it; the others go since they lie beyond the window.
+    for (const wanted of Array.from({ length: 9 }, (_, at) => 35 + at)) {
+      const first = new Bench({ ...limits })
+      try {
+        const buffer = await first.open(options)
+        for (const name of [PUMP, 'other']) await outletOf(buffer, name).assign(ASSIGNMENT)
+        buffer.attachLink(() => {})
+        for (let number = 0; number < records; number++) put(buffer, PUMP, text(number))
+        await buffer.inlet(PUMP).stored()
+        const taken = await takeRecords(buffer, PUMP, records)
+        for (const { sequence, count } of taken) outletOf(buffer, PUMP).settle(sequence + count)
+        for (let number = 0; number < wanted; number++) put(buffer, 'other', text(number))
+        await buffer.inlet('other').stored()
+        const cut = first.cut()
+        try {
+          expect(outletOf(await cut.open(options), PUMP).next, `${wanted} wanted`).toBe(records)
+        } finally {
+          await cut.end()
+        }
+      } finally {
+        await first.end()
+      }
+    }
   })
 
   test('the row of a source is not written with each block that goes, and is when the last one does', async () => {
