@@ -158,7 +158,7 @@ export class Commits {
     this.note(source)
     // Of this one alone: the others have said when they are due, and looking at all of them for each would cost the square of their number.
     if (!this.#rests)
-      this.#timer.at(this.#hasMore(source) ? Number.NEGATIVE_INFINITY : this.#rowsOrFlushMs(this.#urgencyOf(source)))
+      this.#timer.at(this.#isDue(source) ? Number.NEGATIVE_INFINITY : this.#rowsOrFlushMs(this.#urgencyOf(source)))
   }
 
   /** Commits when something is due: what the link waits for at once, records by their durability, the keeping of books now and then. */

@@ -109,11 +109,12 @@ class GeneratorSource implements Source {
       const timeMs = Math.floor(clock.wallMs())
       while (number < to && !this.#paused) this.#give(number++, timeMs)
       if (this.#paused) await this.#paused.promise
-      else if (number < due && room > 0 && number < last) await new Promise<void>(resolve => setImmediate(resolve))
+      else if ((number < due || rate === 0) && room > 0 && number < last)
+        await new Promise<void>(resolve => setImmediate(resolve))
       else if (number < last && room <= 0) await this.#roomLooks().room(this.#hasRoom)
       else if (number < last) {
         const dueInMs = ((number + 1 - first) / rate) * 1_000 - (clock.monotonicMs() - startedMs)
-        const waitMs = rate === 0 ? TICK_MS : Math.min(LOOK_AT_LEAST_EVERY_MS, Math.max(TICK_MS, dueInMs))
+        const waitMs = Math.min(LOOK_AT_LEAST_EVERY_MS, Math.max(TICK_MS, dueInMs))
         await pause(clock, waitMs, signal).catch(() => {})
       }
     }

@@ -3,6 +3,7 @@ import { openInlineStore } from '../../src/buffer/inline-store.ts'
 import { limitsOf } from '../../src/buffer/limits.ts'
 import type { Commit } from '../../src/buffer/store-calls.ts'
 import type { StoreOptions } from '../../src/buffer/store-thread.ts'
+import { SimulatedClock } from '../support/simulated-clock.ts'
 import { ASSIGNMENT, Bench, isContiguous, numberOf, outletOf, put, recordsOf, takeRecords } from './harness.ts'
 
 const TEXT = 'x'.repeat(1_000)
@@ -58,7 +59,9 @@ test('where half of what may wait does, it is written at once, whatever its dura
 
 test('the same of one source: it waited for its durability though it had nothing but to wait', async () => {
   const limits = { pendingBytesPerSource: 20_000, blockBytes: 4_000 }
-  const buffer = await bench.open({ sources: { fast: { durabilityMs: HOUR_MS, whenFull: 'block' } }, limits })
+  // A clock that stands still: nothing is written because some time has passed.
+  const clock = new SimulatedClock()
+  const buffer = await bench.open({ clock, sources: { fast: { durabilityMs: HOUR_MS, whenFull: 'block' } }, limits })
   put(buffer, 'fast', TEXT)
   await buffer.inlet('fast').stored()
   const records = 200

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../../../hardware/simulators/free-port.ts'
+import { messageOf } from '../../../src/runtime/errors.ts'
 import { writePayloadFile } from '../payload.ts'
 import { cpuSeconds, peakRssMib } from '../process-figures.ts'
 import { findProgram, Rival, sendLines, untilStored } from '../rival.ts'
@@ -77,7 +78,9 @@ async function measureRound(
     say(`${name}: ${Math.round(perSecond)} records/s`)
     return found
   } catch (cause) {
-    throw new Error(`${name} failed; it said:\n${readFileSync(join(own, 'log'), 'utf8').slice(-2_000)}`, { cause })
+    throw new Error(`${name} failed: ${messageOf(cause)}; it said:\n${readFileSync(join(own, 'log'), 'utf8').slice(-2_000)}`, {
+      cause,
+    })
   } finally {
     await rival.end()
     await deleteTopics(kafka, topic)
