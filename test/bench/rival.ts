@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts'
 import { pause, systemClock } from '../../src/runtime/clock.ts'
+import { HeadraceError } from '../../src/runtime/errors.ts'
 import { silentLogger } from '../../src/runtime/logger.ts'
 import type { KafkaCluster } from '../support/kafka/cluster.ts'
 import { until } from '../support/until.ts'
@@ -75,7 +76,8 @@ function open(port: number): Promise<ReturnType<typeof connect> | undefined> {
 
 /** Resolves with how long it took, ms, until so many records lie in a topic's partitions. */
 export async function untilStored(kafka: KafkaCluster, topic: string, partitions: number, records: number): Promise<number> {
-  const log = await openKafkaLog({ brokers: kafka.addresses, client_id: 'bench' }, { clock: systemClock, log: silentLogger })
+  // A broker that has just started has no leader yet for what opening a log makes.
+  const log = await until('the log opens', () => openLog(kafka).catch(unlessUnavailable), LIMIT_MS)
   const places = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
   const fromMs = performance.now()
   try {
@@ -90,4 +92,12 @@ export async function untilStored(kafka: KafkaCluster, topic: string, partitions
   } finally {
     await log.close()
   }
+}
+
+function openLog(kafka: KafkaCluster) {
+  return openKafkaLog({ brokers: kafka.addresses, client_id: 'bench' }, { clock: systemClock, log: silentLogger })
+}
+
+function unlessUnavailable(error: unknown): undefined {
+  if (!(error instanceof HeadraceError) || error.code !== 'log_unavailable') throw error
 }
