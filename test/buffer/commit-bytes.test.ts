@@ -1,8 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { CutBatch } from '../../src/buffer/buffer.ts'
-import { openInlineStore } from '../../src/buffer/inline-store.ts'
-import type { Commit } from '../../src/buffer/store-calls.ts'
-import type { StoreOptions } from '../../src/buffer/store-thread.ts'
 import { until } from '../support/until.ts'
 import {
   ASSIGNMENT,
@@ -10,6 +7,7 @@ import {
   countingClock,
   isContiguous,
   noise,
+  noted,
   numberOf,
   outletOf,
   put,
@@ -28,21 +26,6 @@ beforeEach(() => {
   bench = new Bench(LIMITS)
 })
 afterEach(() => bench.end())
-
-/** A store that notes what each commit brings: the bytes of each source's blocks, one after another. */
-function noted(commits: { source: number; bytes: number }[][]) {
-  return (options: StoreOptions) => {
-    const store = openInlineStore(options)
-    return {
-      ...store,
-      commit: (commit: Commit) => {
-        const inserted = commit.steps.filter(step => step.kind === 'insert')
-        if (inserted.length > 0) commits.push(inserted.map(({ source, plain }) => ({ source, bytes: plain.length })))
-        return store.commit(commit)
-      },
-    }
-  }
-}
 
 function putAll(buffer: Awaited<ReturnType<Bench['open']>>): void {
   for (const name of NAMES) for (let number = 0; number < RECORDS; number++) put(buffer, name, noise(number))

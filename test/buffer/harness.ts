@@ -6,10 +6,13 @@ import Database from 'better-sqlite3'
 import type { CutBatch, EdgeBuffer, Outlet, SourceSettings } from '../../src/buffer/buffer.ts'
 import { BLOCKS_FILE, DATABASE_FILE, DATABASE_FILES } from '../../src/buffer/database-files.ts'
 import type { Extent } from '../../src/buffer/free-pages.ts'
+import { openInlineStore } from '../../src/buffer/inline-store.ts'
 import { BUFFER_LIMITS, type BufferLimits } from '../../src/buffer/limits.ts'
 import { type EdgeBufferOptions, openEdgeBuffer } from '../../src/buffer/open.ts'
 import { parsePlace } from '../../src/buffer/place.ts'
 import { PAGE_BYTES } from '../../src/buffer/schema.ts'
+import type { Commit } from '../../src/buffer/store-calls.ts'
+import type { StoreOptions } from '../../src/buffer/store-thread.ts'
 import { decodeBatch } from '../../src/record/batch-reader.ts'
 import { parseGap } from '../../src/record/gap.ts'
 import { type Gap, HEADER } from '../../src/record/record.ts'
@@ -223,6 +226,21 @@ export function declared(records: readonly Delivered[]): number {
 /** Random bytes do not compress: the quota is reached after as many as one would think. */
 export const noise = (number: number) => `${number}:${randomBytes(600).toString('hex')}`
 export const numberOf = (text: string | null) => Number(text?.split(':')[0])
+
+/** A store that notes what each commit inserts: the sources of its blocks, and their bytes before compression, one after another. */
+export function noted(commits: { source: number; bytes: number }[][]) {
+  return (options: StoreOptions) => {
+    const store = openInlineStore(options)
+    return {
+      ...store,
+      commit: (commit: Commit) => {
+        const inserted = commit.steps.filter(step => step.kind === 'insert')
+        if (inserted.length > 0) commits.push(inserted.map(({ source, plain }) => ({ source, bytes: plain.length })))
+        return store.commit(commit)
+      },
+    }
+  }
+}
 
 /** Puts so much of it, of these numbers, on disk. */
 export async function fill(buffer: EdgeBuffer, source: string, from: number, count: number): Promise<void> {

@@ -1,10 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openInlineStore } from '../../src/buffer/inline-store.ts'
 import { limitsOf } from '../../src/buffer/limits.ts'
-import type { Commit } from '../../src/buffer/store-calls.ts'
-import type { StoreOptions } from '../../src/buffer/store-thread.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
-import { ASSIGNMENT, Bench, isContiguous, numberOf, outletOf, put, recordsOf, takeRecords } from './harness.ts'
+import { ASSIGNMENT, Bench, isContiguous, noted, numberOf, outletOf, put, recordsOf, takeRecords } from './harness.ts'
 
 const TEXT = 'x'.repeat(1_000)
 const NAMES = Array.from({ length: 40 }, (_, at) => `pump-${at}`)
@@ -18,21 +15,6 @@ afterEach(() => bench.end())
 
 function sourcesWith(durabilityMs: number) {
   return Object.fromEntries(NAMES.map(name => [name, { durabilityMs, whenFull: 'block' as const }]))
-}
-
-/** A store that notes the sources of each commit's blocks, and their bytes. */
-function noted(commits: { source: number; bytes: number }[][]) {
-  return (options: StoreOptions) => {
-    const store = openInlineStore(options)
-    return {
-      ...store,
-      commit: (commit: Commit) => {
-        const inserted = commit.steps.filter(step => step.kind === 'insert')
-        if (inserted.length > 0) commits.push(inserted.map(({ source, plain }) => ({ source, bytes: plain.length })))
-        return store.commit(commit)
-      },
-    }
-  }
 }
 
 test('what lies in blocks that are being filled counts too: of many sources it was in memory beyond every limit, while the disk stood still', async () => {
