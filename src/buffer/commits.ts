@@ -9,10 +9,12 @@ import { CommitWaiters } from './commit-waiters.ts'
 import type { FlashPace } from './flash-pace.ts'
 import { ForgetPace } from './forget-pace.ts'
 import { MergePace } from './merge-pace.ts'
+import { Owed } from './owed.ts'
 import { Plan, type PlanContext } from './plan.ts'
 import type { Refill } from './refill.ts'
 import { isDamaged, type RenewableStore } from './renewable-store.ts'
 import type { Reservations } from './reservations.ts'
+import { emptyBytesOf } from './room.ts'
 import type { Serial } from './serial.ts'
 import type { SourceBuffer } from './source-buffer.ts'
 import type { StoreDisk } from './store-calls.ts'
@@ -77,6 +79,9 @@ export class Commits {
   #damage: string | undefined
   /** There was no room for the last commit. */
   #isCramped = false
+  /** The last commit failed. */
+  #isRetry = false
+  readonly #owed = new Owed()
   #closed = false
 
   constructor(deps: CommitsDeps) {
@@ -131,6 +136,7 @@ export class Commits {
       usedBytes: this.#disk.usedBytes,
       mergesMax: this.#merging.merges,
       isCramped: this.#isCramped,
+      isRetry: this.#isRetry,
       bytesMax: this.#isClosing ? Number.POSITIVE_INFINITY : index.limits.commitBytes,
       nowMs: clock.wallMs(),
       beyondWindow: () => this.#forgetting.next(),
@@ -205,7 +211,7 @@ export class Commits {
       if (this.#damage !== undefined) await this.#startAnew(this.#damage)
       else if (this.#stale) this.#deps.index.reload(await this.#deps.store.index())
       this.#stale = false
-      await this.#deps.refill.load(sources, this.#disk.usedBytes + this.#deps.pending.bytes)
+      await this.#deps.refill.load(sources, () => this.#disk.usedBytes + this.#deps.pending.bytes + emptyBytesOf(sources))
       const nowMs = this.#deps.clock.monotonicMs()
       const urgencyMs = this.#mostUrgentMs(sources)
       const isFlush = nowMs >= this.#flushDueMs(urgencyMs)
@@ -218,12 +224,14 @@ export class Commits {
       const isNews = await this.execute(plan)
       this.#left = left
       this.#due = stillDue
-      // What was due and waited for room alone does not wait for its durability once more.
-      if (plan.hasPostponed && isNews) this.#lastFlushMs = Number.NEGATIVE_INFINITY
+      // What was due and waited for room alone, or for a disk, does not wait for its durability once more.
+      if ((plan.hasPostponed && isNews) || this.#isRetry) this.#lastFlushMs = Number.NEGATIVE_INFINITY
       if (hasRecords || plan.merges > 0) this.#merging.committed(plan.merges, this.#deps.clock.monotonicMs() - nowMs)
       for (const source of sources) if (!plan.unwritten.has(source)) waiting.written(source)
+      const { open, heldBack } = plan
+      if (this.#owed.written(sources, { isNews, isRetry: this.#isRetry, open, heldBack })) this.#deps.alarms.written()
       this.#isCramped = false
-      this.#deps.alarms.written()
+      this.#isRetry = false
     } catch (error) {
       this.failed(error, sources)
     }
@@ -309,6 +317,8 @@ export class Commits {
   /** Nothing is known of what the commit did: the index is made anew before the next one. */
   failed(error: unknown, sources: readonly SourceBuffer[]): void {
     this.#stale = true
+    this.#isRetry = true
+    this.#owed.failed()
     if (isDamaged(error)) this.#damage = messageOf(error)
     this.#isCramped = error instanceof HeadraceError && error.code === 'disk_full'
     this.#deps.alarms.unwritten(error)

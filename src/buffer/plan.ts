@@ -31,6 +31,8 @@ export interface PlanContext extends RoomContext {
  */
 export class Plan {
   readonly steps: Planned[] = []
+  /** Sources of which a block goes on being filled. */
+  readonly open = new Set<SourceBuffer>()
   /** Sources that have records which this plan does not write. */
   readonly unwritten = new Set<SourceBuffer>()
   /** Sources that have a batch for the link since this plan is on disk. Told behind all else: what the link then does cannot leave half of it undone. */
@@ -75,11 +77,17 @@ export class Plan {
     return this.#room.stillDue
   }
 
+  /** Sources that have pending records for which the quota has no room. */
+  get heldBack(): ReadonlySet<SourceBuffer> {
+    return this.#room.heldBack
+  }
+
   /** `due`: of these the block that is being filled has to be written; of all others only blocks that are full are. */
   make(due: readonly SourceBuffer[]): this {
     const { sources } = this.#context
     this.#room.closeOpen(due)
-    for (const source of sources) if (source.isFilling) this.unwritten.add(source)
+    for (const source of sources) if (source.isFilling) this.open.add(source)
+    for (const source of this.open) this.unwritten.add(source)
     this.#room.make()
     for (const source of this.#room.withheld) this.unwritten.add(source)
     this.#mergingRoom = this.#room.isLate ? this.#room.restBytes * MERGING_ROOM_SHARE : Number.POSITIVE_INFINITY

@@ -41,13 +41,19 @@ export class Refill {
     return readyBytes < limits.readyBytes ? limits.readyBatches : 1
   }
 
-  /** Brings back what the link will want next, and what of the backlog may be cut, or has to give way. */
-  async load(sources: readonly SourceBuffer[], neededBytes: number): Promise<void> {
+  /**
+   * Brings back what the link will want next, and what of the backlog may be cut, or has to give way. `neededBytes` is asked last: what comes while batches are read counts too, or the newest
+   * would be lost in the place of an oldest that nobody had looked at.
+   */
+  async load(sources: readonly SourceBuffer[], neededBytes: () => number): Promise<void> {
     const { index, store, quotaBytes, onReady } = this.#deps
-    const isShort = neededBytes > roomOf(quotaBytes)
+    if (onReady()) await this.#loadAllReady(sources)
+    const isShort = neededBytes() > roomOf(quotaBytes)
     const looked = isShort ? [...index.sources.values()] : onReady() ? sources : []
     if (looked.some(source => index.isBlind(source))) await index.loadUncut(store)
-    if (!onReady()) return
+  }
+
+  async #loadAllReady(sources: readonly SourceBuffer[]): Promise<void> {
     for (const source of sources) {
       while (source.readyEnd < source.next && source.ready.length < this.readyMax && !source.frozen) {
         if (!(await this.#loadReady(source))) break

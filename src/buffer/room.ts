@@ -25,6 +25,8 @@ export interface RoomContext {
   readonly usedBytes: number
   /** There was no room for the commit before, though there should have been: this one does as little as it can. */
   readonly isCramped: boolean
+  /** The commit before failed: of whom something is pending already, what comes is gathered until one is on disk. */
+  readonly isRetry: boolean
   /** What is written at once, before compression, bytes; and a block of each source in any case. */
   readonly bytesMax: number
   readonly nowMs: number
@@ -48,6 +50,8 @@ export class Room {
   readonly #going = new Map<number, number>()
   readonly #withheld = new Map<SourceBuffer, PendingBlock[]>()
   #hasPostponed = false
+  /** Sources whose pending records wait until the core has taken what lies on the disk. */
+  readonly heldBack = new Set<SourceBuffer>()
   /** Sources of which more was pending than is written at once. */
   readonly #left = new Set<SourceBuffer>()
   /** Sources whose open block is due, and is not closed for this plan. */
@@ -89,8 +93,10 @@ export class Room {
    * where thousands of sources are busy. Those that hold no more than an equal share do not wait for the others: what says little is never behind what says much.
    */
   closeOpen(due: readonly SourceBuffer[]): void {
-    const { bytesMax, sources } = this.#context
-    const open = due.filter(source => source.isFilling && !source.waitsForRoom)
+    const { bytesMax, sources, isRetry } = this.#context
+    // A block of each second that a disk is away would make more of them than any bound of bytes holds.
+    const gathers = (source: SourceBuffer) => source.waitsForRoom || (isRetry && source.pending.length > 0)
+    const open = due.filter(source => source.isFilling && !gathers(source))
     const share = bytesMax / open.length
     let left = sources.reduce((rest, { pending }) => rest - (pending[0]?.bytes ?? 0), bytesMax)
     let isFirst = left === bytesMax
@@ -186,8 +192,8 @@ export class Room {
       }
       if (fitting === source.pending.length) continue
       this.#hasPostponed = true
-      // Looked at now and then, where there is no room to come.
-      source.waitsForRoom = true
+      // Looked at now and then, where there is no room to come; a disk that is full is tried again in any case.
+      source.waitsForRoom ||= !this.#context.isCramped
       this.#withhold(source, fitting)
     }
   }
@@ -212,6 +218,7 @@ export class Room {
       this.#context.onFull(source)
       if (source.settings.whenFull === 'block') {
         source.waitsForRoom = true
+        this.heldBack.add(source)
         this.#withhold(source, fitting)
         continue
       }
@@ -354,6 +361,11 @@ export function removeUncut(source: SourceBuffer, rows: readonly BlockRow[]): vo
 /** How many of these blocks are among the `older` oldest of the source. */
 function olderAmong({ uncut }: SourceBuffer, blocks: ReadonlySet<BlockRow>, older: number): number {
   return uncut.slice(0, older).filter(row => blocks.has(row)).length
+}
+
+/** What blocks that are pending of these sources may leave empty of their pages, bytes. */
+export function emptyBytesOf(sources: readonly SourceBuffer[]): number {
+  return sources.reduce((sum, { pending, isFilling }) => sum + pagesOf(0, pending.length + Number(isFilling)), 0)
 }
 
 /** Bytes of the database's pages that rows of so many bytes can take at the most: each may leave the rest of a page empty. */

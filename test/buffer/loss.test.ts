@@ -49,6 +49,20 @@ describe.each([...PLACES, ONE_AT_A_TIME])('blocks that lie %s', (_where, limits)
       expect(isContiguous(records)).toBe(true)
     })
 
+    test('drop_oldest, many small blocks right after a start: each takes a page of its own, and what had not been looked at yet stayed in their place', async () => {
+      const names = Array.from({ length: 20 }, (_, at) => `valve-${at}`)
+      const whenFull = 'drop_oldest' as const
+      const sources = { 'pump-1': { whenFull }, ...Object.fromEntries(names.map(name => [name, { whenFull }])) }
+      const before = await bench.open({ quotaBytes: SMALL_QUOTA, sources })
+      await fill(before, 'pump-1', 0, 1_000)
+      await bench.close(before)
+      const buffer = await bench.open({ quotaBytes: SMALL_QUOTA, sources })
+      for (const name of names) put(buffer, name, 'newest')
+      for (const name of names) await buffer.inlet(name).stored()
+      expect(names.map(name => buffer.inlet(name).counts().dropped)).toEqual(names.map(() => 0))
+      expect(buffer.inlet('pump-1').counts().dropped).toBeGreaterThan(0)
+    })
+
     test('a gap that no record has declared yet outlives a power cut', async () => {
       const buffer = await bench.open({ quotaBytes: SMALL_QUOTA, sources: { 'pump-1': { whenFull: 'drop_oldest' } } })
       for (let number = 0; number < 1_000; number++) {
