@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { freePort } from '../../hardware/simulators/free-port.ts'
 import { readArguments, wholeNumber } from '../../scripts/arguments.ts'
+import { EDGE_ENV, EDGE_FLAGS } from '../../scripts/edge-process.mjs'
 import type { EdgeStatus } from '../../src/cli/edge-status.ts'
 import { controlPath } from '../../src/cli/state-paths.ts'
 import { control } from '../../src/console/control-client.ts'
@@ -38,11 +39,14 @@ const nodeArgs = values.nodeArgs.split(' ').filter(arg => arg !== '')
 const folder = mkdtempSync(join(tmpdir(), 'headrace-footprint-'))
 const running = new Set<ChildProcess>()
 
-/** A script under this Node, or a program that brings its own. */
+/** A script under this Node, a gateway as an installed one is; or a program that brings its own. */
 function start(file: string, args: readonly string[] = []): ChildProcess {
   const isScript = /\.m?[jt]s$/.test(file)
+  const isEdge = args[0] === 'edge'
+  const flags = [...(isEdge ? EDGE_FLAGS : []), ...nodeArgs]
+  const env = { ...(isEdge && EDGE_ENV), ...process.env }
   const child = isScript
-    ? spawn(process.execPath, [...nodeArgs, file, ...args], { stdio: 'ignore' })
+    ? spawn(process.execPath, [...flags, file, ...args], { stdio: 'ignore', env })
     : spawn(file, args, { stdio: 'ignore' })
   running.add(child)
   return child

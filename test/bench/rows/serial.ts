@@ -5,7 +5,7 @@ import { Pty } from '../../../hardware/simulators/pty.ts'
 import type { EdgeStatus } from '../../../src/cli/edge-status.ts'
 import { writeLines } from '../../source/serial-fleet.ts'
 import { until } from '../../support/until.ts'
-import { cpuSeconds, peakRssMib } from '../process-figures.ts'
+import { cpuSeconds, peakRssMib, rssMib } from '../process-figures.ts'
 import { BenchProcess, coreConfig, edgeConfig, endAll } from '../processes.ts'
 import type { BenchContext, Figure, Row } from '../row.ts'
 
@@ -18,6 +18,7 @@ const LIMIT_MS = 60_000
 /** On two cores, of which the gateway may take a tenth. */
 const CORES = 2
 const AIM_PERCENT = 10
+const AIM_MIB = 110
 
 /** Devices on pseudo terminals before a real gateway, core and Kafka, at the durability that a pipeline has unless it says otherwise. */
 export const serial: Row = {
@@ -67,11 +68,14 @@ async function measurePorts({ kafka, folder, quick, say }: BenchContext, ports: 
     const [fromMs, cpu] = [performance.now(), cpuSeconds(edge.pid)]
     await speak(measured)
     const percent = ((cpuSeconds(edge.pid) - cpu) / ((performance.now() - fromMs) / 1_000)) * (100 / CORES)
-    const mib = peakRssMib(edge.pid)
-    say(`${ports} ports: ${percent.toFixed(1)} % of two cores, ${mib.toFixed(0)} MiB`)
+    const [mib, peakMib] = [rssMib(edge.pid), peakRssMib(edge.pid)]
+    say(`${ports} ports: ${percent.toFixed(1)} % of two cores, ${mib.toFixed(0)} MiB, ${peakMib.toFixed(0)} at most`)
+    const name = `${ports} ports, edge`
     return [
-      { name: `${ports} ports, edge`, unit: '% of two cores', values: [percent], aim: { better: 'below', value: AIM_PERCENT } },
-      { name: `${ports} ports, edge`, unit: 'MiB at most', values: [mib] },
+      { name, unit: '% of two cores', values: [percent], aim: { better: 'below', value: AIM_PERCENT } },
+      { name, unit: 'MiB', values: [mib], aim: { better: 'below', value: AIM_MIB } },
+      // That of its start: the code of a checkout is made as it is read.
+      { name, unit: 'MiB at most', values: [peakMib] },
     ]
   } finally {
     await endAll(edge, core)
