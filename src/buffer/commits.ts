@@ -110,18 +110,26 @@ export class Commits {
   async close(): Promise<void> {
     const { serial, index, store } = this.#deps
     this.#timer.cancel()
-    for (const source of index.sources.values()) {
-      source.dirty = true
-      this.#wanted.add(source)
-    }
-    await serial.run(() => {
-      this.#lastFlushMs = Number.NEGATIVE_INFINITY
+    await serial.run(async () => {
       this.#isClosing = true
-      return this.#commit()
+      for (const source of index.sources.values()) {
+        source.dirty = true
+        this.#wanted.add(source)
+      }
+      while (await this.#commitsSomething()) {}
     })
     this.#closed = true
     this.#timer.cancel()
     await serial.run(() => store.close())
+  }
+
+  /** A commit of all that there is; whether there is more, for which it made room, or which a disk that was full until now has to be asked for once more. */
+  async #commitsSomething(): Promise<boolean> {
+    const { pending } = this.#deps
+    const before = pending.bytes
+    this.#lastFlushMs = Number.NEGATIVE_INFINITY
+    await this.#commit()
+    return !this.#stale && pending.bytes > 0 && pending.bytes < before
   }
 
   /** What the next commit does; empty until it is made. */

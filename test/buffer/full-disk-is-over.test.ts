@@ -107,6 +107,28 @@ for (const refuses of REFUSALS) {
   })
 }
 
+test.each(REFUSALS)(
+  'a gateway that is stopped as soon as the disk takes something again (%s) writes all that waited: one block was all, and the others were lost',
+  async refuses => {
+    const disk = new Disk()
+    const before = await bench.open({ clock, sources: sourcesOf(), openStore: disk.openStore })
+    await fails(disk, before, refuses)
+    for (const name of NAMES) put(before, name, TEXT)
+    disk.refuses = undefined
+    await bench.close(before)
+    const after = await bench.open({ sources: sourcesOf() })
+    for (const name of NAMES) expect(outletOf(after, name).buffered().records).toBe(2)
+  },
+)
+
+test('one that is stopped while its disk is full stops', async () => {
+  const disk = new Disk()
+  const buffer = await bench.open({ clock, sources: sourcesOf(), openStore: disk.openStore })
+  await fails(disk, buffer)
+  await bench.close(buffer)
+  expect(hasAlarm('disk_full')).toBe(true)
+})
+
 test('it is over also where devices go on speaking, as fast as the disk takes it', async () => {
   const disk = new Disk()
   const buffer = await bench.open({ clock, sources: sourcesOf(), openStore: disk.openStore, limits: SMALL })

@@ -63,6 +63,25 @@ describe.each([...PLACES, ONE_AT_A_TIME])('blocks that lie %s', (_where, limits)
       expect(buffer.inlet('pump-1').counts().dropped).toBeGreaterThan(0)
     })
 
+    test('drop_oldest, stopped while much waits for what gives way: it is written, in as many commits as that takes', async () => {
+      const whenFull = 'drop_oldest' as const
+      const full = await bench.open({ quotaBytes: SMALL_QUOTA, sources: { 'pump-1': { whenFull } } })
+      await fill(full, 'pump-1', 0, 1_000)
+      await bench.close(full)
+      const sources = { 'pump-1': { whenFull, durabilityMs: 3_600_000 } }
+      const before = await bench.open({ quotaBytes: SMALL_QUOTA, sources, limits: { blockRecords: 50 } })
+      const records = 1_150
+      for (let number = 1_000; number < records; number++) put(before, 'pump-1', noise(number))
+      await bench.close(before)
+      const buffer = await bench.open({ quotaBytes: SMALL_QUOTA, sources })
+      const kept = outletOf(buffer).buffered().records
+      await outletOf(buffer).assign(ASSIGNMENT)
+      buffer.attachLink(() => {})
+      const delivered = recordsOf(await takeRecords(buffer, 'pump-1', kept))
+      expect(numberOf(delivered.at(-1)?.text ?? null)).toBe(records - 1)
+      expect(declared(delivered) + kept).toBe(records)
+    })
+
     test('a gap that no record has declared yet outlives a power cut', async () => {
       const buffer = await bench.open({ quotaBytes: SMALL_QUOTA, sources: { 'pump-1': { whenFull: 'drop_oldest' } } })
       for (let number = 0; number < 1_000; number++) {
