@@ -2,6 +2,7 @@ import type { Gap } from '../record/record.ts'
 import type { Alarms } from '../runtime/alarms.ts'
 import { HeadraceError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts'
+import type { GivenUp } from './room.ts'
 import type { SourceBuffer } from './source-buffer.ts'
 
 const FULL = 'Free space on the file system of the state directory. Records are kept in memory meanwhile, as far as they fit.'
@@ -38,8 +39,10 @@ export class BufferAlarms {
     this.#alarms.clear('disk_unusable')
   }
 
-  gaveWay({ source }: SourceBuffer, { records, reason }: Gap): void {
-    this.#log.warn({ source, records, reason }, 'records gave way')
+  /** `gap`: what the next record of the source says is missing by now. */
+  gaveWay(source: SourceBuffer, { records }: Gap, reason: GivenUp): void {
+    this.#log.warn({ source: source.source, records, reason }, 'records gave way')
+    if (reason === 'buffer_full') this.full(source)
   }
 
   full({ source, settings }: SourceBuffer): void {

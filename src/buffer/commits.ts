@@ -25,6 +25,8 @@ const ROWS_EVERY_MS = 1_000
 const ROOM_LOOK_EVERY_MS = 20
 /** A disk that is full is tried again after so long, ms. */
 const FULL_RETRY_MS = 1_000
+/** Commits with which a gateway that stops writes what it has: each gives up so much of what is oldest that a few are enough. */
+const CLOSING_COMMITS_MAX = 1_000
 
 export interface CommitsDeps {
   readonly gateway: string
@@ -116,7 +118,7 @@ export class Commits {
         source.dirty = true
         this.#wanted.add(source)
       }
-      while (await this.#commitsSomething()) {}
+      for (let commits = 0; commits < CLOSING_COMMITS_MAX && (await this.#commitsSomething()); commits++);
     })
     this.#closed = true
     this.#timer.cancel()
@@ -125,11 +127,9 @@ export class Commits {
 
   /** A commit of all that there is; whether there is more, for which it made room, or which a disk that was full until now has to be asked for once more. */
   async #commitsSomething(): Promise<boolean> {
-    const { pending } = this.#deps
-    const before = pending.bytes
     this.#lastFlushMs = Number.NEGATIVE_INFINITY
-    await this.#commit()
-    return !this.#stale && pending.bytes > 0 && pending.bytes < before
+    const isNews = await this.#commit()
+    return isNews && this.#deps.pending.bytes > 0
   }
 
   /** What the next commit does; empty until it is made. */
@@ -148,7 +148,7 @@ export class Commits {
       bytesMax: this.#isClosing ? Number.POSITIVE_INFINITY : index.limits.commitBytes,
       nowMs: clock.wallMs(),
       beyondWindow: () => this.#forgetting.next(),
-      onDropped: (source, gap) => alarms.gaveWay(source, gap),
+      onDropped: (source, gap, reason) => alarms.gaveWay(source, gap, reason),
       onDamaged: (source, records) => alarms.damaged(source, records),
       onFull: source => alarms.full(source),
     }
@@ -205,8 +205,10 @@ export class Commits {
     return this.#lastFlushMs + this.#deps.pace.waitMs(urgencyMs)
   }
 
-  async #commit(): Promise<void> {
-    if (this.#closed) return
+  /** Whether something was written. */
+  async #commit(): Promise<boolean> {
+    if (this.#closed) return false
+    let isNews = false
     this.#timer.cancel()
     this.#committing = true
     const due = this.#due
@@ -229,7 +231,7 @@ export class Commits {
       const plan = this.plan(sources).make(isFlush ? sources : due)
       const { left, stillDue } = plan
       plan.giveBackWithheld()
-      const isNews = await this.execute(plan)
+      isNews = await this.execute(plan)
       this.#left = left
       this.#due = stillDue
       // What was due and waited for room alone, or for a disk, does not wait for its durability once more.
@@ -246,6 +248,7 @@ export class Commits {
     this.#committing = false
     for (const source of sources) if (source.hasPending || this.#hasMore(source)) this.#wanted.add(source)
     this.kick()
+    return isNews
   }
 
   /** All that was taken goes to disk; false where nothing was. */

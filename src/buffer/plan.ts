@@ -5,7 +5,7 @@ import { hasAppetite, nextMerge, untakenOf } from './appetite.ts'
 import type { Assignment } from './buffer.ts'
 import type { PendingBlock } from './pending-block.ts'
 import type { Planned } from './planned.ts'
-import { Room, type RoomContext, removeUncut } from './room.ts'
+import { type GivenUp, Room, type RoomContext, removeUncut } from './room.ts'
 import type { SourceBuffer } from './source-buffer.ts'
 import type { BlockRow, Step, StepResult } from './store-calls.ts'
 
@@ -117,7 +117,7 @@ export class Plan {
   }
 
   /** Uncut blocks give way; their source's next batch says so. */
-  drop(source: SourceBuffer, rows: readonly BlockRow[], reason: 'buffer_full' | 'expired'): void {
+  drop(source: SourceBuffer, rows: readonly BlockRow[], reason: GivenUp): void {
     this.#room.drop(source, rows, reason)
   }
 

@@ -19,6 +19,9 @@ const PENDING_ROOM_SHARE = 1 / 2
 /** How often the row of a source is written of which blocks go and others stay, ms. */
 const ROW_EVERY_MS = 10_000
 
+/** Why uncut records are given up. */
+export type GivenUp = 'buffer_full' | 'expired'
+
 export interface RoomContext {
   readonly sources: readonly SourceBuffer[]
   readonly quotaBytes: number
@@ -33,7 +36,8 @@ export interface RoomContext {
   readonly index: BufferIndex
   /** What goes of the settled batches beyond the window; what makes room for others goes in any case. */
   beyondWindow(): { readonly bytes: number; readonly countMax: number } | undefined
-  onDropped(source: SourceBuffer, gap: Gap): void
+  /** Uncut blocks of it are gone for this reason; `gap` is what its next record says is missing by now. */
+  onDropped(source: SourceBuffer, gap: Gap, reason: GivenUp): void
   onFull(source: SourceBuffer): void
 }
 
@@ -149,8 +153,9 @@ export class Room {
       return false
     }
     short -= this.#forget(short, Number.POSITIVE_INFINITY)
-    if (short > 0) short -= this.#dropOldest(short)
-    this.#holdBack(Math.max(0, wanted - Math.max(0, short)))
+    const given = short > 0 ? this.#dropOldest(short) : 0
+    short -= given
+    this.#holdBack(Math.max(0, wanted - Math.max(0, short)), given > 0)
     return true
   }
 
@@ -200,9 +205,9 @@ export class Room {
 
   /**
    * Of what is pending only the first `roomBytes` are written, the most important source's first. A source that may wait keeps the rest in memory,
-   * and its device is not read meanwhile; of any other the rest is lost, and said.
+   * and its device is not read meanwhile; of any other the rest is lost, and said; but not while older ones still give way, of which one commit takes some only.
    */
-  #holdBack(roomBytes: number): void {
+  #holdBack(roomBytes: number, hasGiven: boolean): void {
     let room = roomBytes
     const pending = this.#context.sources.filter(source => source.pending.length > 0)
     for (const source of pending.sort((a, b) => b.settings.priority - a.settings.priority)) {
@@ -215,6 +220,12 @@ export class Room {
       }
       source.waitsForRoom = false
       if (fitting === source.pending.length) continue
+      if (hasGiven && source.settings.whenFull !== 'block') {
+        this.#hasPostponed = true
+        source.waitsForRoom = true
+        this.#withhold(source, fitting)
+        continue
+      }
       this.#context.onFull(source)
       if (source.settings.whenFull === 'block') {
         source.waitsForRoom = true
@@ -268,7 +279,7 @@ export class Room {
   }
 
   /** Uncut blocks give way; their source's next batch says so. */
-  drop(source: SourceBuffer, rows: readonly BlockRow[], reason: 'buffer_full' | 'expired'): void {
+  drop(source: SourceBuffer, rows: readonly BlockRow[], reason: GivenUp): void {
     if (rows.length === 0) return
     const gap = source.headGap
     const { blocksAtOpen, frozen } = source
@@ -282,7 +293,7 @@ export class Room {
         if (result.kind !== 'dropped') return
         source.headGap = result.gap
         source.gapSinceMs ??= this.#context.nowMs
-        this.#context.onDropped(source, result.gap)
+        this.#context.onDropped(source, result.gap, reason)
         source.countDropped(rows.reduce((sum, row) => sum + row.count, 0))
       },
       // Until the index is made anew they count again, though nobody sees them.

@@ -69,7 +69,7 @@ describe.each([...PLACES, ONE_AT_A_TIME])('blocks that lie %s', (_where, limits)
       await fill(full, 'pump-1', 0, 1_000)
       await bench.close(full)
       const sources = { 'pump-1': { whenFull, durabilityMs: 3_600_000 } }
-      const before = await bench.open({ quotaBytes: SMALL_QUOTA, sources, limits: { blockRecords: 50 } })
+      const before = await bench.open({ quotaBytes: SMALL_QUOTA, sources })
       const records = 1_150
       for (let number = 1_000; number < records; number++) put(before, 'pump-1', noise(number))
       await bench.close(before)
@@ -80,6 +80,40 @@ describe.each([...PLACES, ONE_AT_A_TIME])('blocks that lie %s', (_where, limits)
       const delivered = recordsOf(await takeRecords(buffer, 'pump-1', kept))
       expect(numberOf(delivered.at(-1)?.text ?? null)).toBe(records - 1)
       expect(declared(delivered) + kept).toBe(records)
+    })
+
+    test('drop_oldest, many at once where what is old is small: as much as one commit lets go was not enough, and the newest were lost', async () => {
+      const whenFull = 'drop_oldest' as const
+      const sources = { 'pump-1': { whenFull } }
+      const limits = { deletesPerCommit: 1 }
+      const buffer = await bench.open({ quotaBytes: SMALL_QUOTA, sources, limits })
+      await fill(buffer, 'pump-1', 0, 1_000)
+      for (let number = 1_000; number < 1_100; number++) put(buffer, 'pump-1', noise(number))
+      await buffer.inlet('pump-1').stored()
+      const kept = outletOf(buffer).buffered().records
+      await outletOf(buffer).assign(ASSIGNMENT)
+      buffer.attachLink(() => {})
+      const delivered = recordsOf(await takeRecords(buffer, 'pump-1', kept))
+      expect(delivered.map(({ text }) => numberOf(text))).toEqual(Array.from({ length: kept }, (_, at) => 1_100 - kept + at))
+    })
+
+    test('that the oldest give way is said to a person: it stood in the log of the gateway alone', async () => {
+      const quotaBytes = 2 ** 20
+      const buffer = await bench.open({ quotaBytes, rewindBytes: 2 ** 30, sources: { 'pump-1': { whenFull: 'drop_oldest' } } })
+      await outletOf(buffer).assign(ASSIGNMENT)
+      await fill(buffer, 'pump-1', 0, 200)
+      expect(bench.alarms.list()).toEqual([])
+      await fill(buffer, 'pump-1', 200, 2_000)
+      expect(bench.alarms.list()).toMatchObject([{ code: 'buffer_full', source: 'pump-1' }])
+      buffer.attachLink(() => {})
+      const end = outletOf(buffer).buffered().records
+      for (let at = 0; at < end; ) {
+        const [batch] = await takeRecords(buffer, 'pump-1', 1)
+        if (!batch) break
+        at = batch.sequence + batch.count
+        outletOf(buffer).settle(at)
+      }
+      await until('it ends', () => bench.alarms.list().length === 0)
     })
 
     test('a gap that no record has declared yet outlives a power cut', async () => {
