@@ -45,6 +45,14 @@ export class BufferAlarms {
     if (reason === 'buffer_full') this.full(source)
   }
 
+  /** Nobody looks at alarms of a process that has ended. */
+  leftBehind({ source, pendingRecords: records }: SourceBuffer): void {
+    this.#log.error(
+      { source, records },
+      'stopped with records that could not be written: what the device does not say again is lost',
+    )
+  }
+
   full({ source, settings }: SourceBuffer): void {
     this.#alarms.raise('buffer_full', {
       source,

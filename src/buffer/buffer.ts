@@ -164,6 +164,8 @@ export interface EdgeBuffer {
   answered(): Promise<void>
   /** Takes over another configuration: new sources have an inlet from now on; what those hold that are not named any more still drains. */
   configure(sources: readonly SourceSettings[]): void
+  /** What was taken, and what is from now on, is written at once, whatever its durability: the process is about to end. */
+  hurry(): void
   /** Stops taking records, commits what was taken, closes. */
   close(): Promise<void>
 }

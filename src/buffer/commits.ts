@@ -73,6 +73,8 @@ export class Commits {
   #left: readonly SourceBuffer[] = []
   /** Of these the block that is being filled was due, and has its turn in the next. */
   #due: readonly SourceBuffer[] = []
+  /** Durability is waited for no longer. */
+  #isHurried = false
   /** The next commit is the last one, and takes all there is. */
   #isClosing = false
   /** What is in memory may be ahead of the disk: the last commit failed. */
@@ -108,9 +110,14 @@ export class Commits {
     return !this.#closed && !this.#stale
   }
 
+  hurry(): void {
+    this.#isHurried = true
+    this.kick()
+  }
+
   /** Commits all that there is, a last time, and closes the store. */
   async close(): Promise<void> {
-    const { serial, index, store } = this.#deps
+    const { serial, index, store, alarms } = this.#deps
     this.#timer.cancel()
     await serial.run(async () => {
       this.#isClosing = true
@@ -122,6 +129,7 @@ export class Commits {
     })
     this.#closed = true
     this.#timer.cancel()
+    for (const source of index.sources.values()) if (source.hasPending) alarms.leftBehind(source)
     await serial.run(() => store.close())
   }
 
@@ -353,6 +361,6 @@ export class Commits {
     if (!source.hasPending) return Number.POSITIVE_INFINITY
     if (source.waitsForRoom) return Math.max(ROOM_LOOK_EVERY_MS, durabilityMs)
     const { pending, index } = this.#deps
-    return pending.bytes > index.limits.pendingBytes / 2 ? 0 : durabilityMs
+    return this.#isHurried || pending.bytes > index.limits.pendingBytes / 2 ? 0 : durabilityMs
   }
 }

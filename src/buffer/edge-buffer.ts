@@ -194,6 +194,10 @@ export class SqliteEdgeBuffer implements EdgeBuffer, OutletHost {
     }
   }
 
+  hurry(): void {
+    this.#commits.hurry()
+  }
+
   async close(): Promise<void> {
     if (this.#commits.isClosed) return
     this.#upkeep.stop()

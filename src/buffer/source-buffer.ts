@@ -348,8 +348,13 @@ export class SourceBuffer implements Inlet {
     this.next = Math.max(this.next, row.first + row.count)
   }
 
+  /** Records in memory that are not on disk. */
+  get pendingRecords(): number {
+    return this.#pendingRecords + this.#builder.count
+  }
+
   get recordsBuffered(): number {
-    return this.next - this.settled + this.uncutRecords + this.#pendingRecords + this.#builder.count
+    return this.next - this.settled + this.uncutRecords + this.pendingRecords
   }
 
   buffered(): BufferedCounts {

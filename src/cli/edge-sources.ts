@@ -4,7 +4,7 @@ import { kindOf } from '../config/kind-of.ts'
 import type { CheckedPipeline } from '../config/load.ts'
 import type { SourceConfig } from '../config/pipeline.ts'
 import { type Fields, withDeclared } from '../record/fields.ts'
-import { systemClock } from '../runtime/clock.ts'
+import { settledWithin, systemClock } from '../runtime/clock.ts'
 import { messageOf } from '../runtime/errors.ts'
 import { hideSecrets } from '../runtime/hide-secrets.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -15,6 +15,9 @@ import { chosenSteps, fieldsBehind } from '../source/steps/options.ts'
 import type { EdgeAnalysers } from './edge-analysers.ts'
 import { type RetiredSources, withoutRetired } from './retired-sources.ts'
 import type { Looping } from './stall-watch.ts'
+
+/** What there is no room for is waited for so long, when the gateway stops, ms. */
+const STORED_LIMIT_MS = 3_000
 
 interface Running {
   readonly runner: SourceRunner
@@ -199,10 +202,13 @@ export class EdgeSources {
     }
   }
 
-  /** Reads nothing more; what was read is on disk when this resolves. */
+  /** Reads nothing more; what was read is on disk when this resolves, but for what there is no room for. */
   async stop(): Promise<void> {
+    // Some sources end when all that they read is on disk.
+    this.#buffer.hurry()
     await Promise.allSettled([...this.#running.values()].map(({ runner }) => runner.stop()))
-    await Promise.allSettled(this.names.map(source => this.#buffer.inlet(source).stored()))
+    const stored = Promise.allSettled(this.names.map(source => this.#buffer.inlet(source).stored()))
+    await settledWithin(systemClock, STORED_LIMIT_MS, stored)
   }
 
   /** Undefined where it cannot be made: what its configuration names may have gone since that was checked. */

@@ -140,6 +140,8 @@ export class MemoryBuffer implements EdgeBuffer {
     return { quotaBytes: 0, usedBytes: 0, writtenBytes: 0, writtenPerDayBytes: null, flashBytesPerDay: null }
   }
 
+  hurry(): void {}
+
   async close(): Promise<void> {
     this.detachLink()
   }
