@@ -310,7 +310,7 @@ export const mqtt = defineSource({
   kind: 'mqtt',
   summary: 'Subscribes to topics of an MQTT broker (3.1.1 or 5); acknowledges a message once it is stored.',
   notes:
-    'The topic comes along as the header `mqtt_topic`; the step `from_headers` makes a field of it, or of a part of it. With QoS 1 a message may come twice where the connection broke, or the power failed, between storing and acknowledging it; and where it lies in two topics neither of which covers the other. What the broker retains has the header `mqtt_retained`, and comes with each connection with `session: clean`, `qos: 0` or version 3.1.1. Steps that hold records back in memory (aggregate) count as storing them.',
+    'The topic comes along as the header `mqtt_topic`; the step `from_headers` makes a field of it, or of a part of it. With QoS 1 a message may come twice where the connection broke, or the power failed, between storing and acknowledging it; and where it lies in two topics neither of which covers the other. What the broker retains has the header `mqtt_retained`, and comes with each connection with `session: clean`, `qos: 0` or version 3.1.1. A broker has so many messages on their way and no more until the first are acknowledged (mosquitto: max_inflight_messages, 20), which is when they are stored: with `durability: 1s` that may be 20 a second. Where more come, let it have more on their way. Steps that hold records back in memory (aggregate) count as storing them.',
   options: mqttOptions,
   gives: 'messages',
   whenFull: 'block',
