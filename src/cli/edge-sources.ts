@@ -16,7 +16,11 @@ import type { EdgeAnalysers } from './edge-analysers.ts'
 import { type RetiredSources, withoutRetired } from './retired-sources.ts'
 import type { Looping } from './stall-watch.ts'
 
-/** What there is no room for is waited for so long, when the gateway stops, ms. */
+/**
+ * When the gateway stops, sources are waited for so long, and then what there is no room for, ms: together with the link's few seconds that is less than a stop may take.
+ * A file system that is away, or a full buffer, may hold one of them for good; what the others have in memory is written all the same.
+ */
+const ENDING_LIMIT_MS = 5_000
 const STORED_LIMIT_MS = 3_000
 
 interface Running {
@@ -206,7 +210,8 @@ export class EdgeSources {
   async stop(): Promise<void> {
     // Some sources end when all that they read is on disk.
     this.#buffer.hurry()
-    await Promise.allSettled([...this.#running.values()].map(({ runner }) => runner.stop()))
+    const ended = Promise.allSettled([...this.#running.values()].map(({ runner }) => runner.stop()))
+    await settledWithin(systemClock, ENDING_LIMIT_MS, ended)
     const stored = Promise.allSettled(this.names.map(source => this.#buffer.inlet(source).stored()))
     await settledWithin(systemClock, STORED_LIMIT_MS, stored)
   }

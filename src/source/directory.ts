@@ -35,7 +35,10 @@ export const directoryOptions = z
       .describe('A longer record is left out and counted.'),
     every: duration({ min: '10ms', max: '1d' }).default(1_000).describe('How often it is looked for new files.'),
     settled: duration({ min: '0', max: '1h' }).default(1_000).describe('A file is read when it has not changed for so long.'),
-    afterwards: z.enum(['keep', 'delete', 'move']).default('keep').describe('What becomes of a file once all of it is stored.'),
+    afterwards: z
+      .enum(['keep', 'delete', 'move'])
+      .default('keep')
+      .describe('What becomes of a file once all of it is stored. One of which a record was left out stays where it is.'),
     move_to: z
       .string()
       .min(1)
@@ -57,9 +60,10 @@ interface Found {
   readonly changedMs: number
 }
 
-/** `done` ids of files that are read whole and still there; `id` and `offset` of the one that is being read. */
+/** `done` ids of files that are read whole and still there, `lacking` of those of which a record was left out; `id` and `offset` of the one that is being read. */
 interface Progress {
   readonly done: readonly string[]
+  readonly lacking?: readonly string[]
   readonly id: string
   readonly offset: number
 }
@@ -78,6 +82,8 @@ class DirectorySource extends LoopingSource {
   readonly #context: SourceContext
   readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES)
   readonly #done = new Set<string>()
+  /** Files of which a record was left out: they are all that there is of it, and not put away. */
+  readonly #lacking = new Set<string>()
   /** Files that are put away once they are stored; each resolves with what kept it from being. */
   readonly #leaving: Promise<unknown>[] = []
   #partly: { readonly id: string; readonly offset: number } | undefined
@@ -94,8 +100,9 @@ class DirectorySource extends LoopingSource {
     const kept = this.#context.bookmark()
     const progress = kept === undefined ? undefined : progressIn(kept)
     if (progress) {
-      const { done, id, offset } = progress
+      const { done, lacking = [], id, offset } = progress
       for (const each of done) this.#done.add(each)
+      for (const each of lacking) this.#lacking.add(each)
       if (id !== '') this.#partly = { id, offset }
     }
     await super.start()
@@ -140,22 +147,22 @@ class DirectorySource extends LoopingSource {
     const names = readdirSync(path).filter(name => !name.startsWith('.') && matchesGlob(name, match))
     const found = names.flatMap(name => facts(join(path, name)))
     const present = new Set(found.map(({ id }) => id))
-    for (const id of this.#done) if (!present.has(id)) this.#done.delete(id)
+    for (const ids of [this.#done, this.#lacking]) for (const id of ids) if (!present.has(id)) ids.delete(id)
     if (this.#done.size >= FILES_MAX) throw new Error(`${path} holds ${FILES_MAX} files that are read: move or delete them`)
     const nowMs = this.#context.clock.wallMs()
     const unread = found
       .filter(each => !this.#done.has(each.id) && Math.abs(nowMs - each.changedMs) >= settled)
       .sort((a, b) => a.changedMs - b.changedMs || a.path.localeCompare(b.path))
-    return { unread, left: afterwards === 'keep' ? [] : found.filter(each => this.#done.has(each.id)) }
+    const isLeft = ({ id }: Found) => this.#done.has(id) && !this.#lacking.has(id)
+    return { unread, left: afterwards === 'keep' ? [] : found.filter(isLeft) }
   }
 
   async #read(found: Found, handle: FileHandle): Promise<void> {
     const { signal } = this.stopping
     const { delimiter, max_bytes } = this.#options
     let last: { line: Buffer; end: number } | undefined
-    // Made once for a file; with each record only the offset changes.
-    const before = `{"done":${JSON.stringify([...this.#done])},"id":${JSON.stringify(found.id)},"offset":`
-    const after = `{"done":${JSON.stringify([...this.#done, found.id])},"id":"","offset":0}`
+    // Made once for a file, and where a record is left out; with each record only the offset changes.
+    let { before, after } = this.#bookmarksOf(found)
     const give = (line: Buffer, bookmark: string) =>
       this.#context.message(line, this.#context.clock.wallMs(), this.#nameHeader(found), bookmark)
     const givePartly = ({ line, end }: { line: Buffer; end: number }) => {
@@ -166,7 +173,11 @@ class DirectorySource extends LoopingSource {
     const cutter = new LineCutter({
       delimiter: delimiter === undefined ? undefined : escapedBytes(delimiter),
       maxBytes: max_bytes,
-      onTooLong: () => this.#context.trouble('a record was too long'),
+      onTooLong: () => {
+        this.#context.trouble('a record was too long')
+        this.#lacking.add(found.id)
+        ;({ before, after } = this.#bookmarksOf(found))
+      },
       // Each is held until the next has come: the last one is stored with the word that the file is done.
       onLine: (line, end) => {
         if (last) givePartly(last)
@@ -190,7 +201,17 @@ class DirectorySource extends LoopingSource {
     cutter.end(offset)
     if (last) give(last.line, after)
     this.#done.add(found.id)
-    await this.#putAwayLater(found)
+    if (!this.#lacking.has(found.id)) await this.#putAwayLater(found)
+    else if (this.#options.afterwards !== 'keep') this.#context.trouble('a file of which a record was left out stays where it is')
+  }
+
+  /** Of the records of a file: what stands before the offset of each, and the whole of the last one's. */
+  #bookmarksOf({ id }: Found): { readonly before: string; readonly after: string } {
+    const lacking = this.#lacking.size > 0 ? `"lacking":${JSON.stringify([...this.#lacking])},` : ''
+    return {
+      before: `{"done":${JSON.stringify([...this.#done])},${lacking}"id":${JSON.stringify(id)},"offset":`,
+      after: `{"done":${JSON.stringify([...this.#done, id])},${lacking}"id":"","offset":0}`,
+    }
   }
 
   /** The next files are read meanwhile: each would wait for the disk by itself. What a stop leaves is put away by the next start. */

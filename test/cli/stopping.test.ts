@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -42,6 +43,13 @@ async function sourceOf(name: string): Promise<EdgeStatus['sources'][number] | u
   return status?.sources.find(({ source }) => source === name)
 }
 
+/** Whether it has begun, and reads nothing more. */
+async function waits(source: string): Promise<boolean> {
+  const before = (await sourceOf(source))?.read ?? 0
+  await new Promise(resolve => setTimeout(resolve, 500))
+  return before > 0 && (await sourceOf(source))?.read === before
+}
+
 /** Records of a source that its state directory holds. */
 async function stored(source: string): Promise<number> {
   const buffer = await openEdgeBuffer({
@@ -70,11 +78,17 @@ test('a gateway that is stopped does not wait for its durability: it was killed 
 
 test('one whose buffer is full stops too, with what there is room for: it waited for room that nobody made', async () => {
   begin(`durability: 10ms\nsources: { fast: { generator: { records_per_second: 0 } } }\n`)
-  await until('the source waits', async () => {
-    const before = (await sourceOf('fast'))?.read ?? 0
-    await new Promise(resolve => setTimeout(resolve, 200))
-    return before > 0 && (await sourceOf('fast'))?.read === before
-  })
+  await until('it waits', () => waits('fast'))
   expect(await edge.stop(STOP_LIMIT_MS)).toBe(0)
   expect(await stored('fast')).toBeGreaterThan(0)
+})
+
+test('a source that ends only when all of it is on disk, where there is no room, does not keep the gateway from its last commit', async () => {
+  const files = join(folder, 'files')
+  mkdirSync(files)
+  for (let file = 0; file < 80; file++) writeFileSync(join(files, `${file}.txt`), `${randomBytes(25_000).toString('hex')}\n`)
+  begin(`durability: 10ms\nsources: { files: { directory: { path: ${files}, afterwards: delete } } }\n`)
+  await until('it waits', () => waits('files'))
+  expect(await edge.stop(STOP_LIMIT_MS)).toBe(0)
+  expect(await stored('files')).toBeGreaterThan(0)
 })

@@ -330,6 +330,34 @@ describe('a directory', () => {
     expect(runner.status()).toMatchObject({ state: 'reading', trouble: {} })
   })
 
+  test('a file of which a record was left out stays: it was deleted with what nobody had, and so was one that is longer than a record may be', async () => {
+    const long = 'x'.repeat(200)
+    writeFileSync(join(folder, 'a.csv'), `1\n${long}\n2\n3\n`)
+    writeFileSync(join(folder, 'b.csv'), `${long}\n`)
+    writeFileSync(join(folder, 'c.csv'), '4\n')
+    for (const [at, name] of ['a.csv', 'b.csv', 'c.csv'].entries()) utimesSync(join(folder, name), 1_000 + at, 1_000 + at)
+    const options = { delimiter: '\\n', max_bytes: '100B', afterwards: 'delete' }
+    const runner = start(bench, options)
+    await until('what is whole is gone', () => !existsSync(join(folder, 'c.csv')))
+    expect(bench.texts).toEqual(['1', '2', '3', '4'])
+    expect(readdirSync(folder).sort()).toEqual(['a.csv', 'b.csv'])
+    expect(runner.status().trouble).toEqual({
+      'a record was too long': 2,
+      'a file of which a record was left out stays where it is': 2,
+    })
+    await bench.end()
+    // Wherever it was stopped, it stays, and is not read again.
+    for (const [stop, { bookmark }] of bench.records.entries()) {
+      const after = new SourceBench()
+      writeFileSync(join(folder, 'd.csv'), '5\n')
+      start(after, options, { bookmark })
+      await until('the new one is gone', () => !existsSync(join(folder, 'd.csv')))
+      expect(after.texts).toEqual(['2', '3', '5'].slice(Math.min(2, stop)))
+      expect(readdirSync(folder).sort()).toEqual(['a.csv', 'b.csv'])
+      await after.end()
+    }
+  })
+
   test('moved to where one of its name lies already, both are kept: it was written over', async () => {
     const away = join(folder, 'done')
     mkdirSync(away)
