@@ -54,6 +54,8 @@ export class Invariants {
 
   databaseLost(): void {
     this.#databaseLost = true
+    // Killed before its first commit, it finds it lost once more.
+    this.#mayBeEmpty = true
     const marks = readMarks(join(this.#plant.disk.folder, 'marks.json'))
     for (const { source, ledger } of this.#plant.devices.values()) {
       // Before its first opening nothing outside of the database knows of a source.
