@@ -3,6 +3,7 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
 import { Busyness, SELDOM_MS } from './busyness.ts'
 import type { Clock, Timer } from './clock.ts'
+import { giveEmptyMemoryBack } from './empty-memory.ts'
 import { collectGarbage } from './garbage.ts'
 import { GarbageShares } from './garbage-shares.ts'
 import { processMemory } from './process-memory.ts'
@@ -10,6 +11,9 @@ import { repeating } from './repeating.ts'
 
 /** Where the threads of this process find what all of them allow. */
 const SHARES = 'headrace.garbage'
+
+/** What was collected is free by then, ms. */
+const FREED_AFTER_MS = 2_000
 
 interface Collected {
   readonly startTime: number
@@ -41,6 +45,8 @@ export function allowGarbage(clock: Clock): { cancel(): void } {
     looking?.cancel()
     looking = undefined
     collectGarbage('code stays')
+    // Memory of records is freed by a thread beside, some time after.
+    if (isMainThread) clock.after(FREED_AFTER_MS, () => void giveEmptyMemoryBack(), 'background')
   }
   say(false)
   const observer = new PerformanceObserver(list => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Clock, Timer } from './clock.ts'
+import { giveEmptyMemoryBack } from './empty-memory.ts'
 import { repeating } from './repeating.ts'
 import { systemFunction } from './system-function.ts'
 
@@ -42,7 +43,7 @@ export function cleanParts(smaps: string): CleanPart[] {
 
 /**
  * Lets go of all pages of programs in this process, soon and then every few minutes, until the timer that it gives is cancelled. Of Node's own program 44 MiB
- * are resident once it has started, and a gateway needs a fifth of them. What is used again comes back from the system's page cache, within microseconds; or
+ * are resident once it has started, and a gateway needs a fifth of them. With them goes what lies empty in the C library, of which a start has some too. What is used again comes back from the system's page cache, within microseconds; or
  * from the disk where memory was short and it had been taken from there, as it may be in any process.
  */
 export function letGoOfProgramPages(clock: Clock): Timer {
@@ -53,6 +54,7 @@ export function letGoOfProgramPages(clock: Clock): Timer {
     if (!madvise || isOver) return
     const letGo = () => {
       for (const { from, to } of ownParts()) madvise(from, to - from, MADV_DONTNEED)
+      void giveEmptyMemoryBack()
     }
     letGo()
     later = repeating(clock, LET_GO_EVERY_MS, letGo)
